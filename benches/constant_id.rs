@@ -201,7 +201,7 @@ fn draft(id: Id, number: u64) -> Outcome<Draft> {
         traits: CustomerTraits::default(),
         params: vec![("affid".to_owned(), "200".to_owned())],
         consent: Default::default(),
-        note: None,
+        notes: Vec::new(),
         network: NetworkClaim::default(),
     })
 }

@@ -313,7 +313,7 @@ async fn arrive(store: &dyn Store, transaction: String) {
         traits: CustomerTraits::default(),
         params: vec![("affid".to_owned(), "12".to_owned()), ("campid".to_owned(), "345".to_owned())],
         consent: Default::default(),
-        note: None,
+        notes: Vec::new(),
         network: Default::default(),
     };
     let mapped = MappedArrival { draft, click: None };

@@ -234,7 +234,7 @@ fn arrival(number: usize) -> Arrival {
         traits: CustomerTraits::default(),
         params: params.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect(),
         consent: Default::default(),
-        note: None,
+        notes: Vec::new(),
         network: Default::default(),
     };
     Arrival {

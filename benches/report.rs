@@ -287,7 +287,7 @@ fn arrival(number: u64, of_offers: bool) -> Option<Arrival> {
         traits: CustomerTraits::default(),
         params: vec![("s1".to_owned(), format!("{random:016x}"))],
         consent: Default::default(),
-        note: None,
+        notes: Vec::new(),
         network: NetworkClaim {
             offer: if of_offers { offer_id(affiliate % OFFERS) } else { None },
             ..NetworkClaim::default()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::attribution::{self, FoundClick};
 use crate::domain::click::Click;
+use crate::domain::code::CodedReason;
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Conversion, Draft};
 use crate::domain::customer::CustomerFormat;
@@ -13,7 +14,8 @@ use crate::domain::decision::{self, ArrivalContext, Decision};
 use crate::domain::delivery::{Delivery, DeliveryState, SentRequest};
 use crate::domain::facts::Facts;
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq};
-use crate::domain::postback::Fault;
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::note::ReportNote;
 use crate::domain::remark::Remark;
 use crate::domain::routing::{self, Forwarding, PlanRules, Route, RouteScope};
 use crate::domain::ruleset::usual;
@@ -26,15 +28,27 @@ use crate::template::source::params::Params;
 
 /// What would happen, each step as far as it gets.
 pub struct Preview {
-    /// The parameters as they were read; the fault when they could not be.
-    pub params: Result<Params, Fault>,
-    /// The conversion that would be made; the fault when the postback would be quarantined.
-    pub conversion: Result<Conversion, Fault>,
+    /// The parameters as they were read; why they could not be.
+    pub params: Result<Params, Rejection>,
+    /// The conversion that would be made; why the postback would be quarantined.
+    pub conversion: Result<Conversion, Rejection>,
     /// The click that it would have.
     pub click: Option<Click>,
-    /// What to know of the conversion, and why no destination would get it where none would.
-    pub notes: Vec<String>,
+    /// What was odd about the report.
+    pub notes: Vec<ReportNote>,
+    /// Why no destination would get it, where none would.
+    pub nothing_sent: Option<String>,
     pub deliveries: Vec<PreviewedDelivery>,
+}
+
+impl Preview {
+    /// What was odd about the report, and why nothing would be sent where nothing would. The parameters' notes
+    /// are among those of a report that counts.
+    pub fn sentences(&self) -> Vec<String> {
+        let of_params = self.params.as_ref().ok().filter(|_| self.conversion.is_err());
+        let of_params = of_params.into_iter().flat_map(|params| &params.notes);
+        of_params.chain(&self.notes).map(CodedReason::sentence).chain(self.nothing_sent.clone()).collect()
+    }
 }
 
 /// What one destination would get.
@@ -63,15 +77,15 @@ pub struct PreviewSetup<'a> {
 
 /// A pasted postback, as its source's template reads it.
 pub struct PastedPostback {
-    params: Result<Params, Fault>,
-    draft: Result<Draft, Fault>,
+    params: Result<Params, Rejection>,
+    draft: Result<Draft, Rejection>,
 }
 
 impl PastedPostback {
     /// `pasted`: a whole request line, a URL, a path, or the query itself.
     pub fn read(network: &Network, pasted: &str, body: &str, now: Time) -> PastedPostback {
         let params = network.template.read(query_of(pasted).as_bytes(), None, body.as_bytes());
-        let draft = params.as_ref().map_err(Fault::clone).and_then(|params| network.map(params, now));
+        let draft = params.as_ref().map_err(Rejection::clone).and_then(|params| network.map(params, now));
         PastedPostback { params, draft }
     }
 
@@ -101,18 +115,17 @@ fn query_of(pasted: &str) -> &str {
 pub fn preview(setup: PreviewSetup<'_>, pasted: PastedPostback, clicks: &[Click], now: Time) -> Preview {
     let PastedPostback { params, draft } = pasted;
     let decided = draft.and_then(|draft| decide(setup.network, &draft, clicks, now));
-    let (conversion, note) = match decided {
+    let (conversion, notes) = match decided {
         Ok(decided) => decided,
-        Err(fault) => {
-            let (click, notes, deliveries) = Default::default();
-            return Preview { params, conversion: Err(fault), click, notes, deliveries };
+        Err(rejection) => {
+            let (click, notes, nothing_sent, deliveries) = Default::default();
+            return Preview { params, conversion: Err(rejection), click, notes, nothing_sent, deliveries };
         }
     };
     let click = conversion.attribution.click().and_then(|id| clicks.iter().find(|click| click.id == *id));
     let deliveries = deliveries(setup, &conversion, click, now);
     let nothing_sent = deliveries.is_empty().then(|| why_nothing(&conversion, setup.network));
-    let notes = note.into_iter().chain(nothing_sent).collect();
-    Preview { params, click: click.cloned(), conversion: Ok(conversion), notes, deliveries }
+    Preview { params, click: click.cloned(), conversion: Ok(conversion), notes, nothing_sent, deliveries }
 }
 
 fn decide(
@@ -120,20 +133,19 @@ fn decide(
     draft: &Draft,
     clicks: &[Click],
     now: Time,
-) -> Result<(Conversion, Option<String>), Fault> {
-    let Some(seq) = Seq::new(1) else {
-        return Err(Fault::new("no sequence number", ""));
-    };
-    let arrived = ArrivalContext { seq, at: now, now };
+) -> Result<(Conversion, Vec<ReportNote>), Rejection> {
+    let arrived = ArrivalContext { seq: Seq::FIRST, at: now, now };
     match decision::decide(&network.rules, draft, arrived, &Paper(clicks)) {
-        Ok(Decision::Quarantine(fault) | Decision::Surplus(fault) | Decision::UnknownSale { fault, .. }) => {
-            Err(fault)
-        }
         Ok(
-            Decision::New { conversion, note }
-            | Decision::Update { conversion, note }
-            | Decision::Duplicate { conversion, note },
-        ) => Ok((conversion, note)),
+            Decision::Quarantine(rejection)
+            | Decision::Surplus(rejection)
+            | Decision::UnknownSale { rejection, .. },
+        ) => Err(rejection),
+        Ok(
+            Decision::New { conversion, notes }
+            | Decision::Update { conversion, notes }
+            | Decision::Duplicate { conversion, notes },
+        ) => Ok((conversion, notes)),
         Err(never) => match never {},
     }
 }

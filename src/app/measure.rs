@@ -47,11 +47,12 @@ fn install() -> Result<Recorder, String> {
 }
 
 /// What each counter counts.
-const COUNTERS: [(&str, &str); 10] = [
+const COUNTERS: [(&str, &str); 11] = [
     ("postbridge_purged_total", "Records that were deleted because they were past their days"),
     ("postbridge_clicks_total", "Visitors' clicks, by where they were sent; those of the click pixel apart"),
     ("postbridge_unrecorded_clicks_total", "Visitors' clicks of which no record is kept, by reason"),
     ("postbridge_postbacks_total", "Postbacks with a valid key, by source and verdict"),
+    ("postbridge_quarantined_total", "Postbacks that were quarantined, by source and reason code"),
     ("postbridge_refused_total", "Requests turned away, by reason: bad_key, unknown_source, guessing…"),
     (
         "postbridge_failed_sign_ins_total",

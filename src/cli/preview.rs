@@ -16,7 +16,7 @@ use crate::config::source::Source;
 use crate::dispatch::prepare::forecast;
 use crate::domain::attribution::Attribution;
 use crate::domain::click::Click;
-use crate::domain::code::CodedReason;
+use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::ClickId;
@@ -174,14 +174,18 @@ fn in_words(preview: &Preview) -> String {
     }
     match &preview.conversion {
         Ok(conversion) => conversion_words(&mut text, conversion),
-        Err(fault) => {
+        Err(rejection) => {
             text.push_str("\nquarantined\n");
-            line(&mut text, "reason", &fault.reason);
-            line(&mut text, "hint", &fault.hint);
+            line(&mut text, "reason code", rejection.code().as_str());
+            if let Some(field) = rejection.field() {
+                line(&mut text, "field", field);
+            }
+            line(&mut text, "reason", &rejection.sentence());
+            line(&mut text, "hint", &rejection.hint());
         }
     }
-    for note in params.into_iter().flat_map(|params| &params.notes).chain(&preview.notes) {
-        line(&mut text, "note", note);
+    for note in preview.sentences() {
+        line(&mut text, "note", &note);
     }
     for delivery in &preview.deliveries {
         delivery_words(&mut text, delivery);

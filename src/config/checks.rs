@@ -9,7 +9,7 @@ use crate::config::source::Source;
 use crate::domain::filter::FilterRules;
 use crate::domain::filter_verdict::FilterMode;
 use crate::domain::offer::{Caps, OfferStatus};
-use crate::domain::reporter::ReportRoute;
+use crate::domain::reporter::{ReportRoute, report_by_line};
 use crate::template::diagnostic::Problem;
 use crate::template::macros::url::MacroUrl;
 use crate::template::toml_doc::table::Table;
@@ -196,8 +196,10 @@ fn warn_of_senders(place: &TableById<'_, '_>, offer: &OfferConfig) {
         (false, false) => {
             let what =
                 format!("`report_from` of the offer `{id}` says nothing: it is about reports by `server`");
-            let hint =
-                format!("put {} there, or leave `report_from` out", reports.line_with(ReportRoute::Server));
+            let hint = format!(
+                "put {} there, or leave `report_from` out",
+                report_by_line(&reports.by, ReportRoute::Server)
+            );
             place.warn("report_from", what, hint);
         }
         _ => {}

@@ -45,6 +45,11 @@ pub trait CodedReason {
     fn hint(&self) -> String {
         self.code().fix().to_owned()
     }
+
+    /// The code, what happened and how to fix it, in one line.
+    fn line(&self) -> String {
+        format!("{}: {}; {}", self.code().as_str(), self.sentence(), self.hint())
+    }
 }
 
 /// Defines a closed list of codes: each with its word, its meaning and its fix.

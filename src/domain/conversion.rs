@@ -11,6 +11,8 @@ use crate::domain::history::{Cause, Change, FieldChange};
 use crate::domain::ids::{ConversionId, DestinationId, OfferId, Seq, SourceId, VisitorId};
 use crate::domain::money::Money;
 use crate::domain::offer::{CampaignRef, PayoutFrom};
+use crate::domain::rejection::note::ReportNote;
+use crate::domain::rejection::sale::ReceivedValue;
 use crate::domain::remark::Remark;
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::status::Status;
@@ -62,8 +64,8 @@ pub struct Draft {
     /// What is reported to the ad platform as the event's worth. Always there for [`EventClaim::ByValue`], but
     /// where an offer's terms say what it is worth.
     pub value: Option<Money>,
-    /// Of a value below 0, how it was received, for a person who must fix it: ``` `price` was received as `-5` ```.
-    pub negative_received: Option<String>,
+    /// Of a value below 0, how it was received, for a person who must fix it.
+    pub negative_received: Option<ReceivedValue>,
     pub payout: Option<Money>,
     pub revenue: Option<Money>,
     pub sale_amount: Option<Money>,
@@ -74,8 +76,8 @@ pub struct Draft {
     pub consent: Consent,
     /// Every other mapped parameter: `affid`, `s1`…
     pub params: Pairs,
-    /// What was left out and why.
-    pub note: Option<String>,
+    /// What was repaired or left out.
+    pub notes: Vec<ReportNote>,
     /// What only the endpoints of the network's side report.
     pub network: NetworkClaim,
 }

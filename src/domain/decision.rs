@@ -2,7 +2,6 @@
 //! the look-ups it is handed.
 
 use crate::domain::attribution::{Attribution, canonical_click};
-use crate::domain::code::CodedReason;
 use crate::domain::conversion::{Conversion, Dedup, Draft, EventClaim, push_change, reported_status};
 use crate::domain::dedup::{AmountRule, FurtherIdentity, Identity, ReportMatch, shown_id};
 use crate::domain::earning::{self, JoinedClick};
@@ -12,7 +11,9 @@ use crate::domain::history::{Cause, FieldChange, FromTo};
 use crate::domain::ids::{ConversionId, OfferId, Seq};
 use crate::domain::money::Money;
 use crate::domain::once::{self, ConversionIds, EarlierReport, MeantEvent, OnceKey};
-use crate::domain::postback::{Fault, RejectionCode};
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::note::{ClickNotTaken, ReportNote};
+use crate::domain::rejection::sale::SaleProblem;
 use crate::domain::remark::Remark;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
@@ -23,25 +24,25 @@ use crate::domain::time::Time;
 pub enum Decision {
     New {
         conversion: Conversion,
-        note: Option<String>,
+        notes: Vec<ReportNote>,
     },
     /// The conversion after the change; the change is its history's last.
     Update {
         conversion: Conversion,
-        note: Option<String>,
+        notes: Vec<ReportNote>,
     },
     Duplicate {
         conversion: Conversion,
-        note: Option<String>,
+        notes: Vec<ReportNote>,
     },
-    Quarantine(Fault),
+    Quarantine(Rejection),
     /// A further sale of a click that has as many as may wait: strangers can report any number of them, so it is
     /// the caller's to keep, within what is kept of strangers.
-    Surplus(Fault),
+    Surplus(Rejection),
     /// It takes back a sale that is not known (yet): it is to be decided again once a conversion of one of
     /// these identities is received.
     UnknownSale {
-        fault: Fault,
+        rejection: Rejection,
         sales: Vec<ConversionId>,
     },
 }
@@ -82,14 +83,14 @@ fn decide_keyless<F: Facts>(
     let meant = MeantEvent::by(draft, rules.offer(offer).map(AsRef::as_ref));
     let ids = match known.map(|known| known.earlier(&draft.source, (offer, &meant), facts)).transpose()? {
         Some(EarlierReport::Repeated(earlier)) => {
-            return again_by_key(rules, *earlier, (draft, draft.note.clone()), (arrived, facts));
+            return again_by_key(rules, *earlier, (draft, draft.notes.clone()), (arrived, facts));
         }
         Some(EarlierReport::None(ids)) => Some(ids),
         None => None,
     };
     match joined {
         Ok(joined) => first_keyless(rules, (draft, meant.event), (ids, joined), (arrived, facts)),
-        Err(fault) => Ok(Decision::Quarantine(fault)),
+        Err(problem) => Ok(Decision::Quarantine(problem.into())),
     }
 }
 
@@ -100,22 +101,24 @@ fn first_keyless<F: Facts>(
     (ids, joined): (Option<ConversionIds>, JoinedClick),
     (arrived, facts): (ArrivalContext, &F),
 ) -> Result<Decision, F::Error> {
-    let note = join(draft.note.clone(), joined.note.clone());
+    let mut notes = draft.notes.clone();
+    notes.extend(joined.note.clone());
     let mut conversion = fresh(draft, arrived);
     conversion.once = Some(event);
     earning::settle(rules, &mut conversion, draft, joined, facts)?;
     if let Err(surplus) = once::hold_further(rules, &mut conversion, facts)? {
-        return Ok(Decision::Surplus(surplus));
+        return Ok(Decision::Surplus(surplus.into()));
     }
-    let (id, note) = match ids {
-        Some(ids) => (ids.of(&conversion), note),
+    conversion.id = match ids {
+        Some(ids) => ids.of(&conversion),
         None => {
             let unknown = Identity::of(draft, Dedup::Click, arrived.seq);
-            (unknown.id(draft, &conversion.event), join(note, unknown.note))
+            let id = unknown.id(draft, &conversion.event);
+            notes.extend(unknown.note);
+            id
         }
     };
-    conversion.id = id;
-    Ok(Decision::New { conversion, note })
+    Ok(Decision::New { conversion, notes })
 }
 
 fn happened(draft: &Draft, arrived: ArrivalContext) -> Time {
@@ -129,37 +132,35 @@ fn decide_known<F: Facts>(
     facts: &F,
 ) -> Result<Decision, F::Error> {
     let identity = Identity::of(draft, dedup, arrived.seq);
-    let note = join(draft.note.clone(), identity.note.clone());
+    let mut notes = draft.notes.clone();
+    notes.extend(identity.note.clone());
     let reused = match identity.belonging(draft, facts)? {
         ReportMatch::Known(earlier) if draft.network.key.is_some() => {
-            return again_by_key(rules, *earlier, (draft, note), (arrived, facts));
+            return again_by_key(rules, *earlier, (draft, notes), (arrived, facts));
         }
         ReportMatch::Known(earlier) => {
-            let again = RepeatReport { draft, arrived, note, amounts: identity.amounts };
+            let again = RepeatReport { draft, arrived, notes, amounts: identity.amounts };
             return repeat(rules, *earlier, again, facts);
         }
-        ReportMatch::Ambiguous(fault) => return Ok(Decision::Quarantine(fault)),
+        ReportMatch::Ambiguous(problem) => return Ok(Decision::Quarantine(problem.into())),
         ReportMatch::New(reused) => reused,
     };
     if let Some(value) = draft.value.filter(|value| value.is_below_zero())
         && matches!(draft.event, EventClaim::ByValue { .. })
     {
-        let fault = unknown_reversal(draft, value);
-        return Ok(Decision::UnknownSale { fault, sales: identity.sales(draft) });
+        let rejection = Rejection::from(unknown_reversal(draft, value));
+        return Ok(Decision::UnknownSale { rejection, sales: identity.sales(draft) });
     }
     let joined = match earning::join_click(rules, draft, happened(draft, arrived), facts)? {
         Ok(joined) => joined,
-        Err(fault) => return Ok(Decision::Quarantine(fault)),
+        Err(problem) => return Ok(Decision::Quarantine(problem.into())),
     };
-    let note = join(note, joined.note.clone());
+    notes.extend(joined.note.clone());
     let mut conversion = fresh(draft, arrived);
     earning::settle(rules, &mut conversion, draft, joined, facts)?;
     conversion.id = identity.id(draft, &conversion.event);
-    let note = match reused {
-        Some(reused) => join(note, Some(reuse(&mut conversion, *reused))),
-        None => note,
-    };
-    Ok(Decision::New { conversion, note })
+    notes.extend(reused.map(|reused| reuse(&mut conversion, *reused)));
+    Ok(Decision::New { conversion, notes })
 }
 
 /// What a report is of a conversion that has its key: the first one stays as it is, but for a click that it
@@ -167,27 +168,25 @@ fn decide_known<F: Facts>(
 fn again_by_key<F: Facts>(
     rules: &Ruleset,
     earlier: Conversion,
-    (draft, note): (&Draft, Option<String>),
+    (draft, mut notes): (&Draft, Vec<ReportNote>),
     (arrived, facts): (ArrivalContext, &F),
 ) -> Result<Decision, F::Error> {
     let why_not = match with_click(rules, &earlier, draft, (arrived, facts))? {
-        BroughtClick::Click(conversion) => return Ok(Decision::Update { conversion: *conversion, note }),
-        BroughtClick::Unfit(why) => Some(why),
+        BroughtClick::Click(conversion) => return Ok(Decision::Update { conversion: *conversion, notes }),
+        BroughtClick::Unfit(why) => Some(ReportNote::ClickNotTaken(why)),
         BroughtClick::Nothing => None,
     };
-    let note = join(differing_report(draft, &earlier, note), why_not);
-    Ok(Decision::Duplicate { conversion: earlier, note })
+    let differs = draft.value.is_some() && draft.value != earlier.value;
+    notes.extend(differs.then_some(ReportNote::AnotherValue));
+    notes.extend(why_not);
+    Ok(Decision::Duplicate { conversion: earlier, notes })
 }
 
 /// Marks a conversion whose transaction id another one has, and says which.
-fn reuse(conversion: &mut Conversion, reused: FurtherIdentity) -> String {
+fn reuse(conversion: &mut Conversion, reused: FurtherIdentity) -> ReportNote {
     let FurtherIdentity { id, reuse, first_click } = reused;
-    let click = first_click.map(|click| format!(" (click `{}`)", shown_id(&click))).unwrap_or_default();
-    let note = format!(
-        "its transaction id was received before with another click: the first conversion of it is {}{click}; \
-         this is another conversion",
-        reuse.first
-    );
+    let click = first_click.map(|click| shown_id(&click));
+    let note = ReportNote::TransactionReused { first: reuse.first, click };
     conversion.remarks.push(Remark::TransactionReused { first: reuse.first, nth: reuse.nth });
     (conversion.id, conversion.reuse) = (id, Some(reuse));
     note
@@ -198,7 +197,7 @@ enum BroughtClick {
     /// The conversion with its click.
     Click(Box<Conversion>),
     /// A click that the conversion is not joined to, and why.
-    Unfit(String),
+    Unfit(ClickNotTaken),
     Nothing,
 }
 
@@ -224,44 +223,20 @@ fn with_click<F: Facts>(
     if let Some(taken) = once::taken_click(rules, &now, facts)? {
         return Ok(BroughtClick::Unfit(taken));
     }
-    if let Some(moved) = moved.as_ref().filter(|_| earlier.once.is_some()) {
-        let why = now.reason.map(|reason| format!(", {}", reason.sentence())).unwrap_or_default();
-        return Ok(BroughtClick::Unfit(format!(
-            "it stays without the click that was named, which would change its status ({}{why})",
-            moved.sentence()
-        )));
+    if moved.is_some() && earlier.once.is_some() {
+        return Ok(BroughtClick::Unfit(ClickNotTaken::WouldBe { status: now.status }));
     }
     let fields = named.into_iter().chain(moved).collect();
     push_change(&mut now, arrived.now, Cause::Postback(arrived.seq), fields);
     Ok(BroughtClick::Click(Box::new(now)))
 }
 
-/// What a repeat under a key says otherwise than the first report, which is kept.
-fn differing_report(draft: &Draft, earlier: &Conversion, note: Option<String>) -> Option<String> {
-    let differs = draft.value.is_some() && draft.value != earlier.value;
-    let kept =
-        differs.then(|| "another value was received than the first time; the first report counts".to_owned());
-    join(note, kept)
-}
-
-fn unknown_reversal(draft: &Draft, value: Money) -> Fault {
-    let received_text = draft
-        .negative_received
-        .as_deref()
-        .map(|received_text| format!("{received_text}: "))
-        .unwrap_or_default();
-    let unknown = match draft.transaction_id.as_deref() {
-        Some(transaction) => {
-            format!("no earlier conversion has the transaction id `{}`", shown_id(transaction))
-        }
-        None => "no transaction id was received that could name an earlier conversion".to_owned(),
-    };
-    let fault = Fault::new(
-        format!("{received_text}the value {value} is below 0 and {unknown}"),
-        "a reversal must name the transaction it takes back; when that sale is received, this postback is \
-         reprocessed automatically",
-    );
-    fault.coded(RejectionCode::UnknownTransaction, Some("transaction_id"))
+fn unknown_reversal(draft: &Draft, value: Money) -> SaleProblem {
+    SaleProblem::UnknownTransaction {
+        received: draft.negative_received.clone(),
+        value,
+        transaction: draft.transaction_id.as_deref().map(shown_id),
+    }
 }
 
 /// The conversion as it was reported. Its id, and what depends on its click and offer, is settled next.
@@ -306,7 +281,7 @@ fn fresh(draft: &Draft, arrived: ArrivalContext) -> Conversion {
 struct RepeatReport<'a> {
     draft: &'a Draft,
     arrived: ArrivalContext,
-    note: Option<String>,
+    notes: Vec<ReportNote>,
     amounts: AmountRule,
 }
 
@@ -316,38 +291,37 @@ fn repeat<F: Facts>(
     again: RepeatReport<'_>,
     facts: &F,
 ) -> Result<Decision, F::Error> {
-    let RepeatReport { draft, arrived, note, amounts } = again;
+    let RepeatReport { draft, arrived, mut notes, amounts } = again;
     let mut now = earlier.clone();
     let mut fields = Vec::new();
-    let note = join(note, change_status(&mut fields, &mut now, draft));
+    notes.extend(change_status(&mut fields, &mut now, draft));
     let differs = draft.value != earlier.value;
     let both =
         draft.value.is_some_and(Money::is_above_zero) && earlier.value.is_some_and(Money::is_above_zero);
-    let note = if amounts == AmountRule::FirstWins && both && differs {
-        let kept = "without a transaction id another value cannot be distinguished from a second sale: the first one is kept";
-        join(note, Some(kept.to_owned()))
+    if amounts == AmountRule::FirstWins && both && differs {
+        notes.push(ReportNote::SecondSaleIndistinct);
     } else {
         change_amounts(&mut fields, &mut now, draft);
         fields.extend(earning::reprice(rules, &mut now, draft, &earlier));
-        note
-    };
+    }
     change_consent(&mut fields, &mut now, draft, arrived);
-    let note = match (&earlier.attribution, draft.click_id.as_deref()) {
+    match (&earlier.attribution, draft.click_id.as_deref()) {
         (Attribution::NoClickId, Some(given)) => {
             match earning::join_click(rules, draft, now.event_time, facts)? {
                 Ok(joined) => {
                     fields.push(click_named(given));
                     fields.extend(earning::rejoin(rules, &mut now, joined, facts)?);
-                    note
                 }
-                Err(fault) => join(note, Some(fault.reason)),
+                Err(problem) => {
+                    notes.push(ReportNote::ClickNotTaken(ClickNotTaken::Unusable(Box::new(problem))));
+                }
             }
         }
-        (had, Some(given)) => join(note, another_click(had, given)),
-        _ => note,
-    };
+        (had, Some(given)) => notes.extend(another_click(had, given)),
+        _ => {}
+    }
     if fields.is_empty() {
-        return Ok(Decision::Duplicate { conversion: earlier, note });
+        return Ok(Decision::Duplicate { conversion: earlier, notes });
     }
     now.traits.fill(&draft.traits);
     if now.item_id.is_none() {
@@ -357,7 +331,7 @@ fn repeat<F: Facts>(
         now.transaction_id.clone_from(&draft.transaction_id);
     }
     push_change(&mut now, arrived.now, Cause::Postback(arrived.seq), fields);
-    Ok(Decision::Update { conversion: now, note })
+    Ok(Decision::Update { conversion: now, notes })
 }
 
 fn click_named(given: &str) -> FieldChange {
@@ -378,16 +352,16 @@ fn change_consent(
     change(fields, FieldChange::AdPersonalization, &mut known.ad_personalization, said.ad_personalization);
 }
 
-fn another_click(had: &Attribution, given: &str) -> Option<String> {
+fn another_click(had: &Attribution, given: &str) -> Option<ReportNote> {
     let had = had.given().filter(|had| canonical_click(had) != canonical_click(given))?;
-    Some(format!("it names another click id, `{given}`, than the first report, `{had}`; the first is kept"))
+    Some(ReportNote::AnotherClick { given: given.to_owned(), kept: had.to_owned() })
 }
 
 /// Takes a status that is reported. What was scrubbed here stays so: only a person takes it back.
-fn change_status(fields: &mut Vec<FieldChange>, now: &mut Conversion, draft: &Draft) -> Option<String> {
+fn change_status(fields: &mut Vec<FieldChange>, now: &mut Conversion, draft: &Draft) -> Option<ReportNote> {
     let reported = reported_status(draft)?;
     if now.status == Status::Scrubbed && reported != Status::Scrubbed {
-        return Some(format!("it reports `{}`; the conversion is scrubbed and stays so", reported.as_str()));
+        return Some(ReportNote::StaysScrubbed { reported });
     }
     if now.status != reported {
         now.disposition = None;
@@ -421,13 +395,5 @@ fn change<T: PartialEq + Copy>(
     if *known != reported {
         fields.push(field(FromTo { from: *known, to: reported }));
         *known = reported;
-    }
-}
-
-/// Joins two remarks into one.
-pub fn join(first: Option<String>, second: Option<String>) -> Option<String> {
-    match (first, second) {
-        (Some(first), Some(second)) => Some(format!("{first}; {second}")),
-        (first, second) => first.or(second),
     }
 }

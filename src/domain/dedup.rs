@@ -1,13 +1,12 @@
 //! Which conversion a report belongs to, and the id of a new one. Pure but for the look-ups it is handed.
 
-use std::fmt::Write;
-
 use crate::domain::attribution::canonical_click;
 use crate::domain::conversion::{Conversion, Dedup, Draft, EventClaim, Reuse};
 use crate::domain::event::EventName;
 use crate::domain::facts::{Facts, LaterConversions};
 use crate::domain::ids::{ConversionId, Seq};
-use crate::domain::postback::{Fault, RejectionCode};
+use crate::domain::rejection::note::ReportNote;
+use crate::domain::rejection::sale::{CandidateSale, CandidateSales, SaleProblem};
 use crate::domain::status::Status;
 
 /// The most conversions of one transaction id that a decision reads, besides the one found by its click:
@@ -24,7 +23,7 @@ pub enum ReportMatch {
     /// None that is known. `Some`: its transaction id has conversions of other clicks.
     New(Option<Box<FurtherIdentity>>),
     /// Several might be meant, or only such as do not fit.
-    Ambiguous(Fault),
+    Ambiguous(SaleProblem),
 }
 
 /// The identity of a further conversion of a transaction id.
@@ -62,7 +61,7 @@ enum DedupBasis {
 pub struct Identity {
     text: String,
     kind: DedupBasis,
-    pub note: Option<String>,
+    pub note: Option<ReportNote>,
     pub amounts: AmountRule,
 }
 
@@ -82,13 +81,10 @@ impl Identity {
             (Dedup::Click, _, Some(text)) | (Dedup::Click, Some(text), None) => {
                 new(text, DedupBasis::Single, AmountRule::Change)
             }
-            (_, None, None) => {
-                let note = "neither a transaction id nor a click id was received: a repeat of this postback would count again";
-                Identity {
-                    note: Some(note.to_owned()),
-                    ..new(format!("each:{seq}"), DedupBasis::Each, AmountRule::Change)
-                }
-            }
+            (_, None, None) => Identity {
+                note: Some(ReportNote::NoIdentity),
+                ..new(format!("each:{seq}"), DedupBasis::Each, AmountRule::Change)
+            },
         }
     }
 
@@ -375,48 +371,27 @@ pub fn shown_id(id: &str) -> String {
     shown
 }
 
-fn ambiguous(draft: &Draft, count: u32, some: &[Conversion]) -> Fault {
-    let transaction = shown_id(draft.transaction_id.as_deref().unwrap_or_default());
-    let which = match draft.click_id.as_deref() {
-        Some(click) => format!("the click id `{}` is of none of them", shown_id(click)),
-        None => "without a click id no one can know which of them is meant".to_owned(),
+fn ambiguous(draft: &Draft, count: u32, some: &[Conversion]) -> SaleProblem {
+    SaleProblem::AmbiguousTransaction {
+        transaction: shown_id(draft.transaction_id.as_deref().unwrap_or_default()),
+        click: draft.click_id.as_deref().map(shown_id),
+        candidates: candidates(some, count),
+    }
+}
+
+fn of_another_item(draft: &Draft, some: &[Conversion]) -> SaleProblem {
+    SaleProblem::OtherItems {
+        transaction: shown_id(draft.transaction_id.as_deref().unwrap_or_default()),
+        item: shown_id(draft.item_id.as_deref().unwrap_or_default()),
+        candidates: candidates(some, u32::try_from(some.len()).unwrap_or(u32::MAX)),
+    }
+}
+
+fn candidates(some: &[Conversion], count: u32) -> CandidateSales {
+    let candidate = |conversion: &Conversion| CandidateSale {
+        conversion: conversion.id,
+        click: click_named(conversion).map(|click| shown_id(&click)),
+        item: conversion.item_id.as_deref().map(shown_id),
     };
-    let reason = format!(
-        "the transaction id `{transaction}` has {count} conversions, and {which}: {}",
-        listed(some, count)
-    );
-    let hint = "send the sale's click id with it. A transaction id that several sales have is a constant, or is \
-                used again: see the sources page";
-    Fault::new(reason, hint).coded(RejectionCode::AmbiguousTransaction, Some("transaction_id"))
-}
-
-fn of_another_item(draft: &Draft, some: &[Conversion]) -> Fault {
-    let transaction = shown_id(draft.transaction_id.as_deref().unwrap_or_default());
-    let item = shown_id(draft.item_id.as_deref().unwrap_or_default());
-    let count = u32::try_from(some.len()).unwrap_or(u32::MAX);
-    let reason = format!(
-        "no conversion of the transaction id `{transaction}` is of the item `{item}`: {}",
-        listed(some, count)
-    );
-    let hint = "name the item as the sale named it, or send the sale's click id, then send it again";
-    Fault::new(reason, hint).coded(RejectionCode::AmbiguousTransaction, Some("transaction_id"))
-}
-
-/// The conversions with what distinguish them, the first ones and how many more there are.
-fn listed(some: &[Conversion], count: u32) -> String {
-    let mut list = String::new();
-    for conversion in some {
-        let gap = if list.is_empty() { "" } else { ", " };
-        let click = click_named(conversion).map(|click| format!("click `{}`", shown_id(&click)));
-        let item = conversion.item_id.as_deref().map(|item| format!("item `{}`", shown_id(item)));
-        let marks: Vec<String> = click.into_iter().chain(item).collect();
-        let marks = if marks.is_empty() { String::new() } else { format!(" ({})", marks.join(", ")) };
-        // Writing to a String cannot fail.
-        let _ = write!(list, "{gap}{}{marks}", conversion.id);
-    }
-    let more = usize::try_from(count).unwrap_or(usize::MAX).saturating_sub(some.len());
-    if more > 0 {
-        let _ = write!(list, " and {more} more");
-    }
-    list
+    CandidateSales { first: some.iter().map(candidate).collect(), count }
 }

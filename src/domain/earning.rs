@@ -13,7 +13,8 @@ use crate::domain::history::{Cause, FieldChange, FromTo};
 use crate::domain::ids::OfferId;
 use crate::domain::money::Money;
 use crate::domain::offer::{self, CampaignRef, Offer, OfferStatus, Payout, PayoutFrom};
-use crate::domain::postback::Fault;
+use crate::domain::rejection::note::ReportNote;
+use crate::domain::rejection::sale::SaleProblem;
 use crate::domain::remark::Remark;
 use crate::domain::reporter::{self, BuiltInSource};
 use crate::domain::ruleset::Ruleset;
@@ -28,7 +29,7 @@ pub struct JoinedClick {
     pub attribution: Attribution,
     pub considered: Vec<Considered>,
     pub click: Option<Arc<Click>>,
-    pub note: Option<String>,
+    pub note: Option<ReportNote>,
 }
 
 /// Finds the click of a draft whose conversion happened at `at`: by its click id, and only where that
@@ -42,7 +43,7 @@ pub fn join_click<F: Facts>(
     draft: &Draft,
     at: Time,
     facts: &F,
-) -> Result<Result<JoinedClick, Fault>, F::Error> {
+) -> Result<Result<JoinedClick, SaleProblem>, F::Error> {
     let given = draft.click_id.as_deref();
     let found = match given {
         Some(given) => facts.click(given)?,
@@ -51,7 +52,7 @@ pub fn join_click<F: Facts>(
     let wanted = draft.network.offer.as_ref();
     if let (Some(given), Some(found)) = (given, found) {
         return Ok(match misplaced(draft, &found) {
-            Some(fault) => Err(fault),
+            Some(problem) => Err(problem),
             None => Ok(by_click_id(rules, wanted, given, found, at)),
         });
     }
@@ -66,24 +67,34 @@ pub fn join_click<F: Facts>(
         if let (Some(winner), Some(click)) = (winner, click) {
             let attribution =
                 Attribution::Visitor { visitor: visitor.clone(), click: winner, model: offer.model };
-            let note = given.map(|given| {
-                format!("no click is recorded with the id `{given}`; the visitor's own click was taken")
-            });
+            let note = given.map(|given| ReportNote::VisitorsClickTaken { given: given.to_owned() });
             return Ok(Ok(JoinedClick { attribution, considered, click: Some(click), note }));
         }
         if !draft.network.needs_click {
             return Ok(Ok(JoinedClick { considered, ..unmatched(given) }));
         }
     }
-    Ok(if draft.network.needs_click { Err(no_such_click(given)) } else { Ok(unmatched(given)) })
+    Ok(if draft.network.needs_click {
+        Err(SaleProblem::UnknownClick { click: given.map(str::to_owned) })
+    } else {
+        Ok(unmatched(given))
+    })
 }
 
 /// Why the click that a draft names cannot be its own: it is of another offer than the draft.
-pub fn misplaced(draft: &Draft, found: &FoundClick) -> Option<Fault> {
+pub fn misplaced(draft: &Draft, found: &FoundClick) -> Option<SaleProblem> {
     let given = draft.click_id.as_deref()?;
     let wanted = draft.network.offer.as_ref()?;
     let placed = &found.click.context.campaign_ref.as_ref()?.offer;
-    (placed != wanted).then(|| of_another_offer(given, placed, wanted))
+    (placed != wanted).then(|| another_offer(given, placed, wanted))
+}
+
+fn another_offer(given: &str, placed: &OfferId, wanted: &OfferId) -> SaleProblem {
+    SaleProblem::ClickOfAnotherOffer {
+        click: given.to_owned(),
+        offer: placed.clone(),
+        wanted: wanted.clone(),
+    }
 }
 
 fn unmatched(given: Option<&str>) -> JoinedClick {
@@ -109,21 +120,6 @@ fn by_click_id(
         Attribution::Matched { given, click: id, reading }
     };
     JoinedClick { attribution, considered: Vec::new(), click: Some(click), note: None }
-}
-
-fn of_another_offer(given: &str, placed: &OfferId, wanted: &OfferId) -> Fault {
-    Fault::new(
-        format!("the click `{given}` is of the offer {placed}, not of {wanted}"),
-        "report the conversion with the offer id of its own click",
-    )
-}
-
-fn no_such_click(given: Option<&str>) -> Fault {
-    let what = match given {
-        Some(given) => format!("no click with the id `{given}` is recorded"),
-        None => "no click id was received".to_owned(),
-    };
-    Fault::new(what, "pass back the click id that the offer's URL carried when the visitor arrived")
 }
 
 /// Completes a new conversion: whose it is, what it pays, what it is called and its status.

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::address;
 
 /// A proxy that keeps from us whose requests it forwards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum HidingProxy {
     /// It has a private address and forwards, and no one declared it: what it says does not count.
     Undeclared(IpAddr),

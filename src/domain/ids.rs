@@ -236,6 +236,7 @@ pub struct Seq(u64);
 
 impl Seq {
     pub const MAX: u64 = (1 << 53) - 1;
+    pub const FIRST: Seq = Seq(1);
 
     pub fn new(number: u64) -> Option<Seq> {
         (1..=Seq::MAX).contains(&number).then_some(Seq(number))

@@ -34,6 +34,7 @@ pub mod omission;
 pub(crate) mod once;
 pub mod postback;
 pub mod reconcile;
+pub mod rejection;
 pub mod remark;
 pub mod reporter;
 pub mod reports;

@@ -12,7 +12,7 @@ use crate::domain::text::trim;
 pub struct Currency([u8; 3]);
 
 /// Why a text is not a currency that a sale can be in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NoCurrency {
     /// It is not a code of ISO 4217.
     Unknown,
@@ -140,7 +140,7 @@ impl fmt::Display for Money {
 }
 
 /// Which character divides units from fractions in a network's numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum DecimalMark {
     #[default]
     Dot,

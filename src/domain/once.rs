@@ -9,7 +9,8 @@ use crate::domain::event::EventName;
 use crate::domain::facts::Facts;
 use crate::domain::ids::{ConversionId, OfferId, SourceId, VisitorId};
 use crate::domain::offer::{Offer, Payout};
-use crate::domain::postback::{Fault, RejectionCode};
+use crate::domain::rejection::note::ClickNotTaken;
+use crate::domain::rejection::sale::SaleProblem;
 use crate::domain::remark::Remark;
 use crate::domain::reports::FurtherSales;
 use crate::domain::ruleset::Ruleset;
@@ -164,13 +165,13 @@ pub fn hold_further<F: Facts>(
     rules: &Ruleset,
     conversion: &mut Conversion,
     facts: &F,
-) -> Result<Result<(), Fault>, F::Error> {
+) -> Result<Result<(), SaleProblem>, F::Error> {
     if matches!(conversion.status, Status::Rejected | Status::Scrubbed) {
         return Ok(Ok(()));
     }
     let Some((claim, first)) = first_of_claim(rules, conversion, facts)? else { return Ok(Ok(())) };
     if facts.waiting_on_click(&claim)? >= MOST_WAITING {
-        return Ok(Err(too_many_wait()));
+        return Ok(Err(SaleProblem::TooManyFurtherSales { most: MOST_WAITING as u64 }));
     }
     conversion.status = Status::Pending;
     conversion.disposition = None;
@@ -202,20 +203,7 @@ pub fn taken_click<F: Facts>(
     rules: &Ruleset,
     joined: &Conversion,
     facts: &F,
-) -> Result<Option<String>, F::Error> {
+) -> Result<Option<ClickNotTaken>, F::Error> {
     let first = first_of_claim(rules, joined, facts)?;
-    Ok(first.map(|(_, first)| {
-        format!(
-            "it stays without the click that was named: the click has had its sale of this offer and event, {}",
-            first.id
-        )
-    }))
-}
-
-/// It is said to anyone who reported it, who must not hear which sale was the first.
-fn too_many_wait() -> Fault {
-    let what =
-        format!("{MOST_WAITING} further sales of its click, offer and event wait for a person already");
-    let hint = "the network has to approve or reject those that wait, and then to reprocess this one";
-    Fault::new(what, hint).coded(RejectionCode::TooManyFurtherSales, Some("transaction_id"))
+    Ok(first.map(|(_, first)| ClickNotTaken::HasItsSale { first: first.id }))
 }

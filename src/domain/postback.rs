@@ -1,11 +1,13 @@
-//! A request from a network as it was received, and what became of it, with the codes
-//! of rejections. Every one leaves a record.
+//! A request from a network as it was received, and what became of it. Every one leaves a record.
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{ConversionId, Seq, SourceId};
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::body::BodyProblem;
+use crate::domain::rejection::note::ReportNote;
 use crate::domain::reporter::Reporter;
 use crate::domain::time::Time;
 
@@ -23,7 +25,7 @@ pub struct RawRequest {
     pub peer: Option<IpAddr>,
     /// How the body was encoded when it was received, where it was.
     pub encoded: Option<EncodedBody>,
-    /// Set where it is a whole report that may count later: see [`RejectionCode::may_reopen`].
+    /// Set where it is a whole report that may count later: see [`Rejection::may_reopen`].
     pub reporter: Option<Box<Reporter>>,
 }
 
@@ -41,24 +43,12 @@ pub struct EncodedBody {
 
 impl EncodedBody {
     /// Why the body cannot be read, where it cannot.
-    pub fn fault(&self) -> Option<Fault> {
-        let encoding = &self.encoding;
+    pub fn problem(&self) -> Option<BodyProblem> {
+        let encoding = self.encoding.clone();
         match self.inflation {
             Inflation::Inflated => None,
-            Inflation::Unsupported => Some(
-                Fault::new(
-                    format!("the body has the content encoding `{encoding}`, which is not read"),
-                    "send the body as it is, or with `Content-Encoding: gzip` or `deflate`",
-                )
-                .coded(RejectionCode::UnsupportedEncoding, None),
-            ),
-            Inflation::Damaged => Some(
-                Fault::new(
-                    format!("the body says that its content encoding is `{encoding}`, and cannot be inflated"),
-                    "send the whole compressed body, or leave the `Content-Encoding` header out where it is not compressed",
-                )
-                .coded(RejectionCode::DamagedEncoding, None),
-            ),
+            Inflation::Unsupported => Some(BodyProblem::UnsupportedEncoding { encoding }),
+            Inflation::Damaged => Some(BodyProblem::DamagedEncoding { encoding }),
         }
     }
 }
@@ -113,49 +103,6 @@ pub(crate) mod bytes_as_bytes {
     }
 }
 
-/// Why something was not taken as it was received, and the fix.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
-    /// What programs compare.
-    pub code: Option<RejectionCode>,
-    /// The parameter or field it is about, where it is about one.
-    pub field: Option<String>,
-    /// A sentence for a person.
-    pub reason: String,
-    /// A sentence for a person: how to fix it.
-    pub hint: String,
-}
-
-impl Fault {
-    pub fn new(reason: impl Into<String>, hint: impl Into<String>) -> Fault {
-        Fault { code: None, field: None, reason: reason.into(), hint: hint.into() }
-    }
-
-    /// What is wrong and how to fix it, for a person; the code first, where there is one.
-    pub fn sentence(&self) -> String {
-        let code = self.code.map(|code| format!("{}: ", code.as_str())).unwrap_or_default();
-        format!("{code}{}; {}", self.reason, self.hint)
-    }
-
-    /// The same with further hints behind its own.
-    pub fn with_hints(mut self, hints: Option<&[String]>) -> Fault {
-        for hint in hints.unwrap_or_default() {
-            self.hint = format!("{}; {hint}", self.hint);
-        }
-        self
-    }
-
-    /// Whether it is a report that may count later as it was received.
-    pub fn may_reopen(&self) -> bool {
-        self.code.is_some_and(RejectionCode::may_reopen)
-    }
-
-    /// The same with its code, and the field it is about.
-    pub fn coded(self, code: RejectionCode, field: Option<&str>) -> Fault {
-        Fault { code: Some(code), field: field.map(str::to_owned), ..self }
-    }
-}
-
 /// What became of a postback.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
@@ -166,9 +113,9 @@ pub enum Verdict {
     /// A repeat: same ids, nothing sent.
     Duplicate { conversion: ConversionId },
     /// Kept and understood to be wrong; it can be reprocessed.
-    Quarantined(Fault),
+    Quarantined(Rejection),
     /// Turned away: a bad key, an unknown source, or bytes that are no request. Not a postback.
-    Refused(Fault),
+    Refused(Rejection),
 }
 
 impl Verdict {
@@ -188,9 +135,9 @@ impl Verdict {
     }
 
     /// Why it was quarantined or refused.
-    pub fn fault(&self) -> Option<&Fault> {
+    pub fn rejection(&self) -> Option<&Rejection> {
         match self {
-            Verdict::Quarantined(fault) | Verdict::Refused(fault) => Some(fault),
+            Verdict::Quarantined(rejection) | Verdict::Refused(rejection) => Some(rejection),
             Verdict::Accepted { .. } | Verdict::Updated { .. } | Verdict::Duplicate { .. } => None,
         }
     }
@@ -256,54 +203,7 @@ pub struct Postback {
     pub raw: Option<RawRequest>,
     pub verdict: Verdict,
     /// What was odd but did not stop it: values left out, a differing click id, a missing identity.
-    pub note: Option<String>,
+    pub notes: Vec<ReportNote>,
     /// The earlier record that this one reprocesses with the current template.
     pub again: Option<Seq>,
-}
-
-/// The reason of a quarantine or a refusal. What it is about is [`Fault::field`].
-///
-/// [`Fault::field`]: crate::domain::postback::Fault::field
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum RejectionCode {
-    /// The body has a `Content-Encoding` that is not read here.
-    UnsupportedEncoding,
-    /// An id that dedup or attribution needs holds bytes that are no text in the declared charset.
-    UnreadableBytes,
-    /// It takes back, or repeats without a click id, a transaction id that several conversions have.
-    AmbiguousTransaction,
-    /// It takes back a transaction that no conversion has (yet).
-    UnknownTransaction,
-    /// The body is not what its `Content-Encoding` says: it cannot be inflated.
-    DamagedEncoding,
-    /// The offer takes no reports by this route, from this address or of this event.
-    EndpointClosed,
-    /// The offer takes reports only from the addresses it names, and a proxy hides whose this one is.
-    SenderBehindProxy,
-    /// As many further sales of its click, offer and event wait for a person as may: see
-    /// [`crate::domain::once::MOST_WAITING`].
-    TooManyFurtherSales,
-}
-
-impl RejectionCode {
-    /// Whether a report that fails for this alone may count later as it was received: once the configuration
-    /// allows it, or a person has made room for it.
-    pub fn may_reopen(self) -> bool {
-        use RejectionCode::{EndpointClosed, SenderBehindProxy, TooManyFurtherSales};
-        matches!(self, EndpointClosed | SenderBehindProxy | TooManyFurtherSales)
-    }
-
-    /// As API and pages write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            RejectionCode::UnsupportedEncoding => "unsupported_encoding",
-            RejectionCode::UnreadableBytes => "unreadable_bytes",
-            RejectionCode::AmbiguousTransaction => "ambiguous_transaction",
-            RejectionCode::UnknownTransaction => "unknown_transaction",
-            RejectionCode::DamagedEncoding => "damaged_encoding",
-            RejectionCode::EndpointClosed => "endpoint_closed",
-            RejectionCode::SenderBehindProxy => "sender_behind_proxy",
-            RejectionCode::TooManyFurtherSales => "too_many_further_sales",
-        }
-    }
 }

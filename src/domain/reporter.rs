@@ -31,6 +31,12 @@ impl ReportRoute {
     }
 }
 
+/// The line of the configuration that opens `route` in addition to the routes that are `open`.
+pub fn report_by_line(open: &[ReportRoute], route: ReportRoute) -> String {
+    let all = ReportRoute::ALL.into_iter().filter(|one| *one == route || open.contains(one));
+    format!("`report_by = {:?}`", all.map(ReportRoute::as_str).collect::<Vec<_>>())
+}
+
 /// What is needed to read a report again, next to its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reporter {

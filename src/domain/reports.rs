@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use crate::domain::event::EventName;
 use crate::domain::forwarding::{HidingProxy, Sender};
 use crate::domain::ids::OfferId;
-use crate::domain::postback::{Fault, RejectionCode};
+use crate::domain::rejection::access::AccessProblem;
 use crate::domain::reporter::ReportRoute;
 
 /// What a further sale of one click, offer and event is that a route without a key reports.
@@ -35,28 +35,18 @@ impl Reporting {
     }
 
     /// Why the offer takes no reports by this route from this sender, where it takes none.
-    pub fn closed(&self, offer: &OfferId, route: ReportRoute, from: Option<Sender>) -> Option<Fault> {
-        let name = route.as_str();
+    pub fn closed(&self, offer: &OfferId, route: ReportRoute, from: Option<Sender>) -> Option<AccessProblem> {
+        let offer = offer.clone();
         if !self.opens(route) {
-            let what = format!("the offer {offer} takes no reports by `{name}`");
-            return Some(closed(
-                what,
-                &format!("put {} into the offer's table", self.line_with(route)),
-                name,
-            ));
+            return Some(AccessProblem::RouteClosed { offer, route, open: self.by.clone() });
         }
         if route != ReportRoute::Server || self.from.is_empty() || from.is_some_and(|from| self.lists(from)) {
             return None;
         }
-        let what =
-            format!("the offer {offer} takes reports by `{name}` only from the addresses of `report_from`");
-        let field = "report_from";
-        match from.and_then(|from| from.hidden_by) {
-            Some(proxy) => Some(behind_proxy(&what, proxy, field)),
-            None => {
-                Some(closed(what, "add the sender's address to `report_from` in the offer's table", field))
-            }
-        }
+        Some(match from.and_then(|from| from.hidden_by) {
+            Some(proxy) => AccessProblem::SenderBehindProxy { offer, proxy },
+            None => AccessProblem::AddressNotListed { offer },
+        })
     }
 
     /// Whether the sender's address is one of [`Reporting::from`]. One that a proxy hides has none: where the
@@ -69,42 +59,12 @@ impl Reporting {
 
     /// Why the offer takes no reports of this event on a route without a key, where it takes none. `field` is
     /// the parameter that names it.
-    pub fn closed_to_event(&self, offer: &OfferId, event: &EventName, field: &str) -> Option<Fault> {
-        if self.events.contains(event) {
-            return None;
-        }
-        let what = format!("the offer {offer} takes no `{event}` by pixel or server");
-        let all: Vec<&str> = self.events.iter().chain([event]).map(EventName::as_str).collect();
-        let line = format!("`pixel_events = {all:?}`");
-        Some(closed(what, &format!("put {line} into the offer's table"), field))
+    pub fn closed_to_event(&self, offer: &OfferId, event: &EventName, field: &str) -> Option<AccessProblem> {
+        (!self.events.contains(event)).then(|| AccessProblem::EventClosed {
+            field: field.to_owned(),
+            offer: offer.clone(),
+            event: event.clone(),
+            open: self.events.clone(),
+        })
     }
-
-    /// The line of the configuration that opens this route, too.
-    pub fn line_with(&self, route: ReportRoute) -> String {
-        let all = ReportRoute::ALL.into_iter().filter(|one| *one == route || self.opens(*one));
-        format!("`report_by = {:?}`", all.map(ReportRoute::as_str).collect::<Vec<_>>())
-    }
-}
-
-/// The caller learns nothing of our network: the proxy's address is in the log, on the first page and with the
-/// record.
-fn behind_proxy(what: &str, proxy: HidingProxy, field: &str) -> Fault {
-    let (why, opens) = match proxy {
-        HidingProxy::Undeclared(_) => (
-            "a proxy that was not declared when it was received hides whose this one is",
-            "declare the proxy in `trusted_proxies` under [server] (the log and the first page name it), and then \
-             to reprocess this report, where it believes the addresses that it named",
-        ),
-        HidingProxy::Silent(_) => (
-            "the proxy in front does not say whose this one is",
-            "have the proxy send `X-Forwarded-For`; then the sender has to send the report again",
-        ),
-    };
-    Fault::new(format!("{what}, and {why}"), format!("to open it, the network has to {opens}"))
-        .coded(RejectionCode::SenderBehindProxy, Some(field))
-}
-
-fn closed(what: String, opens: &str, field: &str) -> Fault {
-    Fault::new(what, format!("to open it, the network has to {opens}"))
-        .coded(RejectionCode::EndpointClosed, Some(field))
 }

@@ -10,13 +10,17 @@ use crate::domain::conversion::{Conversion, Draft, EventClaim, NetworkClaim};
 use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::offer::Offer;
-use crate::domain::postback::{Fault, Verdict};
+use crate::domain::postback::Verdict;
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::note::ReportNote;
+use crate::domain::rejection::param::ParamFault;
+use crate::domain::rejection::wanted::{LengthLimit, ParamFix};
 use crate::domain::reporter::{BuiltInSource, ReportRoute};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
-use crate::ingest::parameters::{ParamReader, TextLimit};
+use crate::ingest::parameters::{ParamReader, of_value};
 use crate::ingest::submit::{Received, count, submit, with_click};
 use crate::store::contract::arrival::Finding;
 use crate::store::{ConversionRef, Store, StoreError};
@@ -40,8 +44,8 @@ pub struct AdvertiserReport {
     pub unique_id: Option<String>,
     /// `order_id` and the like, by the names that conversions keep them under.
     pub params: Pairs,
-    /// What was left out and why.
-    pub note: Option<String>,
+    /// What was repaired or left out.
+    pub notes: Vec<ReportNote>,
 }
 
 /// What a report became, after it is durable.
@@ -52,20 +56,13 @@ pub enum RecordedReport {
     /// The click had expired: the conversion is kept, scrubbed, and earns nothing.
     TooLate(Box<Conversion>),
     /// The click is of another offer: there is no conversion. What the network is notified of it.
-    AnotherOffer(Fault),
+    AnotherOffer(Rejection),
     /// No such click is recorded: there is no conversion.
     NoClick,
 }
 
-const CLICK_HINT: &str =
-    "put there the click id that your system stored when the visitor arrived on the tracking link";
-const OFFER_HINT: &str = "copy the postback URL from the offer: its offer_id is the number there";
-
-const BELOW_HINT: &str =
-    "send 0 or more; a sale is taken back by update_conversion.json with the status rejected";
-
 /// The longest text that is kept.
-pub const LONGEST_TEXT: TextLimit = TextLimit::Characters(200);
+pub const LONGEST_TEXT: LengthLimit = LengthLimit::Characters(200);
 
 /// The parameters that are read.
 pub const NAMES: [&str; 14] = [
@@ -94,14 +91,14 @@ const KEPT: [&str; 6] = ["order_id", "adv1", "adv2", "adv3", "adv4", "adv5"];
 /// The first thing that a person has to fix; an offer that takes no reports here.
 pub fn read<'a>(
     params: &Params,
-    offer: impl FnOnce(&ParamReader<'_>) -> Result<&'a Offer, Fault>,
+    offer: impl FnOnce(&ParamReader<'_>) -> Result<&'a Offer, Rejection>,
     (zone, now): (&TimeZone, Time),
-) -> Result<AdvertiserReport, Fault> {
+) -> Result<AdvertiserReport, Rejection> {
     let mut reader = ParamReader::new(params, &NAMES, LONGEST_TEXT);
-    let click_id = reader.needed("click_id", CLICK_HINT)?;
+    let click_id = reader.needed("click_id", ParamFix::ClickIdOfLink)?;
     let offer = offer(&reader)?;
     if let Some(closed) = offer.reports.closed(&offer.id, ReportRoute::Api, None) {
-        return Err(closed);
+        return Err(closed.into());
     }
     let unique_id = reader.id("unique_id")?.map(|id| trim(id).to_owned());
     let mut kept = Pairs::new();
@@ -116,13 +113,13 @@ pub fn read<'a>(
         offer: offer.id.clone(),
         click_id,
         currency: offer.currency,
-        payout: reader.amount("payout", BELOW_HINT)?,
-        revenue: reader.amount("revenue", BELOW_HINT)?,
-        amount: reader.amount("amount", BELOW_HINT)?,
+        payout: reader.amount("payout", ParamFix::ReverseByStatus)?,
+        revenue: reader.amount("revenue", ParamFix::ReverseByStatus)?,
+        amount: reader.amount("amount", ParamFix::ReverseByStatus)?,
         happened,
         unique_id,
         params: kept,
-        note: reader.note(),
+        notes: reader.notes(),
     })
 }
 
@@ -134,12 +131,13 @@ pub fn named_offer<'a>(
     rules: &'a Ruleset,
     reader: &ParamReader<'_>,
     reaches: impl Fn(&Offer) -> bool,
-) -> Result<&'a Offer, Fault> {
-    reader.needed("offer_id", OFFER_HINT)?;
-    let number = reader.whole("offer_id", OFFER_HINT)?.unwrap_or_default();
+) -> Result<&'a Offer, Rejection> {
+    reader.needed("offer_id", ParamFix::OfferIdOfUrl)?;
+    let number = reader.whole("offer_id", ParamFix::OfferIdOfUrl)?.unwrap_or_default();
     let id = OfferId::parse(&number.to_string()).ok();
     let offer = id.and_then(|id| rules.offer(&id)).map(AsRef::as_ref).filter(|offer| reaches(offer));
-    offer.ok_or_else(|| Fault::new(format!("there is no offer {number}"), OFFER_HINT))
+    let unknown = || of_value("offer_id", &number.to_string(), ParamFault::UnknownOffer);
+    Ok(offer.ok_or_else(|| unknown().with_fix(ParamFix::OfferIdOfUrl))?)
 }
 
 /// Takes a report in and answers when that is durable.
@@ -156,7 +154,7 @@ pub async fn report(
     let receipt = submit(store, received, Finding::Mapped(Box::new(mapped))).await?;
     count(BuiltInSource::Api.as_str(), &receipt);
     match &receipt.verdict {
-        Verdict::Quarantined(fault) if is_known => Ok(RecordedReport::AnotherOffer(fault.clone())),
+        Verdict::Quarantined(rejection) if is_known => Ok(RecordedReport::AnotherOffer(rejection.clone())),
         Verdict::Quarantined(_) | Verdict::Refused(_) => Ok(RecordedReport::NoClick),
         Verdict::Accepted { conversion }
         | Verdict::Updated { conversion }
@@ -175,8 +173,12 @@ pub async fn report(
 ///
 /// # Errors
 /// Only the store's.
-pub async fn quarantine(store: &dyn Store, received: Received, fault: Fault) -> Result<(), StoreError> {
-    let receipt = submit(store, received, Finding::Quarantined(fault)).await?;
+pub async fn quarantine(
+    store: &dyn Store,
+    received: Received,
+    rejection: Rejection,
+) -> Result<(), StoreError> {
+    let receipt = submit(store, received, Finding::Quarantined(rejection)).await?;
     count(BuiltInSource::Api.as_str(), &receipt);
     Ok(())
 }
@@ -210,7 +212,7 @@ pub fn draft(source: SourceId, report: AdvertiserReport) -> Draft {
         traits: CustomerTraits::default(),
         consent: Consent::default(),
         params: report.params,
-        note: report.note,
+        notes: report.notes,
         network: NetworkClaim { offer: Some(report.offer), visitor: None, key, needs_click: true },
     }
 }

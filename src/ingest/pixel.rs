@@ -16,16 +16,19 @@ use crate::domain::ids::OfferId;
 use crate::domain::money::Money;
 use crate::domain::offer::Offer;
 use crate::domain::once::MeantEvent;
-use crate::domain::postback::Fault;
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::param::{ParamFault, ParamProblem};
+use crate::domain::rejection::sale::SaleProblem;
+use crate::domain::rejection::wanted::{LengthLimit, ParamFix, WantedValue};
 use crate::domain::reporter::{BuiltInSource, Keyless, ParamSpelling, ReportRoute};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::text::trim;
-use crate::ingest::parameters::{ParamReader, TextLimit, fault};
+use crate::ingest::parameters::{ParamReader, invalid, missing, of_value};
 use crate::ingest::submit::with_click;
 use crate::store::contract::arrival::MappedArrival;
 use crate::store::{Store, StoreError};
 use crate::template::macros::detect::ValueUse;
-use crate::template::source::params::{ListReader, shown};
+use crate::template::source::params::ListReader;
 use crate::template::source::{html_repair, request};
 
 /// How a pixel's parameters are called. An empty name: it has no such parameter.
@@ -76,7 +79,7 @@ pub const SHORT: Dialect = Dialect {
 };
 
 /// The longest text that is kept: anyone may call a pixel.
-const LONGEST_TEXT: TextLimit = TextLimit::Bytes(256);
+const LONGEST_TEXT: LengthLimit = LengthLimit::Bytes(256);
 
 /// Who calls, and from where.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +96,7 @@ pub struct PixelReport(Draft);
 ///
 /// # Errors
 /// No offer, a route that the offer has not opened, or a value that a person has to fix.
-pub fn read(rules: &Ruleset, query: &[u8], caller: PixelCaller<'_>) -> Result<PixelReport, Fault> {
+pub fn read(rules: &Ruleset, query: &[u8], caller: PixelCaller<'_>) -> Result<PixelReport, Rejection> {
     let dialect = dialect(caller.keyless.spelling);
     let names = dialect.names();
     let params = request::read_for(&ListReader(&names), query, None, &[])?;
@@ -101,12 +104,12 @@ pub fn read(rules: &Ruleset, query: &[u8], caller: PixelCaller<'_>) -> Result<Pi
     let reader = ParamReader::new(&params, &names, LONGEST_TEXT);
     let offer = offer(&reader, rules, dialect)?;
     if let Some(closed) = offer.reports.closed(&offer.id, caller.keyless.route, caller.sender) {
-        return Err(closed);
+        return Err(closed.into());
     }
     let draft = draft(reader, offer, dialect, caller)?;
     let event = MeantEvent::by(&draft, Some(offer)).event;
     match offer.reports.closed_to_event(&offer.id, &event, dialect.event) {
-        Some(closed) => Err(closed),
+        Some(closed) => Err(closed.into()),
         None => Ok(PixelReport(draft)),
     }
 }
@@ -134,10 +137,10 @@ fn dialect(spelling: ParamSpelling) -> &'static Dialect {
 pub async fn find(
     store: &dyn Store,
     report: PixelReport,
-) -> Result<Result<MappedArrival, Fault>, StoreError> {
+) -> Result<Result<MappedArrival, SaleProblem>, StoreError> {
     let mapped = with_click(store, report.0).await?;
     Ok(match mapped.click.as_ref().and_then(|found| misplaced(&mapped.draft, found)) {
-        Some(fault) => Err(fault),
+        Some(problem) => Err(problem),
         None => Ok(mapped),
     })
 }
@@ -146,16 +149,15 @@ fn offer<'a>(
     reader: &ParamReader<'_>,
     rules: &'a Ruleset,
     dialect: &Dialect,
-) -> Result<&'a Arc<Offer>, Fault> {
+) -> Result<&'a Arc<Offer>, Rejection> {
     let name = dialect.offer;
-    let hint = format!("name one of the [[offer]] ids: {name}=565");
     // What is configured is an id, also where it reads as a word that others are asked to replace.
     let named = reader.given(name)?.and_then(|id| OfferId::parse(id).ok());
     if let Some(offer) = named.and_then(|id| rules.offer(&id)) {
         return Ok(offer);
     }
-    let given = reader.needed(name, &hint)?;
-    Err(Fault::new(format!("no offer `{}` is configured", shown(name, &given)), hint))
+    let given = reader.needed(name, ParamFix::NameOffer)?;
+    Err(of_value(name, &given, ParamFault::UnknownOffer).with_fix(ParamFix::NameOffer).into())
 }
 
 fn draft(
@@ -163,14 +165,14 @@ fn draft(
     offer: &Offer,
     dialect: &Dialect,
     caller: PixelCaller<'_>,
-) -> Result<Draft, Fault> {
+) -> Result<Draft, Rejection> {
     let PixelCaller { keyless, sender } = caller;
     let event = event(&reader, dialect.event)?;
     let click_id = reader.id(dialect.click_id)?.map(str::to_owned);
     let transaction_id = reader.id(dialect.transaction_id)?.map(|id| trim(id).to_owned());
     // A server shows no cookie, so without a click id no one could ever say whose sale it is.
     if click_id.is_none() && keyless.visitor.is_none() && keyless.route == ReportRoute::Server {
-        return Err(nobodys(&reader, dialect.click_id)?);
+        return Err(nobodys(&reader, dialect.click_id)?.into());
     }
     let order_id = reader.text(dialect.order_id, ValueUse::Id)?;
     let value = money(&mut reader, dialect.value, dialect, offer)?;
@@ -191,7 +193,7 @@ fn draft(
         traits: traits(keyless, sender),
         consent: Consent::default(),
         params: order_id.map(|id| ("order_id".to_owned(), id)).into_iter().collect(),
-        note: reader.note(),
+        notes: reader.notes(),
         // The commit makes the key: by the transaction id, else by the click that it finds.
         network: NetworkClaim {
             offer: Some(offer.id.clone()),
@@ -203,21 +205,20 @@ fn draft(
 
 /// # Errors
 /// As of any parameter that cannot be used.
-fn nobodys(reader: &ParamReader<'_>, name: &str) -> Result<Fault, Fault> {
-    let what = match reader.given(name)? {
-        None => format!("no `{name}` was received"),
-        Some(given) => format!("`{name}` was received as `{}`, which is no click id", shown(name, given)),
-    };
-    Ok(Fault::new(what, format!("put there the click id that the offer's URL carried: {name}=0mwpk…")))
+fn nobodys(reader: &ParamReader<'_>, name: &str) -> Result<ParamProblem, Rejection> {
+    Ok(match reader.given(name)? {
+        None => missing(name, ParamFix::ClickIdOfUrl),
+        Some(given) => invalid((name, given), WantedValue::ClickId, ParamFix::ClickIdOfUrl),
+    })
 }
 
-fn event(reader: &ParamReader<'_>, name: &str) -> Result<EventClaim, Fault> {
-    let hint = "write the event's name there, or leave the parameter out";
-    let Some(word) = reader.word(name, ValueUse::Text, hint)? else { return Ok(EventClaim::sale_or_lead()) };
-    EventName::parse(word).map(EventClaim::Named).ok_or_else(|| {
-        let hint = "an event is 1–64 characters: Purchase, Lead, or a name of your own";
-        fault(name, word, "which is no event", hint)
-    })
+fn event(reader: &ParamReader<'_>, name: &str) -> Result<EventClaim, Rejection> {
+    let Some(word) = reader.word(name, ValueUse::Text, ParamFix::EventOrNothing)? else {
+        return Ok(EventClaim::sale_or_lead());
+    };
+    let event = EventName::parse(word);
+    let wrong = || invalid((name, word), WantedValue::Event, ParamFix::EventName);
+    Ok(EventClaim::Named(event.ok_or_else(wrong)?))
 }
 
 /// An amount, in the currency reported or the offer's; only where the offer believes pixels.
@@ -226,20 +227,20 @@ fn money(
     name: &str,
     dialect: &Dialect,
     offer: &Offer,
-) -> Result<Option<Money>, Fault> {
+) -> Result<Option<Money>, Rejection> {
     // Also where another price follows a `null`: a sale without its price is worth more than none.
     if !reader.names_amount(name) {
         return Ok(None);
     }
     if !offer.accept_pixel_value {
-        reader.leave_out(name, "the offer takes no prices from pixels (`accept_pixel_value`)");
+        let wrong = ParamFault::PriceNotTaken;
+        reader.leave_out(ParamProblem { field: name.to_owned(), value: None, wrong, fix: None });
         return Ok(None);
     }
-    let Some(amount) = reader.amount(name, "send 0 or more; a pixel takes no sale back")? else {
+    let Some(amount) = reader.amount(name, ParamFix::PixelTakesNothingBack)? else {
         return Ok(None);
     };
-    let hint = "write three letters of ISO 4217, such as USD, or leave it out for the offer's";
-    let currency = reader.currency(dialect.currency, hint)?.unwrap_or(offer.currency);
+    let currency = reader.currency(dialect.currency)?.unwrap_or(offer.currency);
     Ok(Some(Money::new(amount, currency)))
 }
 

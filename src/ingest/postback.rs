@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::domain::conversion::Draft;
 use crate::domain::ids::{Seq, SourceId};
-use crate::domain::postback::{EncodedBody, Fault, RawRequest, Verdict};
+use crate::domain::postback::{EncodedBody, RawRequest, Verdict};
+use crate::domain::rejection::Rejection;
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::routing::SourcePolicy;
 use crate::domain::ruleset::Ruleset;
@@ -30,9 +31,9 @@ impl Network {
     ///
     /// # Errors
     /// Its body could not be inflated, or cannot be read.
-    pub fn read(&self, query: &[u8], raw: &RawRequest) -> Result<Params, Fault> {
-        match raw.encoded.as_ref().and_then(EncodedBody::fault) {
-            Some(fault) => Err(fault),
+    pub fn read(&self, query: &[u8], raw: &RawRequest) -> Result<Params, Rejection> {
+        match raw.encoded.as_ref().and_then(EncodedBody::problem) {
+            Some(problem) => Err(problem.into()),
             None => self.template.read(query, raw.content_type.as_deref(), &raw.body),
         }
     }
@@ -41,7 +42,7 @@ impl Network {
     ///
     /// # Errors
     /// As [`SourceTemplate::map`].
-    pub fn map(&self, params: &Params, received_at: Time) -> Result<Draft, Fault> {
+    pub fn map(&self, params: &Params, received_at: Time) -> Result<Draft, Rejection> {
         let mut draft = self.template.map(&self.binding, params)?;
         self.template.leave_out_time_ahead(&mut draft, params, received_at);
         Ok(draft)
@@ -134,6 +135,6 @@ async fn find(
     let draft = network.read(query, raw).and_then(|params| network.map(&params, received_at));
     Ok(match draft {
         Ok(draft) => Finding::Mapped(Box::new(with_click(store, draft).await?)),
-        Err(fault) => Finding::Quarantined(fault),
+        Err(rejection) => Finding::Quarantined(rejection),
     })
 }

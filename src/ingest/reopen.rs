@@ -10,10 +10,13 @@ use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
 use crate::clock::Clock;
+use crate::domain::code::CodedReason;
 use crate::domain::forwarding::{self, HidingProxy, Sender};
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::offer::Offer;
-use crate::domain::postback::{Fault, Postback, RawRequest, RejectionCode, Verdict, VerdictName};
+use crate::domain::postback::{Postback, RawRequest, Verdict, VerdictName};
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::code::RejectionCode;
 use crate::domain::reporter::{BuiltInSource, Keyless, Reporter};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
@@ -61,9 +64,9 @@ enum CurrentVerdict {
     Keyless(Box<pixel::PixelReport>),
     Keyed(Box<AdvertiserReport>),
     /// It waits on, for this reason: its route is closed, or its offer is not configured now.
-    Closed(Fault),
+    Closed(Rejection),
     /// A person has to fix it.
-    Faulty(Fault),
+    Faulty(Rejection),
 }
 
 /// Reads one report again, for a person. It keeps the time at which it was received; what it causes counts from
@@ -90,19 +93,19 @@ async fn prepared(
 ) -> Result<Arrival, ReprocessRefused> {
     let record = store.postback(seq).await?.ok_or(ReprocessRefused::Unknown)?;
     let source = record.source.clone().ok_or_else(|| ReprocessRefused::NoSource("unknown".to_owned()))?;
-    let Verdict::Quarantined(fault) = &record.verdict else {
+    let Verdict::Quarantined(rejection) = &record.verdict else {
         return Err(ReprocessRefused::NotQuarantined(record.verdict.as_str()));
     };
-    if record.raw.is_none() && fault.may_reopen() {
+    if record.raw.is_none() && rejection.may_reopen() {
         return Err(ReprocessRefused::Purged);
     }
     let sender_informed = || ReprocessRefused::SenderInformed(source.to_string());
     let finding = match today(terms, by, &record).ok_or_else(sender_informed)? {
-        CurrentVerdict::Closed(fault) => return Err(ReprocessRefused::Closed(fault.reason)),
-        CurrentVerdict::Faulty(fault) => Finding::Quarantined(fault),
+        CurrentVerdict::Closed(rejection) => return Err(ReprocessRefused::Closed(rejection.sentence())),
+        CurrentVerdict::Faulty(rejection) => Finding::Quarantined(rejection),
         CurrentVerdict::Keyless(report) => match pixel::find(store, *report).await? {
             Ok(mapped) => Finding::Mapped(Box::new(mapped)),
-            Err(fault) => Finding::Quarantined(fault),
+            Err(problem) => Finding::Quarantined(problem.into()),
         },
         CurrentVerdict::Keyed(report) => {
             Finding::Mapped(Box::new(with_click(store, advertiser::draft(source.clone(), *report)).await?))
@@ -116,7 +119,7 @@ async fn prepared(
 /// `None` where it is no report that may count later, or was not kept whole: of one that was cut no one knows
 /// what it said.
 fn today(terms: &ReportTerms, by: ReopenedBy, record: &Postback) -> Option<CurrentVerdict> {
-    record.verdict.fault().filter(|fault| fault.may_reopen())?;
+    record.verdict.rejection().filter(|rejection| rejection.may_reopen())?;
     let raw = record.raw.as_ref()?;
     let (read, has_offer) = match raw.reporter.as_deref()? {
         Reporter::Keyless(keyless) => {
@@ -133,8 +136,8 @@ fn today(terms: &ReportTerms, by: ReopenedBy, record: &Postback) -> Option<Curre
     };
     Some(match read {
         Ok(today) => today,
-        Err(fault) if fault.may_reopen() || !has_offer => CurrentVerdict::Closed(fault),
-        Err(fault) => CurrentVerdict::Faulty(fault),
+        Err(rejection) if rejection.may_reopen() || !has_offer => CurrentVerdict::Closed(rejection),
+        Err(rejection) => CurrentVerdict::Faulty(rejection),
     })
 }
 
@@ -157,7 +160,7 @@ fn keyed(
     terms: &ReportTerms,
     (raw, received_at): (&RawRequest, Time),
     has_offer: &mut bool,
-) -> Result<AdvertiserReport, Fault> {
+) -> Result<AdvertiserReport, Rejection> {
     let params = request::read_for(&ListReader(&advertiser::NAMES), raw.query(), None, &[])?;
     let offer = |reader: &ParamReader<'_>| {
         advertiser::named_offer(&terms.rules, reader, |_| true).inspect_err(|_| *has_offer = false)
@@ -315,7 +318,7 @@ fn waits_for_a_person(record: &Postback) -> bool {
         Some(Reporter::Keyless(keyless)) => keyless.hidden().is_some_and(|(named, _)| !named.is_empty()),
         Some(Reporter::Keyed) | None => false,
     };
-    match record.verdict.fault().and_then(|fault| fault.code) {
+    match record.verdict.rejection().map(CodedReason::code) {
         Some(RejectionCode::TooManyFurtherSales) => true,
         Some(RejectionCode::SenderBehindProxy) => is_named(),
         _ => false,

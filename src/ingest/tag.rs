@@ -3,12 +3,13 @@
 use crate::domain::click::{Click, ClickOrigin, CustomerTraits, Pairs};
 use crate::domain::consent::{Consent, ConsentRecord};
 use crate::domain::conversion::{Draft, EventClaim, NetworkClaim};
-use crate::domain::decision::join;
 use crate::domain::event::EventName;
 use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::money::Money;
 use crate::domain::offer::CampaignRef;
-use crate::domain::postback::{Fault, RawRequest};
+use crate::domain::postback::RawRequest;
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::note::ReportNote;
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
@@ -18,7 +19,8 @@ use crate::ingest::submit::{Received, count, submit, with_click};
 use crate::store::contract::arrival::{ClickArrival, ConsentArrival, Finding, Screening};
 use crate::store::{Store, StoreError};
 use crate::template::macros::detect::{ValueClass, ValueUse, classify};
-use crate::template::source::params::shown;
+use crate::template::source::fault::unfilled;
+use crate::template::source::params::Param;
 
 /// A click as the tag reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +71,7 @@ pub struct TagEvent {
     pub value: Option<Money>,
     pub transaction_id: Option<String>,
     /// What was left out and why.
-    pub note: Option<String>,
+    pub notes: Vec<ReportNote>,
 }
 
 /// Whose click it is, by all that the page does not report.
@@ -205,11 +207,11 @@ fn seen(enricher: &VisitorEnricher, reported: TagClick, whose: ClickOwner<'_>) -
 pub async fn event(
     store: &dyn Store,
     (raw, received_at): (RawRequest, Time),
-    reported: Result<TagEvent, Fault>,
+    reported: Result<TagEvent, Rejection>,
 ) -> Result<(), StoreError> {
-    let finding = match reported.and_then(draft) {
+    let finding = match reported.map(draft) {
         Ok(draft) => Finding::Mapped(Box::new(with_click(store, draft).await?)),
-        Err(fault) => Finding::Quarantined(fault),
+        Err(rejection) => Finding::Quarantined(rejection),
     };
     let source = Some(BuiltInSource::Tag.id());
     let receipt = submit(store, Received { source, raw, received_at }, finding).await?;
@@ -219,12 +221,13 @@ pub async fn event(
 
 /// Once for a click id and link; an event that is no click on a link, once for a click id, its name and
 /// its transaction id.
-fn draft(event: TagEvent) -> Result<Draft, Fault> {
-    let (transaction_id, left_out) = transaction(event.transaction_id);
+fn draft(event: TagEvent) -> Draft {
+    let mut notes = event.notes;
+    let transaction_id = event.transaction_id.and_then(|reported| transaction(&reported, &mut notes));
     let distinguished_by = event.link.as_deref().or(transaction_id.as_deref()).unwrap_or_default();
     // None of the three can hold a line end but the last.
     let key = format!("{}\n{}\n{distinguished_by}", event.click, event.name);
-    Ok(Draft {
+    Draft {
         source: BuiltInSource::Tag.id(),
         event: EventClaim::Named(event.name),
         status: None,
@@ -240,25 +243,21 @@ fn draft(event: TagEvent) -> Result<Draft, Fault> {
         traits: CustomerTraits::default(),
         consent: Consent::default(),
         params: event.link.map(|link| ("link".to_owned(), link)).into_iter().collect(),
-        note: join(event.note, left_out),
+        notes,
         network: NetworkClaim { key: Some(key), ..NetworkClaim::default() },
-    })
+    }
 }
 
-/// The transaction id, and what is said of one that is a placeholder or a macro: that is none.
-fn transaction(reported: Option<String>) -> (Option<String>, Option<String>) {
-    let Some(reported) = reported else { return (None, None) };
-    match classify(&reported, reported.as_bytes(), ValueUse::Id) {
-        ValueClass::Sound => (Some(trim(&reported).to_owned()), None),
-        ValueClass::Empty => (None, None),
-        ValueClass::Nothing | ValueClass::Skeleton | ValueClass::Macro(_) => {
-            let received_text = shown("transaction_id", trim(&reported));
-            (
-                None,
-                Some(format!(
-                    "`transaction_id` was left out: it was received as `{received_text}`, which is no id"
-                )),
-            )
+/// The transaction id; one that is a placeholder or a macro is none, and is noted.
+fn transaction(reported: &str, notes: &mut Vec<ReportNote>) -> Option<String> {
+    let (name, raw) = ("transaction_id".to_owned(), reported.as_bytes().to_vec());
+    let param = Param { name, value: reported.to_owned(), raw };
+    match classify(&param.value, &param.raw, ValueUse::Id) {
+        ValueClass::Sound => Some(trim(reported).to_owned()),
+        ValueClass::Empty => None,
+        class => {
+            notes.push(ReportNote::left_out(unfilled(&param, &class)));
+            None
         }
     }
 }

@@ -10,11 +10,13 @@ use tokio::runtime::Handle;
 
 use crate::domain::attribution::{Attribution, FoundClick, candidates};
 use crate::domain::click::Click;
+use crate::domain::code::CodedReason;
 use crate::domain::conversion::Conversion;
 use crate::domain::decision::{ArrivalContext, Decision, decide};
 use crate::domain::facts::LaterConversions;
 use crate::domain::ids::{ClickId, ConversionId, DestinationId, Seq};
 use crate::domain::postback::{Postback, Verdict};
+use crate::domain::rejection::note::ReportNote;
 use crate::domain::ruleset::Ruleset;
 use crate::store::StoreError;
 use crate::store::clicks::consent::EarlyAnswer;
@@ -238,25 +240,25 @@ impl<'a> CommitGroup<'a> {
         if let Some(by) = again.and_then(|again| self.taken_by(again.of)) {
             return Err(StoreError::ReprocessedAlready { by });
         }
-        let (made, note) = match finding {
-            Finding::Quarantined(fault) => (ArrivalOutcome::Nothing(Verdict::Quarantined(fault)), None),
-            Finding::Refused(fault) => (ArrivalOutcome::Nothing(Verdict::Refused(fault)), None),
+        let (made, notes) = match finding {
+            Finding::Quarantined(rejection) => (ArrivalOutcome::quarantined(rejection), Vec::new()),
+            Finding::Refused(rejection) => (ArrivalOutcome::Nothing(Verdict::Refused(rejection)), Vec::new()),
             Finding::Mapped(mapped) => {
                 let now = again.map_or(received_at, |again| again.now);
                 match self.map(&mapped, ArrivalContext { seq, at: received_at, now }) {
                     // It was kept before, within what is kept of strangers.
-                    Err(StoreError::Surplus(fault)) if again.is_some() => {
-                        (ArrivalOutcome::Nothing(Verdict::Quarantined(*fault)), None)
+                    Err(StoreError::Surplus(rejection)) if again.is_some() => {
+                        (ArrivalOutcome::quarantined(rejection), Vec::new())
                     }
                     decided => decided?,
                 }
             }
         };
         let (verdict, matched) = made.outcome();
-        let receipt = Receipt { postback: seq, verdict: verdict.clone(), matched, note: note.clone() };
+        let receipt = Receipt { postback: seq, verdict: verdict.clone(), matched, notes: notes.clone() };
         let arrived =
             ArrivedPostback { seq, received_at, source, raw, again: again.map(|earlier| earlier.of) };
-        self.remember(arrived, verdict, note, made);
+        self.remember(arrived, verdict, notes, made);
         Ok(receipt)
     }
 
@@ -272,33 +274,34 @@ impl<'a> CommitGroup<'a> {
         &self,
         mapped: &MappedArrival,
         arrived: ArrivalContext,
-    ) -> Result<(ArrivalOutcome, Option<String>), StoreError> {
+    ) -> Result<(ArrivalOutcome, Vec<ReportNote>), StoreError> {
         let memory = DecisionLookups::new(self, &self.tally, mapped.click.as_ref());
-        let decision = decide(&self.rules, &mapped.draft, arrived, &memory)?;
-        Ok(match decision {
-            Decision::New { mut conversion, note } => {
+        Ok(match decide(&self.rules, &mapped.draft, arrived, &memory)? {
+            Decision::New { mut conversion, notes } => {
                 let standing = DeliveryStates::new(self.planned(&mut conversion, &[], arrived.now)?);
-                (ArrivalOutcome::New(Box::new(conversion), standing), note)
+                (ArrivalOutcome::New(Box::new(conversion), standing), notes)
             }
-            Decision::Update { mut conversion, note } => {
+            Decision::Update { mut conversion, notes } => {
                 let Some((number, mut record)) = memory.looked_up(&conversion.id) else {
-                    return Ok((ArrivalOutcome::Duplicate(Box::new(conversion)), note));
+                    return Ok((ArrivalOutcome::Duplicate(Box::new(conversion)), notes));
                 };
                 let planned = self.planned(&mut conversion, &record.standing.deliveries, arrived.now)?;
                 if conversion.history.len() > MAX_CHANGES || planned.len() > MAX_DELIVERIES {
-                    return Ok((ArrivalOutcome::Nothing(Verdict::Quarantined(too_often(&conversion))), note));
+                    return Ok((ArrivalOutcome::quarantined(too_often(&conversion)), notes));
                 }
                 let old = Box::new(record.clone());
                 record.conversion = conversion;
                 record.standing.replan(planned);
-                (ArrivalOutcome::Update { number, old, new: Box::new(record) }, note)
+                (ArrivalOutcome::Update { number, old, new: Box::new(record) }, notes)
             }
-            Decision::Duplicate { conversion, note } => {
-                (ArrivalOutcome::Duplicate(Box::new(conversion)), note)
+            Decision::Duplicate { conversion, notes } => {
+                (ArrivalOutcome::Duplicate(Box::new(conversion)), notes)
             }
-            Decision::Surplus(fault) => return Err(StoreError::Surplus(Box::new(fault))),
-            Decision::Quarantine(fault) => (ArrivalOutcome::Nothing(Verdict::Quarantined(fault)), None),
-            Decision::UnknownSale { fault, sales } => (ArrivalOutcome::UnknownSale(fault, sales), None),
+            Decision::Surplus(rejection) => return Err(StoreError::Surplus(rejection)),
+            Decision::Quarantine(rejection) => (ArrivalOutcome::quarantined(rejection), Vec::new()),
+            Decision::UnknownSale { rejection, sales } => {
+                (ArrivalOutcome::UnknownSale(rejection, sales), Vec::new())
+            }
         })
     }
 
@@ -306,12 +309,13 @@ impl<'a> CommitGroup<'a> {
         &mut self,
         arrived: ArrivedPostback,
         verdict: Verdict,
-        note: Option<String>,
+        notes: Vec<ReportNote>,
         made: ArrivalOutcome,
     ) {
-        if let (Verdict::Quarantined(fault), Some(source), None) = (&verdict, &arrived.source, arrived.again)
+        if let (Verdict::Quarantined(rejection), Some(source), None) =
+            (&verdict, &arrived.source, arrived.again)
         {
-            let (source, code, postback) = (source.clone(), fault.code, arrived.seq);
+            let (source, code, postback) = (source.clone(), rejection.code(), arrived.seq);
             self.lines.push(QuarantineLine { source, code, postback, received_at: arrived.received_at });
         }
         let number = arrived.seq.get();
@@ -346,7 +350,7 @@ impl<'a> CommitGroup<'a> {
             source: arrived.source,
             raw: Some(arrived.raw),
             verdict,
-            note,
+            notes,
             again: arrived.again,
         };
         self.numbers.next_postback = number + 1;

@@ -43,8 +43,9 @@ use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Attempt, Delivery, RetryRefused};
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq};
-use crate::domain::postback::{Fault, Postback};
+use crate::domain::postback::Postback;
 use crate::domain::reconcile::Observed;
+use crate::domain::rejection::Rejection;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status_move::{MoveRefused, StatusMove};
 use crate::domain::suppression::{ListSummary, ListedEntry, Suppressed};
@@ -76,7 +77,7 @@ pub enum StoreError {
     ReprocessedAlready { by: Seq },
     /// As many further sales of its click wait as may: nothing was kept. The caller keeps it, as a stranger's.
     #[error("as many further sales of its click wait as may")]
-    Surplus(Box<Fault>),
+    Surplus(Rejection),
     /// A stored record cannot be read. Only what needs it fails; the rest of the store goes on.
     #[error("the record {key} cannot be read: {cause}")]
     Corrupt { key: String, cause: String },

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
+use crate::domain::code::ReasonCode;
 use crate::domain::ids::{Seq, SourceId};
-use crate::domain::postback::{RejectionCode, VerdictName};
+use crate::domain::postback::VerdictName;
+use crate::domain::rejection::code::RejectionCode;
 use crate::domain::time::{LineLimit, Time};
 use crate::store::keeping::SourceTally;
 use crate::store::layout::EntryHead;
@@ -22,10 +24,10 @@ impl QuarantineLines {
     }
 }
 
-/// A postback that was quarantined. Of the fault only its code: the rest may hold personal data.
+/// A postback that was quarantined. Of the rejection only its code: the rest may hold personal data.
 pub struct QuarantineLine {
     pub source: SourceId,
-    pub code: Option<RejectionCode>,
+    pub code: RejectionCode,
     pub postback: Seq,
     pub received_at: Time,
 }
@@ -34,12 +36,13 @@ impl QuarantineLine {
     /// Writes it once the record is durable, unless there was one of its source lately.
     pub fn write(self, lines: &Mutex<QuarantineLines>) {
         let QuarantineLine { source, code, postback, received_at } = self;
+        let labels = [("source", source.to_string()), ("reason_code", code.as_str().to_owned())];
+        metrics::counter!("postbridge_quarantined_total", &labels).increment(1);
         let Some(left_out) = lines.lock().admit(&source, received_at) else { return };
-        let reason_code = code.map(RejectionCode::as_str);
         tracing::warn!(
             %source,
             %postback,
-            reason_code,
+            reason_code = code.as_str(),
             left_out,
             "a postback was quarantined: see Quarantine, fix what its reason names, then reprocess it"
         );

@@ -8,11 +8,11 @@ use data_encoding::HEXLOWER;
 use serde::Serialize;
 
 use crate::domain::ids::{ClickId, ConversionId, EventId, SourceId};
-use crate::domain::postback::{EncodedBody, Inflation, Postback, RawRequest, RejectionCode};
+use crate::domain::postback::{EncodedBody, Inflation, Postback, RawRequest};
 use crate::domain::reporter::Reporter;
 use crate::domain::time::Time;
 use crate::store::contract::arrival::Receipt;
-use crate::view::value::readable;
+use crate::view::value::{NoteView, RejectedView, readable};
 
 /// A record with its bytes.
 #[derive(Serialize)]
@@ -40,26 +40,22 @@ pub struct PostbackVerdictView<'a> {
     source: Option<&'a SourceId>,
     status: &'static str,
     conversion_id: Option<ConversionId>,
-    reason_code: Option<&'static str>,
-    field: Option<&'a str>,
-    reason: Option<&'a str>,
-    hint: Option<&'a str>,
+    #[serde(flatten)]
+    rejected: RejectedView,
+    notes: Vec<NoteView>,
     reprocesses: Option<String>,
 }
 
 impl<'a> PostbackVerdictView<'a> {
     pub fn of(postback: &'a Postback) -> PostbackVerdictView<'a> {
-        let fault = postback.verdict.fault();
         PostbackVerdictView {
             id: postback.seq.to_string(),
             received_at: postback.received_at,
             source: postback.source.as_ref(),
             status: postback.verdict.as_str(),
             conversion_id: postback.verdict.conversion(),
-            reason_code: fault.and_then(|fault| fault.code).map(RejectionCode::as_str),
-            field: fault.and_then(|fault| fault.field.as_deref()),
-            reason: fault.map(|fault| fault.reason.as_str()),
-            hint: fault.map_or(postback.note.as_deref(), |fault| Some(&fault.hint)),
+            rejected: RejectedView::of(postback.verdict.rejection(), &postback.notes),
+            notes: NoteView::all(&postback.notes),
             reprocesses: postback.again.map(|seq| seq.to_string()),
         }
     }
@@ -136,44 +132,38 @@ impl<'a> ReceivedBodyView<'a> {
 
 /// What became of a postback that was just received or reprocessed.
 #[derive(Serialize)]
-pub struct ReceiptView<'a> {
+pub struct ReceiptView {
     status: &'static str,
     conversion_id: Option<ConversionId>,
     event_id: Option<EventId>,
     attribution: Option<&'static str>,
-    reason_code: Option<&'static str>,
-    field: Option<&'a str>,
-    reason: Option<&'a str>,
-    hint: Option<&'a str>,
+    #[serde(flatten)]
+    rejected: RejectedView,
 }
 
-impl<'a> ReceiptView<'a> {
-    pub fn of(receipt: &'a Receipt) -> ReceiptView<'a> {
+impl ReceiptView {
+    pub fn of(receipt: &Receipt) -> ReceiptView {
         let conversion = receipt.verdict.conversion();
-        let fault = receipt.verdict.fault();
         ReceiptView {
             status: receipt.verdict.as_str(),
             conversion_id: conversion,
             event_id: conversion.map(|id| id.event_id()),
             attribution: receipt.matched.map(|matched| if matched { "matched" } else { "unmatched" }),
-            reason_code: fault.and_then(|fault| fault.code).map(RejectionCode::as_str),
-            field: fault.and_then(|fault| fault.field.as_deref()),
-            reason: fault.map(|fault| fault.reason.as_str()),
-            hint: fault.map_or(receipt.note.as_deref(), |fault| Some(&fault.hint)),
+            rejected: RejectedView::of(receipt.verdict.rejection(), &receipt.notes),
         }
     }
 }
 
 /// The receipt of a postback that was reprocessed, with the id of its new record.
 #[derive(Serialize)]
-pub struct ReprocessedView<'a> {
+pub struct ReprocessedView {
     #[serde(flatten)]
-    receipt: ReceiptView<'a>,
+    receipt: ReceiptView,
     postback_id: String,
 }
 
-impl<'a> ReprocessedView<'a> {
-    pub fn of(receipt: &'a Receipt) -> ReprocessedView<'a> {
+impl ReprocessedView {
+    pub fn of(receipt: &Receipt) -> ReprocessedView {
         ReprocessedView { receipt: ReceiptView::of(receipt), postback_id: receipt.postback.to_string() }
     }
 }

@@ -10,7 +10,7 @@ use crate::preview::{Preview, PreviewedDelivery};
 use crate::template::source::params::Param;
 use crate::view::conversion::{AttributionView, ReportedView};
 use crate::view::delivery::skip_code;
-use crate::view::value::{PairsView, RemarkView};
+use crate::view::value::{PairsView, RejectedView, RemarkView};
 
 /// The document of `preview --json`. A quarantined postback has neither conversion nor attribution.
 #[derive(Serialize)]
@@ -38,11 +38,11 @@ impl<'a> PreviewView<'a> {
 #[derive(Serialize)]
 struct PreviewedPostbackView<'a> {
     status: &'static str,
-    reason: Option<&'a str>,
-    hint: Option<&'a str>,
+    #[serde(flatten)]
+    rejected: RejectedView,
     parameters: Vec<ParameterView<'a>>,
-    /// What was repaired or left out.
-    notes: Vec<&'a str>,
+    /// What was repaired or left out, and why no destination would get it where none would.
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -54,14 +54,12 @@ struct ParameterView<'a> {
 impl<'a> PreviewedPostbackView<'a> {
     fn of(preview: &'a Preview) -> PreviewedPostbackView<'a> {
         let parameter = |param: &'a Param| ParameterView { name: &param.name, value: &param.value };
-        let (params, fault) = (preview.params.as_ref().ok(), preview.conversion.as_ref().err());
-        let notes = params.into_iter().flat_map(|params| &params.notes).chain(&preview.notes);
+        let (params, rejection) = (preview.params.as_ref().ok(), preview.conversion.as_ref().err());
         PreviewedPostbackView {
-            status: if fault.is_some() { "quarantined" } else { "accepted" },
-            reason: fault.map(|fault| fault.reason.as_str()),
-            hint: fault.map(|fault| fault.hint.as_str()),
+            status: if rejection.is_some() { "quarantined" } else { "accepted" },
+            rejected: RejectedView::of(rejection, &[]),
             parameters: params.into_iter().flat_map(|params| &params.pairs).map(parameter).collect(),
-            notes: notes.map(String::as_str).collect(),
+            notes: preview.sentences(),
         }
     }
 }

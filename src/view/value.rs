@@ -3,10 +3,13 @@
 use serde::{Serialize, Serializer};
 
 use crate::domain::click::{CustomerTrait, CustomerTraits, Pairs};
+use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::consent::Consent;
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId};
 use crate::domain::money::Money;
 use crate::domain::offer::CampaignRef;
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::note::{ReportNote, notes_text};
 use crate::domain::remark::Remark;
 use crate::store::contract::lookup::Page;
 
@@ -57,6 +60,58 @@ impl RemarkView {
 
     pub fn all<'a>(remarks: impl IntoIterator<Item = &'a Remark>) -> Vec<RemarkView> {
         remarks.into_iter().map(RemarkView::of).collect()
+    }
+}
+
+/// Why something was not taken. Every member is there, null where there is nothing to say.
+#[derive(Serialize, Default)]
+pub struct RejectedView {
+    reason_code: Option<&'static str>,
+    /// The parameter or field that it is about.
+    field: Option<String>,
+    /// What was received in it, where that cannot be personal.
+    value: Option<String>,
+    reason: Option<String>,
+    hint: Option<String>,
+}
+
+impl RejectedView {
+    /// Of what was taken the hint says what was odd about it.
+    pub fn of(rejection: Option<&Rejection>, notes: &[ReportNote]) -> RejectedView {
+        let Some(rejection) = rejection else {
+            return RejectedView { hint: notes_text(notes), ..RejectedView::default() };
+        };
+        RejectedView {
+            reason_code: Some(rejection.code().as_str()),
+            field: rejection.field().map(str::to_owned),
+            value: rejection.value().map(str::to_owned),
+            reason: Some(rejection.sentence()),
+            hint: Some(rejection.hint()),
+        }
+    }
+}
+
+/// What was odd about a report and did not stop it.
+#[derive(Serialize)]
+pub struct NoteView {
+    code: &'static str,
+    /// Why a value was left out.
+    reason_code: Option<&'static str>,
+    field: Option<String>,
+    value: Option<String>,
+    text: String,
+}
+
+impl NoteView {
+    pub fn all(notes: &[ReportNote]) -> Vec<NoteView> {
+        let one = |note: &ReportNote| NoteView {
+            code: note.code().as_str(),
+            reason_code: note.problem().map(|problem| problem.code().as_str()),
+            field: note.field().map(str::to_owned),
+            value: note.value().map(str::to_owned),
+            text: note.sentence(),
+        };
+        notes.iter().map(one).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde::Serialize;
 
+use crate::domain::code::{CodedReason, ReasonCode};
 use crate::view::problem::ErrorView;
 
 /// Every answer's type: small and whole, so that it is written at once.
@@ -49,6 +50,11 @@ pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
 /// `{"error":{"code","message","hint"}}`: what is wrong and how to fix it.
 pub fn error(status: StatusCode, code: &str, message: impl AsRef<str>, hint: &str) -> Answer {
     json(status, &ErrorView::new(code, message.as_ref(), hint))
+}
+
+/// The same of a coded reason.
+pub fn refused(status: StatusCode, reason: &impl CodedReason) -> Answer {
+    error(status, reason.code().as_str(), reason.sentence(), &reason.hint())
 }
 
 /// 503 with `Retry-After`: nothing was kept, send it again.

@@ -20,7 +20,7 @@ use crate::ingest::click::ClickDraft;
 use crate::ingest::landing::{CarriedPairs, Landing, NamePatterns, PickedPairs};
 use crate::template::source::json_body::members;
 use crate::template::source::map::yes_or_no;
-use crate::template::source::params::{quoted, shown};
+use crate::template::source::params::{listed, shown};
 
 /// The most names that are kept of each object.
 const MOST_NAMES: usize = 64;
@@ -262,7 +262,7 @@ impl<'l> ClickReader<'l> {
             let beyond: Vec<String> = kept.drain(MOST_NAMES..).map(|(key, _)| key).collect();
             self.left_out(
                 name,
-                &format!("has more than {MOST_NAMES} names; these are not kept: {}", quoted(&beyond)),
+                &format!("has more than {MOST_NAMES} names; these are not kept: {}", listed(&beyond)),
             );
         }
         kept

@@ -10,10 +10,14 @@ use http::{Method, StatusCode};
 use parking_lot::Mutex;
 
 use crate::clock::{self, Clock};
+use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::ids::SourceId;
-use crate::domain::postback::{Fault, RawRequest};
+use crate::domain::postback::RawRequest;
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::access::AccessProblem;
+use crate::domain::rejection::body::BodyProblem;
+use crate::domain::rejection::code::RejectionCode;
 use crate::domain::time::{LineLimit, Time};
-use crate::http1::refusal as wire;
 use crate::ingest::postback::{self, Network};
 use crate::ingest::submit::{Received, submit};
 use crate::store::Store;
@@ -67,30 +71,7 @@ pub struct RefusalBudget {
     limiter: DefaultDirectRateLimiter,
     by_address: PerAddress,
     /// The log lines about refused requests, by reason and configured source.
-    lines: Mutex<HashMap<(RefusedFor, Option<SourceId>), LineLimit>>,
-}
-
-/// Why a request is kept as refused; as metrics and logs write it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum RefusedFor {
-    BadKey,
-    UnknownSource,
-    TooFast,
-    TooLarge,
-    /// It was not HTTP as it must be.
-    Malformed,
-}
-
-impl RefusedFor {
-    fn as_str(self) -> &'static str {
-        match self {
-            RefusedFor::BadKey => "bad_key",
-            RefusedFor::UnknownSource => "unknown_source",
-            RefusedFor::TooFast => "too_fast",
-            RefusedFor::TooLarge => "too_large",
-            RefusedFor::Malformed => "malformed",
-        }
-    }
+    lines: Mutex<HashMap<(RejectionCode, Option<SourceId>), LineLimit>>,
 }
 
 /// The most refused requests that leave a record in a second.
@@ -117,7 +98,7 @@ impl RefusalBudget {
 
     /// Counts a refused request, and writes a line about it, unless there was one lately. Nothing of what
     /// was sent is in it: a wrong key may be a good one of another source.
-    fn note(&self, why: RefusedFor, source: Option<&SourceId>, now: Time) {
+    fn note(&self, why: RejectionCode, source: Option<&SourceId>, now: Time) {
         let reason = why.as_str();
         metrics::counter!("postbridge_refused_total", "reason" => reason).increment(1);
         let mut lines = self.lines.lock();
@@ -199,12 +180,8 @@ impl Postbacks {
         }
         if endpoint.limiter.as_ref().is_some_and(|limiter| limiter.check().is_err()) {
             let source = endpoint.network.policy.source.clone();
-            let fault = Fault::new(
-                "more postbacks a second than the source's `max_per_second`",
-                "raise it, or send slower",
-            );
-            self.keep_refused(asked.raw(), Some(source), fault.clone(), RefusedFor::TooFast).await;
-            return answer::too_many(fault.reason, &fault.hint);
+            self.keep_refused(asked.raw(), Some(source), AccessProblem::TooFast.into()).await;
+            return answer::too_many(RejectionCode::TooFast.meaning(), RejectionCode::TooFast.fix());
         }
         if asked.is_too_large {
             return self.too_large(&endpoint, asked).await;
@@ -232,10 +209,9 @@ impl Postbacks {
 
     /// The body would be, or is, larger than the source takes: the request is kept without it.
     async fn too_large(&self, endpoint: &SourceEndpoint, asked: &ReceivedRequest<'_>) -> Answer {
-        let fault = Fault::new(wire::HttpRefusal::BODY_TOO_LARGE.message, LARGER);
         let source = Some(endpoint.network.policy.source.clone());
-        self.keep_refused(asked.raw(), source, fault.clone(), RefusedFor::TooLarge).await;
-        answer::error(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", fault.reason, &fault.hint)
+        self.keep_refused(asked.raw(), source, BodyProblem::TooLarge.into()).await;
+        answer::refused(StatusCode::PAYLOAD_TOO_LARGE, &BodyProblem::TooLarge)
     }
 
     /// The largest plain body that a source takes, by its template, for a request with its key.
@@ -245,27 +221,29 @@ impl Postbacks {
 
     /// Turns a request away, keeping a record of it within the budget.
     async fn turn_away(&self, turned: TurnedAway, asked: &ReceivedRequest<'_>) -> Answer {
-        let (status, code, fault) = turned.worded();
-        match turned {
+        let rejection = Rejection::from(turned.problem());
+        let status = match turned {
             TurnedAway::UnknownSource => {
-                self.keep_refused(asked.raw(), None, fault.clone(), RefusedFor::UnknownSource).await;
+                self.keep_refused(asked.raw(), None, rejection.clone()).await;
+                StatusCode::NOT_FOUND
             }
             TurnedAway::BadKey => {
-                if self.wrong_key(asked, &fault).await == WrongKeys::TooMany {
+                if self.wrong_key(asked, &rejection).await == WrongKeys::TooMany {
                     return answer::too_many("too many wrong keys from this address", "wait a second");
                 }
+                StatusCode::FORBIDDEN
             }
-        }
-        answer::error(status, code, fault.reason, &fault.hint)
+        };
+        answer::refused(status, &rejection)
     }
 
     /// Counts a wrong key, and keeps a record of the request within the budget.
-    pub async fn wrong_key(&self, asked: &ReceivedRequest<'_>, fault: &Fault) -> WrongKeys {
+    pub async fn wrong_key(&self, asked: &ReceivedRequest<'_>, rejection: &Rejection) -> WrongKeys {
         if self.budget.is_guessing(asked.limit_key(), self.clock.now()) {
             metrics::counter!("postbridge_refused_total", "reason" => "guessing").increment(1);
             return WrongKeys::TooMany;
         }
-        self.keep_refused(asked.raw(), None, fault.clone(), RefusedFor::BadKey).await;
+        self.keep_refused(asked.raw(), None, rejection.clone()).await;
         WrongKeys::Few
     }
 
@@ -285,24 +263,17 @@ impl Postbacks {
             encoded: None,
             reporter: None,
         };
-        let fault =
-            Fault::new(reason, "the sender must send a well-formed HTTP/1.1 request; nothing was taken");
+        let rejection = Rejection::from(AccessProblem::MalformedRequest { error: reason.to_owned() });
         match endpoint {
             Some(endpoint) => {
-                self.write_refused(raw, Some(endpoint.network.policy.source.clone()), fault).await
+                self.write_refused(raw, Some(endpoint.network.policy.source.clone()), rejection).await
             }
-            None => self.keep_refused(raw, None, fault, RefusedFor::Malformed).await,
+            None => self.keep_refused(raw, None, rejection).await,
         }
     }
 
-    async fn keep_refused(
-        &self,
-        mut raw: RawRequest,
-        source: Option<SourceId>,
-        fault: Fault,
-        why: RefusedFor,
-    ) {
-        self.budget.note(why, source.as_ref(), self.clock.now());
+    async fn keep_refused(&self, mut raw: RawRequest, source: Option<SourceId>, rejection: Rejection) {
+        self.budget.note(rejection.code(), source.as_ref(), self.clock.now());
         let is_stranger = source.is_none();
         if is_stranger && (!self.health.disk_space().records_visitors() || !self.budget.keeps_one()) {
             return;
@@ -312,21 +283,19 @@ impl Postbacks {
             raw.body.truncate(REFUSED_BYTES.saturating_sub(raw.line.len()));
             raw.content_type = raw.content_type.filter(|kind| kind.len() <= 128);
         }
-        self.write_refused(raw, source, fault).await;
+        self.write_refused(raw, source, rejection).await;
     }
 
-    async fn write_refused(&self, raw: RawRequest, source: Option<SourceId>, fault: Fault) {
+    async fn write_refused(&self, raw: RawRequest, source: Option<SourceId>, rejection: Rejection) {
         if !self.health.disk_space().records_postbacks() {
             return;
         }
         let received = Received { source, raw, received_at: self.clock.now() };
-        if let Err(error) = submit(self.store.as_ref(), received, Finding::Refused(fault)).await {
+        if let Err(error) = submit(self.store.as_ref(), received, Finding::Refused(rejection)).await {
             self.health.store_failed(&error);
         }
     }
 }
-
-const LARGER: &str = "send a smaller body, or raise `max_bytes` under [body] of the source's template, or the server's `max_body_bytes` where the template has none";
 
 /// How many wrong keys an address has shown in this second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -343,24 +312,10 @@ pub enum TurnedAway {
 }
 
 impl TurnedAway {
-    fn worded(self) -> (StatusCode, &'static str, Fault) {
+    fn problem(self) -> AccessProblem {
         match self {
-            TurnedAway::UnknownSource => (
-                StatusCode::NOT_FOUND,
-                "unknown_source",
-                Fault::new(
-                    "no source with this id is configured",
-                    "copy the postback URL from `postbridge url SOURCE`",
-                ),
-            ),
-            TurnedAway::BadKey => (
-                StatusCode::FORBIDDEN,
-                "bad_key",
-                Fault::new(
-                    "the key in the path is not this source's",
-                    "copy the postback URL from `postbridge url SOURCE`",
-                ),
-            ),
+            TurnedAway::UnknownSource => AccessProblem::UnknownSource,
+            TurnedAway::BadKey => AccessProblem::BadPathKey,
         }
     }
 }

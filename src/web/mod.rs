@@ -44,7 +44,8 @@ use http::{Method, StatusCode, header};
 use ipnet::IpNet;
 use parking_lot::RwLock;
 
-use crate::domain::postback::{EncodedBody, Fault, RejectionCode};
+use crate::domain::postback::EncodedBody;
+use crate::domain::rejection::body::BodyProblem;
 use crate::domain::suppression::ListChange;
 use crate::web::access::Access;
 use crate::web::access_log::TokenArea;
@@ -122,28 +123,19 @@ impl WebListener {
 impl Router {
     /// The answer to a body that cannot be read, on every path but a postback's, which keeps a record of it.
     fn unread(route: &WebRoute<'_>, request: &ReceivedRequest<'_>) -> Option<Answer> {
-        let fault = request.encoded.as_ref().and_then(EncodedBody::fault);
-        let is_read = fault.is_none() && !request.is_too_large;
-        if is_read || request.method == Method::GET || matches!(route, WebRoute::Postback(_)) {
-            return None;
-        }
-        let too_large = || {
-            Fault::new(
-                crate::http1::refusal::HttpRefusal::BODY_TOO_LARGE.message,
-                crate::http1::refusal::HttpRefusal::BODY_TOO_LARGE.hint,
-            )
-        };
-        let fault = fault.filter(|_| !request.is_too_large).unwrap_or_else(too_large);
-        let status = match fault.code {
-            Some(RejectionCode::UnsupportedEncoding) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Some(_) => StatusCode::BAD_REQUEST,
-            None => StatusCode::PAYLOAD_TOO_LARGE,
+        let problem = request.encoded.as_ref().and_then(EncodedBody::problem);
+        let problem = if request.is_too_large { Some(BodyProblem::TooLarge) } else { problem };
+        let problem =
+            problem.filter(|_| request.method != Method::GET && !matches!(route, WebRoute::Postback(_)))?;
+        let status = match problem {
+            BodyProblem::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyProblem::UnsupportedEncoding { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            _ => StatusCode::BAD_REQUEST,
         };
         if matches!(route, WebRoute::NetworkApi(_)) {
-            return Some(AdvertiserApi::unread(status, &fault));
+            return Some(AdvertiserApi::unread(status, &problem.into()));
         }
-        let code = fault.code.map_or("body_too_large", RejectionCode::as_str);
-        Some(answer::error(status, code, fault.reason, &fault.hint))
+        Some(answer::refused(status, &problem))
     }
 
     /// The route table.

@@ -10,7 +10,8 @@ use crate::clock::Clock;
 use crate::domain::claim::is_held;
 use crate::domain::code::CodedReason;
 use crate::domain::conversion::no_click;
-use crate::domain::postback::{Fault, RawRequest, Verdict};
+use crate::domain::postback::{RawRequest, Verdict};
+use crate::domain::rejection::Rejection;
 use crate::domain::remark::Remark;
 use crate::domain::reporter::{BuiltInSource, Keyless, ParamSpelling, ReportRoute, Reporter};
 use crate::domain::ruleset::Ruleset;
@@ -122,7 +123,7 @@ impl PixelEndpoints {
         let call = PixelCall { line, keyless, peer: request.sender.address, at: now };
         let word = match reported {
             Ok(reported) => self.take(reported, call).await,
-            Err(fault) => keep(self.store.as_ref(), &self.budget, call, fault).await,
+            Err(rejection) => keep(self.store.as_ref(), &self.budget, call, rejection).await,
         };
         match word {
             Ok(word) => form.says(&word),
@@ -137,10 +138,10 @@ impl PixelEndpoints {
         let store = self.store.as_ref();
         let mapped = match pixel::find(store, reported).await? {
             Ok(mapped) => Finding::Mapped(Box::new(mapped)),
-            Err(fault) => return keep(store, &self.budget, call, fault).await,
+            Err(problem) => return keep(store, &self.budget, call, problem.into()).await,
         };
         let receipt = match submit(store, call.received(None), mapped).await {
-            Err(StoreError::Surplus(fault)) => return keep(store, &self.budget, call, *fault).await,
+            Err(StoreError::Surplus(rejection)) => return keep(store, &self.budget, call, rejection).await,
             receipt => receipt?,
         };
         count(BuiltInSource::Pixel.as_str(), &receipt);
@@ -160,8 +161,8 @@ struct PixelCall {
 impl PixelCall {
     /// What is kept of it: anyone can send any number of bytes. One that failed for its route alone is kept with
     /// what it takes to read it again, unless it is too long for that.
-    fn received(&self, fault: Option<&Fault>) -> Received {
-        let may_reopen = fault.is_some_and(Fault::may_reopen);
+    fn received(&self, rejection: Option<&Rejection>) -> Received {
+        let may_reopen = rejection.is_some_and(Rejection::may_reopen);
         let room = STRANGER_BYTES.checked_sub(self.line.len()).filter(|_| may_reopen);
         let reporter = room.map(|room| {
             let mut keyless = self.keyless.clone();
@@ -180,13 +181,13 @@ async fn keep(
     store: &dyn Store,
     budget: &RefusalBudget,
     call: PixelCall,
-    fault: Fault,
+    rejection: Rejection,
 ) -> Result<PixelReply, StoreError> {
     if !budget.keeps_one() {
         metrics::counter!("postbridge_refused_total", "reason" => "turned_away").increment(1);
-        return Ok(PixelReply::Not(fault.sentence()));
+        return Ok(PixelReply::Not(rejection.line()));
     }
-    let receipt = submit(store, call.received(Some(&fault)), Finding::Quarantined(fault)).await?;
+    let receipt = submit(store, call.received(Some(&rejection)), Finding::Quarantined(rejection)).await?;
     count(BuiltInSource::Pixel.as_str(), &receipt);
     worded(store, &receipt).await
 }
@@ -195,8 +196,8 @@ async fn keep(
 /// without its click counts, and earns nothing to anyone.
 async fn worded(store: &dyn Store, receipt: &Receipt) -> Result<PixelReply, StoreError> {
     let (id, repeat) = match &receipt.verdict {
-        Verdict::Quarantined(fault) | Verdict::Refused(fault) => {
-            return Ok(PixelReply::Not(fault.sentence()));
+        Verdict::Quarantined(rejection) | Verdict::Refused(rejection) => {
+            return Ok(PixelReply::Not(rejection.line()));
         }
         Verdict::Accepted { conversion } | Verdict::Updated { conversion } => (conversion, None),
         Verdict::Duplicate { conversion } => (conversion, Some("reported before, counted once")),

@@ -134,8 +134,10 @@ fn postback_document() -> Value {
         "conversion_id": "text",
         "reason_code": null,
         "field": null,
+        "value": null,
         "reason": null,
         "hint": null,
+        "notes": [],
         "reprocesses": null,
         "raw": {
             "line": "text",
@@ -330,7 +332,8 @@ fn a_quarantined_postback_has_its_reason_and_names_the_one_that_it_reprocesses()
         with(
             postback_document(),
             json!({
-                "conversion_id": null, "reason_code": "text", "field": "text", "reason": "text", "hint": "text",
+                "conversion_id": null, "reason_code": "text", "field": "text", "value": "text", "reason": "text",
+                "hint": "text",
                 "reprocesses": reprocesses,
             }),
         )
@@ -342,7 +345,7 @@ fn a_quarantined_postback_has_its_reason_and_names_the_one_that_it_reprocesses()
         shape(&receipt),
         json!({
             "status": "text", "conversion_id": null, "event_id": null, "attribution": null, "reason_code": "text",
-            "field": "text", "reason": "text", "hint": "text", "postback_id": "text",
+            "field": "text", "value": "text", "reason": "text", "hint": "text", "postback_id": "text",
         })
     );
     let second = relay.api("/api/v1/postbacks")["items"][0].clone();

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use postbridge::domain::code::CodedReason;
 use postbridge::domain::conversion::Conversion;
 use postbridge::domain::history::{ActorRole, Cause};
 use postbridge::domain::ids::Seq;
+use postbridge::domain::rejection::code::RejectionCode;
+use postbridge::domain::rejection::note::ReportNote;
 use postbridge::domain::status_reason::StatusReason;
 use postbridge::store::{ConversionRef, Store};
 
@@ -169,7 +172,9 @@ async fn what_the_caller_reports_is_kept_with_the_conversion() {
     assert_eq!(kept.event.as_str(), "Purchase");
     let page = postbridge::store::contract::lookup::PageRequest { cursor: None, limit: 1 };
     let record = fixture.store.postbacks(Default::default(), page).await.unwrap().items.remove(0);
-    assert_eq!(record.note.as_deref(), Some("`adv5` was left out: it was received as `#x#`"));
+    let [ReportNote::LeftOut(problem)] = record.notes.as_slice() else { panic!("{:?}", record.notes) };
+    assert_eq!((problem.code(), problem.field.as_str()), (RejectionCode::UnexpandedMacro, "adv5"));
+    assert_eq!(problem.value.as_deref(), Some("#x#"));
 }
 
 #[tokio::test]

@@ -13,6 +13,8 @@ use postbridge::domain::filter_verdict::FilterMode;
 use postbridge::domain::ids::{ClickId, OfferId};
 use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::{Caps, Disposition, Offer, OfferStatus, Payout, PayoutFrom};
+use postbridge::domain::rejection::note::ReportNote;
+use postbridge::domain::rejection::sale::SaleProblem;
 use postbridge::domain::remark::Remark;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_reason::StatusReason;
@@ -128,9 +130,9 @@ fn a_click_id_goes_before_the_visitor_and_an_expired_one_is_not_fixed_by_it() {
 fn an_unknown_click_id_lets_the_visitor_earn_and_says_so() {
     let known = known_facts(vec![offer("565")], vec![click("recent", -1, "565")]);
     let both = Draft { click_id: Some("nobody".to_owned()), ..by_visitor() };
-    let Decision::New { conversion, note } = receive(&known, &both) else { panic!("not new") };
+    let Decision::New { conversion, notes } = receive(&known, &both) else { panic!("not new") };
     assert_eq!(earned_by(&conversion), Some("recent"));
-    assert!(note.unwrap().contains("nobody"));
+    assert_eq!(notes, [ReportNote::VisitorsClickTaken { given: "nobody".to_owned() }]);
 }
 
 #[test]
@@ -144,10 +146,14 @@ fn nothing_is_guessed_where_neither_click_nor_visitor_is_reported() {
 #[test]
 fn a_click_of_another_offer_is_refused_and_so_is_an_unknown_one_where_a_click_is_needed() {
     let known = known_facts(vec![offer("565"), offer("566")], vec![click("c1", -1, "566")]);
-    assert!(refused(&known, &by_click("c1")).contains("566"));
+    let of = |id: &str| OfferId::parse(id).unwrap();
+    let another =
+        SaleProblem::ClickOfAnotherOffer { click: "c1".to_owned(), offer: of("566"), wanted: of("565") };
+    assert_eq!(refused(&known, &by_click("c1")), another.into());
     let mut needs = by_click("nobody");
     needs.network.needs_click = true;
-    assert!(refused(&known, &needs).contains("nobody"));
+    let unknown = SaleProblem::UnknownClick { click: Some("nobody".to_owned()) };
+    assert_eq!(refused(&known, &needs), unknown.into());
 }
 
 #[test]
@@ -161,9 +167,9 @@ fn under_a_key_the_first_report_wins_whatever_a_repeat_says() {
     known.conversions.insert(conversion.id, conversion.clone());
     let again = Draft { value: Some(usd("9.00")), ..first };
     match receive(&known, &again) {
-        Decision::Duplicate { conversion: known, note } => {
+        Decision::Duplicate { conversion: known, notes } => {
             assert_eq!(known, conversion);
-            assert!(note.unwrap().contains("first report"));
+            assert_eq!(notes, [ReportNote::AnotherValue]);
         }
         other => panic!("not a duplicate: {other:?}"),
     }

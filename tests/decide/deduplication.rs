@@ -1,10 +1,12 @@
 //! What a postback is to what is known: every clause of deduplication, reported as stories of one sale.
 
 use postbridge::domain::attribution::MatchMethod;
+use postbridge::domain::code::CodedReason;
 use postbridge::domain::conversion::{Dedup, Draft};
 use postbridge::domain::decision::Decision;
 use postbridge::domain::ids::ClickId;
-use postbridge::domain::postback::RejectionCode;
+use postbridge::domain::rejection::code::RejectionCode;
+use postbridge::domain::rejection::note::ReportNote;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 
@@ -39,9 +41,9 @@ fn another_status_is_an_update_and_the_same_again_a_duplicate() {
 fn without_a_transaction_id_the_click_and_event_decide_and_the_first_amount_wins() {
     let mut known = Known::new(Dedup::Transaction);
     let first = new(known.receive(&by_value(None, Some("c"), "7 USD")));
-    let (same, note) = duplicate(known.receive(&by_value(None, Some(" c "), "9 USD")));
+    let (same, notes) = duplicate(known.receive(&by_value(None, Some(" c "), "9 USD")));
     assert_eq!((same.id, same.value), (first.id, money("7 USD")));
-    assert!(note.unwrap().contains("the first one is kept"));
+    assert_eq!(notes, [ReportNote::SecondSaleIndistinct]);
     let rejected = update(
         known.receive(&Draft { status: Some(Status::Rejected), ..by_value(None, Some("c"), "9 USD") }),
     );
@@ -53,8 +55,8 @@ fn without_a_transaction_id_the_click_and_event_decide_and_the_first_amount_wins
 fn with_neither_id_every_postback_counts_and_says_so() {
     let mut known = Known::new(Dedup::Transaction);
     let one = known.receive(&by_value(None, None, "7 USD"));
-    let Decision::New { conversion, note } = one else { panic!("{one:?}") };
-    assert!(note.unwrap().contains("would count again"));
+    let Decision::New { conversion, notes } = one else { panic!("{one:?}") };
+    assert_eq!(notes, [ReportNote::NoIdentity]);
     assert_ne!(new(known.receive(&by_value(None, None, "7 USD"))).id, conversion.id);
 }
 
@@ -105,9 +107,9 @@ fn a_value_below_zero_without_a_known_transaction_is_quarantined() {
         let mut known = Known::new(dedup);
         for draft in [by_value(Some("T"), Some("c"), "-7 USD"), by_value(None, None, "-7 USD")] {
             let decision = known.receive(&draft);
-            let Decision::UnknownSale { fault, .. } = decision else { panic!("{dedup:?}: {decision:?}") };
-            assert!(fault.reason.contains("-7 USD"), "{}", fault.reason);
-            assert_eq!(fault.code, Some(RejectionCode::UnknownTransaction));
+            let Decision::UnknownSale { rejection, .. } = decision else { panic!("{dedup:?}: {decision:?}") };
+            assert!(rejection.sentence().contains("-7 USD"), "{}", rejection.sentence());
+            assert_eq!(rejection.code(), RejectionCode::UnknownTransaction);
         }
     }
 }
@@ -131,9 +133,10 @@ fn a_repeat_that_adds_the_click_id_is_an_update_and_is_matched() {
     let matched = update(known.receive(&by_value(Some("T"), Some("c1"), "7 USD")));
     assert_eq!(matched.attribution.click().map(ClickId::as_str), Some("c1"));
     let rejected = Draft { status: Some(Status::Rejected), ..by_value(Some("T"), Some("c2"), "7 USD") };
-    let Decision::Update { conversion, note } = known.receive(&rejected) else { panic!("it takes back") };
+    let Decision::Update { conversion, notes } = known.receive(&rejected) else { panic!("it takes back") };
     assert_eq!(conversion.attribution.given(), Some("c1"), "a different click id changes nothing");
-    assert!(note.unwrap().contains("`c2`"), "and is noted");
+    let another = ReportNote::AnotherClick { given: "c2".to_owned(), kept: "c1".to_owned() };
+    assert_eq!(notes, [another], "and is noted");
 }
 
 #[test]

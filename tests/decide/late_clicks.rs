@@ -6,6 +6,7 @@ use postbridge::domain::attribution::Attribution;
 use postbridge::domain::conversion::{Conversion, Dedup, Draft};
 use postbridge::domain::decision::Decision;
 use postbridge::domain::offer::{Caps, Offer};
+use postbridge::domain::rejection::note::{ClickNotTaken, ReportNote};
 use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::ruleset::usual;
 use postbridge::domain::status::Status;
@@ -23,14 +24,14 @@ fn by_pixel_rules(known: &mut KnownFacts) -> Draft {
 }
 
 /// The sale of a report without a click, as a repeat that names the click `c1` leaves it; `None`: as it was.
-fn repeated_with_a_click(known: &mut KnownFacts, mut report: Draft) -> (Option<Conversion>, Option<String>) {
+fn repeated_with_a_click(known: &mut KnownFacts, mut report: Draft) -> (Option<Conversion>, Vec<ReportNote>) {
     let first = new(known, &report);
     assert_eq!((first.status, &first.attribution), (Status::Approved, &Attribution::NoClickId));
     known.conversions.insert(first.id, first);
     report.click_id = Some("c1".to_owned());
     match receive(known, &report) {
-        Decision::Update { conversion, note } => (Some(conversion), note),
-        Decision::Duplicate { note, .. } => (None, note),
+        Decision::Update { conversion, notes } => (Some(conversion), notes),
+        Decision::Duplicate { notes, .. } => (None, notes),
         other => panic!("no repeat: {other:?}"),
     }
 }
@@ -49,9 +50,10 @@ fn facts_that_scrub_by_the_click() -> [KnownFacts; 2] {
 fn a_stranger_who_repeats_a_sale_with_a_click_that_would_scrub_it_changes_nothing() {
     for mut known in facts_that_scrub_by_the_click() {
         let report = by_pixel_rules(&mut known);
-        let (changed, note) = repeated_with_a_click(&mut known, report);
+        let (changed, notes) = repeated_with_a_click(&mut known, report);
         assert_eq!(changed, None);
-        assert!(note.unwrap().contains("status: approved → scrubbed"));
+        let scrubbed = ClickNotTaken::WouldBe { status: Status::Scrubbed };
+        assert_eq!(notes, [ReportNote::ClickNotTaken(scrubbed)]);
     }
     let mut fine = known_facts(vec![offer("565")], vec![click("c1", -1, "565")]);
     let report = by_pixel_rules(&mut fine);

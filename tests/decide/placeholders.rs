@@ -4,11 +4,15 @@
 use std::collections::BTreeSet;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use postbridge::domain::code::CodedReason;
 use postbridge::domain::postback::Verdict;
+use postbridge::domain::rejection::code::RejectionCode;
+use postbridge::domain::rejection::note::ReportNote;
 use postbridge::store::Store;
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::template::catalog::Catalog;
 use postbridge::template::macros::detect::{ValueClass, ValueUse, classify};
+use postbridge::view::postback::ReceiptView;
 
 use crate::support::pages_fixture::PagesFixture;
 use crate::support::store_fixture::first_page;
@@ -282,15 +286,19 @@ fn real_ids_stay_ids() {
 #[tokio::test]
 async fn an_id_that_is_none_is_absent_and_named_in_the_hint() {
     let fixture = PagesFixture::new();
-    for (query, named) in [
-        ("s2=k1&tid=%23tid%23&price=7", "`tid` was received as `#tid#`"),
-        ("s2=k2&tid=PURCHASE&price=7", "`tid` was received as `PURCHASE`"),
-        ("s2=%23s2%23&tid=T-1001&price=7", "`s2` was received as `#s2#`"),
-        ("s2=k3&tid=NaN&price=7", "`tid` was received as `NaN`"),
+    for (query, field, value) in [
+        ("s2=k1&tid=%23tid%23&price=7", "tid", "#tid#"),
+        ("s2=k2&tid=PURCHASE&price=7", "tid", "PURCHASE"),
+        ("s2=%23s2%23&tid=T-1001&price=7", "s2", "#s2#"),
+        ("s2=k3&tid=NaN&price=7", "tid", "NaN"),
     ] {
         let receipt = fixture.receive(query.as_bytes()).await;
         assert!(matches!(receipt.verdict, Verdict::Accepted { .. }), "{query}: {receipt:?}");
-        assert!(receipt.note.as_deref().unwrap().contains(named), "{query}: {:?}", receipt.note);
+        let problem = receipt.notes[0].problem().unwrap();
+        assert_eq!((problem.field.as_str(), problem.value.as_deref()), (field, Some(value)), "{query}");
+        let document = serde_json::to_value(ReceiptView::of(&receipt)).unwrap();
+        let named = format!("`{field}` was received as `{value}`");
+        assert!(document["hint"].as_str().unwrap().contains(&named), "{query}: {document}");
     }
     // Without a transaction id the click and the event decide.
     let again = fixture.receive(b"s2=k2&tid=PURCHASE&price=7").await;
@@ -299,10 +307,11 @@ async fn an_id_that_is_none_is_absent_and_named_in_the_hint() {
     for _ in 0..2 {
         let neither = fixture.receive(b"s2=CLICK_ID&tid=ORDER_ID&price=7").await;
         assert!(matches!(neither.verdict, Verdict::Accepted { .. }));
-        assert!(neither.note.unwrap().contains("would count again"));
+        assert!(neither.notes.contains(&ReportNote::NoIdentity));
     }
     // An event's word stays an event, and a value that is needed still stops the postback.
     let whole = fixture.receive(b"s1=#s1#&tid=#tid#&s2=#s2#&price=#price#").await;
-    let Verdict::Quarantined(fault) = whole.verdict else { panic!("the URL as it was copied") };
-    assert!(fault.reason.contains("`price` was received as `#price#`"), "{}", fault.reason);
+    let Verdict::Quarantined(rejection) = whole.verdict else { panic!("the URL as it was copied") };
+    assert_eq!(rejection.code(), RejectionCode::UnexpandedMacro);
+    assert_eq!((rejection.field(), rejection.value()), (Some("price"), Some("#price#")));
 }

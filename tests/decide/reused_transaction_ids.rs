@@ -1,8 +1,10 @@
 //! Transaction ids that several sales have, and what takes a sale back: every clause, reported as stories.
 
+use postbridge::domain::code::CodedReason;
 use postbridge::domain::conversion::{Dedup, Draft};
 use postbridge::domain::decision::Decision;
-use postbridge::domain::postback::RejectionCode;
+use postbridge::domain::rejection::code::RejectionCode;
+use postbridge::domain::rejection::note::ReportNote;
 use postbridge::domain::remark::Remark;
 use postbridge::domain::status::Status;
 
@@ -18,10 +20,10 @@ fn of_item(item: &str, draft: Draft) -> Draft {
 
 /// The reason, where several conversions might be meant.
 fn ambiguous(decision: Decision) -> String {
-    let Decision::Quarantine(fault) = decision else { panic!("expected a quarantine: {decision:?}") };
-    assert_eq!(fault.code, Some(RejectionCode::AmbiguousTransaction), "{}", fault.reason);
-    assert_eq!(fault.field.as_deref(), Some("transaction_id"));
-    fault.reason
+    let Decision::Quarantine(rejection) = decision else { panic!("expected a quarantine: {decision:?}") };
+    assert_eq!(rejection.code(), RejectionCode::AmbiguousTransaction, "{}", rejection.sentence());
+    assert_eq!(rejection.field(), Some("transaction_id"));
+    rejection.sentence()
 }
 
 #[test]
@@ -34,8 +36,9 @@ fn another_click_under_one_transaction_id_is_another_conversion_and_names_the_fi
         };
         let first = new(known.receive(&sale("c1")));
         let decision = known.receive(&sale("c2"));
-        let Decision::New { conversion: second, note } = decision else { panic!("{decision:?}") };
-        assert!(note.unwrap().contains(&first.id.to_string()), "the note names the first");
+        let Decision::New { conversion: second, notes } = decision else { panic!("{decision:?}") };
+        let click = Some("c1".to_owned());
+        assert_eq!(notes, [ReportNote::TransactionReused { first: first.id, click }]);
         let third = new(known.receive(&sale("c3")));
         assert_eq!((first.reuse.as_ref(), third.reuse.as_ref().unwrap().nth), (None, 3));
         assert_eq!(third.reuse.unwrap().previous, Some(second.seq));
@@ -100,11 +103,12 @@ fn two_clicks_of_one_visitor_are_one_sale() {
     known.clicks.extend([("a1", ann), ("a2", ann), ("b1", bob), ("b2", bob), ("n1", None), ("n2", None)]);
     let sale = |click| by_value(Some("T"), Some(click), "7 USD");
     let anns = new(known.receive(&sale("a1")));
-    let Decision::Duplicate { conversion, note } = known.receive(&sale("a2")) else {
+    let Decision::Duplicate { conversion, notes } = known.receive(&sale("a2")) else {
         panic!("ann's second click")
     };
     assert_eq!(conversion.id, anns.id);
-    assert!(note.unwrap().contains("`a2`"));
+    let another = ReportNote::AnotherClick { given: "a2".to_owned(), kept: "a1".to_owned() };
+    assert_eq!(notes, [another]);
     let bobs = new(known.receive(&sale("b1")));
     assert_eq!(duplicate(known.receive(&sale("b2"))).0.id, bobs.id, "also of a later conversion's visitor");
     new(known.receive(&sale("n1")));
@@ -276,8 +280,8 @@ fn a_constant_id_is_decided_with_a_bounded_number_of_reads() {
         known.reads.set(0);
         let decision = known.receive(&draft);
         assert!(known.reads.get() <= most, "{} reads for {draft:?}", known.reads.get());
-        if let Decision::Quarantine(fault) = decision {
-            assert!(fault.reason.contains("and 191 more"), "{}", fault.reason);
+        if let Decision::Quarantine(rejection) = decision {
+            assert!(rejection.sentence().contains("and 191 more"), "{}", rejection.sentence());
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use postbridge::domain::code::CodedReason;
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::postback::Verdict;
+use postbridge::domain::rejection::code::RejectionCode;
 use postbridge::domain::status::Status;
 use postbridge::ingest::postback::Network;
 use postbridge::ingest::reprocess;
@@ -25,7 +27,9 @@ async fn a_reversal_takes_its_sale_back_when_that_is_received() {
     let fixture = PagesFixture::new();
     fixture.sign_in().await;
     let early = fixture.receive(b"s2=k1&tid=T-1001&price=-7.50").await;
-    assert!(matches!(&early.verdict, Verdict::Quarantined(fault) if fault.hint.contains("automatically")));
+    assert!(
+        matches!(&early.verdict, Verdict::Quarantined(rejection) if rejection.code() == RejectionCode::UnknownTransaction)
+    );
     assert_eq!(step(&fixture, true).await, 0);
     fixture.clock.set(fixture.clock.now().plus_millis(5_000));
     let sale = fixture.receive(b"s2=k1&tid=T-1001&price=7.50").await;
@@ -51,9 +55,9 @@ async fn a_reversal_that_stays_quarantined_is_not_tried_in_a_circle() {
     assert_eq!(step(&fixture, true).await, 0);
     let last = &fixture.store.postbacks(PostbackFilter::default(), first_page(9)).await.unwrap().items[0];
     assert_eq!(last.again, Some(early.postback));
-    assert!(
-        matches!(&last.verdict, Verdict::Quarantined(fault) if fault.reason.contains("has 2 conversions"))
-    );
+    let rejection = last.verdict.rejection().unwrap();
+    assert_eq!(rejection.code(), RejectionCode::AmbiguousTransaction);
+    assert!(rejection.sentence().contains("has 2 conversions"));
     fixture.receive(b"s2=k3&tid=T-1001&price=7.50").await;
     assert_eq!(step(&fixture, true).await, 0, "it waits for no further sale");
 }

@@ -19,6 +19,7 @@ use postbridge::domain::status_move::MoveRefused;
 use postbridge::domain::status_reason::StatusReason;
 use postbridge::domain::suppression::SuppressedKind;
 
+use crate::docs::rejection_codes::{notes, rejections};
 use crate::support::known_facts::{noon, usd};
 
 const BEGINNING: &str = "# Reason codes
@@ -29,7 +30,7 @@ people and may change. This page is made from the program's own lists: `BLESS=1`
 ";
 
 /// One family: where its codes are, and a table of them.
-fn family<R: CodedReason>(title: &str, place: &str, examples: &[R]) -> String {
+pub fn family<R: CodedReason>(title: &str, place: &str, examples: &[R]) -> String {
     let mut text =
         format!("\n## {title}\n\n{place}\n\n| code | means | fix | example |\n|---|---|---|---|\n");
     for code in R::Code::ALL {
@@ -43,7 +44,18 @@ fn family<R: CodedReason>(title: &str, place: &str, examples: &[R]) -> String {
 }
 
 fn families() -> String {
-    [status_reasons(), status_moves(), history(), candidates(), filters(), omissions(), clock()].concat()
+    [
+        rejections(),
+        notes(),
+        status_reasons(),
+        status_moves(),
+        history(),
+        candidates(),
+        filters(),
+        omissions(),
+        clock(),
+    ]
+    .concat()
 }
 
 fn offer(id: &str) -> OfferId {

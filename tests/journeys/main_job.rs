@@ -48,7 +48,17 @@ fn a_cake_sale_reaches_meta_with_every_field_of_its_click() {
     assert_eq!(reported["attribution"], "matched");
     assert_eq!(
         reported.as_object().unwrap().keys().collect::<Vec<_>>(),
-        ["status", "conversion_id", "event_id", "attribution", "reason_code", "field", "reason", "hint"]
+        [
+            "status",
+            "conversion_id",
+            "event_id",
+            "attribution",
+            "reason_code",
+            "field",
+            "value",
+            "reason",
+            "hint"
+        ]
     );
 
     assert!(

@@ -248,7 +248,7 @@ async fn a_report_on_a_closed_endpoint_has_a_button_that_takes_it_once_that_is_o
         user_agent: None,
         hops: ["203.0.113.9", "10.9.0.7"].map(|hop| hop.parse().unwrap()).into(),
     };
-    let fault = closed.reports.closed(&closed.id, keyless.route, None).unwrap();
+    let closed_route = closed.reports.closed(&closed.id, keyless.route, None).unwrap();
     let raw = RawRequest {
         line: b"GET /p.ashx?o=565&r=later&t=C-1&f=pb HTTP/1.1".to_vec(),
         content_type: None,
@@ -260,7 +260,7 @@ async fn a_report_on_a_closed_endpoint_has_a_button_that_takes_it_once_that_is_o
     let receipt = {
         let source = SourceId::parse("pixel").ok();
         let received = Received { source, raw, received_at: noon() };
-        submit(fixture.store.as_ref(), received, Finding::Quarantined(fault)).await.unwrap()
+        submit(fixture.store.as_ref(), received, Finding::Quarantined(closed_route.into())).await.unwrap()
     };
     let again = format!("/postbacks/{}/reprocess", receipt.postback);
     let offers = |offer: Offer| {

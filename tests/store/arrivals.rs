@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use postbridge::domain::code::CodedReason;
 use postbridge::domain::conversion::Dedup;
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::history::Cause;
@@ -135,7 +136,9 @@ fn a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_reprocesse
     };
     let list = |store: &dyn Store| wait(store.postbacks(open.clone(), first_page(10))).unwrap().items;
     assert_eq!(list(&*store).len(), 1);
-    assert!(matches!(&list(&*store)[0].verdict, Verdict::Quarantined(fault) if fault.reason == "no price"));
+    assert!(
+        matches!(&list(&*store)[0].verdict, Verdict::Quarantined(rejection) if rejection.sentence() == "no price")
+    );
     let mut again = sale("t1").arrival();
     again.again = Some(Reprocess { of: bad.postback, now: at(2) });
     let mapped = wait(store.arrive(again)).unwrap();

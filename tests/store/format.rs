@@ -7,6 +7,7 @@ use postbridge::domain::attribution::{Attribution, MatchMethod};
 use postbridge::domain::click::{
     Agent, Click, ClickContext, ClickKind, ClickOrigin, CustomerTrait, CustomerTraits,
 };
+use postbridge::domain::code::CodedReason;
 use postbridge::domain::consent::Consent;
 use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterRules};
@@ -131,7 +132,7 @@ fn check(store: &dyn Store) {
     assert_eq!(trace(8).deliveries[0].0.state, skipped);
 
     assert!(
-        matches!(postback(9).unwrap().verdict, Verdict::Quarantined(fault) if fault.reason == "no price")
+        matches!(postback(9).unwrap().verdict, Verdict::Quarantined(rejection) if rejection.sentence() == "no price")
     );
     assert!(matches!(postback(10).unwrap().verdict, Verdict::Refused(_)));
     assert_eq!(postback(11).unwrap().again, Seq::new(9));

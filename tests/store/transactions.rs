@@ -4,10 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use postbridge::domain::code::CodedReason;
 use postbridge::domain::conversion::EventClaim;
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{Seq, VisitorId};
-use postbridge::domain::postback::{RejectionCode, Verdict};
+use postbridge::domain::postback::Verdict;
+use postbridge::domain::rejection::code::RejectionCode;
+use postbridge::domain::rejection::note::ReportNote;
 use postbridge::domain::routing::Unmatched;
 use postbridge::store::contract::arrival::{Receipt, Reprocess};
 use postbridge::store::contract::lookup::ConversionFilter;
@@ -41,8 +44,12 @@ fn sales_of_one_transaction_id_with_other_clicks_are_conversions_of_their_own(en
     let first: Vec<Receipt> = ["c1", "c2", "c3"].map(|click| reported(&*store, "PURCHASE", click)).into();
     let other = reported(&*store, "4711", "c1");
     assert!(first.iter().chain([&other]).all(is_accepted), "{first:?}");
-    let note = first[2].note.as_deref().unwrap();
-    assert!(note.contains(&conversion_of(&first[0].verdict).to_string()), "it names the first: {note}");
+    let named = conversion_of(&first[0].verdict);
+    assert!(
+        matches!(first[2].notes[..], [ReportNote::TransactionReused { first, .. }] if first == named),
+        "it names the first: {:?}",
+        first[2].notes
+    );
     before_and_after_reopening(engine, store, |store, _| {
         for (receipt, click) in first.iter().zip([" c1", "c2", "%633"]) {
             let again = reported(store, "PURCHASE", click);
@@ -90,12 +97,13 @@ fn an_ambiguous_reversal_names_at_most_ten_and_says_how_many_more(engine: &Engin
     }
     before_and_after_reopening(engine, store, |store, _| {
         let reversal = wait(store.arrive(reversal("t").arrival())).unwrap();
-        let Verdict::Quarantined(fault) = &reversal.verdict else { panic!("{reversal:?}") };
-        assert_eq!(fault.code, Some(RejectionCode::AmbiguousTransaction));
+        let Verdict::Quarantined(rejection) = &reversal.verdict else { panic!("{reversal:?}") };
+        assert_eq!(rejection.code(), RejectionCode::AmbiguousTransaction);
+        let reason = rejection.sentence();
         for wanted in ["has 25 conversions", "`c0`", "`c24`", "`c16`", "and 15 more"] {
-            assert!(fault.reason.contains(wanted), "{wanted}: {}", fault.reason);
+            assert!(reason.contains(wanted), "{wanted}: {reason}");
         }
-        assert!(!fault.reason.contains("`c15`"), "{}", fault.reason);
+        assert!(!reason.contains("`c15`"), "{reason}");
     });
 }
 
@@ -165,8 +173,8 @@ fn reversal(transaction: &str) -> Sale {
 /// A quarantined postback that takes back a sale.
 fn early(store: &dyn Store, transaction: &str) -> Seq {
     let receipt = wait(store.arrive(by_value(transaction, "-7").arrival())).unwrap();
-    let Verdict::Quarantined(fault) = &receipt.verdict else { panic!("{receipt:?}") };
-    assert_eq!(fault.code, Some(RejectionCode::UnknownTransaction));
+    let Verdict::Quarantined(rejection) = &receipt.verdict else { panic!("{receipt:?}") };
+    assert_eq!(rejection.code(), RejectionCode::UnknownTransaction);
     receipt.postback
 }
 

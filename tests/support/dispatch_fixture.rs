@@ -162,7 +162,7 @@ pub fn draft(transaction: &str, status: Status) -> Draft {
         traits: Default::default(),
         params: Vec::new(),
         consent: Default::default(),
-        note: None,
+        notes: Vec::new(),
         network: Default::default(),
     }
 }

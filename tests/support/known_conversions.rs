@@ -12,6 +12,7 @@ use postbridge::domain::event::EventName;
 use postbridge::domain::facts::{Facts, LaterConversions};
 use postbridge::domain::ids::{ConversionId, Seq, SourceId, VisitorId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use postbridge::domain::rejection::note::ReportNote;
 use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::status::Status;
@@ -123,9 +124,9 @@ pub fn update(decision: Decision) -> Conversion {
     }
 }
 
-pub fn duplicate(decision: Decision) -> (Conversion, Option<String>) {
+pub fn duplicate(decision: Decision) -> (Conversion, Vec<ReportNote>) {
     match decision {
-        Decision::Duplicate { conversion, note } => (conversion, note),
+        Decision::Duplicate { conversion, notes } => (conversion, notes),
         other => panic!("expected a duplicate: {other:?}"),
     }
 }

@@ -13,6 +13,7 @@ use postbridge::domain::facts::Facts;
 use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, OfferId, Seq, VisitorId};
 use postbridge::domain::money::{Currency, Money};
 use postbridge::domain::offer::{CampaignRef, Offer};
+use postbridge::domain::rejection::Rejection;
 use postbridge::domain::reporter::BuiltInSource;
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
@@ -149,9 +150,9 @@ pub fn new(known_facts: &KnownFacts, draft: &Draft) -> Conversion {
     }
 }
 
-pub fn refused(known_facts: &KnownFacts, draft: &Draft) -> String {
+pub fn refused(known_facts: &KnownFacts, draft: &Draft) -> Rejection {
     match receive(known_facts, draft) {
-        Decision::Quarantine(fault) | Decision::UnknownSale { fault, .. } => fault.reason,
+        Decision::Quarantine(rejection) | Decision::UnknownSale { rejection, .. } => rejection,
         other => panic!("not refused: {other:?}"),
     }
 }

@@ -12,8 +12,9 @@ use postbridge::domain::delivery::{Attempt, DeliveryState, PlatformResponse, Rep
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
-use postbridge::domain::postback::{Fault, RawRequest, Verdict};
+use postbridge::domain::postback::{RawRequest, Verdict};
 use postbridge::domain::reconcile::Observed;
+use postbridge::domain::rejection::body::BodyProblem;
 use postbridge::domain::routing::{Changes, Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
@@ -155,7 +156,7 @@ pub fn sale(transaction: &str) -> Sale {
             traits: CustomerTraits::default(),
             params: vec![("affid".to_owned(), "12".to_owned())],
             consent: Default::default(),
-            note: None,
+            notes: Vec::new(),
             network: NetworkClaim::default(),
         },
         policy: SourcePolicy {
@@ -262,7 +263,7 @@ fn raw(draft: &Draft, body: Vec<u8>) -> RawRequest {
 /// A postback that no one understands.
 pub fn quarantined(reason: &str, time: Time) -> Arrival {
     let mut arrival = sale("none").at(time).arrival();
-    arrival.finding = Finding::Quarantined(Fault::new(reason, "fix it"));
+    arrival.finding = Finding::Quarantined(BodyProblem::InvalidMessage { error: reason.to_owned() }.into());
     arrival
 }
 

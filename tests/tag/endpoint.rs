@@ -283,7 +283,12 @@ fn a_transaction_id_that_is_none_is_left_out_and_an_exponent_is_applied() {
     );
     assert_eq!(of("Lead")["transaction_id"], "T-1");
     let records = fixture.relay.api("/api/v1/postbacks?limit=2")["items"].clone();
-    assert!(records.to_string().contains("`ORDER_ID`, which is no id"), "{records}");
+    let notes = records[1]["notes"].clone();
+    assert_eq!(
+        (&notes[0]["reason_code"], &notes[0]["value"]),
+        (&"placeholder".into(), &"ORDER_ID".into()),
+        "{notes}"
+    );
 }
 
 #[test]

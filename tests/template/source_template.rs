@@ -1,8 +1,10 @@
 //! The format of source templates: what a file may say, the URL it makes, and what is said of a wrong one.
 
+use postbridge::domain::code::CodedReason;
 use postbridge::domain::conversion::{Dedup, EventClaim};
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::money::Currency;
+use postbridge::domain::rejection::code::RejectionCode;
 use postbridge::domain::status::Status;
 use postbridge::template::diagnostic::Problem;
 use postbridge::template::source::definition::{ExplainedField, ParamOutcome, SourceBinding, SourceTemplate};
@@ -175,7 +177,7 @@ fn several_parameters_may_be_joined_into_one_field() {
     let read = request::read(b"s2=abc&s3={s3}&amount=1", None, b"").unwrap();
     let draft = template(&text).map(&binding(Some("USD")), &read).unwrap();
     assert_eq!(draft.click_id, None, "half an id is none");
-    assert!(draft.note.unwrap().contains("`s3`"));
+    assert_eq!(draft.notes[0].problem().unwrap().field, "s3");
 }
 
 #[test]
@@ -250,10 +252,8 @@ fn a_moment_is_compact_or_of_the_epoch_and_never_before_2005() {
     {
         let draft = read(no_time);
         assert_eq!(draft.event_time, None, "{no_time}");
-        assert!(
-            draft.note.is_some_and(|note| note.contains(&format!("`t` was received as `{no_time}`"))),
-            "{no_time}"
-        );
+        let problem = draft.notes[0].problem().unwrap();
+        assert_eq!((problem.field.as_str(), problem.value.as_deref()), ("t", Some(no_time)));
     }
 }
 
@@ -271,16 +271,13 @@ fn a_time_more_than_a_day_ahead_is_left_out_and_named() {
     for ahead in ["2026-11-28T10:00:01Z", "20991231", "4000000000"] {
         let draft = read(ahead);
         assert_eq!(draft.event_time, None, "{ahead}");
-        let note = draft.note.unwrap();
-        assert!(
-            note.contains(&format!("`t` was received as `{ahead}`"))
-                && note.contains("more than a day ahead"),
-            "{note}"
-        );
+        let problem = draft.notes[0].problem().unwrap();
+        assert_eq!((problem.code(), problem.field.as_str()), (RejectionCode::TimeAhead, "t"));
+        assert_eq!(problem.value.as_deref(), Some(ahead));
     }
     for near in ["2026-11-28T10:00:00Z", "2026-11-27T10:00:00Z", "2005-01-01T00:00:00Z"] {
         let draft = read(near);
-        assert!(draft.event_time.is_some() && draft.note.is_none(), "{near}: {draft:?}");
+        assert!(draft.event_time.is_some() && draft.notes.is_empty(), "{near}: {draft:?}");
     }
 }
 

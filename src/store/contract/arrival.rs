@@ -7,7 +7,9 @@ use crate::domain::click::Click;
 use crate::domain::consent::ConsentRecord;
 use crate::domain::conversion::Draft;
 use crate::domain::ids::{ClickId, Seq, SourceId, VisitorId};
-use crate::domain::postback::{Fault, RawRequest, Verdict};
+use crate::domain::postback::{RawRequest, Verdict};
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::note::ReportNote;
 use crate::domain::time::Time;
 
 /// Something that arrived on a postback URL.
@@ -34,8 +36,8 @@ pub struct Reprocess {
 #[derive(Debug, Clone)]
 pub enum Finding {
     Mapped(Box<MappedArrival>),
-    Quarantined(Fault),
-    Refused(Fault),
+    Quarantined(Rejection),
+    Refused(Rejection),
 }
 
 /// A mapped arrival. What the decision about it goes by is the ruleset of [`Store::set_rules`](crate::store::Store::set_rules).
@@ -53,7 +55,7 @@ pub struct Receipt {
     pub verdict: Verdict,
     /// Whether a click earned the conversion. `None` without a conversion.
     pub matched: Option<bool>,
-    pub note: Option<String>,
+    pub notes: Vec<ReportNote>,
 }
 
 /// A click that arrived.

@@ -2,7 +2,9 @@
 
 use crate::domain::conversion::Conversion;
 use crate::domain::ids::{ConversionId, Seq, SourceId};
-use crate::domain::postback::{Fault, RawRequest, Verdict};
+use crate::domain::postback::{RawRequest, Verdict};
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::sale::SaleProblem;
 use crate::domain::time::Time;
 use crate::store::layout::DeliveryStates;
 use crate::store::records::Record;
@@ -21,10 +23,14 @@ pub(super) enum ArrivalOutcome {
     Duplicate(Box<Conversion>),
     Nothing(Verdict),
     /// It takes back a sale that has one of these ids, and none of them is known.
-    UnknownSale(Fault, Vec<ConversionId>),
+    UnknownSale(Rejection, Vec<ConversionId>),
 }
 
 impl ArrivalOutcome {
+    pub(super) fn quarantined(rejection: Rejection) -> ArrivalOutcome {
+        ArrivalOutcome::Nothing(Verdict::Quarantined(rejection))
+    }
+
     pub(super) fn outcome(&self) -> (Verdict, Option<bool>) {
         let matched = |conversion: &Conversion| Some(conversion.attribution.is_matched());
         match self {
@@ -34,7 +40,7 @@ impl ArrivalOutcome {
             }
             ArrivalOutcome::Duplicate(known) => (Verdict::Duplicate { conversion: known.id }, matched(known)),
             ArrivalOutcome::Nothing(verdict) => (verdict.clone(), None),
-            ArrivalOutcome::UnknownSale(fault, _) => (Verdict::Quarantined(fault.clone()), None),
+            ArrivalOutcome::UnknownSale(rejection, _) => (Verdict::Quarantined(rejection.clone()), None),
         }
     }
 }
@@ -48,9 +54,6 @@ pub(super) struct ArrivedPostback {
     pub again: Option<Seq>,
 }
 
-pub(super) fn too_often(conversion: &Conversion) -> Fault {
-    Fault::new(
-        format!("the conversion {} has changed {MAX_CHANGES} times already", conversion.id),
-        "look at what the network sends for this transaction: its status or amounts go back and forth",
-    )
+pub(super) fn too_often(conversion: &Conversion) -> Rejection {
+    SaleProblem::TooManyChanges { conversion: conversion.id, most: MAX_CHANGES as u64 }.into()
 }

@@ -4,10 +4,12 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::address;
 use crate::domain::click::{CustomerTrait, Pairs};
+use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Draft, EventClaim};
 use crate::domain::money::{Currency, Money, parse_decimal};
-use crate::domain::postback::Fault;
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::note::notes_text;
 use crate::domain::status::Status;
 use crate::domain::text::trim;
 use crate::template::macros::detect::{ValueClass, ValueUse};
@@ -19,7 +21,7 @@ use crate::template::source::params::{Param, Params, shown};
 use crate::template::source::time;
 
 /// A request's way through [`SourceTemplate::read`] and [`SourceTemplate::map`]: `{"accepted": draft}` or
-/// `{"quarantined": {"reason", "hint"}}`.
+/// `{"quarantined": {"reason_code", "field", "reason", "hint"}}`.
 pub fn outcome(
     template: &SourceTemplate,
     binding: &SourceBinding,
@@ -30,12 +32,17 @@ pub fn outcome(
     let mapped = template.read(query, content_type, body).and_then(|params| template.map(binding, &params));
     match mapped {
         Ok(draft) => json!({ "accepted": draft_json(&draft) }),
-        Err(fault) => json!({ "quarantined": fault_json(&fault) }),
+        Err(rejection) => json!({ "quarantined": rejection_json(&rejection) }),
     }
 }
 
-fn fault_json(fault: &Fault) -> Value {
-    json!({ "reason": fault.reason, "hint": fault.hint })
+fn rejection_json(rejection: &Rejection) -> Value {
+    json!({
+        "reason_code": rejection.code().as_str(),
+        "field": rejection.field(),
+        "reason": rejection.sentence(),
+        "hint": rejection.hint(),
+    })
 }
 
 /// A draft with every member, null where absent. Amounts are decimal strings with a currency.
@@ -62,7 +69,7 @@ pub fn draft_json(draft: &Draft) -> Value {
         "event_time": draft.event_time,
         "traits": traits,
         "params": pairs_json(&draft.params),
-        "note": draft.note,
+        "note": notes_text(&draft.notes),
     });
     // Few senders say anything of it.
     if let (Value::Object(members), true) = (&mut document, draft.consent != Consent::default()) {

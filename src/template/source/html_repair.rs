@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
+use crate::domain::rejection::note::ReportNote;
 use crate::template::source::character_reference::{LEGACY, character};
-use crate::template::source::params::{Param, Params, quoted};
+use crate::template::source::params::{Param, Params, listed};
 
 /// The longest name of a parameter that is looked for behind a character.
 const LONGEST_NAME: usize = 64;
@@ -49,17 +50,10 @@ pub(crate) fn repaired<'a, N: AsRef<str>>(
     }
     let mut notes = params.notes.clone();
     if !restored.is_empty() {
-        notes.push(format!(
-            "the URL was copied from a page that took the front of a name for an HTML character: {} put back",
-            quoted(&restored)
-        ));
+        notes.push(ReportNote::NamesPutBack(listed(&restored)));
     }
     if !left.is_empty() {
-        notes.push(format!(
-            "{} may be a parameter of the URL that a page took for an HTML character; no such name is read here, so \
-             it was left as it is. Write `&amp;` in HTML",
-            quoted(&left)
-        ));
+        notes.push(ReportNote::PageCharacter(listed(&left)));
     }
     Cow::Owned(Params { pairs, repeated, notes, ..params.clone() })
 }
@@ -262,7 +256,7 @@ mod tests {
     fn what_gives_no_name_that_is_read_is_left_alone_and_named() {
         let read = repair("tid=1¥x=4".as_bytes());
         assert_eq!(read.pairs.first().map(|param| param.value.as_str()), Some("1¥x=4"));
-        assert!(read.notes.join("").contains("`¥x=`"), "{:?}", read.notes);
+        assert_eq!(read.notes, [ReportNote::PageCharacter(listed(&["¥x="]))]);
         for alone in [
             "tid=1§",
             "tid=§ion",

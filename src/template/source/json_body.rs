@@ -8,7 +8,8 @@ use serde::de::{
 use serde_json::value::RawValue;
 
 use crate::domain::money::without_exponent;
-use crate::domain::postback::Fault;
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::body::BodyProblem;
 use crate::template::source::charset::DAMAGE;
 use crate::template::source::reader::ParamsReader;
 
@@ -22,20 +23,14 @@ const MAX_DEPTH: usize = 16;
 /// # Errors
 /// Broken JSON, anything but an object at the top, and the reader's own faults; more than 16 levels
 /// where everything is read.
-pub(crate) fn read(text: &str, reader: &mut ParamsReader<'_>) -> Result<(), Fault> {
+pub(crate) fn read(text: &str, reader: &mut ParamsReader<'_>) -> Result<(), Rejection> {
     if text.starts_with('[') {
-        return Err(Fault::new(
-            "the body is a JSON array, and a postback is one event",
-            "send one object for each event: `{\"transaction_id\": …}`",
-        ));
+        return Err(BodyProblem::JsonArray.into());
     }
     if !text.starts_with('{') {
-        return Err(Fault::new(
-            "the body says it is JSON but is no object",
-            "send one object: `{\"transaction_id\": …}`, or the content type of a form",
-        ));
+        return Err(BodyProblem::NotAnObject.into());
     }
-    let mut walk = JsonWalk { reader, path: String::new(), depth: 0, fault: None };
+    let mut walk = JsonWalk { reader, path: String::new(), depth: 0, rejection: None };
     walk.value(text)
 }
 
@@ -110,14 +105,14 @@ struct JsonWalk<'w, 'r> {
     reader: &'w mut ParamsReader<'r>,
     path: String,
     depth: usize,
-    /// The reader's own fault, carried past serde.
-    fault: Option<Fault>,
+    /// What the reader refuses, carried past serde.
+    rejection: Option<Rejection>,
 }
 
 impl JsonWalk<'_, '_> {
     /// One value under the path, by its first character: a number's text is taken as it is, but
     /// that an exponent is applied.
-    fn value(&mut self, json: &str) -> Result<(), Fault> {
+    fn value(&mut self, json: &str) -> Result<(), Rejection> {
         match json.as_bytes().first() {
             Some(b'{' | b'[') => self.container(json),
             Some(b'n') => Ok(()),
@@ -136,30 +131,29 @@ impl JsonWalk<'_, '_> {
         }
     }
 
-    fn container(&mut self, json: &str) -> Result<(), Fault> {
+    fn container(&mut self, json: &str) -> Result<(), Rejection> {
         if self.depth > 0 && (self.depth > MAX_DEPTH || self.reader.is_full()) {
             if !self.reader.reads_within(&self.path) {
                 return Ok(());
             }
             if self.depth > MAX_DEPTH && self.reader.reads_all() {
-                return Err(Fault::new(
-                    format!("the JSON body is nested more than {MAX_DEPTH} levels deep, at `{}`", self.path),
-                    "send the parameters in one flat object",
-                ));
+                return Err(
+                    BodyProblem::JsonTooDeep { field: self.path.clone(), most: MAX_DEPTH as u64 }.into()
+                );
             }
         }
         self.depth += 1;
         let mut deserializer = serde_json::Deserializer::from_str(json);
         let walked = JsonMembers(self).deserialize(&mut deserializer);
-        if let Some(fault) = self.fault.take() {
-            return Err(fault);
+        if let Some(rejection) = self.rejection.take() {
+            return Err(rejection);
         }
         walked.and_then(|()| deserializer.end()).map_err(broken)?;
         self.depth -= 1;
         Ok(())
     }
 
-    /// One member: its key behind the path, then its value. `None` once there is a fault.
+    /// One member: its key behind the path, then its value. `None` once something is refused.
     fn member(&mut self, key: impl fmt::Display, value: &str) -> Option<()> {
         let length = self.path.len();
         let dot = if length == 0 { "" } else { "." };
@@ -167,16 +161,13 @@ impl JsonWalk<'_, '_> {
         let _ = write!(self.path, "{dot}{key}");
         let walked = self.value(value);
         self.path.truncate(length);
-        self.fault = walked.err();
-        self.fault.is_none().then_some(())
+        self.rejection = walked.err();
+        self.rejection.is_none().then_some(())
     }
 }
 
-fn broken(error: serde_json::Error) -> Fault {
-    Fault::new(
-        format!("the body is broken JSON: {error}"),
-        "fix the body that the network sends; a macro without quotes is the usual cause",
-    )
+fn broken(error: serde_json::Error) -> Rejection {
+    BodyProblem::BrokenJson { error: error.to_string() }.into()
 }
 
 /// An object's or array's members in order, each value still as its JSON text.
@@ -189,8 +180,8 @@ impl<'de> DeserializeSeed<'de> for JsonMembers<'_, '_, '_> {
     }
 }
 
-/// Never shown: the fault itself is reported instead.
-const STOPPED: &str = "stopped at a fault";
+/// Never shown: what was refused is reported instead.
+const STOPPED: &str = "stopped";
 
 impl<'de> Visitor<'de> for JsonMembers<'_, '_, '_> {
     type Value = ();

@@ -12,7 +12,10 @@ use crate::domain::click::Pairs;
 use crate::domain::conversion::{Draft, EventClaim, NetworkClaim};
 use crate::domain::event::EventName;
 use crate::domain::money::Currency;
-use crate::domain::postback::Fault;
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::note::ReportNote;
+use crate::domain::rejection::param::{ParamFault, ParamProblem};
+use crate::domain::rejection::wanted::WantedValue;
 use crate::domain::status::Status;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
@@ -20,8 +23,8 @@ use crate::template::macros::detect::{ValueClass, ValueUse, classify};
 use crate::template::source::definition::{
     Field, FieldRule, SourceBinding, SourceTemplate, UrlParam, ValuePiece,
 };
-use crate::template::source::fault::{self as fault, UnusableParam};
-use crate::template::source::params::{Param, Params};
+use crate::template::source::fault::{self, UnusableParam};
+use crate::template::source::params::{Param, Params, problem};
 use crate::template::source::received::ReceivedParams;
 use crate::template::source::repair;
 use crate::template::source::time;
@@ -31,10 +34,10 @@ impl SourceTemplate {
     /// what was repaired in the parameters and what was left out.
     ///
     /// # Errors
-    /// The postback is to be quarantined; the fault names each parameter, what was received, and the fix.
-    pub fn map(&self, binding: &SourceBinding, params: &Params) -> Result<Draft, Fault> {
+    /// The postback is to be quarantined; the rejection names each parameter, what was received, and the fix.
+    pub fn map(&self, binding: &SourceBinding, params: &Params) -> Result<Draft, Rejection> {
         if let Some(name) = self.cut_at(params) {
-            return Err(fault::cut(name, self));
+            return Err(fault::cut(name, self).into());
         }
         let (received, params) = (params, &*self.repaired(params));
         let indexed = ReceivedParams::index(self, params)?;
@@ -43,7 +46,7 @@ impl SourceTemplate {
             binding,
             params,
             indexed,
-            faults: Vec::new(),
+            problems: Vec::new(),
             no_ids: Vec::new(),
             repaired: Vec::new(),
             left_out: Vec::new(),
@@ -51,12 +54,13 @@ impl SourceTemplate {
         mapping.left_out.append(&mut mapping.indexed.left_out);
         let draft = mapping.draft();
         match draft {
-            Some(draft) if mapping.faults.is_empty() => Ok(draft),
-            // What was or may be a parameter of the URL explains a value that cannot be read.
+            Some(draft) if mapping.problems.is_empty() => Ok(draft),
             _ => {
-                mapping.faults.append(&mut mapping.no_ids);
-                let hints = params.notes.get(received.notes.len()..);
-                Err(fault::merged(mapping.faults).with_hints(hints))
+                let mut problems = mapping.problems.into_iter().chain(mapping.no_ids);
+                let first = problems.next().unwrap_or_else(|| fault::no_event(self));
+                // What was or may be a parameter of the URL explains a value that cannot be read.
+                let notes = params.notes.get(received.notes.len()..).unwrap_or_default();
+                Err(Rejection::from(first).and(problems).with_notes(notes.iter().cloned()))
             }
         }
     }
@@ -98,17 +102,17 @@ struct Mapping<'a> {
     binding: &'a SourceBinding,
     params: &'a Params,
     indexed: ReceivedParams<'a>,
-    faults: Vec<Fault>,
+    problems: Vec<ParamProblem>,
     /// Ids that count as absent; where something else stops the postback, they are named with it.
-    no_ids: Vec<Fault>,
+    no_ids: Vec<ParamProblem>,
     /// What was read otherwise than it was received.
-    repaired: Vec<String>,
+    repaired: Vec<ReportNote>,
     /// What did not stop the postback.
-    left_out: Vec<String>,
+    left_out: Vec<ReportNote>,
 }
 
 impl<'a> Mapping<'a> {
-    /// `None` when a fault was noted that leaves nothing to draft.
+    /// `None` where a problem was noted that leaves nothing to draft.
     fn draft(&mut self) -> Option<Draft> {
         let (status, status_word) = self.status();
         let currency = self.currency();
@@ -144,7 +148,7 @@ impl<'a> Mapping<'a> {
             traits: self.traits(),
             consent: self.consent(),
             params: self.kept(),
-            note: self.note(),
+            notes: self.notes(),
             network: NetworkClaim::default(),
         })
     }
@@ -180,7 +184,7 @@ impl<'a> Mapping<'a> {
             ValueClass::Sound => FieldInput::Sound { param, text: Cow::Borrowed(&param.value) },
             ValueClass::Empty => FieldInput::Absent,
             ValueClass::Nothing => {
-                self.left_out.push(fault::nothing(param));
+                self.leave_out(fault::unfilled(param, &ValueClass::Nothing));
                 FieldInput::Absent
             }
             why @ (ValueClass::Macro(_) | ValueClass::Skeleton) => {
@@ -222,13 +226,13 @@ impl<'a> Mapping<'a> {
             match self.read(reading, ValueUse::Id) {
                 FieldInput::Absent => {}
                 FieldInput::Sound { param, text } => return Some((param, text)),
-                FieldInput::Bad { param, why: why @ UnusableParam::Classified(_) } => {
-                    self.left_out.push(fault::no_id(param, &why));
-                    self.no_ids.push(fault::unfilled(param, &why));
+                FieldInput::Bad { param, why: UnusableParam::Classified(class) } => {
+                    self.left_out.push(ReportNote::IdLeftOut(Box::new(fault::no_id(param, &class))));
+                    self.no_ids.push(fault::unfilled(param, &class));
                 }
                 // An id was received, and which one cannot be known.
                 FieldInput::Bad { param, why } => {
-                    self.faults.push(fault::unfilled(param, &why));
+                    self.problems.push(why.of(param));
                     return None;
                 }
             }
@@ -245,7 +249,7 @@ impl<'a> Mapping<'a> {
             }),
             FieldInput::Absent => self.default(field).map(str::to_owned),
             FieldInput::Bad { param, why } => {
-                self.left_out.extend(fault::named(param, &why));
+                self.leave_out_unusable(param, &why);
                 None
             }
         }
@@ -260,7 +264,7 @@ impl<'a> Mapping<'a> {
                 None => return (Status::Approved, None),
             },
             FieldInput::Bad { param, why } => {
-                self.faults.push(fault::unfilled(param, &why));
+                self.problems.push(why.of(param));
                 return (Status::Approved, None);
             }
         };
@@ -269,7 +273,7 @@ impl<'a> Mapping<'a> {
             Some((_, status)) => (*status, Some(word)),
             None => {
                 let name = param.map_or("status", |param| param.name.as_str());
-                self.faults.push(fault::unknown_status(name, &word, self.template));
+                self.problems.push(fault::unknown_status(name, &word, self.template));
                 (Status::Approved, Some(word))
             }
         }
@@ -280,10 +284,10 @@ impl<'a> Mapping<'a> {
         match self.find(Field::Currency, ValueUse::Text) {
             FieldInput::Sound { param, text } => {
                 let currency = Currency::check(&text);
-                currency.map_err(|why| self.faults.push(fault::no_currency_code(param, why))).ok()
+                currency.map_err(|why| self.problems.push(fault::no_currency_code(param, why))).ok()
             }
             FieldInput::Bad { param, why } => {
-                self.faults.push(fault::unfilled(param, &why));
+                self.problems.push(why.of(param));
                 None
             }
             FieldInput::Absent => {
@@ -299,17 +303,17 @@ impl<'a> Mapping<'a> {
             FieldInput::Sound { param, text } => {
                 let named = self.event_named(&text);
                 if named.is_none() {
-                    self.left_out.push(format!("`{}` is too long for an event name", param.name));
+                    self.leave_out(problem(param, ParamFault::InvalidValue { wanted: WantedValue::Event }));
                 }
                 named
             }
             // Of two events one was meant, and the other is another event.
             FieldInput::Bad { param, why: why @ UnusableParam::Twice(_) } => {
-                self.faults.push(fault::unfilled(param, &why));
+                self.problems.push(why.of(param));
                 None
             }
             FieldInput::Bad { param, why } => {
-                self.left_out.extend(fault::named(param, &why));
+                self.leave_out_unusable(param, &why);
                 None
             }
             FieldInput::Absent => None,
@@ -323,7 +327,7 @@ impl<'a> Mapping<'a> {
             return Some(EventClaim::Named(name));
         }
         let Some((positive, zero)) = &rules.by_value else {
-            self.faults.push(fault::no_event(self.template));
+            self.problems.push(fault::no_event(self.template));
             return None;
         };
         Some(EventClaim::ByValue {
@@ -349,14 +353,14 @@ impl<'a> Mapping<'a> {
             FieldInput::Sound { param, text } => {
                 let why = match time::moment(self.template, &text) {
                     Some(Ok(moment)) => return Some(moment),
-                    Some(Err(too_old)) => fault::time_too_old(param, too_old),
-                    None => fault::no_time(param),
+                    Some(Err(read)) => ParamFault::TimeTooOld { read },
+                    None => ParamFault::InvalidTime,
                 };
-                self.left_out.push(why);
+                self.leave_out(problem(param, why));
                 None
             }
             FieldInput::Bad { param, why } => {
-                self.left_out.extend(fault::named(param, &why));
+                self.leave_out_unusable(param, &why);
                 None
             }
             FieldInput::Absent => None,
@@ -366,13 +370,14 @@ impl<'a> Mapping<'a> {
     /// The parameters kept under their own names, in the order in which they were received.
     fn kept(&mut self) -> Pairs {
         let template = self.template;
-        let mut pairs = Pairs::with_capacity(self.indexed.pairs.len());
-        for (index, param) in &self.indexed.pairs {
+        let received = std::mem::take(&mut self.indexed.pairs);
+        let mut pairs = Pairs::with_capacity(received.len());
+        for (index, param) in &received {
             if !template.keep.contains(index) {
                 continue;
             }
             if let Some(why) = self.indexed.wrong(*index, param) {
-                self.left_out.extend(fault::named(param, &why));
+                self.leave_out_unusable(param, &why);
                 continue;
             }
             match template.classify(*index, param, ValueUse::Text) {
@@ -380,24 +385,26 @@ impl<'a> Mapping<'a> {
                     pairs.push((template.names.name(*index).to_owned(), trim(&param.value).to_owned()));
                 }
                 ValueClass::Empty => {}
-                ValueClass::Nothing => self.left_out.push(fault::nothing(param)),
-                why => self.left_out.push(fault::left_out(param, &UnusableParam::Classified(why))),
+                class => self.leave_out(fault::unfilled(param, &class)),
             }
         }
         pairs
     }
 
-    fn note(&self) -> Option<String> {
-        let left_out = (!self.left_out.is_empty()).then(|| format!("left out: {}", self.left_out.join(", ")));
-        let notes: Vec<&str> = self
-            .params
-            .notes
-            .iter()
-            .chain(&self.repaired)
-            .map(String::as_str)
-            .chain(left_out.as_deref())
-            .collect();
-        (!notes.is_empty()).then(|| notes.join("; "))
+    fn leave_out(&mut self, problem: ParamProblem) {
+        self.left_out.push(ReportNote::left_out(problem));
+    }
+
+    /// Of unreadable bytes the parameters' own note says it.
+    fn leave_out_unusable(&mut self, param: &Param, why: &UnusableParam<'_>) {
+        if *why != UnusableParam::Unreadable {
+            self.leave_out(why.of(param));
+        }
+    }
+
+    fn notes(&mut self) -> Vec<ReportNote> {
+        let own = self.repaired.drain(..).chain(self.left_out.drain(..));
+        self.params.notes.iter().cloned().chain(own).collect()
     }
 }
 

@@ -4,8 +4,11 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::domain::postback::{Fault, RejectionCode};
-use crate::domain::text::visible;
+use crate::domain::rejection::body::BodyProblem;
+use crate::domain::rejection::note::ReportNote;
+use crate::domain::rejection::param::{ParamFault, ParamProblem};
+use crate::domain::rejection::wanted::Names;
+use crate::domain::text::{trim, visible};
 use crate::template::diagnostic::Problem;
 use crate::template::source::charset::DAMAGE;
 
@@ -34,8 +37,8 @@ pub struct Params {
     pub pairs: Vec<Param>,
     /// The first value that differs from the one in `pairs`, for names that were received repeatedly.
     pub repeated: Vec<Param>,
-    /// What was repaired, one sentence each.
-    pub notes: Vec<String>,
+    /// What was repaired.
+    pub notes: Vec<ReportNote>,
     /// The query ends right behind a `name=`: so it looks when a sender takes `#…` for a URL's
     /// fragment and keeps it to itself. Whether it was cut, a template knows by its parameters' order.
     pub cut_at_fragment: bool,
@@ -92,11 +95,8 @@ impl Params {
     }
 }
 
-pub(crate) fn too_many(most: usize) -> Fault {
-    Fault::new(
-        format!("more than {most} parameters that are read were received"),
-        "send only the parameters that the source's postback URL names",
-    )
+pub(crate) fn too_many(most: usize) -> BodyProblem {
+    BodyProblem::TooManyParameters { most: most as u64 }
 }
 
 /// The `name=value`s of a raw query, in order, each with whether it is behind a second `?`: that divides like
@@ -139,18 +139,9 @@ pub fn shown(name: &str, value: &str) -> String {
     }
 }
 
-/// Names in backticks, separated by commas; at most ten of them.
-pub(crate) fn quoted<S: AsRef<str>>(names: &[S]) -> String {
-    let mut text = names
-        .iter()
-        .take(10)
-        .map(|name| format!("`{}`", shown("", name.as_ref())))
-        .collect::<Vec<_>>()
-        .join(", ");
-    if names.len() > 10 {
-        text.push_str(&format!(" and {} more", names.len() - 10));
-    }
-    text
+/// Names as notes list them.
+pub(crate) fn listed<S: AsRef<str>>(names: &[S]) -> Names {
+    Names::of(names, |name| shown("", name))
 }
 
 /// Whether a parameter's name can be written in a URL as it is.
@@ -167,7 +158,7 @@ pub(crate) fn check_param(name: &str) -> Result<(), Problem> {
 ///
 /// # Errors
 /// It was received with two different values, or its bytes are no text.
-pub fn usable<'a>(params: &'a Params, name: &str) -> Result<Option<&'a Param>, Fault> {
+pub fn usable<'a>(params: &'a Params, name: &str) -> Result<Option<&'a Param>, ParamProblem> {
     let Some(param) = params.get(name) else { return Ok(None) };
     match params.other(name) {
         _ if param.is_damaged() => Err(unreadable(param)),
@@ -176,31 +167,28 @@ pub fn usable<'a>(params: &'a Params, name: &str) -> Result<Option<&'a Param>, F
     }
 }
 
-/// What is said of parameters that was received with two values and that no one of `read` reads.
-pub fn unread_repeats(params: &Params, read: &[&str]) -> Option<String> {
+/// The parameters that were received with two values and that no one of `read` reads.
+pub fn unread_repeats(params: &Params, read: &[&str]) -> Option<ReportNote> {
     let unread = params.repeated.iter().filter(|other| !read.contains(&other.name.as_str()));
-    let names: Vec<String> = unread.map(|other| format!("`{}`", shown("", &other.name))).collect();
-    (!names.is_empty())
-        .then(|| format!("not read, and were received with different values: {}", names.join(", ")))
+    let unread: Vec<&str> = unread.map(|other| other.name.as_str()).collect();
+    (!unread.is_empty()).then(|| ReportNote::NamesNotRead(listed(&unread)))
 }
 
-/// The fault of one name with two values.
-pub(crate) fn twice(first: &Param, second: &Param) -> Fault {
-    let name = &first.name;
-    let (one, other) = (shown(name, &first.value), shown(name, &second.value));
-    Fault::new(
-        format!("`{name}` was received twice with different values, `{one}` and `{other}`"),
-        format!("leave only one `{name}` in the postback URL and the body"),
-    )
+/// Something wrong with a parameter that was received.
+pub fn problem(param: &Param, wrong: ParamFault) -> ParamProblem {
+    let value = Some(shown(&param.name, trim(&param.value)));
+    ParamProblem { field: shown("", &param.name), value, wrong, fix: None }
 }
 
-/// The fault of bytes that are no text.
-pub(crate) fn unreadable(param: &Param) -> Fault {
-    let fault = Fault::new(
-        format!("`{}` holds bytes that are no text in the charset of the request", param.name),
-        "let the network send UTF-8, percent-encoded in a URL, or name the charset in the `Content-Type` of the body",
-    );
-    fault.coded(RejectionCode::UnreadableBytes, Some(&param.name))
+/// One parameter with two values. The names differ where they are compared loosely.
+pub(crate) fn twice(first: &Param, second: &Param) -> ParamProblem {
+    let other_value = shown(&second.name, &second.value);
+    problem(first, ParamFault::DifferentValues { other: shown("", &second.name), other_value })
+}
+
+/// Bytes that are no text.
+pub(crate) fn unreadable(param: &Param) -> ParamProblem {
+    ParamProblem { field: shown("", &param.name), value: None, wrong: ParamFault::UnreadableBytes, fix: None }
 }
 
 /// The parameters a template knows, and how their names are compared.

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-use crate::domain::postback::Fault;
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::note::ReportNote;
 use crate::domain::text::trim;
 use crate::template::source::character_reference::without_ampersands;
 use crate::template::source::charset::Charset;
-use crate::template::source::params::{MAX_PARAMS, Param, ParamFilter, Params, quoted, segments, too_many};
+use crate::template::source::params::{MAX_PARAMS, Param, ParamFilter, Params, listed, segments, too_many};
 
 /// So many names with two values are kept whether they are read or not.
 const MAX_REPEATED: usize = 64;
@@ -23,7 +24,7 @@ pub(crate) struct ParamsReader<'a> {
     entities: Vec<String>,
     /// Names whose values could not be read as text.
     damaged: Vec<String>,
-    nameless: usize,
+    nameless: u64,
     later_question: bool,
 }
 
@@ -40,7 +41,7 @@ impl<'a> ParamsReader<'a> {
         }
     }
 
-    pub(crate) fn query(&mut self, query: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn query(&mut self, query: &[u8]) -> Result<(), Rejection> {
         for (segment, is_behind_question) in segments(query) {
             self.later_question |= is_behind_question;
             self.pair(segment)?;
@@ -52,11 +53,11 @@ impl<'a> ParamsReader<'a> {
         Ok(())
     }
 
-    pub(crate) fn form(&mut self, body: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn form(&mut self, body: &[u8]) -> Result<(), Rejection> {
         body.split(|byte| *byte == b'&').try_for_each(|segment| self.pair(segment))
     }
 
-    fn pair(&mut self, segment: &[u8]) -> Result<(), Fault> {
+    fn pair(&mut self, segment: &[u8]) -> Result<(), Rejection> {
         if segment.is_empty() {
             return Ok(());
         }
@@ -105,7 +106,7 @@ impl<'a> ParamsReader<'a> {
     }
 
     /// Adds one parameter; a repeat of what is known collapses.
-    pub(crate) fn add(&mut self, name: String, value: String, raw: Vec<u8>) -> Result<(), Fault> {
+    pub(crate) fn add(&mut self, name: String, value: String, raw: Vec<u8>) -> Result<(), Rejection> {
         if name.is_empty() {
             self.nameless += 1;
             return Ok(());
@@ -128,12 +129,12 @@ impl<'a> ParamsReader<'a> {
         }
     }
 
-    fn push(&mut self, param: Param) -> Result<(), Fault> {
+    fn push(&mut self, param: Param) -> Result<(), Rejection> {
         if self.is_passed_over(&param.name) {
             return Ok(());
         }
         if self.params.pairs.len() >= self.most() {
-            return Err(too_many(self.reads.max_leaves()));
+            return Err(too_many(self.reads.max_leaves()).into());
         }
         if param.is_damaged() {
             self.damaged.push(param.name.clone());
@@ -151,26 +152,23 @@ impl<'a> ParamsReader<'a> {
     }
 
     /// Remembers what was repaired or left out.
-    pub(crate) fn note(&mut self, note: impl Into<String>) {
-        self.params.notes.push(note.into());
+    pub(crate) fn note(&mut self, note: ReportNote) {
+        self.params.notes.push(note);
     }
 
     pub(crate) fn finish(mut self) -> Params {
         let notes = &mut self.params.notes;
         if !self.entities.is_empty() {
-            notes.push(format!(
-                "the URL was pasted with `&amp;` for `&`: `amp;` was taken off {}",
-                quoted(&self.entities)
-            ));
+            notes.push(ReportNote::AmpersandEntities(listed(&self.entities)));
         }
         if self.later_question {
-            notes.push("a second `?` in the query was read as `&`".to_owned());
+            notes.push(ReportNote::SecondQuestionMark);
         }
         if !self.damaged.is_empty() {
-            notes.push(format!("bytes that are no text, so left out: {}", quoted(&self.damaged)));
+            notes.push(ReportNote::UnreadableLeftOut(listed(&self.damaged)));
         }
         if self.nameless > 0 {
-            notes.push(format!("{} value(s) was received without a name and were left out", self.nameless));
+            notes.push(ReportNote::NamelessLeftOut { count: self.nameless });
         }
         self.params
     }

@@ -1,10 +1,12 @@
 //! Which of a template's parameters were received, and which of them cannot be used.
 
-use crate::domain::postback::Fault;
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::note::ReportNote;
+use crate::domain::rejection::param::ParamFault;
 use crate::domain::text::trim;
 use crate::template::source::definition::SourceTemplate;
-use crate::template::source::fault::{self as fault, UnusableParam};
-use crate::template::source::params::{Param, ParamFilter, Params, too_many};
+use crate::template::source::fault::UnusableParam;
+use crate::template::source::params::{Param, ParamFilter, Params, problem, too_many, twice};
 use crate::template::source::request;
 
 impl ParamFilter for SourceTemplate {
@@ -26,7 +28,7 @@ impl SourceTemplate {
     ///
     /// # Errors
     /// Those of [`request::read_for`].
-    pub fn read(&self, query: &[u8], content_type: Option<&str>, body: &[u8]) -> Result<Params, Fault> {
+    pub fn read(&self, query: &[u8], content_type: Option<&str>, body: &[u8]) -> Result<Params, Rejection> {
         request::read_for(self, query, content_type, body)
     }
 }
@@ -39,13 +41,16 @@ pub(crate) struct ReceivedParams<'a> {
     twice: Vec<(usize, &'a Param)>,
     /// What is not read: names in another case than the template's, which reads them exactly, and names
     /// with two values.
-    pub(crate) left_out: Vec<String>,
+    pub(crate) left_out: Vec<ReportNote>,
 }
 
 impl<'a> ReceivedParams<'a> {
     /// # Errors
     /// More of them were received than the template reads.
-    pub(crate) fn index(template: &SourceTemplate, params: &'a Params) -> Result<ReceivedParams<'a>, Fault> {
+    pub(crate) fn index(
+        template: &SourceTemplate,
+        params: &'a Params,
+    ) -> Result<ReceivedParams<'a>, Rejection> {
         let mut received = ReceivedParams {
             by_index: vec![None; template.names.list.len()],
             pairs: Vec::with_capacity(params.pairs.len()),
@@ -56,7 +61,10 @@ impl<'a> ReceivedParams<'a> {
         for param in &params.pairs {
             let Some(index) = template.names.find(&param.name) else {
                 let near = template.names.list.iter().find(|name| name.eq_ignore_ascii_case(&param.name));
-                received.left_out.extend(near.map(|name| fault::other_case(param, name)));
+                let other_case = |known: &String| {
+                    ReportNote::left_out(problem(param, ParamFault::OtherCase { known: known.clone() }))
+                };
+                received.left_out.extend(near.map(other_case));
                 continue;
             };
             read += 1;
@@ -73,12 +81,15 @@ impl<'a> ReceivedParams<'a> {
             }
         }
         if read > template.body.max_leaves {
-            return Err(too_many(template.body.max_leaves));
+            return Err(too_many(template.body.max_leaves).into());
         }
         for other in &params.repeated {
             match template.names.find(&other.name) {
                 Some(index) => received.twice.push((index, other)),
-                None => received.left_out.extend(params.get(&other.name).map(|one| fault::twice(one, other))),
+                None => {
+                    let one = params.get(&other.name);
+                    received.left_out.extend(one.map(|one| ReportNote::left_out(twice(one, other))));
+                }
             }
         }
         Ok(received)

@@ -6,11 +6,13 @@
 
 use std::borrow::Cow;
 
-use crate::domain::postback::Fault;
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::body::BodyProblem;
+use crate::domain::rejection::note::ReportNote;
 use crate::template::source::charset::{self, Charset};
 use crate::template::source::json_body;
 use crate::template::source::multipart;
-use crate::template::source::params::{ParamFilter, Params, quoted};
+use crate::template::source::params::{ParamFilter, Params, listed};
 use crate::template::source::reader::ParamsReader;
 
 /// Reads whatever is there.
@@ -36,7 +38,7 @@ impl ParamFilter for AllParams {
 /// # Errors
 /// More than 256 parameters; JSON that is broken, nested too deep, or no object; a multipart body that
 /// cannot be read.
-pub fn read(query: &[u8], content_type: Option<&str>, body: &[u8]) -> Result<Params, Fault> {
+pub fn read(query: &[u8], content_type: Option<&str>, body: &[u8]) -> Result<Params, Rejection> {
     read_for(&AllParams, query, content_type, body)
 }
 
@@ -49,7 +51,7 @@ pub fn read_for(
     query: &[u8],
     content_type: Option<&str>,
     body: &[u8],
-) -> Result<Params, Fault> {
+) -> Result<Params, Rejection> {
     let mut reader = ParamsReader::new(reads);
     reader.query(query)?;
     if !body.is_empty() {
@@ -64,30 +66,34 @@ pub fn read_for(
 ///
 /// # Errors
 /// JSON that is broken or no object, a multipart form without any part, and the reader's own faults.
-fn read_body(content_type: Option<&str>, body: &[u8], reader: &mut ParamsReader<'_>) -> Result<(), Fault> {
+fn read_body(
+    content_type: Option<&str>,
+    body: &[u8],
+    reader: &mut ParamsReader<'_>,
+) -> Result<(), Rejection> {
     let (charset, body) = charset::narrowed(content_type, body);
     let body = charset::without_end(&body).trim_ascii();
     if body.first() == Some(&b'"')
         && let Some(inner) = json_body::written_twice(body)
     {
-        reader.note("the body was written as JSON twice; the inner one was read");
+        reader.note(ReportNote::JsonWrittenTwice);
         return json_body::read(&inner, reader);
     }
     if body.is_empty() || json_body::holds_nothing(body) {
         return Ok(());
     }
     if let Some(label) = &charset.unknown {
-        reader.note(format!("the charset `{}` of the body is not known; it was read as UTF-8", shown(label)));
+        reader.note(ReportNote::UnknownCharset { charset: shown(label) });
     }
     match kind(content_type, body) {
         BodyKind::Json => json(&charset, body, reader),
         BodyKind::Form => form(charset, body, reader),
         BodyKind::JsonCalledForm => {
-            reader.note("the body says it is a form but is JSON; it was read as JSON");
+            reader.note(ReportNote::JsonCalledForm);
             json(&charset, body, reader)
         }
         BodyKind::FormCalledJson => {
-            reader.note("the body says it is JSON but is a form; it was read as a form");
+            reader.note(ReportNote::FormCalledJson);
             form(charset, body, reader)
         }
         BodyKind::Multipart => fields(content_type, charset, body, reader),
@@ -131,12 +137,12 @@ fn kind(content_type: Option<&str>, body: &[u8]) -> BodyKind {
     }
 }
 
-fn json(charset: &Charset, body: &[u8], reader: &mut ParamsReader<'_>) -> Result<(), Fault> {
+fn json(charset: &Charset, body: &[u8], reader: &mut ParamsReader<'_>) -> Result<(), Rejection> {
     let text = charset.text(Cow::Borrowed(body));
     json_body::read(&text, reader)
 }
 
-fn form(charset: Charset, body: &[u8], reader: &mut ParamsReader<'_>) -> Result<(), Fault> {
+fn form(charset: Charset, body: &[u8], reader: &mut ParamsReader<'_>) -> Result<(), Rejection> {
     reader.charset = charset;
     reader.form(body)
 }
@@ -147,13 +153,10 @@ fn fields(
     charset: Charset,
     body: &[u8],
     reader: &mut ParamsReader<'_>,
-) -> Result<(), Fault> {
+) -> Result<(), Rejection> {
     let read = multipart::read(content_type, body).unwrap_or_default();
     if read.parts.is_empty() && !read.is_whole {
-        return Err(Fault::new(
-            "the body is a multipart form, and no part of it can be read",
-            "send the parameters in the query, as a form (`application/x-www-form-urlencoded`) or as JSON",
-        ));
+        return Err(BodyProblem::BrokenMultipart.into());
     }
     let value = |part: &multipart::FormPart<'_>| body.get(part.value.clone()).unwrap_or_default();
     // RFC 7578 §4.6: the field `_charset_` names the charset of the others.
@@ -174,7 +177,7 @@ fn fields(
         reader.add(name, text, bytes.to_vec())?;
     }
     if !files.is_empty() {
-        reader.note(format!("files in the body are not read: {}", quoted(&files)));
+        reader.note(ReportNote::FilesNotRead(listed(&files)));
     }
     Ok(())
 }

@@ -4,14 +4,14 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
 use crate::domain::conversion::Draft;
-use crate::domain::decision::join;
 use crate::domain::moment::{self, EpochUnit};
+use crate::domain::rejection::note::ReportNote;
+use crate::domain::rejection::param::{ParamFault, ParamProblem};
 use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::template::diagnostic::Problem;
 use crate::template::source::definition::{Field, SourceTemplate, TimeFormat};
-use crate::template::source::fault;
-use crate::template::source::params::{Param, Params};
+use crate::template::source::params::{Param, Params, problem};
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
 use crate::template::typed_text::time_zone;
@@ -78,7 +78,7 @@ fn by_format(format: &TimeFormat, text: &str, zone: &TimeZone) -> Option<Time> {
 
 impl SourceTemplate {
     /// Leaves the time of a draft out that is more than a day after `received_at`: the arrival counts
-    /// then, as for a postback without one. It is named in the note.
+    /// then, as for a postback without one. It is named in the notes.
     pub fn leave_out_time_ahead(&self, draft: &mut Draft, params: &Params, received_at: Time) {
         let Some(ahead) = draft.event_time.filter(|time| moment::is_ahead(*time, received_at)) else {
             return;
@@ -89,11 +89,15 @@ impl SourceTemplate {
             self.field_of_name(&param.name) == Some(Field::EventTime)
                 && moment(self, &param.value) == Some(Ok(ahead))
         };
-        let note = match params.pairs.iter().find(is_it) {
-            Some(param) => format!("left out: {}", fault::time_ahead(param, ahead)),
-            None => format!("left out: the event's time, {ahead}, is more than a day ahead"),
+        let wrong = ParamFault::TimeAhead { read: ahead };
+        let problem = match params.pairs.iter().find(is_it) {
+            Some(param) => problem(param, wrong),
+            None => {
+                let field = Field::EventTime.name().to_owned();
+                ParamProblem { field, value: Some(ahead.to_string()), wrong, fix: None }
+            }
         };
-        draft.note = join(draft.note.take(), Some(note));
+        draft.notes.push(ReportNote::left_out(problem));
     }
 
     fn field_of_name(&self, name: &str) -> Option<Field> {

@@ -3,7 +3,8 @@
 use crate::domain::conversion::Conversion;
 use crate::domain::ids::{AdvertiserId, OfferId};
 use crate::domain::offer::Offer;
-use crate::domain::postback::Fault;
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::access::{AccessProblem, KeyPlace};
 use crate::domain::reporter;
 use crate::domain::rights::Rights;
 use crate::domain::ruleset::Ruleset;
@@ -22,24 +23,16 @@ pub(super) struct KeyHolder {
     rights: Rights,
 }
 
-/// Where a call's key is looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum KeyPlace {
-    Query,
-    /// A JSON body.
-    Body,
-}
-
 /// Why it is not known who calls.
 pub(super) enum UnknownCaller {
     /// There is no usable key.
-    NoKey(Fault),
-    WrongKey(Fault),
+    NoKey(Rejection),
+    WrongKey(Rejection),
 }
 
-impl From<Fault> for UnknownCaller {
-    fn from(fault: Fault) -> UnknownCaller {
-        UnknownCaller::NoKey(fault)
+impl<T: Into<Rejection>> From<T> for UnknownCaller {
+    fn from(problem: T) -> UnknownCaller {
+        UnknownCaller::NoKey(problem.into())
     }
 }
 
@@ -52,31 +45,25 @@ pub(super) fn identify(
     tokens: &Tokens,
     place: KeyPlace,
     call: &ReceivedRequest<'_>,
-    params: Result<&Params, &Fault>,
+    params: Result<&Params, &Rejection>,
 ) -> Result<KeyHolder, UnknownCaller> {
-    let hint = match place {
-        KeyPlace::Body => "send `api_key` as a member of the JSON body; keys are the tokens under [api]",
-        KeyPlace::Query => "send `api_key` in the query; keys are the tokens under [api]",
-    };
     if tokens.is_empty() {
-        let hint = "set one in postbridge.toml: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" }, rights = [\"network\"] }]";
-        return Err(Fault::new("no key is configured, so no one may use this", hint).into());
+        return Err(AccessProblem::NoKeyConfigured.into());
     }
     let key = match params {
         Ok(params) => usable(params, KEY)?.map(|param| param.value.clone()),
-        Err(fault) => {
+        Err(rejection) => {
             let key = match place {
                 KeyPlace::Body => member_key(&call.body),
                 KeyPlace::Query => only_key(call.head.query()),
             };
-            Some(key.ok_or_else(|| fault.clone())?)
+            Some(key.ok_or_else(|| UnknownCaller::NoKey(rejection.clone()))?)
         }
     };
     let key = key.filter(|key| !key.trim().is_empty());
-    let key = key.ok_or_else(|| Fault::new("`api_key` is missing", hint))?;
-    let holder = tokens.holder_of(key.trim());
-    let wrong = || UnknownCaller::WrongKey(Fault::new("`api_key` is none of the configured keys", hint));
-    let holder = holder.ok_or_else(wrong)?;
+    let key = key.ok_or(AccessProblem::MissingKey { place })?;
+    let wrong = || UnknownCaller::WrongKey(AccessProblem::BadKey { place }.into());
+    let holder = tokens.holder_of(key.trim()).ok_or_else(wrong)?;
     Ok(KeyHolder { name: holder.name.to_owned(), rights: holder.rights.clone() })
 }
 
@@ -154,10 +141,7 @@ impl KeyHolder {
     }
 
     /// What a key that only looks gets as its answer where it wants to change something.
-    pub(super) fn may_only_look(&self) -> Fault {
-        Fault::new(
-            format!("the key `{}` may look at conversions, not report or change them", self.name),
-            "use a key with `rights = [\"network\"]`, or the offer's advertiser's",
-        )
+    pub(super) fn may_only_look(&self) -> AccessProblem {
+        AccessProblem::ReadOnlyKey { name: self.name.clone() }
     }
 }

@@ -1,16 +1,17 @@
 //! `GET conversions.json`: the history, by days of the configured zone, in pages of rows.
 
 use crate::domain::ids::{AdvertiserId, AffiliateId, OfferId};
-use crate::domain::postback::Fault;
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::wanted::ParamFix;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::ingest::advertiser::LONGEST_TEXT;
-use crate::ingest::parameters::{DIGITS, ParamReader, start_of};
+use crate::ingest::parameters::{ParamReader, start_of};
 use crate::store::contract::lookup::{ReportPage, ReportQuery};
 use crate::template::source::params::Params;
 use crate::web::cake::caller::KeyHolder;
 use crate::web::cake::envelope::{HistoryReply, HistoryRow, text};
-use crate::web::cake::{AdvertiserApi, CakeResult};
+use crate::web::cake::{AdvertiserApi, CakeError, CakeResult};
 
 /// The parameters that are read.
 pub(super) const NAMES: [&str; 9] = [
@@ -75,25 +76,25 @@ impl AdvertiserApi {
         }
     }
 
-    fn wanted(&self, params: &Params) -> Result<ListQuery, Fault> {
+    fn wanted(&self, params: &Params) -> Result<ListQuery, CakeError> {
         let reader = ParamReader::new(params, &NAMES, LONGEST_TEXT);
         let (first, last) = (reader.date("start_date")?, reader.date("end_date")?);
         if last < first {
-            return Err(Fault::new(
-                format!("`end_date` {last} is before `start_date` {first}"),
-                "send the earlier day as start_date; both days are included",
-            ));
+            return Err(CakeError::Asked(format!(
+                "invalid_value: `end_date` {last} is before `start_date` {first}; send the earlier day as start_date; \
+                 both days are included"
+            )));
         }
-        let limit = reader.whole("row_limit", DIGITS)?.unwrap_or(USUAL_ROWS);
+        let limit = reader.whole("row_limit", ParamFix::Digits)?.unwrap_or(USUAL_ROWS);
         if !(1..=MOST_ROWS).contains(&limit) {
             // Fewer rows than asked for would be missed by the one who steps by what they asked for.
-            return Err(Fault::new(
-                format!("`row_limit` is {limit}, and a page has 1 to {MOST_ROWS} rows"),
-                "ask for at most 500 rows, then for the next with start_at_row",
-            ));
+            return Err(CakeError::Asked(format!(
+                "invalid_value: `row_limit` is {limit}, and a page has 1 to {MOST_ROWS} rows; ask for at most \
+                 {MOST_ROWS}, then for the next with start_at_row"
+            )));
         }
-        let id = |name: &str| -> Result<Option<String>, Fault> {
-            let number = reader.whole(name, DIGITS)?;
+        let id = |name: &str| -> Result<Option<String>, Rejection> {
+            let number = reader.whole(name, ParamFix::Digits)?;
             Ok(number.filter(|number| *number > 0).map(|number| number.to_string()))
         };
         let end = last.tomorrow().ok().map(|day| start_of(day, &self.zone));
@@ -105,7 +106,7 @@ impl AdvertiserApi {
             advertiser: id("advertiser_id")?.and_then(|id| AdvertiserId::parse(&id).ok()),
             status: reader.status("conversion_status")?,
             // 0 and 1 are both the first row.
-            skip: reader.whole("start_at_row", DIGITS)?.unwrap_or(1).saturating_sub(1),
+            skip: reader.whole("start_at_row", ParamFix::Digits)?.unwrap_or(1).saturating_sub(1),
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
         })
     }

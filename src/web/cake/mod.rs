@@ -18,12 +18,12 @@ use jiff::tz::TimeZone;
 
 use crate::clock::Clock;
 use crate::domain::advertiser_number::AdvertiserNumbers;
-use crate::domain::code::{CodedReason, ReasonCode};
+use crate::domain::code::CodedReason;
 use crate::domain::ids::Seq;
 use crate::domain::offer::Offer;
-use crate::domain::postback::Fault;
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::access::{AccessProblem, KeyPlace};
 use crate::domain::ruleset::Ruleset;
-use crate::domain::status_move::MoveRefused;
 use crate::ingest::advertiser;
 use crate::ingest::parameters::ParamReader;
 use crate::ops::numbers::StoreNumbers;
@@ -35,7 +35,7 @@ use crate::web::access::{Access, Denied, TokenCheck};
 use crate::web::access_log::{Reason, TokenArea};
 use crate::web::answer::{self, Answer};
 use crate::web::auth::Tokens;
-use crate::web::cake::caller::{KeyHolder, KeyPlace, UnknownCaller};
+use crate::web::cake::caller::{KeyHolder, UnknownCaller};
 use crate::web::collect::{Postbacks, WrongKeys};
 use crate::web::health::ProcessHealth;
 use crate::web::request::ReceivedRequest;
@@ -62,18 +62,16 @@ pub struct AdvertiserApi {
 
 /// Why there is no answer of the usual form.
 enum CakeError {
-    /// The caller's mistake, or what it does not reach.
-    Asked(Fault),
-    /// The status that the caller wants may not be.
-    Move(MoveRefused),
+    /// The caller's mistake, or what it does not reach, as it is answered.
+    Asked(String),
     Store(StoreError),
     /// There is too little free disk space to record anything.
     DiskLow,
 }
 
-impl From<Fault> for CakeError {
-    fn from(fault: Fault) -> CakeError {
-        CakeError::Asked(fault)
+impl<T: Into<Rejection>> From<T> for CakeError {
+    fn from(problem: T) -> CakeError {
+        CakeError::Asked(problem.into().line())
     }
 }
 
@@ -152,8 +150,8 @@ impl CakeRoute {
 
 impl AdvertiserApi {
     /// The answer to a body that cannot be read.
-    pub fn unread(status: StatusCode, fault: &Fault) -> Answer {
-        envelope::error(status, fault.sentence())
+    pub fn unread(status: StatusCode, rejection: &Rejection) -> Answer {
+        envelope::error(status, rejection.line())
     }
 
     /// Answers a request for what is behind `/api/2/`.
@@ -187,11 +185,11 @@ impl AdvertiserApi {
         };
         let caller = match caller::identify(&self.tokens, place, call, params.as_ref()) {
             Ok(caller) => caller,
-            Err(UnknownCaller::NoKey(fault)) => return self.without_key(call, fault).await,
-            Err(UnknownCaller::WrongKey(fault)) => {
+            Err(UnknownCaller::NoKey(rejection)) => return self.without_key(call, rejection).await,
+            Err(UnknownCaller::WrongKey(rejection)) => {
                 return match self.access.wrong(check) {
                     Denied::TooMany { seconds } => too_many(seconds),
-                    _ => self.without_key(call, fault).await,
+                    _ => self.without_key(call, rejection).await,
                 };
             }
         };
@@ -204,7 +202,7 @@ impl AdvertiserApi {
         endpoint: CakeRoute,
         caller: KeyHolder,
         call: &ReceivedRequest<'_>,
-        params: Result<Params, Fault>,
+        params: Result<Params, Rejection>,
     ) -> CakeResult {
         match endpoint {
             CakeRoute::List => self.list(&caller, &params?).await,
@@ -220,11 +218,7 @@ impl AdvertiserApi {
     fn answer_of(&self, outcome: CakeResult) -> Answer {
         match outcome {
             Ok(text) => envelope::success(text),
-            Err(CakeError::Asked(fault)) => envelope::error(StatusCode::OK, fault.sentence()),
-            Err(CakeError::Move(refused)) => {
-                let (code, what, fix) = (refused.as_str(), refused.sentence(), refused.hint());
-                envelope::error(StatusCode::OK, format!("{code}: {what}; {fix}"))
-            }
+            Err(CakeError::Asked(message)) => envelope::error(StatusCode::OK, message),
             Err(CakeError::Store(error @ StoreError::Corrupt { .. })) => {
                 tracing::error!(%error, "a record that the API needs cannot be read");
                 let message = "the record is damaged on disk; inform the network";
@@ -255,20 +249,24 @@ impl AdvertiserApi {
     }
 
     /// The offer of `offer_id`, where the caller reaches it; else it is as one that does not exist.
-    fn reached(&self, reader: &ParamReader<'_>, reaches: impl Fn(&Offer) -> bool) -> Result<&Offer, Fault> {
+    fn reached(
+        &self,
+        reader: &ParamReader<'_>,
+        reaches: impl Fn(&Offer) -> bool,
+    ) -> Result<&Offer, Rejection> {
         advertiser::named_offer(&self.rules, reader, reaches)
     }
 
     /// Refuses a call without a usable key, keeping a record of it within the budget.
-    async fn without_key(&self, call: &ReceivedRequest<'_>, fault: Fault) -> Answer {
-        match self.postbacks.wrong_key(call, &fault).await {
-            WrongKeys::Few => envelope::error(StatusCode::UNAUTHORIZED, fault.sentence()),
+    async fn without_key(&self, call: &ReceivedRequest<'_>, rejection: Rejection) -> Answer {
+        match self.postbacks.wrong_key(call, &rejection).await {
+            WrongKeys::Few => envelope::error(StatusCode::UNAUTHORIZED, rejection.line()),
             WrongKeys::TooMany => too_many(1),
         }
     }
 
     /// What a caller is answered who may only look.
-    fn only_looks(&self, caller: &KeyHolder) -> Fault {
+    fn only_looks(&self, caller: &KeyHolder) -> AccessProblem {
         let now = self.clock.now();
         self.access.log.refused(TokenArea::NetworkApi, Reason::LacksRight, Some(&caller.name), now);
         caller.may_only_look()

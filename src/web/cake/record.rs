@@ -1,7 +1,7 @@
 //! `GET conversion.json`: an advertiser reports a conversion. Every call with a valid key is kept.
 
 use crate::domain::ids::OfferId;
-use crate::domain::postback::Fault;
+use crate::domain::rejection::Rejection;
 use crate::domain::reporter::{BuiltInSource, Reporter};
 use crate::domain::time::Time;
 use crate::ingest::advertiser::{self, AdvertiserReport, RecordedReport};
@@ -17,19 +17,19 @@ impl AdvertiserApi {
         &self,
         caller: &KeyHolder,
         call: &ReceivedRequest<'_>,
-        params: Result<Params, Fault>,
+        params: Result<Params, Rejection>,
     ) -> CakeResult {
         let source = BuiltInSource::Api.id();
         let now = self.clock.now();
         let mut received = Received { source: Some(source.clone()), raw: call.raw(), received_at: now };
         let report = match params.and_then(|params| self.reported_of(caller, &params, now)) {
             Ok(report) => report,
-            Err(fault) => {
-                if fault.may_reopen() {
+            Err(rejection) => {
+                if rejection.may_reopen() {
                     received.raw.reporter = Some(Box::new(Reporter::Keyed));
                 }
-                advertiser::quarantine(self.store.as_ref(), received, fault.clone()).await?;
-                return Err(CakeError::Asked(fault));
+                advertiser::quarantine(self.store.as_ref(), received, rejection.clone()).await?;
+                return Err(rejection.into());
             }
         };
         let (click, offer) = (report.click_id.clone(), report.offer.clone());
@@ -39,17 +39,22 @@ impl AdvertiserApi {
                 Ok(text(&RecordReply::of(&conversion, number)))
             }
             // The network hears whose click it is; an advertiser is not.
-            RecordedReport::AnotherOffer(fault) if caller.changes_all() => Err(fault.into()),
+            RecordedReport::AnotherOffer(rejection) if caller.changes_all() => Err(rejection.into()),
             RecordedReport::TooLate(_) | RecordedReport::AnotherOffer(_) | RecordedReport::NoClick => {
-                Err(self.no_usable_click(&click, &offer).into())
+                Err(self.no_usable_click(&click, &offer))
             }
         }
     }
 
     /// What the call reports, or the first thing in it that a person has to fix.
-    fn reported_of(&self, caller: &KeyHolder, params: &Params, now: Time) -> Result<AdvertiserReport, Fault> {
+    fn reported_of(
+        &self,
+        caller: &KeyHolder,
+        params: &Params,
+        now: Time,
+    ) -> Result<AdvertiserReport, Rejection> {
         if !caller.may_write_some() {
-            return Err(self.only_looks(caller));
+            return Err(self.only_looks(caller).into());
         }
         advertiser::read(
             params,
@@ -60,14 +65,12 @@ impl AdvertiserApi {
 
     /// One answer for a click that is not known, that has expired, or that is another's: anyone who
     /// guesses click ids learns nothing by it.
-    fn no_usable_click(&self, click: &str, offer: &OfferId) -> Fault {
+    fn no_usable_click(&self, click: &str, offer: &OfferId) -> CakeError {
         let click = shown("click_id", click.trim());
         let session = self.rules.offer(offer).map(|offer| offer.session()).unwrap_or_default();
-        Fault::new(
-            format!("`click_id` is `{click}`, which is no active, unexpired click of the offer {offer}"),
-            format!(
-                "pass back the click id that the offer's URL carried; it converts for {session} after the click"
-            ),
-        )
+        CakeError::Asked(format!(
+            "unknown_click: `click_id` was received as `{click}`, which is no active, unexpired click of the offer \
+             {offer}; pass back the click id that the offer's URL carried; it converts for {session} after the click"
+        ))
     }
 }

@@ -1,12 +1,16 @@
 //! `POST update_conversion.json`: a conversion's status changed, with a note.
 
+use crate::domain::code::CodedReason;
 use crate::domain::conversion::Conversion;
-use crate::domain::postback::Fault;
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::access::AccessProblem;
+use crate::domain::rejection::param::ParamFault;
+use crate::domain::rejection::wanted::{LengthLimit, ParamFix};
 use crate::domain::reporter::ReportRoute;
 use crate::domain::status::Status;
 use crate::domain::status_move::{self, StatusMove};
 use crate::ingest::advertiser::LONGEST_TEXT;
-use crate::ingest::parameters::{DIGITS, ParamReader};
+use crate::ingest::parameters::{ParamReader, missing, of_value};
 use crate::store::{ConversionRef, StatusChanged};
 use crate::template::source::params::Params;
 use crate::web::access_log::TokenArea;
@@ -17,7 +21,6 @@ use crate::web::cake::{AdvertiserApi, CakeError, CakeResult, envelope};
 pub(super) const NAMES: [&str; 4] = ["api_key", "conversion_id", "status", "note"];
 
 const ID_HINT: &str = "send the conversion_id that conversion.json or conversions.json answered";
-const STATUS_HINT: &str = "send approved, rejected or pending";
 
 impl AdvertiserApi {
     pub(super) async fn update(&self, caller: &KeyHolder, params: &Params) -> CakeResult {
@@ -25,7 +28,8 @@ impl AdvertiserApi {
             return Err(self.only_looks(caller).into());
         }
         let (number, order) = order(caller, params)?;
-        let unknown = || CakeError::Asked(Fault::new(format!("there is no conversion {number}"), ID_HINT));
+        let unknown =
+            || CakeError::Asked(format!("unknown_conversion: there is no conversion {number}; {ID_HINT}"));
         let meant = self.numbering(caller).await?.seq(number);
         let which = meant.map(ConversionRef::Number).ok_or_else(unknown)?;
         let kept = self.store.conversion_now(which).await?;
@@ -43,26 +47,28 @@ impl AdvertiserApi {
             }
             StatusChanged::Already(conversion) => Ok(envelope::updated(&conversion, number)),
             StatusChanged::Unknown => Err(unknown()),
-            StatusChanged::Refused(refused) => Err(CakeError::Move(refused)),
+            StatusChanged::Refused(refused) => Err(CakeError::Asked(refused.line())),
         }
     }
 
     /// Why an advertiser may not change a conversion here: its offer takes nothing by this API. The network's own
     /// keys change what they may change everywhere.
-    fn closed_to(&self, caller: &KeyHolder, conversion: &Conversion) -> Option<Fault> {
+    fn closed_to(&self, caller: &KeyHolder, conversion: &Conversion) -> Option<AccessProblem> {
         let placed = conversion.campaign_ref.as_ref().filter(|_| !caller.changes_all())?;
         self.rules.offer(&placed.offer)?.reports.closed(&placed.offer, ReportRoute::Api, None)
     }
 }
 
-fn order(caller: &KeyHolder, params: &Params) -> Result<(u64, StatusMove), Fault> {
-    let missing = |name: &str, hint| Fault::new(format!("`{name}` is missing"), hint);
+fn order(caller: &KeyHolder, params: &Params) -> Result<(u64, StatusMove), Rejection> {
     let reader = ParamReader::new(params, &NAMES, LONGEST_TEXT);
-    let number = reader.whole("conversion_id", DIGITS)?.ok_or_else(|| missing("conversion_id", ID_HINT))?;
-    let to: Status = reader.status("status")?.ok_or_else(|| missing("status", STATUS_HINT))?;
-    let note = status_move::note(reader.given("note")?.unwrap_or_default()).map_err(|length| {
-        let most = status_move::MAX_NOTE_CHARS;
-        Fault::new(format!("`note` has {length} characters"), format!("send at most {most}"))
+    let no_id = || missing("conversion_id", ParamFix::ConversionIdOfReply);
+    let number = reader.whole("conversion_id", ParamFix::Digits)?.ok_or_else(no_id)?;
+    let no_status = || missing("status", ParamFix::StatusToSet);
+    let to: Status = reader.status("status")?.ok_or_else(no_status)?;
+    let written = reader.given("note")?.unwrap_or_default();
+    let note = status_move::note(written).map_err(|_| {
+        let limit = LengthLimit::Characters(u32::try_from(status_move::MAX_NOTE_CHARS).unwrap_or(u32::MAX));
+        of_value("note", written, ParamFault::TooLong { limit })
     })?;
     Ok((number, StatusMove { to, by: caller.actor(), note }))
 }

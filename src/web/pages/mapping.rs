@@ -2,10 +2,13 @@
 
 use serde::Serialize;
 
-use crate::domain::postback::{Fault, RawRequest};
+use crate::domain::code::CodedReason;
+use crate::domain::postback::RawRequest;
+use crate::domain::rejection::Rejection;
 use crate::ingest::postback::Network;
 use crate::template::source::definition::{ExplainedField, ExplainedParam, ParamOutcome};
 use crate::template::source::params::Params;
+use crate::view::value::RejectedView;
 
 /// What the template `mapping` shows.
 #[derive(Serialize)]
@@ -14,20 +17,8 @@ pub struct MappingTable {
     lines: Vec<MappingRow>,
     /// What was repaired.
     notes: Vec<String>,
-    fault: Option<FaultText>,
-}
-
-/// Why there is nothing to show, and the fix.
-#[derive(Serialize)]
-pub struct FaultText {
-    reason: String,
-    hint: String,
-}
-
-impl FaultText {
-    pub fn of(fault: &Fault) -> FaultText {
-        FaultText { reason: fault.reason.clone(), hint: fault.hint.clone() }
-    }
+    /// Why there is nothing to show.
+    rejected: Option<RejectedView>,
 }
 
 #[derive(Serialize)]
@@ -57,15 +48,19 @@ pub fn of_stored(network: &Network, raw: &RawRequest) -> MappingTable {
 }
 
 /// The mapping of parameters, or why there are none.
-pub fn of(network: &Network, params: &Result<Params, Fault>) -> MappingTable {
+pub fn of(network: &Network, params: &Result<Params, Rejection>) -> MappingTable {
     let template = network.template.name().to_owned();
     match params {
         Ok(params) => {
             let lines = network.template.explain(params).into_iter().map(MappingRow::of).collect();
-            MappingTable { template, lines, notes: params.notes.clone(), fault: None }
+            let notes = params.notes.iter().map(CodedReason::sentence).collect();
+            MappingTable { template, lines, notes, rejected: None }
         }
-        Err(fault) => {
-            MappingTable { template, lines: Vec::new(), notes: Vec::new(), fault: Some(FaultText::of(fault)) }
-        }
+        Err(rejection) => MappingTable {
+            template,
+            lines: Vec::new(),
+            notes: Vec::new(),
+            rejected: Some(RejectedView::of(Some(rejection), &[])),
+        },
     }
 }

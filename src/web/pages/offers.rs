@@ -12,7 +12,7 @@ use crate::domain::event::EventName;
 use crate::domain::ids::OfferId;
 use crate::domain::money::Money;
 use crate::domain::offer::{self, Caps, Disposition, Payout, day_of};
-use crate::domain::reporter::ReportRoute;
+use crate::domain::reporter::{ReportRoute, report_by_line};
 use crate::domain::reports::FurtherSales;
 use crate::domain::time::{DAY_MS, Time};
 use crate::store::contract::lookup::{ClickFilter, PageRequest, ReportQuery};
@@ -200,7 +200,7 @@ fn closed_route(offer: &offer::Offer, route: ReportRoute) -> Value {
         ReportRoute::Pixel => "Image and JavaScript pixels on the page after the sale",
         ReportRoute::Server => "A postback URL without a key, in the older shape",
     };
-    json!({"what": what, "line": offer.reports.line_with(route)})
+    json!({"what": what, "line": report_by_line(&offer.reports.by, route)})
 }
 
 fn payout(offer: &offer::Offer) -> Option<String> {

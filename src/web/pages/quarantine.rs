@@ -3,8 +3,11 @@
 use serde::Serialize;
 use serde_json::json;
 
+use crate::domain::code::CodedReason;
 use crate::domain::ids::Seq;
-use crate::domain::postback::{Fault, Postback, VerdictName};
+use crate::domain::postback::{Postback, VerdictName};
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::note::notes_text;
 use crate::domain::reporter::BuiltInSource;
 use crate::ingest::postback::ReprocessRefused;
 use crate::ops;
@@ -36,7 +39,7 @@ impl Pages {
         let configured =
             postback.source.as_ref().is_some_and(|source| self.ops.networks.contains_key(source));
         let own_endpoint = postback.source.as_ref().and_then(BuiltInSource::of).is_some();
-        let was_closed = own_endpoint && postback.verdict.fault().is_some_and(Fault::may_reopen);
+        let was_closed = own_endpoint && postback.verdict.rejection().is_some_and(Rejection::may_reopen);
         let hindrance = match (&postback.raw, configured) {
             (Some(raw), _) if was_closed && raw.reporter.is_some() => None,
             _ if own_endpoint => {
@@ -72,18 +75,19 @@ impl Pages {
             Err(ReprocessRefused::Store(error)) => return Err(error.into()),
             Err(refused) => return Ok(not_mapped(refused.to_string())),
         };
-        let fault = receipt.verdict.fault();
+        let rejection = receipt.verdict.rejection();
         let link = receipt
             .verdict
             .conversion()
             .map(|conversion| (format!("/conversions/{conversion}"), "See the conversion".to_owned()));
-        let text = match fault {
+        let text = match rejection {
             None => format!("Postback {seq} was reprocessed: {}", receipt.verdict.as_str()),
-            Some(fault) => {
-                format!("Postback {seq} was reprocessed and is still quarantined: {}", fault.reason)
+            Some(rejection) => {
+                format!("Postback {seq} was reprocessed and is still quarantined: {}", rejection.sentence())
             }
         };
-        let hint = fault.map(|fault| fault.hint.clone()).or(receipt.note).unwrap_or_default();
+        let hint =
+            rejection.map(CodedReason::hint).or_else(|| notes_text(&receipt.notes)).unwrap_or_default();
         Ok(Flash { good: link.is_some(), text, hint, link })
     }
 }

@@ -1,7 +1,10 @@
 //! What is kept of an event's request: pages send it, so anyone can send any number of bytes. Pure.
 
 use crate::domain::landing_url::up_to;
-use crate::domain::postback::{Fault, RawRequest};
+use crate::domain::postback::RawRequest;
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::body::BodyProblem;
+use crate::domain::rejection::note::ReportNote;
 use crate::web::collect::REFUSED_BYTES;
 
 /// The most bytes of a request, of its line and body together.
@@ -14,18 +17,18 @@ const REASON_BYTES: usize = 512;
 const CONTENT_TYPE_BYTES: usize = 128;
 
 /// Cuts a request to what is kept of it; where something is cut, says so.
-pub fn cut(raw: &mut RawRequest) -> Option<String> {
+pub fn cut(raw: &mut RawRequest) -> Option<ReportNote> {
     let sent = raw.line.len() + raw.body.len();
     raw.line.truncate(LINE_BYTES);
     raw.body.truncate(MOST_BYTES - raw.line.len());
     raw.content_type = raw.content_type.take().filter(|kind| kind.len() <= CONTENT_TYPE_BYTES);
     let kept = raw.line.len() + raw.body.len();
-    (kept < sent).then(|| format!("of the request's {sent} bytes {kept} are kept"))
+    (kept < sent).then_some(ReportNote::RequestCut { sent: sent as u64, kept: kept as u64 })
 }
 
 /// What is kept of why an event cannot be read.
-pub fn cut_fault(fault: Fault, cut: Option<String>) -> Fault {
-    let reason = up_to(&fault.reason, REASON_BYTES);
-    let reason = if reason.len() < fault.reason.len() { format!("{reason}…") } else { reason.to_owned() };
-    Fault { reason, ..fault }.with_hints(cut.as_ref().map(std::slice::from_ref))
+pub fn unreadable(error: &str, cut: Option<ReportNote>) -> Rejection {
+    let short = up_to(error, REASON_BYTES);
+    let error = if short.len() < error.len() { format!("{short}…") } else { short.to_owned() };
+    Rejection::from(BodyProblem::InvalidMessage { error }).with_notes(cut)
 }

@@ -11,15 +11,14 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::clock::{self, Clock};
 use crate::domain::click_size::ClickSize;
-use crate::domain::decision::join;
+use crate::domain::code::ReasonCode;
 use crate::domain::ids::VisitorId;
 use crate::domain::offer::CampaignRef;
-use crate::domain::postback::{Fault, RawRequest};
+use crate::domain::postback::RawRequest;
+use crate::domain::rejection::code::RejectionCode;
 use crate::domain::time::Time;
 use crate::ingest::landing::{CarriedPairs, VisitorEnricher};
-use crate::ingest::tag::{
-    self, BrowserIdentity, ClickOwner, SeenClick, TagAnswer, TagClick, TagEvent, TagReport,
-};
+use crate::ingest::tag::{self, BrowserIdentity, ClickOwner, SeenClick, TagAnswer, TagClick, TagReport};
 use crate::store::{Store, StoreError};
 use crate::template::tag_script::{self, TagScript};
 use crate::web::answer::{self, Answer};
@@ -251,7 +250,7 @@ impl Tag {
             Ok(TagReport::Answer(answer)) => return self.consent(answer, visitor, now).await,
             _ if !disk.records_visitors() => return answer::disk_low(),
             Ok(TagReport::Event(event)) => Ok(event),
-            Err(fault) => Err(Fault::new(fault, HINT)),
+            Err(error) => Err(error),
         };
         let said = reported
             .as_ref()
@@ -259,7 +258,10 @@ impl Tag {
             .map(|event| TagAnswer { click: event.click.clone(), consent: event.consent });
         let answer = match &reported {
             Ok(_) => taken(),
-            Err(fault) => answer::error(StatusCode::BAD_REQUEST, "bad_event", &fault.reason, &fault.hint),
+            Err(error) => {
+                let hint = RejectionCode::InvalidMessage.fix();
+                answer::error(StatusCode::BAD_REQUEST, "bad_event", error, hint)
+            }
         };
         let mut raw = request.raw_with(target::masked_values(&request.head.line));
         let cut = kept::cut(&mut raw);
@@ -272,8 +274,11 @@ impl Tag {
             _ => {}
         }
         let reported = match reported {
-            Ok(event) => Ok(TagEvent { note: join(event.note, cut), ..event }),
-            Err(fault) => Err(kept::cut_fault(fault, cut)),
+            Ok(mut event) => {
+                event.notes.extend(cut);
+                Ok(event)
+            }
+            Err(error) => Err(kept::unreadable(&error, cut)),
         };
         if let Some(said) = said
             && let Err(error) = tag::answer(self.store.as_ref(), said, visitor, now).await

@@ -10,6 +10,8 @@ use crate::domain::consent::{Consent, ConsentRecord, said_by_browser};
 use crate::domain::event::EventName;
 use crate::domain::ids::ClickId;
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal, without_exponent};
+use crate::domain::rejection::note::ReportNote;
+use crate::domain::rejection::param::{ParamFault, ParamProblem};
 use crate::domain::time::{DAY_MS, Time};
 use crate::ingest::tag::{TagAnswer, TagClick, TagEvent, TagReport};
 
@@ -99,8 +101,13 @@ pub fn event(body: &[u8], now: Time) -> Result<TagReport, String> {
         link: event.link.0,
         value: event.value.0.zip(event.currency.0).map(|(amount, currency)| Money::new(amount, currency)),
         transaction_id: event.transaction_id.0,
-        note: no_currency.then(|| "`value` was left out: no currency was received with it".to_owned()),
+        notes: no_currency.then(value_without_currency).into_iter().collect(),
     }))
+}
+
+fn value_without_currency() -> ReportNote {
+    let wrong = ParamFault::MissingCurrency { param: Some("currency".to_owned()) };
+    ReportNote::left_out(ParamProblem { field: "value".to_owned(), value: None, wrong, fix: None })
 }
 
 fn members(body: &[u8]) -> Result<Map<String, Value>, String> {

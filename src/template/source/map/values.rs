@@ -7,11 +7,14 @@ use crate::domain::click::{CustomerTrait, CustomerTraits};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::EventClaim;
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
-use crate::domain::postback::Fault;
+use crate::domain::rejection::param::{ParamFault, ParamProblem};
+use crate::domain::rejection::sale::ReceivedValue;
+use crate::domain::text::trim;
 use crate::template::macros::detect::ValueUse;
 use crate::template::source::definition::Field;
 use crate::template::source::fault;
 use crate::template::source::map::{FieldInput, Mapping, yes_or_no};
+use crate::template::source::params::{problem, shown};
 
 impl Mapping<'_> {
     pub(super) fn traits(&mut self) -> CustomerTraits {
@@ -44,7 +47,8 @@ impl Mapping<'_> {
         let word = self.optional(field, ValueUse::Text)?;
         let answer = yes_or_no(&word);
         if answer.is_none() {
-            self.left_out.push(format!("`{}` is `{word}`, which is neither yes nor no", field.name()));
+            let (field, value) = (field.name().to_owned(), Some(shown("", &word)));
+            self.leave_out(ParamProblem { field, value, wrong: ParamFault::NotYesOrNo, fix: None });
         }
         answer
     }
@@ -58,9 +62,9 @@ impl Mapping<'_> {
             match self.read(reading, ValueUse::Text) {
                 FieldInput::Sound { param, text } => match address::visitors(&text) {
                     Some(address) => return Some(address.to_string()),
-                    None => self.left_out.push(fault::no_visitors_address(param)),
+                    None => self.leave_out(problem(param, ParamFault::NotVisitorsAddress)),
                 },
-                FieldInput::Bad { param, why } => self.left_out.extend(fault::named(param, &why)),
+                FieldInput::Bad { param, why } => self.leave_out_unusable(param, &why),
                 FieldInput::Absent => {}
             }
         }
@@ -69,7 +73,7 @@ impl Mapping<'_> {
 }
 
 impl<'a> Mapping<'a> {
-    /// An amount with its currency. Where an event needs it, each lack is a fault; else a remark.
+    /// An amount with its currency. Where an event needs it, each lack is a problem; else a note.
     pub(super) fn money(
         &mut self,
         field: Field,
@@ -79,25 +83,25 @@ impl<'a> Mapping<'a> {
         let wrong = match (self.amount(field), currency) {
             (Ok(Some((_, amount))), Some(currency)) => return Some(Money::new(amount, currency)),
             // It stops for another reason, which may be the currency that was received.
-            (Ok(Some(_)), None) if !self.faults.is_empty() => return None,
+            (Ok(Some(_)), None) if !self.problems.is_empty() => return None,
             (Ok(Some((name, _))), None) => fault::no_currency(name, self.template),
             (Ok(None), _) => fault::missing(field, needed_by?, self.template, self.params),
             (Err(unreadable), _) => unreadable,
         };
         match needed_by {
-            Some(_) => self.faults.push(wrong),
-            None => self.left_out.push(wrong.reason),
+            Some(_) => self.problems.push(wrong),
+            None => self.leave_out(wrong),
         }
         None
     }
 
-    fn amount(&mut self, field: Field) -> Result<Option<(&'a str, Decimal)>, Fault> {
+    fn amount(&mut self, field: Field) -> Result<Option<(&'a str, Decimal)>, ParamProblem> {
         match self.find(field, ValueUse::Amount) {
             FieldInput::Sound { param, text } => match parse_decimal(&text, self.template.decimal) {
                 Some(amount) => Ok(Some((param.name.as_str(), amount))),
                 None => Err(fault::no_decimal(param, self.template.decimal)),
             },
-            FieldInput::Bad { param, why } => Err(fault::unfilled(param, &why)),
+            FieldInput::Bad { param, why } => Err(why.of(param)),
             FieldInput::Absent => Ok(self
                 .default(field)
                 .and_then(|text| parse_decimal(text, DecimalMark::Dot))
@@ -106,13 +110,16 @@ impl<'a> Mapping<'a> {
     }
 
     /// The value's parameter and what was received in it.
-    pub(super) fn value_received(&mut self) -> Option<String> {
+    pub(super) fn value_received(&mut self) -> Option<ReceivedValue> {
         // It was looked for before: what was left out on the way is noted already.
         let noted = self.left_out.len();
         let found = self.find(Field::Value, ValueUse::Amount);
         self.left_out.truncate(noted);
         match found {
-            FieldInput::Sound { param, .. } => Some(fault::received_text(param)),
+            FieldInput::Sound { param, .. } => Some(ReceivedValue {
+                param: shown("", &param.name),
+                text: shown(&param.name, trim(&param.value)),
+            }),
             FieldInput::Absent | FieldInput::Bad { .. } => None,
         }
     }

@@ -1,0 +1,177 @@
+//! Why a report was quarantined or refused: closed codes with typed fields, and what may explain them.
+
+pub mod access;
+pub mod body;
+pub mod code;
+pub mod note;
+pub mod param;
+pub mod sale;
+pub mod wanted;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::code::CodedReason;
+use crate::domain::rejection::access::AccessProblem;
+use crate::domain::rejection::body::BodyProblem;
+use crate::domain::rejection::code::RejectionCode;
+use crate::domain::rejection::note::{ReportNote, notes_text};
+use crate::domain::rejection::param::ParamProblem;
+use crate::domain::rejection::sale::SaleProblem;
+
+/// One thing that is wrong with a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RejectionCause {
+    Param(ParamProblem),
+    Body(BodyProblem),
+    Sale(SaleProblem),
+    Access(AccessProblem),
+}
+
+/// Why something was not taken as it was received. What programs compare is the first cause's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejection(Box<Causes>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Causes {
+    first: RejectionCause,
+    others: Vec<RejectionCause>,
+    /// What was repaired on the way, or may explain it.
+    notes: Vec<ReportNote>,
+}
+
+impl<T: Into<RejectionCause>> From<T> for Rejection {
+    fn from(cause: T) -> Rejection {
+        Rejection(Box::new(Causes { first: cause.into(), others: Vec::new(), notes: Vec::new() }))
+    }
+}
+
+impl From<ParamProblem> for RejectionCause {
+    fn from(problem: ParamProblem) -> RejectionCause {
+        RejectionCause::Param(problem)
+    }
+}
+
+impl From<BodyProblem> for RejectionCause {
+    fn from(problem: BodyProblem) -> RejectionCause {
+        RejectionCause::Body(problem)
+    }
+}
+
+impl From<SaleProblem> for RejectionCause {
+    fn from(problem: SaleProblem) -> RejectionCause {
+        RejectionCause::Sale(problem)
+    }
+}
+
+impl From<AccessProblem> for RejectionCause {
+    fn from(problem: AccessProblem) -> RejectionCause {
+        RejectionCause::Access(problem)
+    }
+}
+
+impl Rejection {
+    /// The same with more that is wrong.
+    #[must_use]
+    pub fn and(mut self, others: impl IntoIterator<Item = ParamProblem>) -> Rejection {
+        self.0.others.extend(others.into_iter().map(RejectionCause::Param));
+        self
+    }
+
+    /// The same with notes that may explain it.
+    #[must_use]
+    pub fn with_notes(mut self, notes: impl IntoIterator<Item = ReportNote>) -> Rejection {
+        self.0.notes.extend(notes);
+        self
+    }
+
+    /// Whether it is a report that may count later as it was received.
+    pub fn may_reopen(&self) -> bool {
+        self.code().may_reopen()
+    }
+
+    /// Everything that is wrong, the first thing first.
+    pub fn causes(&self) -> impl Iterator<Item = &RejectionCause> {
+        std::iter::once(&self.0.first).chain(&self.0.others)
+    }
+}
+
+impl CodedReason for Rejection {
+    type Code = RejectionCode;
+
+    fn code(&self) -> RejectionCode {
+        self.0.first.code()
+    }
+
+    fn field(&self) -> Option<&str> {
+        self.0.first.field()
+    }
+
+    fn value(&self) -> Option<&str> {
+        self.0.first.value()
+    }
+
+    fn sentence(&self) -> String {
+        let sentences: Vec<String> = self.causes().map(CodedReason::sentence).collect();
+        sentences.join("; ")
+    }
+
+    /// Each hint once, then the notes.
+    fn hint(&self) -> String {
+        let mut hints: Vec<String> = Vec::new();
+        for hint in self.causes().map(CodedReason::hint).chain(notes_text(&self.0.notes)) {
+            if !hints.contains(&hint) {
+                hints.push(hint);
+            }
+        }
+        hints.join("; ")
+    }
+}
+
+impl CodedReason for RejectionCause {
+    type Code = RejectionCode;
+
+    fn code(&self) -> RejectionCode {
+        match self {
+            RejectionCause::Param(problem) => problem.code(),
+            RejectionCause::Body(problem) => problem.code(),
+            RejectionCause::Sale(problem) => problem.code(),
+            RejectionCause::Access(problem) => problem.code(),
+        }
+    }
+
+    fn field(&self) -> Option<&str> {
+        match self {
+            RejectionCause::Param(problem) => problem.field(),
+            RejectionCause::Body(problem) => problem.field(),
+            RejectionCause::Sale(problem) => problem.field(),
+            RejectionCause::Access(problem) => problem.field(),
+        }
+    }
+
+    fn value(&self) -> Option<&str> {
+        match self {
+            RejectionCause::Param(problem) => problem.value(),
+            RejectionCause::Body(problem) => problem.value(),
+            RejectionCause::Sale(problem) => problem.value(),
+            RejectionCause::Access(_) => None,
+        }
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            RejectionCause::Param(problem) => problem.sentence(),
+            RejectionCause::Body(problem) => problem.sentence(),
+            RejectionCause::Sale(problem) => problem.sentence(),
+            RejectionCause::Access(problem) => problem.sentence(),
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            RejectionCause::Param(problem) => problem.hint(),
+            RejectionCause::Body(problem) => problem.hint(),
+            RejectionCause::Sale(problem) => problem.hint(),
+            RejectionCause::Access(problem) => problem.hint(),
+        }
+    }
+}
