@@ -24,24 +24,39 @@ use crate::template::diagnostic::Problem;
 /// A configuration in which everything named exists and fits together.
 #[derive(Clone)]
 pub struct Config {
+    /// `[server]`: where it listens, and what one client may ask for.
     pub server: Server,
+    /// `[store]`: the data folder, and how long what is in it is kept.
     pub store: StoreSettings,
+    /// `[api]`: the tokens.
     pub api: ApiConfig,
+    /// Every `[[source]]`.
     pub sources: Vec<Source>,
+    /// Every `[[destination]]`.
     pub destinations: Vec<Destination>,
+    /// Every `[[affiliate]]`.
     pub affiliates: Vec<Affiliate>,
+    /// Every `[[offer]]`.
     pub offers: Vec<OfferConfig>,
+    /// Every `[[creative]]`.
     pub creatives: Vec<Creative>,
+    /// Every `[[campaign]]`.
     pub campaigns: Vec<CampaignConfig>,
     /// The postbacks that notify affiliates of their conversions.
     pub outgoing: Vec<Outgoing>,
+    /// `[filters]`: what is odd about a click.
     pub filters: FilterRules,
     /// Which country an address is in: a file in MaxMind's format.
     pub country_file: Option<PathBuf>,
+    /// `[links]`: how many clicks strangers may have recorded.
     pub link_settings: LinkSettings,
+    /// `[tag]`: which pages may use it, and how often.
     pub tag: TagSettings,
+    /// `[pixel]`: how often one address may report.
     pub pixel: PixelSettings,
+    /// `[cake_api]`: whose days its dates are.
     pub network_api: NetworkApiConfig,
+    /// The templates, built-in ones and the operator's own.
     pub catalog: Arc<Catalog>,
     /// What is allowed but surely not meant: to be printed by `check` and at start.
     pub warnings: Vec<Problem>,

@@ -15,18 +15,31 @@ use crate::domain::time::Time;
 /// One thing known about a customer; ad platforms match people by these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum CustomerTrait {
+    /// An e-mail address, as it was reported: it is hashed when it is sent.
     Email,
+    /// As it was reported, with or without its calling code.
     Phone,
+    /// Given names, in any script.
     FirstName,
+    /// The family name, in any script.
     LastName,
+    /// Of the customer's address.
     City,
+    /// Of the customer's address; in the US, its name or two letters.
     State,
+    /// The postal code.
     Zip,
+    /// A code of ISO 3166, or the English name.
     Country,
+    /// `f`, `m`, or a word for either.
     Gender,
+    /// The date as it was reported; a template says in which order it is.
     Birthdate,
+    /// The customer's number at the advertiser.
     ExternalId,
+    /// The customer's own address, where it is not the click's.
     Ip,
+    /// The browser's own words, where they are not the click's.
     UserAgent,
 }
 
@@ -48,10 +61,12 @@ impl CustomerTrait {
         (CustomerTrait::UserAgent, "user_agent"),
     ];
 
+    /// The trait that templates and API name so.
     pub fn parse(name: &str) -> Option<CustomerTrait> {
         CustomerTrait::NAMES.iter().find(|(_, known)| *known == name).map(|(found, _)| *found)
     }
 
+    /// As templates and API name it.
     pub fn name(self) -> &'static str {
         CustomerTrait::NAMES.iter().find(|(known, _)| *known == self).map_or("", |(_, name)| name)
     }
@@ -62,6 +77,7 @@ impl CustomerTrait {
 pub struct CustomerTraits(pub BTreeMap<CustomerTrait, String>);
 
 impl CustomerTraits {
+    /// What was reported; never empty.
     pub fn get(&self, name: CustomerTrait) -> Option<&str> {
         self.0.get(&name).map(String::as_str)
     }
@@ -82,14 +98,19 @@ pub type Pairs = Vec<(String, String)>;
 /// A click as recorded: what the ad platform needs later and the network never knew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Click {
+    /// The id that travels with the visitor.
     pub id: ClickId,
     /// When the visitor clicked; never after `recorded_at`.
     pub at: Time,
     /// When it was recorded here.
     pub recorded_at: Time,
+    /// The page on which the visitor landed, or was sent to.
     pub landing_url: Option<String>,
+    /// The page before.
     pub referrer: Option<String>,
+    /// The visitor's address.
     pub ip: Option<IpAddr>,
+    /// The browser's own words.
     pub user_agent: Option<String>,
     /// Landing parameters: `fbclid`, `gclid`, `utm_source`…
     pub params: Pairs,
@@ -97,19 +118,24 @@ pub struct Click {
     pub cookies: Pairs,
     /// `s1`…`s5` and their like.
     pub sub_ids: Pairs,
+    /// What was known of the customer when the click was recorded.
     pub customer: CustomerTraits,
+    /// Offer, visitor, program, country, and what filters say.
     pub context: ClickContext,
 }
 
 /// How a click was received, and what was made of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClickContext {
+    /// By which way it was recorded.
     pub origin: ClickOrigin,
+    /// Whether someone clicked.
     pub kind: ClickKind,
     /// The campaign whose link it was made on, with its offer and affiliate as they were then.
     pub campaign_ref: Option<CampaignRef>,
     /// The first-party cookie of the browser.
     pub visitor: Option<VisitorId>,
+    /// What is known of program and device; `None` where the browser said nothing.
     pub agent: Option<Agent>,
     /// Two capital letters of ISO 3166, where a country file is configured and knows the address.
     pub country: Option<String>,
@@ -137,6 +163,7 @@ pub enum ClickOrigin {
 }
 
 impl ClickOrigin {
+    /// As API and pages write it.
     pub fn as_str(self) -> &'static str {
         match self {
             ClickOrigin::Api => "api",
@@ -150,6 +177,7 @@ impl ClickOrigin {
 /// Whether someone clicked, or a program only looked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClickKind {
+    /// A person's click, as far as is known.
     #[default]
     Visit,
     /// A HEAD request: someone checks the link.
@@ -161,6 +189,7 @@ pub enum ClickKind {
 }
 
 impl ClickKind {
+    /// As API and pages write it.
     pub fn as_str(self) -> &'static str {
         match self {
             ClickKind::Visit => "visit",

@@ -72,8 +72,11 @@ impl OpenError {
 
 /// What opening found.
 pub struct Opened {
+    /// What is unfinished, and by what everything is found.
     pub index: Index,
+    /// What the click filters remember.
     pub lately: RecentClicks,
+    /// The numbers that are given next.
     pub numbers: NumberSequences,
     /// Clicks whose waiting conversions were not all matched when the process ended.
     pub matching: Vec<ClickId>,

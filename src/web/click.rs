@@ -17,10 +17,13 @@ use crate::web::health::ProcessHealth;
 /// The parts this endpoint works with.
 #[derive(Clone)]
 pub struct Clicks {
+    /// Where clicks are recorded.
     pub store: Arc<dyn Store>,
     /// Which parameters platforms need, and how they are written.
     pub enricher: Arc<VisitorEnricher>,
+    /// Says when a click was received.
     pub clock: Clock,
+    /// Says whether there is room on the disk, and hears of a store that failed.
     pub health: Arc<ProcessHealth>,
 }
 

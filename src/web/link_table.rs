@@ -10,7 +10,9 @@ use crate::template::macros::url::MacroUrl;
 
 /// Where the links of one campaign to one creative lead.
 pub struct Link {
+    /// Whose click it is, and on what.
     pub campaign_ref: CampaignRef,
+    /// Where its visitor is sent, with macros.
     pub landing: MacroUrl,
     /// Parameters of the link that are handed on: names, or beginnings of names with a `*`.
     pub pass: Vec<String>,
@@ -28,6 +30,7 @@ impl Link {
 /// The parameters by which links name affiliate and creative. They are the link's own: no offer is handed
 /// them on.
 pub const AFFILIATE: &str = "a";
+/// The link's parameter that names a creative.
 pub const CREATIVE: &str = "c";
 
 /// Every campaign's links.

@@ -76,10 +76,12 @@ impl ReadyDestination {
         (refused && !says_it(template)).then_some(Remark::PersonalizationNotExpressed)
     }
 
+    /// The id of the configuration.
     pub fn id(&self) -> &DestinationId {
         &self.id
     }
 
+    /// Whether what is made of it is sent.
     pub fn mode(&self) -> DestinationMode {
         self.mode
     }

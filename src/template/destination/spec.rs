@@ -11,8 +11,10 @@ use crate::template::diagnostic::Problem;
 /// What a configuration says of one destination.
 #[derive(Clone)]
 pub struct DestinationSpec {
+    /// The id of the configuration.
     pub id: DestinationId,
     pub template: Arc<DestinationTemplate>,
+    /// Whether what is made of it is sent.
     pub mode: DestinationMode,
     /// Replaces scheme and host of the template's URL and goes before its path.
     pub endpoint: Option<String>,

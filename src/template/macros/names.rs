@@ -11,7 +11,9 @@ use crate::domain::offer::CampaignRef;
 
 /// What a postback is inferred from.
 pub struct MacroContext<'a> {
+    /// The conversion that is reported.
     pub conversion: &'a Conversion,
+    /// Its click; `None` where none is recorded.
     pub click: Option<&'a Click>,
     /// The payout as it is sent.
     pub payout: Option<Decimal>,
@@ -19,7 +21,9 @@ pub struct MacroContext<'a> {
 
 /// One macro: its name, what it says, and where that is found. Absent is empty.
 pub struct MacroMeaning {
+    /// As it is written in the URL, without the marks of the grammar.
     pub name: &'static str,
+    /// What it is filled with, for people.
     pub doc: &'static str,
     value: for<'a> fn(&MacroContext<'a>) -> Option<String>,
 }

@@ -20,6 +20,7 @@ use crate::template::source::params::{ParamNames, Params};
 /// What one configured source says over its template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceBinding {
+    /// The source that the conversions are of.
     pub source: SourceId,
     /// The currency of amounts for which the postback names none.
     pub currency: Option<Currency>,
@@ -84,29 +85,44 @@ pub(crate) struct NetworkLinks {
 /// Where a template's facts come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provenance {
+    /// What is known from there.
     pub what: String,
+    /// The page or document.
     pub source: String,
+    /// When it was read: a year and a month, or a day.
     pub date: String,
 }
 
 /// What a postback can say about a conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Field {
+    /// The sale's number at who sold it.
     TransactionId,
+    /// The id of the click that led to it.
     ClickId,
+    /// What was sold.
     ItemId,
+    /// What ad platforms are sent.
     Value,
+    /// What the affiliate earns.
     Payout,
+    /// What the advertiser pays.
     Revenue,
+    /// What the customer paid.
     SaleAmount,
+    /// Of every amount.
     Currency,
+    /// The network's word, which `[status]` translates.
     Status,
+    /// The event's name.
     Event,
+    /// When it happened.
     EventTime,
     /// Whether the visitor agreed that data about them goes to ad platforms.
     AdUserData,
     /// Whether the visitor agreed to personalized ads.
     AdPersonalization,
+    /// Something that is known of the customer.
     Trait(CustomerTrait),
 }
 
@@ -133,6 +149,7 @@ impl Field {
         own.or_else(|| CustomerTrait::parse(name).map(Field::Trait))
     }
 
+    /// As `[map]` names it.
     pub fn name(self) -> &'static str {
         match self {
             Field::Trait(name) => name.name(),
@@ -227,6 +244,7 @@ impl ParamOutcome {
 }
 
 impl SourceTemplate {
+    /// The word that a source's `template` uses; also the file's name.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -236,6 +254,7 @@ impl SourceTemplate {
         &self.docs
     }
 
+    /// Where what it says is from, as the file has it.
     pub fn provenance(&self) -> &[Provenance] {
         &self.provenance
     }
@@ -307,6 +326,7 @@ impl SourceTemplate {
         self.body.max_bytes
     }
 
+    /// What makes two postbacks the same conversion, where the source does not say.
     pub fn default_dedup(&self) -> Dedup {
         self.dedup
     }
