@@ -277,7 +277,7 @@ impl Bench {
         };
         match self.destination.render(&input).expect("a request").rendered {
             Rendered::Request(request) => request,
-            Rendered::Skip { reason } => panic!("{reason}"),
+            Rendered::Skip { reason } => panic!("{reason:?}"),
         }
     }
 }

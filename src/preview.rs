@@ -12,6 +12,7 @@ use crate::domain::conversion::{Conversion, Draft};
 use crate::domain::customer::CustomerFormat;
 use crate::domain::decision::{self, ArrivalContext, Decision};
 use crate::domain::delivery::{Delivery, DeliveryState, SentRequest};
+use crate::domain::delivery_reason::DeathReason;
 use crate::domain::facts::Facts;
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq};
 use crate::domain::rejection::Rejection;
@@ -19,11 +20,14 @@ use crate::domain::rejection::note::ReportNote;
 use crate::domain::remark::Remark;
 use crate::domain::routing::{self, Forwarding, PlanRules, Route, RouteScope};
 use crate::domain::ruleset::usual;
+use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
+use crate::domain::unsent::{self, Undelivered, Unsent};
 use crate::ingest::postback::Network;
 use crate::store::Claimed;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
+use crate::template::diagnostic::Problem;
 use crate::template::source::params::Params;
 
 /// What would happen, each step as far as it gets.
@@ -58,9 +62,29 @@ pub struct PreviewedDelivery {
     /// The state that its delivery would have at its turn, or from which it would wait for its click.
     pub state: DeliveryState,
     /// The request with its secrets masked, also where it would not leave; or why there is none.
-    pub request: Result<SentRequest, String>,
+    pub request: Result<SentRequest, Unmade>,
     /// What of the conversion is not in the request, or is otherwise in it.
     pub remarks: Vec<Remark>,
+}
+
+/// Why no request is made.
+#[derive(Debug)]
+pub enum Unmade {
+    Skipped(SkipReason),
+    Dead(DeathReason),
+}
+
+impl PreviewedDelivery {
+    /// Why it would not be sent: by its state, else because no request is made.
+    pub fn reason(&self) -> Option<Undelivered<'_>> {
+        match (&self.state, &self.request) {
+            (DeliveryState::Dead { reason, .. }, _) => Some(Undelivered::Dead(reason)),
+            (DeliveryState::Skipped { reason, .. }, _) => Some(Undelivered::Skipped(reason)),
+            (_, Err(Unmade::Dead(reason))) => Some(Undelivered::Dead(reason)),
+            (_, Err(Unmade::Skipped(reason))) => Some(Undelivered::Skipped(reason)),
+            (_, Ok(_)) => None,
+        }
+    }
 }
 
 /// The state in which sending would leave a delivery at its turn, at that time: as it is where its request
@@ -124,7 +148,9 @@ pub fn preview(setup: PreviewSetup<'_>, pasted: PastedPostback, clicks: &[Click]
     };
     let click = conversion.attribution.click().and_then(|id| clicks.iter().find(|click| click.id == *id));
     let deliveries = deliveries(setup, &conversion, click, now);
-    let nothing_sent = deliveries.is_empty().then(|| why_nothing(&conversion, setup.network));
+    let rules = &setup.network.rules;
+    let unsent = deliveries.is_empty().then(|| unsent::of_conversion(&conversion, &[], rules)).flatten();
+    let nothing_sent = unsent.as_ref().map(Unsent::sentence);
     Preview { params, click: click.cloned(), conversion: Ok(conversion), notes, nothing_sent, deliveries }
 }
 
@@ -239,10 +265,9 @@ fn outgoing_state(
     match routing::plan(conversion, &[], &rules, now).first() {
         Some(delivery) => at_its_turn(forecast, destination, forwarding, (conversion, click, delivery)),
         None => {
-            let reported: Vec<&str> = route.on.iter().flatten().map(|status| status.as_str()).collect();
-            let (status, reported) = (conversion.status.as_str(), reported.join(", "));
-            let reason = format!("the status is {status}, and this postback reports {reported}");
-            DeliveryState::Skipped { at: now, code: None, reason }
+            let reason =
+                SkipReason::StatusNotForwarded { status: conversion.status, by: route.forwarded_by() };
+            DeliveryState::Skipped { at: now, reason }
         }
     }
 }
@@ -258,21 +283,12 @@ fn rendered(
     let rendering = destination.render(&RenderInput { conversion, click, delivery: &id, now, customer });
     let (request, remarks) = match rendering {
         Ok(Rendering { rendered: Rendered::Request(request), remarks }) => (Ok(request.masked()), remarks),
-        Ok(Rendering { rendered: Rendered::Skip { reason }, remarks }) => (Err(reason), remarks),
-        Err(problem) => (Err(problem.to_string()), Vec::new()),
+        Ok(Rendering { rendered: Rendered::Skip { reason }, remarks }) => {
+            (Err(Unmade::Skipped(reason)), remarks)
+        }
+        Err(Problem { what, hint, .. }) => {
+            (Err(Unmade::Dead(DeathReason::Unrendered { what, hint })), Vec::new())
+        }
     };
     PreviewedDelivery { destination: to, mode: destination.mode(), state, request, remarks }
-}
-
-fn why_nothing(conversion: &Conversion, network: &Network) -> String {
-    let policy = &network.policy;
-    if routing::is_forwardable(conversion, policy) {
-        return format!("no destination takes the event {} of this source", conversion.event);
-    }
-    let forwarded: Vec<&str> = policy.forward_status.iter().map(|status| status.as_str()).collect();
-    format!(
-        "the status is {}, and this source forwards {}: kept, not sent",
-        conversion.status.as_str(),
-        if forwarded.is_empty() { "none".to_owned() } else { forwarded.join(", ") }
-    )
 }

@@ -31,6 +31,7 @@ use crate::preview::{PastedPostback, Preview, PreviewSetup, PreviewedDelivery, p
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::diagnostic::Problem;
 use crate::view::preview::{PreviewView, body};
+use crate::view::reason::ReasonView;
 use crate::web::click_body;
 
 #[derive(Args)]
@@ -237,14 +238,18 @@ fn delivery_words(text: &mut String, delivery: &PreviewedDelivery) {
     text.push_str(&format!("\n{}, mode {}", delivery.destination, delivery.mode.as_str()));
     match &delivery.state {
         DeliveryState::Held { until } => text.push_str(&format!(": held for its click until {until}")),
-        DeliveryState::Skipped { reason, .. } => text.push_str(&format!(": skipped: {reason}")),
-        DeliveryState::Dead { reason, .. } => text.push_str(&format!(": dead: {reason}")),
+        DeliveryState::Skipped { .. } | DeliveryState::Dead { .. } => {
+            text.push_str(&format!(": {}", delivery.state.as_str()));
+        }
         DeliveryState::Waiting { .. } | DeliveryState::Delivered { .. } => {}
     }
     text.push('\n');
+    if let Some(reason) = delivery.reason().as_ref().map(ReasonView::of_undelivered) {
+        line(text, "not sent", &format!("{}: {}", reason.code(), reason.sentence()));
+        line(text, "hint", reason.hint());
+    }
     match &delivery.request {
-        Err(_) if delivery.state.end_reason().is_some() => {}
-        Err(reason) => line(text, "not sent", reason),
+        Err(_) => {}
         Ok(request) => {
             text.push_str(&format!("  {} {}\n", request.method, request.url));
             for (name, value) in &request.headers {

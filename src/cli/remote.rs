@@ -75,7 +75,7 @@ impl Remote {
                     Err(Failure::running(Problem::new(what, "name its address: --server URL")))
                 }
             },
-            Reply::Failed(reason) => Ok(ServerReply::NotThere { server, reason }),
+            Reply::Failed(reason) => Ok(ServerReply::NotThere { server, reason: reason.to_string() }),
             Reply::Forbidden(reason) => {
                 let what = format!("{server} cannot be asked: {reason}");
                 Err(Failure::usage(vec![Problem::new(what, "name an http or https address: --server URL")]))

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::{Clock, stopwatch};
-use crate::dispatch::decide::{self, DeliveryClass, Rules, SettledAttempt};
+use crate::dispatch::decide::{self, Rules, SettledAttempt};
 use crate::dispatch::error::{DispatchError, Faults};
 use crate::dispatch::health::{HealthEffect, SendGate};
 use crate::dispatch::meters::Meters;
@@ -20,6 +20,8 @@ use crate::dispatch::target_health::{TargetHealth, TargetLimiter};
 use crate::domain::delivery::{
     Attempt, DeliveryState, OutgoingRequest, PlatformResponse, Reply, ReplyVerdict, SentRequest,
 };
+use crate::domain::delivery_reason::RetryReason;
+use crate::domain::exchange::Said;
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::reconcile::Observed;
 use crate::domain::remark::Remark;
@@ -102,7 +104,7 @@ pub struct AttemptContext {
 pub struct WorkerNotes {
     /// The earliest retry that this worker has scheduled.
     pub next_retry: Option<Time>,
-    pub last_error: Option<(Time, String)>,
+    pub last_error: Option<(Time, ReplyVerdict)>,
     /// The log lines about dead deliveries.
     pub dead_lines: LineLimit,
 }
@@ -261,10 +263,7 @@ async fn send(job: &mut AttemptJob, request: OutgoingRequest, remarks: Vec<Remar
     let (verdict, shown) = classify(&setup.destination, &request, &reply, now);
     let current = setup.generation == job.shared.generation.load(Ordering::Acquire);
     job.probing.classified(&verdict, current, now);
-    let mut settled = decide::after(verdict, &job.claimed, setup.age(now), &setup.schedule, now);
-    if matches!(reply, Reply::Forbidden(_)) && settled.class == DeliveryClass::Rejected {
-        settled.class = DeliveryClass::Forbidden;
-    }
+    let settled = decide::after(verdict, &job.claimed, setup.age(now), &setup.schedule, now);
     let answer = match shown.unwrap_or(reply) {
         Reply::Answer(answer) => Some(answer),
         Reply::Failed(_) | Reply::Forbidden(_) => None,
@@ -304,26 +303,32 @@ fn classify(
     now: Time,
 ) -> (ReplyVerdict, Option<Reply>) {
     let classify = |reply: &Reply| {
-        catch_unwind(AssertUnwindSafe(|| destination.classify(reply, now))).unwrap_or_else(|_| {
-            ReplyVerdict::Retry {
-                reason: "classifying the answer failed inside; the log says where".to_owned(),
-                after_ms: None,
-                hold_ms: None,
-            }
-        })
+        let failed =
+            ReplyVerdict::Retry { reason: RetryReason::AttemptFailed, after_ms: None, hold_ms: None };
+        catch_unwind(AssertUnwindSafe(|| destination.classify(reply, now))).unwrap_or(failed)
     };
-    let verdict = classify(reply);
+    let mut verdict = classify(reply);
     let Some(shown) = without_secrets(request, reply) else { return (verdict, None) };
-    let shown_verdict = classify(&shown);
-    // Only the words are taken from the masked reply: a mask must not decide what an answer means.
-    let verdict = match (verdict, shown_verdict) {
-        (ReplyVerdict::Retry { after_ms, hold_ms, .. }, ReplyVerdict::Retry { reason, .. }) => {
-            ReplyVerdict::Retry { reason, after_ms, hold_ms }
-        }
-        (verdict, shown_verdict) if shown_verdict.as_str() == verdict.as_str() => shown_verdict,
-        (verdict, _) => bare(verdict),
-    };
+    quote_only(&mut verdict, classify(&shown));
     (verdict, Some(shown))
+}
+
+/// Takes the platform's words from the verdict on the masked reply, and nothing else: a mask must not decide
+/// what an answer means. Where it did, no word is kept.
+fn quote_only(verdict: &mut ReplyVerdict, shown: ReplyVerdict) {
+    let is_same = std::mem::discriminant(verdict) == std::mem::discriminant(&shown);
+    match (verdict, shown) {
+        (ReplyVerdict::Delivered { warnings }, ReplyVerdict::Delivered { warnings: masked }) => {
+            *warnings = masked;
+        }
+        (ReplyVerdict::Delivered { warnings }, _) => warnings.clear(),
+        (other, mut shown) => {
+            let masked = shown.answer_mut().filter(|_| is_same).map(|answer| answer.said.clone());
+            if let Some(answer) = other.answer_mut() {
+                answer.said = masked.unwrap_or(Said::Withheld);
+            }
+        }
+    }
 }
 
 /// The reply with every secret masked; `None` where it holds none.
@@ -341,18 +346,6 @@ fn without_secrets(request: &OutgoingRequest, reply: &Reply) -> Option<Reply> {
     }
     let shown = PlatformResponse { headers: shown_headers, body: shown_body.into_bytes(), ..answer.clone() };
     Some(Reply::Answer(shown))
-}
-
-/// The verdict without any word of the platform's.
-fn bare(verdict: ReplyVerdict) -> ReplyVerdict {
-    let reason = "the answer repeats a secret, so its words are not kept".to_owned();
-    match verdict {
-        ReplyVerdict::Delivered { .. } => ReplyVerdict::Delivered { warnings: Vec::new() },
-        ReplyVerdict::Retry { after_ms, hold_ms, .. } => ReplyVerdict::Retry { reason, after_ms, hold_ms },
-        ReplyVerdict::Dead { .. } => ReplyVerdict::Dead { reason },
-        ReplyVerdict::Park { .. } => ReplyVerdict::Park { reason },
-        ReplyVerdict::Skipped { code, .. } => ReplyVerdict::Skipped { code, reason },
-    }
 }
 
 /// Makes a settled delivery durable, then counts it.
@@ -394,12 +387,12 @@ async fn settle(
 }
 
 impl AttemptContext {
-    /// A line for the operator; the reason may name a person's data, its class does not.
+    /// A line for the operator; what a reason quotes may be a person's data, its code is not.
     fn log_dead(&self, settled: &SettledAttempt, now: Time) {
         let mut notes = self.notes.lock();
         let Some(left_out) = notes.dead_lines.admit(now) else { return };
         drop(notes);
-        let (destination, reason) = (&self.destination, settled.class.as_str());
+        let (destination, reason) = (&self.destination, settled.code());
         tracing::warn!(
             %destination,
             reason,
@@ -409,13 +402,10 @@ impl AttemptContext {
     }
 
     fn note(&self, settled: &SettledAttempt, now: Time) {
-        let reason = match &settled.verdict {
-            ReplyVerdict::Retry { reason, .. }
-            | ReplyVerdict::Dead { reason }
-            | ReplyVerdict::Park { reason } => reason,
-            ReplyVerdict::Delivered { .. } | ReplyVerdict::Skipped { .. } => return,
-        };
-        self.notes.lock().last_error = Some((now, reason.clone()));
+        let verdict = &settled.verdict;
+        if !matches!(verdict, ReplyVerdict::Delivered { .. } | ReplyVerdict::Skipped { .. }) {
+            self.notes.lock().last_error = Some((now, verdict.clone()));
+        }
     }
 
     /// Records deliveries that end without an attempt, all in one go.

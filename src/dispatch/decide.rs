@@ -1,12 +1,14 @@
 //! What becomes of a delivery, before anything is sent and after an answer was received. Pure.
 
-use crate::dispatch::schedule::{AgeRule, Limit, LimitKind, PATIENCE_MS, Schedule};
-use crate::domain::code::ReasonCode;
+use crate::dispatch::schedule::{AgeRule, Limit, Schedule};
+use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::consent::ConsentNeed;
-use crate::domain::delivery::{DeliveryState, ReplyVerdict, SkipCode};
-use crate::domain::routing::{self, Changes, Forwarding, SourcePolicy, is_forwardable};
+use crate::domain::delivery::{DeliveryState, ReplyVerdict};
+use crate::domain::delivery_reason::DeathReason;
+use crate::domain::routing::{Changes, Forwarding, SourcePolicy, is_forwardable};
+use crate::domain::skip::{ForwardedBy, SkipReason};
 use crate::domain::status::Status;
-use crate::domain::time::{DAY_MS, HOUR_MS, Time};
+use crate::domain::time::Time;
 use crate::store::Claimed;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::DestinationMode;
@@ -40,122 +42,44 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// Why a delivery is where it is, in few words: a label to count by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeliveryClass {
-    Delivered,
-    Retry,
-    Parked,
-    /// The platform said that it will never take the event.
-    Rejected,
-    /// The event grew too old before an attempt could be made.
-    TooOld,
-    /// The next attempt would come too late.
-    GaveUp,
-    /// The request could not be made from the template.
-    Unrendered,
-    /// The address may not be reached from here.
-    Forbidden,
-    NotForwarded,
-    Off,
-    Shadow,
-    /// The visitor's consent does not allow it.
-    NoConsent,
-    /// The template says that the platform certainly refuses it.
-    Unfit,
-}
-
-impl DeliveryClass {
-    pub const ALL: [DeliveryClass; 13] = [
-        DeliveryClass::Delivered,
-        DeliveryClass::Retry,
-        DeliveryClass::Parked,
-        DeliveryClass::Rejected,
-        DeliveryClass::TooOld,
-        DeliveryClass::GaveUp,
-        DeliveryClass::Unrendered,
-        DeliveryClass::Forbidden,
-        DeliveryClass::NotForwarded,
-        DeliveryClass::Off,
-        DeliveryClass::Shadow,
-        DeliveryClass::NoConsent,
-        DeliveryClass::Unfit,
-    ];
-    /// Those that a delivery can die of.
-    pub const DEADLY: [DeliveryClass; 5] = [
-        DeliveryClass::Rejected,
-        DeliveryClass::TooOld,
-        DeliveryClass::GaveUp,
-        DeliveryClass::Unrendered,
-        DeliveryClass::Forbidden,
-    ];
-    /// Those that a delivery can be skipped for.
-    pub const SKIPPING: [DeliveryClass; 6] = [
-        DeliveryClass::TooOld,
-        DeliveryClass::NotForwarded,
-        DeliveryClass::Off,
-        DeliveryClass::Shadow,
-        DeliveryClass::NoConsent,
-        DeliveryClass::Unfit,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            DeliveryClass::Delivered => "delivered",
-            DeliveryClass::Retry => "retry",
-            DeliveryClass::Parked => "parked",
-            DeliveryClass::Rejected => "rejected",
-            DeliveryClass::TooOld => "too_old",
-            DeliveryClass::GaveUp => "gave_up",
-            DeliveryClass::Unrendered => "unrendered",
-            DeliveryClass::Forbidden => "forbidden_address",
-            DeliveryClass::NotForwarded => "not_forwarded",
-            DeliveryClass::Off => "off",
-            DeliveryClass::Shadow => "shadow",
-            DeliveryClass::NoConsent => "no_consent",
-            DeliveryClass::Unfit => "unfit",
-        }
-    }
-}
-
 /// What is to be recorded: the attempt's verdict, and the delivery after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettledAttempt {
     pub verdict: ReplyVerdict,
     pub state: DeliveryState,
     pub attempts: u32,
-    pub class: DeliveryClass,
 }
+
+/// The word by which a delivered attempt is counted.
+pub const DELIVERED: &str = "delivered";
 
 impl SettledAttempt {
     /// Not sent, and not to be.
-    pub fn skipped(claimed: &Claimed, class: DeliveryClass, reason: String, now: Time) -> SettledAttempt {
+    pub fn skipped(claimed: &Claimed, reason: SkipReason, now: Time) -> SettledAttempt {
         SettledAttempt {
-            verdict: ReplyVerdict::Skipped { code: None, reason: reason.clone() },
-            state: DeliveryState::Skipped { at: now, code: None, reason },
+            verdict: ReplyVerdict::Skipped { reason: reason.clone() },
+            state: DeliveryState::Skipped { at: now, reason },
             attempts: claimed.delivery.attempts,
-            class,
-        }
-    }
-
-    /// Not sent because the visitor's consent does not allow it.
-    fn without_consent(claimed: &Claimed, code: SkipCode, now: Time) -> SettledAttempt {
-        let reason = code.meaning().to_owned();
-        SettledAttempt {
-            verdict: ReplyVerdict::Skipped { code: Some(code), reason },
-            state: routing::refused(code, now),
-            attempts: claimed.delivery.attempts,
-            class: DeliveryClass::NoConsent,
         }
     }
 
     /// A dead letter that never left.
-    pub fn dead_unsent(claimed: &Claimed, class: DeliveryClass, reason: String, now: Time) -> SettledAttempt {
+    pub fn dead_unsent(claimed: &Claimed, reason: DeathReason, now: Time) -> SettledAttempt {
         SettledAttempt {
             verdict: ReplyVerdict::Dead { reason: reason.clone() },
-            state: DeliveryState::Dead { at: now, reason },
+            state: DeliveryState::Dead { at: now, reason: Box::new(reason) },
             attempts: claimed.delivery.attempts,
-            class,
+        }
+    }
+
+    /// What it is counted and logged by: `delivered`, or the code of its reason.
+    pub fn code(&self) -> &'static str {
+        match (&self.state, &self.verdict) {
+            (DeliveryState::Dead { reason, .. }, _) => reason.code().as_str(),
+            (DeliveryState::Skipped { reason, .. }, _) => reason.code().as_str(),
+            (_, ReplyVerdict::Retry { reason, .. }) => reason.code().as_str(),
+            (_, ReplyVerdict::Park { reason }) => reason.code().as_str(),
+            _ => DELIVERED,
         }
     }
 }
@@ -174,14 +98,13 @@ impl SettledAttempt {
 ///   could never have been sent. One that grew too old while it waited here is dead.
 pub fn before(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<SettledAttempt> {
     if rules.mode == DestinationMode::Off {
-        let reason = "the destination is off".to_owned();
-        return Some(SettledAttempt::skipped(claimed, DeliveryClass::Off, reason, now));
+        return Some(SettledAttempt::skipped(claimed, SkipReason::Off, now));
     }
     if let Some(settled) = not_reported(rules, claimed, now) {
         return Some(settled);
     }
-    if let Some(code) = refusal(rules, claimed).filter(|_| !sends_change(rules, claimed)) {
-        return Some(SettledAttempt::without_consent(claimed, code, now));
+    if let Some(reason) = refusal(rules, claimed).filter(|_| !sends_change(rules, claimed)) {
+        return Some(SettledAttempt::skipped(claimed, reason, now));
     }
     too_old(rules, claimed, now)
 }
@@ -192,7 +115,7 @@ pub fn by_ids_alone(rules: &Rules<'_>, claimed: &Claimed) -> bool {
     refusal(rules, claimed).is_some()
 }
 
-fn refusal(rules: &Rules<'_>, claimed: &Claimed) -> Option<SkipCode> {
+fn refusal(rules: &Rules<'_>, claimed: &Claimed) -> Option<SkipReason> {
     let consent = claimed.conversion.consent_with(claimed.click.as_deref());
     rules.consent.refusal(consent)
 }
@@ -204,25 +127,24 @@ fn sends_change(rules: &Rules<'_>, claimed: &Claimed) -> bool {
 fn not_reported(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<SettledAttempt> {
     let conversion = &claimed.conversion;
     let status = conversion.status;
-    let skipped = |who: &str| {
-        let reason = format!("the status is `{}` now, which {who}", status.as_str());
-        Some(SettledAttempt::skipped(claimed, DeliveryClass::NotForwarded, reason, now))
+    let skipped = |by: ForwardedBy| {
+        Some(SettledAttempt::skipped(claimed, SkipReason::StatusNotForwarded { status, by }, now))
     };
     if let Some(on) = rules.on {
         return match on.contains(&status) && status != Status::Scrubbed {
             true => None,
-            false => skipped("is not among those that this postback reports"),
+            false => skipped(ForwardedBy::Postback),
         };
     }
     let forwardable =
         rules.policy.map_or(status == Status::Approved, |policy| is_forwardable(conversion, policy));
-    if forwardable || sends_change(rules, claimed) { None } else { skipped("its source does not forward") }
+    if forwardable || sends_change(rules, claimed) { None } else { skipped(ForwardedBy::Source) }
 }
 
 fn too_old(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<SettledAttempt> {
     let conversion = &claimed.conversion;
-    let AgeRule::Counts(Some(max_age)) = rules.age else { return None };
-    let limit = Limit::of(Some(max_age), conversion.event_time, conversion.received_at);
+    let AgeRule::Counts(Some(max_age_ms)) = rules.age else { return None };
+    let limit = Limit::of(Some(max_age_ms), conversion.event_time, conversion.received_at);
     if !limit.is_over(now) {
         return None;
     }
@@ -230,24 +152,12 @@ fn too_old(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<SettledAtt
         DeliveryState::Waiting { due } => claimed.delivery.attempts == 0 && limit.is_over(due),
         _ => claimed.delivery.attempts == 0,
     };
-    let happened =
-        format!("event_time {} is more than {} ago", conversion.event_time, duration_words(max_age));
+    let event_time = conversion.event_time;
     Some(if never_in_time {
-        let reason = format!("too old: {happened}, and the platform takes no older event");
-        SettledAttempt::skipped(claimed, DeliveryClass::TooOld, reason, now)
+        SettledAttempt::skipped(claimed, SkipReason::TooOld { event_time, max_age_ms }, now)
     } else {
-        let reason =
-            format!("too old: {happened}; it waited here until the platform would no longer take it");
-        SettledAttempt::dead_unsent(claimed, DeliveryClass::TooOld, reason, now)
+        SettledAttempt::dead_unsent(claimed, DeathReason::TooOld { event_time, max_age_ms }, now)
     })
-}
-
-fn duration_words(millis: i64) -> String {
-    match millis {
-        whole if whole > 0 && whole % DAY_MS == 0 => format!("{} days", whole / DAY_MS),
-        whole if whole > 0 && whole % HOUR_MS == 0 => format!("{} hours", whole / HOUR_MS),
-        other => format!("{} s", other / 1_000),
-    }
 }
 
 /// What an answer makes of a delivery. A park charges no attempt and keeps the delivery's place in
@@ -260,24 +170,20 @@ pub fn after(
     now: Time,
 ) -> SettledAttempt {
     let attempts = claimed.delivery.attempts.saturating_add(1);
-    let (state, attempts, class) = match &verdict {
-        ReplyVerdict::Delivered { .. } => {
-            (DeliveryState::Delivered { at: now }, attempts, DeliveryClass::Delivered)
-        }
+    let (state, attempts) = match &verdict {
+        ReplyVerdict::Delivered { .. } => (DeliveryState::Delivered { at: now }, attempts),
         ReplyVerdict::Dead { reason } => {
-            (DeliveryState::Dead { at: now, reason: reason.clone() }, attempts, DeliveryClass::Rejected)
+            (DeliveryState::Dead { at: now, reason: Box::new(reason.clone()) }, attempts)
         }
-        ReplyVerdict::Skipped { code, reason } => (
-            DeliveryState::Skipped { at: now, code: *code, reason: reason.clone() },
-            attempts,
-            DeliveryClass::Unfit,
-        ),
+        ReplyVerdict::Skipped { reason } => {
+            (DeliveryState::Skipped { at: now, reason: reason.clone() }, attempts)
+        }
         ReplyVerdict::Park { .. } => {
             let due = match claimed.delivery.state {
                 DeliveryState::Waiting { due } => due,
                 _ => now,
             };
-            (DeliveryState::Waiting { due }, claimed.delivery.attempts, DeliveryClass::Parked)
+            (DeliveryState::Waiting { due }, claimed.delivery.attempts)
         }
         ReplyVerdict::Retry { reason, after_ms, .. } => {
             let due = schedule.next(&claimed.id, attempts, now, *after_ms);
@@ -286,26 +192,16 @@ pub fn after(
                 AgeRule::Counts(age) => Some(Limit::of(age, conversion.event_time, conversion.received_at)),
                 AgeRule::Suspended => None,
             };
-            match limit.filter(|limit| due > limit.until) {
-                None => (DeliveryState::Waiting { due }, attempts, DeliveryClass::Retry),
-                Some(limit) => {
-                    let reason = gave_up(&limit, due, attempts, reason);
-                    (DeliveryState::Dead { at: now, reason }, attempts, DeliveryClass::GaveUp)
+            let state = match limit.filter(|limit| due > limit.until) {
+                None => DeliveryState::Waiting { due },
+                Some(Limit { kind: limit, .. }) => {
+                    let last = reason.clone();
+                    let reason = Box::new(DeathReason::GaveUp { attempts, next_due: due, limit, last });
+                    DeliveryState::Dead { at: now, reason }
                 }
-            }
+            };
+            (state, attempts)
         }
     };
-    SettledAttempt { verdict, state, attempts, class }
-}
-
-fn gave_up(limit: &Limit, due: Time, attempts: u32, reason: &str) -> String {
-    let end = match limit.kind {
-        LimitKind::PlatformAge(age) => {
-            format!("the platform takes no event older than {}", duration_words(age))
-        }
-        LimitKind::Patience => {
-            format!("a delivery is tried for {}", duration_words(PATIENCE_MS))
-        }
-    };
-    format!("gave up after attempt {attempts}: the next would be due {due} and {end}; last: {reason}")
+    SettledAttempt { verdict, state, attempts }
 }

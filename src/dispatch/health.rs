@@ -2,6 +2,7 @@
 
 use crate::dispatch::breaker::{Breaker, BreakerPermit, BreakerRule};
 use crate::domain::delivery::{Hold, ReplyVerdict};
+use crate::domain::delivery_reason::{ParkReason, RetryReason};
 use crate::domain::time::Time;
 
 /// What a worker may do now.
@@ -31,7 +32,7 @@ pub enum Probe {
 #[derive(Debug, Clone)]
 struct Parking {
     since: Time,
-    reason: String,
+    reason: ParkReason,
     next_probe: Time,
 }
 
@@ -169,19 +170,19 @@ impl HealthTracker {
         }
     }
 
-    fn park(&mut self, reason: &str, now: Time) {
+    fn park(&mut self, reason: &ParkReason, now: Time) {
         let next_probe = now.plus_millis(self.rule.probe_every_ms);
         let since = self.parked.as_ref().map_or(now, |park| park.since);
-        self.parked = Some(Parking { since, reason: reason.to_owned(), next_probe });
+        self.parked = Some(Parking { since, reason: reason.clone(), next_probe });
     }
 
     /// The longest wait counts that was asked for (`Retry-After`): answers of several attempts come in any order. One that was
     /// asked for before the clock was set back is over: were it to count, no later wait would be kept.
-    fn hold_for(&mut self, asked_ms: i64, reason: &str, now: Time) {
+    fn hold_for(&mut self, asked_ms: i64, reason: &RetryReason, now: Time) {
         let asked_until = now.plus_millis(asked_ms.clamp(0, self.rule.longest_hold_ms));
         let until = self.hold(now).map_or(asked_until, |hold| hold.until.max(asked_until));
         let since = self.hold.as_ref().map_or(now, |hold| hold.since.min(now));
-        self.hold = Some(Hold { since, until, reason: reason.to_owned() });
+        self.hold = Some(Hold { since, until, reason: reason.clone() });
     }
 
     /// New settings: a parked destination is probed at once. A hold is the platform's wish and stays.
@@ -193,7 +194,7 @@ impl HealthTracker {
     }
 
     /// Since when and why the queue waits.
-    pub fn parked(&self) -> Option<(Time, String)> {
+    pub fn parked(&self) -> Option<(Time, ParkReason)> {
         self.parked.as_ref().map(|park| (park.since, park.reason.clone()))
     }
 

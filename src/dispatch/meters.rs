@@ -1,17 +1,21 @@
 //! What is counted as deliveries happen. The handles of one destination, looked up once; all outgoing
 //! postbacks are counted as one, for there may be thousands.
 
+use std::collections::BTreeSet;
+
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-use crate::dispatch::decide::{DeliveryClass, SettledAttempt};
+use crate::dispatch::decide::{DELIVERED, SettledAttempt};
+use crate::domain::code::ReasonCode;
 use crate::domain::delivery::DeliveryState;
+use crate::domain::delivery_reason::{DeathCode, ParkCode, RetryCode};
+use crate::domain::skip::SkipCode;
 
-/// The counters of one destination. Labels are the destination's id and a class of few values,
-/// never a reason's text.
+/// The counters of one destination. Labels are the destination's id and the code of a reason.
 pub struct Meters {
-    attempts: Vec<(DeliveryClass, Counter)>,
-    dead: Vec<(DeliveryClass, Counter)>,
-    skipped: Vec<(DeliveryClass, Counter)>,
+    attempts: Vec<(&'static str, Counter)>,
+    dead: Vec<(&'static str, Counter)>,
+    skipped: Vec<(&'static str, Counter)>,
     attempt_seconds: Histogram,
     first_seconds: Histogram,
     later_seconds: Histogram,
@@ -37,16 +41,16 @@ impl Meters {
         let name = || destination.to_owned();
         Meters {
             attempts: each(
-                &DeliveryClass::ALL,
-                |class| counter!("postbridge_attempts_total", "destination" => name(), "class" => class),
+                attempt_codes(),
+                |code| counter!("postbridge_attempts_total", "destination" => name(), "class" => code),
             ),
             dead: each(
-                &DeliveryClass::DEADLY,
-                |class| counter!("postbridge_dead_total", "destination" => name(), "reason" => class),
+                DeathCode::words(),
+                |code| counter!("postbridge_dead_total", "destination" => name(), "reason" => code),
             ),
             skipped: each(
-                &DeliveryClass::SKIPPING,
-                |class| counter!("postbridge_skipped_total", "destination" => name(), "reason" => class),
+                SkipCode::words(),
+                |code| counter!("postbridge_skipped_total", "destination" => name(), "reason" => code),
             ),
             attempt_seconds: histogram!("postbridge_attempt_seconds", "destination" => name()),
             first_seconds: histogram!("postbridge_delivery_seconds", "destination" => name(), "try" => "first"),
@@ -60,7 +64,7 @@ impl Meters {
 
     /// Counts what was recorded. `since_arrival_ms`: from the conversion's arrival to now.
     pub fn recorded(&self, settled: &SettledAttempt, took_ms: u32, since_arrival_ms: i64) {
-        count(&self.attempts, settled.class);
+        count(&self.attempts, settled.code());
         match &settled.state {
             DeliveryState::Delivered { .. } => {
                 self.attempt_seconds.record(f64::from(took_ms) / 1e3);
@@ -70,8 +74,8 @@ impl Meters {
                 let histogram = if first { &self.first_seconds } else { &self.later_seconds };
                 histogram.record(whole / 1e3);
             }
-            DeliveryState::Dead { .. } => count(&self.dead, settled.class),
-            DeliveryState::Skipped { .. } => count(&self.skipped, settled.class),
+            DeliveryState::Dead { .. } => count(&self.dead, settled.code()),
+            DeliveryState::Skipped { .. } => count(&self.skipped, settled.code()),
             DeliveryState::Waiting { .. } | DeliveryState::Held { .. } => {
                 self.attempt_seconds.record(f64::from(took_ms) / 1e3);
             }
@@ -99,17 +103,23 @@ fn turn(gauge: &Gauge, before: bool, after: bool) {
     }
 }
 
-/// A counter for each class, there from the start: one that first appears with its first count has no
-/// earlier value, and a monitor sees no increase.
-fn each(
-    classes: &[DeliveryClass],
-    counter: impl Fn(&'static str) -> Counter,
-) -> Vec<(DeliveryClass, Counter)> {
-    classes.iter().map(|class| (*class, counter(class.as_str()))).collect()
+/// All that an attempt can be counted as, each once.
+fn attempt_codes() -> BTreeSet<&'static str> {
+    let reasons = RetryCode::words().chain(ParkCode::words()).chain(DeathCode::words());
+    std::iter::once(DELIVERED).chain(reasons).chain(SkipCode::words()).collect()
 }
 
-fn count(counters: &[(DeliveryClass, Counter)], class: DeliveryClass) {
-    if let Some((_, counter)) = counters.iter().find(|(known, _)| *known == class) {
+/// A counter for each code, there from the start: one that first appears with its first count has no
+/// earlier value, and a monitor sees no increase.
+fn each(
+    codes: impl IntoIterator<Item = &'static str>,
+    counter: impl Fn(&'static str) -> Counter,
+) -> Vec<(&'static str, Counter)> {
+    codes.into_iter().map(|code| (code, counter(code))).collect()
+}
+
+fn count(counters: &[(&'static str, Counter)], code: &'static str) {
+    if let Some((_, counter)) = counters.iter().find(|(known, _)| *known == code) {
         counter.increment(1);
     }
 }

@@ -2,14 +2,17 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::dispatch::decide::{self, DeliveryClass, Rules, SettledAttempt};
+use crate::dispatch::decide::{self, Rules, SettledAttempt};
 use crate::domain::delivery::{DeliveryState, OutgoingRequest};
+use crate::domain::delivery_reason::DeathReason;
 use crate::domain::remark::Remark;
 use crate::domain::routing::Forwarding;
+use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 use crate::store::Claimed;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
+use crate::template::diagnostic::Problem;
 
 /// The outcome of preparing a delivery.
 pub enum Prepared {
@@ -34,24 +37,21 @@ pub fn prepare(destination: &ReadyDestination, rules: &Rules<'_>, claimed: &Clai
         // What a source that is no longer configured writes is not guessed.
         customer: rules.policy.map(|policy| policy.customer).unwrap_or_default(),
     };
-    let unrendered = |reason| {
-        ended(SettledAttempt::dead_unsent(claimed, DeliveryClass::Unrendered, reason, now), Vec::new())
-    };
+    let unrendered = |reason| ended(SettledAttempt::dead_unsent(claimed, reason, now), Vec::new());
     // A helper that panics must cost one delivery, not the worker with all its leases.
     match catch_unwind(AssertUnwindSafe(|| destination.render(&input))) {
         Ok(Ok(Rendering { rendered: Rendered::Skip { reason }, remarks })) => {
-            ended(SettledAttempt::skipped(claimed, DeliveryClass::Unfit, reason, now), remarks)
+            ended(SettledAttempt::skipped(claimed, reason, now), remarks)
         }
         Ok(Ok(Rendering { rendered: Rendered::Request(request), remarks })) => match destination.mode() {
             DestinationMode::Shadow => {
-                let reason = "shadow: rendered, not sent".to_owned();
-                let settled = Box::new(SettledAttempt::skipped(claimed, DeliveryClass::Shadow, reason, now));
+                let settled = Box::new(SettledAttempt::skipped(claimed, SkipReason::Shadow, now));
                 Prepared::Ended { settled, request: Some(Box::new(request)), remarks }
             }
             _ => Prepared::Ready(request, remarks),
         },
-        Ok(Err(problem)) => unrendered(problem.to_string()),
-        Err(_) => unrendered("the template's rendering failed inside; the log says where".to_owned()),
+        Ok(Err(Problem { what, hint, .. })) => unrendered(DeathReason::Unrendered { what, hint }),
+        Err(_logged) => unrendered(DeathReason::RenderingFailed),
     }
 }
 

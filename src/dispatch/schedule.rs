@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::delivery_reason::LimitKind;
 use crate::domain::ids::DeliveryId;
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 
@@ -89,22 +90,15 @@ pub struct Limit {
     pub kind: LimitKind,
 }
 
-/// What ends a delivery's time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LimitKind {
-    /// The platform takes no event older than this many milliseconds.
-    PlatformAge(i64),
-    /// The platform names no age; our own patience ends.
-    Patience,
-}
-
 impl Limit {
     /// The limit for an event: the platform's age counts from when it happened, our patience from
     /// when it arrived.
     pub fn of(max_age_ms: Option<i64>, event_time: Time, received_at: Time) -> Limit {
         match max_age_ms {
             Some(age) => Limit { until: event_time.plus_millis(age), kind: LimitKind::PlatformAge(age) },
-            None => Limit { until: received_at.plus_millis(PATIENCE_MS), kind: LimitKind::Patience },
+            None => {
+                Limit { until: received_at.plus_millis(PATIENCE_MS), kind: LimitKind::Patience(PATIENCE_MS) }
+            }
         }
     }
 

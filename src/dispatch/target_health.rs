@@ -12,6 +12,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use crate::dispatch::health::{HealthEffect, HealthTracker, SendGate};
 use crate::dispatch::meters::{Alarms, Meters};
 use crate::domain::delivery::{Hold, ReplyVerdict};
+use crate::domain::delivery_reason::ParkReason;
 use crate::domain::time::Time;
 
 /// Attempts under way at once to one host of outgoing postbacks, over all its workers.
@@ -96,7 +97,7 @@ impl TargetHealth {
         self.health.lock().hold(now).cloned()
     }
 
-    pub fn parked(&self) -> Option<(Time, String)> {
+    pub fn parked(&self) -> Option<(Time, ParkReason)> {
         self.health.lock().parked()
     }
 

@@ -14,6 +14,7 @@ use crate::dispatch::health::{Probe, SendGate};
 use crate::dispatch::shares::{Limiter, ShareRequest, Shares, SweepPosition};
 use crate::dispatch::target_health::TargetLimiter;
 use crate::domain::delivery::{Attempt, DeliveryState, ReplyVerdict};
+use crate::domain::delivery_reason::RetryReason;
 use crate::domain::ids::DeliveryId;
 use crate::domain::time::Time;
 use crate::store::{AttemptOutcome, ClaimRequest, Claimed};
@@ -407,11 +408,8 @@ impl Worker {
         }
         tracing::error!(delivery.id = %id, "an attempt failed inside; it is tried again by the schedule");
         let (at, attempts) = (self.shared.clock.now(), attempts.saturating_add(1));
-        let verdict = ReplyVerdict::Retry {
-            reason: "the attempt failed inside; the log says where".to_owned(),
-            after_ms: None,
-            hold_ms: None,
-        };
+        let reason = RetryReason::AttemptFailed;
+        let verdict = ReplyVerdict::Retry { reason, after_ms: None, hold_ms: None };
         let due = self.setup.schedule.next(&id, attempts, at, None);
         let attempt = Attempt { at, took_ms: 0, request: None, answer: None, verdict, remarks: Vec::new() };
         // It waits: whatever was received meanwhile, the next attempt knows.

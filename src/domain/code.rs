@@ -14,6 +14,11 @@ pub trait ReasonCode: Copy + Eq + std::fmt::Debug + 'static {
     /// What a person can do about it, as a sentence without its end.
     fn fix(self) -> &'static str;
 
+    /// Every code as it is written.
+    fn words() -> impl Iterator<Item = &'static str> {
+        Self::ALL.iter().map(|code| code.as_str())
+    }
+
     /// The code that is written so.
     fn parse(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str() == word)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::delivery::SkipCode;
+use crate::domain::skip::SkipReason;
 use crate::domain::time::{MINUTE_MS, Time};
 
 /// What a visitor answered. `None` in a field: not asked, or not known.
@@ -117,10 +117,10 @@ impl ConsentNeed {
     }
 
     /// Why nothing may be sent after these answers, if nothing may.
-    pub fn refusal(self, consent: Consent) -> Option<SkipCode> {
+    pub fn refusal(self, consent: Consent) -> Option<SkipReason> {
         match consent.ad_user_data {
-            Some(false) if self.personal || self.explicit => Some(SkipCode::ConsentDenied),
-            None if self.explicit => Some(SkipCode::ConsentUnknown),
+            Some(false) if self.personal || self.explicit => Some(SkipReason::ConsentDenied),
+            None if self.explicit => Some(SkipReason::ConsentUnknown),
             _ => None,
         }
     }

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::code::codes;
+use crate::domain::delivery_reason::{DeathReason, ParkReason, RetryReason};
+use crate::domain::exchange::{NoAnswer, PlatformAnswer, SendRefused};
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion};
 use crate::domain::remark::Remark;
+use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 
 /// One conversion on its way to one destination, for one occasion.
@@ -55,51 +57,64 @@ pub enum DeliveryState {
     /// Gave up, with the reason; the last attempt keeps request and response. Can be retried.
     Dead {
         at: Time,
-        reason: String,
+        reason: Box<DeathReason>,
     },
     /// Never to be sent as things stand, with the reason.
     Skipped {
         at: Time,
-        code: Option<SkipCode>,
-        reason: String,
+        reason: SkipReason,
     },
 }
 
-codes! {
-    /// Why a delivery was skipped, as a code that programs can compare.
-    #[derive(Serialize, Deserialize)]
-    SkipCode {
-        ConsentDenied = "consent_denied",
-            "the visitor refused consent (`ad_user_data`): nothing is sent unless a later answer grants it",
-            "ask the visitor again; a later answer that grants it sends the conversion";
-        ConsentUnknown = "consent_unknown",
-            "the visitor's consent is not known, and this destination has `consent = \"granted\"`",
-            "ask visitors for consent, and send their answer with the click or the postback";
-        DestinationRemoved = "destination_removed",
-            "the destination was taken out of the configuration and not put back within `keep_removed_hours`",
-            "put the destination back into the configuration, then retry";
+/// The name of a state: what filters and contracts name it by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeliveryStateName {
+    Held,
+    Waiting,
+    Delivered,
+    Dead,
+    Skipped,
+}
+
+impl DeliveryStateName {
+    pub const ALL: [DeliveryStateName; 5] = [
+        DeliveryStateName::Held,
+        DeliveryStateName::Waiting,
+        DeliveryStateName::Delivered,
+        DeliveryStateName::Dead,
+        DeliveryStateName::Skipped,
+    ];
+
+    /// As API and pages write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeliveryStateName::Held => "held",
+            DeliveryStateName::Waiting => "waiting",
+            DeliveryStateName::Delivered => "delivered",
+            DeliveryStateName::Dead => "dead",
+            DeliveryStateName::Skipped => "skipped",
+        }
+    }
+
+    /// The state that is written so.
+    pub fn parse(word: &str) -> Option<DeliveryStateName> {
+        DeliveryStateName::ALL.into_iter().find(|name| name.as_str() == word)
     }
 }
 
 impl DeliveryState {
-    pub fn as_str(&self) -> &'static str {
+    pub fn name(&self) -> DeliveryStateName {
         match self {
-            DeliveryState::Held { .. } => "held",
-            DeliveryState::Waiting { .. } => "waiting",
-            DeliveryState::Delivered { .. } => "delivered",
-            DeliveryState::Dead { .. } => "dead",
-            DeliveryState::Skipped { .. } => "skipped",
+            DeliveryState::Held { .. } => DeliveryStateName::Held,
+            DeliveryState::Waiting { .. } => DeliveryStateName::Waiting,
+            DeliveryState::Delivered { .. } => DeliveryStateName::Delivered,
+            DeliveryState::Dead { .. } => DeliveryStateName::Dead,
+            DeliveryState::Skipped { .. } => DeliveryStateName::Skipped,
         }
     }
 
-    /// Why it ended unsent.
-    pub fn end_reason(&self) -> Option<&str> {
-        match self {
-            DeliveryState::Dead { reason, .. } | DeliveryState::Skipped { reason, .. } => Some(reason),
-            DeliveryState::Held { .. } | DeliveryState::Waiting { .. } | DeliveryState::Delivered { .. } => {
-                None
-            }
-        }
+    pub fn as_str(&self) -> &'static str {
+        self.name().as_str()
     }
 
     /// Held or waiting: its conversion may not be purged.
@@ -157,10 +172,10 @@ pub struct SentRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     Answer(PlatformResponse),
-    /// No answer: refused, reset, timed out. The text names no URL.
-    Failed(String),
-    /// The address may not be reached from here (private, or not a web address). Not worth a retry.
-    Forbidden(String),
+    /// No answer: refused, reset, timed out.
+    Failed(NoAnswer),
+    /// It may not leave from here: a private address, a header that HTTP forbids. Not worth a retry.
+    Forbidden(SendRefused),
 }
 
 /// An HTTP answer; at most the first 64 KiB of its body.
@@ -196,25 +211,47 @@ pub enum ReplyVerdict {
     /// Try again by the schedule, and not before `after_ms` where the platform asked for it. With
     /// `hold_ms` it asked that nothing at all is sent for so long: the destination is held.
     Retry {
-        reason: String,
+        reason: RetryReason,
         after_ms: Option<i64>,
         hold_ms: Option<i64>,
     },
     Dead {
-        reason: String,
+        reason: DeathReason,
     },
     /// The account, not the event, is refused: the destination waits, the delivery is not charged.
     Park {
-        reason: String,
+        reason: ParkReason,
     },
     /// Not sent, and not to be.
     Skipped {
-        code: Option<SkipCode>,
-        reason: String,
+        reason: SkipReason,
     },
 }
 
 impl ReplyVerdict {
+    /// The answer that its reason keeps, where it was one that did not take the event.
+    pub fn answer_mut(&mut self) -> Option<&mut PlatformAnswer> {
+        match self {
+            ReplyVerdict::Retry { reason: RetryReason::PlatformUnavailable(answer), .. }
+            | ReplyVerdict::Dead {
+                reason: DeathReason::PlatformRejected(answer) | DeathReason::Redirected(answer),
+            }
+            | ReplyVerdict::Park { reason: ParkReason::AccountRefused(answer) } => Some(answer),
+            _ => None,
+        }
+    }
+
+    /// All that it quotes from outside. A secret may be in it until it is masked.
+    pub fn quoted_mut(&mut self) -> Vec<&mut String> {
+        let quoted = match self {
+            ReplyVerdict::Delivered { warnings } => return warnings.iter_mut().collect(),
+            ReplyVerdict::Retry { reason: RetryReason::NoAnswer(cause), .. } => cause.quoted_mut(),
+            ReplyVerdict::Dead { reason: DeathReason::Refused(refused) } => refused.quoted_mut(),
+            other => other.answer_mut().and_then(PlatformAnswer::quoted_mut),
+        };
+        quoted.into_iter().collect()
+    }
+
     pub fn as_str(&self) -> &'static str {
         match self {
             ReplyVerdict::Delivered { .. } => "delivered",
@@ -239,33 +276,20 @@ pub struct Attempt {
     pub remarks: Vec<Remark>,
 }
 
-/// Why a delivery cannot be retried now.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RetryRefused {
-    #[error("no such delivery")]
-    Unknown,
-    #[error("it was delivered; sending again would count twice")]
-    Delivered,
-    #[error("the event is older than the platform takes")]
-    TooOld,
-    #[error("another delivery sends the destination the same event; sending this one too would count twice")]
-    Superseded,
-}
-
 /// How one destination is doing, for people to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DestinationState {
     pub destination: DestinationId,
     /// Since when and why the destination's queue waits: its account was refused.
-    pub parked: Option<(Time, String)>,
+    pub parked: Option<(Time, ParkReason)>,
     /// Until when the breaker keeps attempts back after too many failures.
     pub open_until: Option<Time>,
     /// Whether the receiver asked to be left alone: nothing is sent until then.
     pub hold: Option<Hold>,
     pub in_flight: u64,
     pub delivered: u64,
-    /// The latest failure: when, and the reason.
-    pub last_error: Option<(Time, String)>,
+    /// The latest attempt that was to be repeated, died or parked the destination: when, and what it was.
+    pub last_error: Option<(Time, ReplyVerdict)>,
 }
 
 /// A wait that a receiver asked for: all that is due there waits, and is not charged an attempt.
@@ -275,7 +299,7 @@ pub struct Hold {
     /// After that one delivery is sent to ask; the others go on when it is not refused the same way.
     pub until: Time,
     /// What the receiver said.
-    pub reason: String,
+    pub reason: RetryReason,
 }
 
 /// `text` with every spelling of `secret` replaced; `None` where it holds none, as most texts do.

@@ -2,8 +2,42 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::code::{CodedReason, codes};
 use crate::domain::ids::{ConversionId, OfferId};
 use crate::domain::money::Money;
+
+codes! {
+    /// What a conversion or an attempt is shown with.
+    RemarkCode {
+        ValueLeftOut = "value_left_out",
+            "the value of the field could not be used as it was received; it was left out of the request",
+            "have the source send the value as its template reads it";
+        BirthdateAmbiguous = "birthdate_ambiguous",
+            "day and month of the birthdate cannot be distinguished; it was left out of the request",
+            "say which is first: `birthdate = \"dmy\"` or `\"mdy\"` in `[[source]]`";
+        CallingCodeMissing = "calling_code_missing",
+            "the phone number has no country's calling code in front; it was left out of the request",
+            "say whose numbers the source reports: `phone_region = \"DE\"` in `[[source]]`";
+        PayoutScaled = "payout_scaled",
+            "the outgoing postback names the payout times its `scale`",
+            "nothing to do: the conversion keeps its own payout";
+        PersonalizationNotExpressed = "personalization_not_expressed",
+            "the visitor refused personalized ads (`ad_personalization`), and the template has no field for it",
+            "add the platform's field for it to the template";
+        PercentWithoutAmount = "percent_without_amount",
+            "the offer pays a percentage of the sale, and no amount was reported: nothing is paid",
+            "report the sale's amount";
+        NoClick = "no_click",
+            "no recorded click belongs to it, so no affiliate earns it",
+            "report it by the offer's postback URL, with the click id that the visitor arrived with and the same transaction id";
+        TransactionReused = "transaction_reused",
+            "its transaction id was received before with another click",
+            "put the macro of the order's number in the place of the constant at the network";
+        SecondSaleOfClick = "second_sale_of_click",
+            "its click has had its sale of this offer and event; it waits until a person approves it",
+            "approve it if it is another sale; `repeat = true` in the offer's table counts such sales at once";
+    }
+}
 
 /// Something that a person should know of a conversion or of a request that was sent. Values that may be
 /// personal are not copied here: they are read from the conversion.
@@ -31,25 +65,26 @@ pub enum Remark {
     SecondSaleOfClick { first: ConversionId },
 }
 
-impl Remark {
-    /// As API and pages write it.
-    pub fn code(&self) -> &'static str {
+impl CodedReason for Remark {
+    type Code = RemarkCode;
+
+    fn code(&self) -> RemarkCode {
         match self {
-            Remark::ValueLeftOut { .. } => "value_left_out",
-            Remark::BirthdateAmbiguous { .. } => "birthdate_ambiguous",
-            Remark::CallingCodeMissing { .. } => "calling_code_missing",
-            Remark::PayoutScaled { .. } => "payout_scaled",
-            Remark::PersonalizationNotExpressed => "personalization_not_expressed",
-            Remark::PercentWithoutAmount { .. } => "percent_without_amount",
-            Remark::NoClick { .. } => "no_click",
-            Remark::TransactionReused { .. } => "transaction_reused",
-            Remark::SecondSaleOfClick { .. } => "second_sale_of_click",
+            Remark::ValueLeftOut { .. } => RemarkCode::ValueLeftOut,
+            Remark::BirthdateAmbiguous { .. } => RemarkCode::BirthdateAmbiguous,
+            Remark::CallingCodeMissing { .. } => RemarkCode::CallingCodeMissing,
+            Remark::PayoutScaled { .. } => RemarkCode::PayoutScaled,
+            Remark::PersonalizationNotExpressed => RemarkCode::PersonalizationNotExpressed,
+            Remark::PercentWithoutAmount { .. } => RemarkCode::PercentWithoutAmount,
+            Remark::NoClick { .. } => RemarkCode::NoClick,
+            Remark::TransactionReused { .. } => RemarkCode::TransactionReused,
+            Remark::SecondSaleOfClick { .. } => RemarkCode::SecondSaleOfClick,
         }
     }
 
-    /// The field it is about, as templates name it: `traits.phone`, `payout`…
-    pub fn field(&self) -> &str {
-        match self {
+    /// As templates name it: `traits.phone`, `payout`…
+    fn field(&self) -> Option<&str> {
+        Some(match self {
             Remark::ValueLeftOut { field }
             | Remark::BirthdateAmbiguous { field }
             | Remark::CallingCodeMissing { field } => field,
@@ -57,11 +92,10 @@ impl Remark {
             Remark::PayoutScaled { .. } | Remark::PercentWithoutAmount { .. } => "payout",
             Remark::NoClick { .. } => "click_id",
             Remark::TransactionReused { .. } | Remark::SecondSaleOfClick { .. } => "transaction_id",
-        }
+        })
     }
 
-    /// For people.
-    pub fn sentence(&self) -> String {
+    fn sentence(&self) -> String {
         match self {
             Remark::ValueLeftOut { field } => {
                 format!("`{field}` could not be used as it was received; it was left out of the request")

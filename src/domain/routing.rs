@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::domain::code::ReasonCode;
 use crate::domain::consent::{Consent, ConsentNeed};
 use crate::domain::conversion::{Conversion, Dedup};
 use crate::domain::customer::CustomerFormat;
-use crate::domain::delivery::{Delivery, DeliveryState, SkipCode};
+use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::ids::{AffiliateId, CampaignId, ClickId, DestinationId, Occasion, OfferId, SourceId};
 use crate::domain::offer::CampaignRef;
 use crate::domain::reporter;
+use crate::domain::skip::{ForwardedBy, SkipReason};
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 
@@ -149,6 +149,11 @@ impl Route {
             && self.only.fits(conversion)
     }
 
+    /// Who says which statuses it is sent.
+    pub fn forwarded_by(&self) -> ForwardedBy {
+        if self.on.is_some() { ForwardedBy::Postback } else { ForwardedBy::Source }
+    }
+
     /// Whether it is sent a conversion of this status on first report.
     pub(in crate::domain) fn forwards(&self, conversion: &Conversion, policy: &SourcePolicy) -> bool {
         match &self.on {
@@ -268,8 +273,8 @@ pub fn is_forwardable(conversion: &Conversion, policy: &SourcePolicy) -> bool {
 
 fn first_state(conversion: &Conversion, policy: &SourcePolicy, route: &Route, now: Time) -> DeliveryState {
     if !route.is_chosen(conversion) {
-        let reason = format!("not among the {} % of conversions that this postback reports", route.percent);
-        return DeliveryState::Skipped { at: now, code: None, reason };
+        let reason = SkipReason::NotChosen { percent: route.percent };
+        return DeliveryState::Skipped { at: now, reason };
     }
     let due = now.plus_millis(route.delay_ms);
     if conversion.attribution.click().is_some() {
@@ -278,7 +283,7 @@ fn first_state(conversion: &Conversion, policy: &SourcePolicy, route: &Route, no
     match policy.unmatched {
         Unmatched::Hold { hours } => DeliveryState::Held { until: now.plus_hours(i64::from(hours)) },
         Unmatched::Forward => DeliveryState::Waiting { due },
-        Unmatched::Drop => DeliveryState::Skipped { at: now, code: None, reason: NO_CLICK.to_owned() },
+        Unmatched::Drop => DeliveryState::Skipped { at: now, reason: SkipReason::NoClick },
     }
 }
 
@@ -286,14 +291,9 @@ fn first_state(conversion: &Conversion, policy: &SourcePolicy, route: &Route, no
 /// another answer.
 fn allowed(state: DeliveryState, route: &Route, consent: Consent, now: Time) -> DeliveryState {
     match (&state, route.consent.refusal(consent)) {
-        (DeliveryState::Waiting { .. }, Some(code)) => refused(code, now),
+        (DeliveryState::Waiting { .. }, Some(reason)) => DeliveryState::Skipped { at: now, reason },
         _ => state,
     }
-}
-
-/// A delivery that the visitor's consent does not allow.
-pub fn refused(code: SkipCode, now: Time) -> DeliveryState {
-    DeliveryState::Skipped { at: now, code: Some(code), reason: code.meaning().to_owned() }
 }
 
 /// Frees held deliveries: their click has come. A destination that wants a delay has it from then on.
@@ -311,16 +311,12 @@ fn release_held(deliveries: &mut [Delivery], rules: &PlanRules<'_>, now: Time) {
     }
 }
 
-/// Why a conversion without its click was not sent.
-pub const NO_CLICK: &str =
-    "no click: none recorded with the id that was received; record the click, then retry";
-
 /// Turns every hold that has ended into a skip; says whether any had.
 pub fn expire_holds(deliveries: &mut [Delivery], now: Time) -> bool {
     let mut any = false;
     for delivery in deliveries {
         if matches!(delivery.state, DeliveryState::Held { until } if until <= now) {
-            delivery.state = DeliveryState::Skipped { at: now, code: None, reason: NO_CLICK.to_owned() };
+            delivery.state = DeliveryState::Skipped { at: now, reason: SkipReason::NoClick };
             any = true;
         }
     }

@@ -1,61 +1,112 @@
 //! Why a conversion, or a delivery of it, is not sent: the one reason that holds now. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::domain::code::ReasonCode;
+use crate::domain::code::{CodedReason, ReasonCode, codes};
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Delivery, DeliveryState, SkipCode};
+use crate::domain::delivery::{Delivery, DeliveryState};
+use crate::domain::delivery_reason::{DeathCode, DeathReason};
 use crate::domain::ids::DestinationId;
-use crate::domain::routing::{Changes, NO_CLICK};
+use crate::domain::routing::{Changes, Route};
 use crate::domain::ruleset::Ruleset;
+use crate::domain::skip::{ForwardedBy, SkipCode, SkipReason};
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 
-/// Why nothing is sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unsent {
-    /// Its status is pending; with what it becomes automatically, and when.
-    Pending { becomes: Option<(Time, Status)> },
-    /// Its status is one that is not forwarded.
-    StatusNotForwarded(Status),
-    /// No destination is configured.
-    NoDestination,
-    /// An advertiser reported it, and no destination names whose conversions it takes.
-    NotRouted,
-    /// No destination takes a conversion like it.
-    NotTaken,
-    /// A destination would take it now, and was configured after it was received.
-    ConfiguredLater,
-    /// The destination is not in the configuration; with until when it can be put back.
-    DestinationRemoved { until: Time },
-    /// No click is recorded with the id that was received, or none was received.
-    NoClick { given: Option<String> },
-    /// Its click was recorded when it was no longer waited for.
-    ClickTooLate,
-    /// It was skipped, with what was kept of the reason.
-    Skipped { code: Option<SkipCode>, reason: String },
+codes! {
+    /// Why a conversion is not sent now.
+    UnsentCode {
+        Pending = "pending",
+            "its status is `pending`, which is not forwarded",
+            "nothing to do while the network decides; a person can approve it at once";
+        StatusNotForwarded = "status_not_forwarded",
+            "its status is not one that is forwarded",
+            "to forward such conversions, name the status in the source's `forward_status`";
+        NoDestination = "no_destination",
+            "no destination is configured",
+            "add a `[[destination]]` to the configuration; it takes what is received from then on";
+        NotRouted = "not_routed",
+            "an advertiser reported it, and no destination names whose conversions it takes",
+            "name whose conversions the destination takes in its `[destination.only]`";
+        NotTaken = "not_taken",
+            "no destination takes a conversion like it",
+            "compare it with each destination's `[destination.only]`";
+        ConfiguredLater = "configured_later",
+            "the destination that takes it was configured after it was received",
+            "nothing to do: a change of its status or value is sent there";
+        DestinationRemoved = "destination_removed",
+            "the destination is not in the configuration",
+            "put the destination back into the configuration and reload";
+        NoClick = "no_click",
+            "no click is recorded for it",
+            "record the click (`POST /api/v1/clicks`), then retry";
+        ClickTooLate = "click_too_late",
+            "its click was recorded when it was no longer waited for",
+            "retry: it is sent with its click";
+    }
 }
 
-impl Unsent {
-    /// As API and pages write it.
-    pub fn code(&self) -> Option<&'static str> {
-        Some(match self {
-            Unsent::Pending { .. } => "pending",
-            Unsent::StatusNotForwarded(_) => "status_not_forwarded",
-            Unsent::NoDestination => "no_destination",
-            Unsent::NotRouted => "not_routed",
-            Unsent::NotTaken => "not_taken",
-            Unsent::ConfiguredLater => "configured_later",
-            Unsent::DestinationRemoved { .. } => SkipCode::DestinationRemoved.as_str(),
-            Unsent::NoClick { .. } => "no_click",
-            Unsent::ClickTooLate => "click_too_late",
-            Unsent::Skipped { code, .. } => return code.map(SkipCode::as_str),
-        })
+/// Why nothing is sent now, with what it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unsent {
+    /// With what it becomes automatically, and when.
+    Pending {
+        becomes: Option<(Time, Status)>,
+    },
+    StatusNotForwarded {
+        status: Status,
+        by: ForwardedBy,
+    },
+    NoDestination,
+    NotRouted,
+    NotTaken,
+    ConfiguredLater,
+    /// With until when it can be put back.
+    DestinationRemoved {
+        until: Time,
+    },
+    /// With the id that was received, if one was.
+    NoClick {
+        given: Option<String>,
+    },
+    ClickTooLate,
+}
+
+impl CodedReason for Unsent {
+    type Code = UnsentCode;
+
+    fn code(&self) -> UnsentCode {
+        match self {
+            Unsent::Pending { .. } => UnsentCode::Pending,
+            Unsent::StatusNotForwarded { .. } => UnsentCode::StatusNotForwarded,
+            Unsent::NoDestination => UnsentCode::NoDestination,
+            Unsent::NotRouted => UnsentCode::NotRouted,
+            Unsent::NotTaken => UnsentCode::NotTaken,
+            Unsent::ConfiguredLater => UnsentCode::ConfiguredLater,
+            Unsent::DestinationRemoved { .. } => UnsentCode::DestinationRemoved,
+            Unsent::NoClick { .. } => UnsentCode::NoClick,
+            Unsent::ClickTooLate => UnsentCode::ClickTooLate,
+        }
     }
 
-    /// For people.
-    pub fn sentence(&self) -> String {
+    fn field(&self) -> Option<&str> {
+        match self {
+            Unsent::Pending { .. } | Unsent::StatusNotForwarded { .. } => Some("status"),
+            Unsent::NoClick { .. } => Some("click_id"),
+            _ => None,
+        }
+    }
+
+    fn value(&self) -> Option<&str> {
+        match self {
+            Unsent::StatusNotForwarded { status, .. } => Some(status.as_str()),
+            Unsent::NoClick { given } => given.as_deref(),
+            _ => None,
+        }
+    }
+
+    fn sentence(&self) -> String {
         match self {
             Unsent::Pending { becomes: Some((due, status)) } => {
                 format!("its status is `pending`; it becomes `{}` automatically at {due}", status.as_str())
@@ -63,16 +114,8 @@ impl Unsent {
             Unsent::Pending { becomes: None } => {
                 "its status is `pending`: it is sent once it is approved".to_owned()
             }
-            Unsent::StatusNotForwarded(status) => {
+            Unsent::StatusNotForwarded { status, .. } => {
                 format!("its status is `{}`, which is not forwarded", status.as_str())
-            }
-            Unsent::NoDestination => "no destination is configured".to_owned(),
-            Unsent::NotRouted => {
-                "an advertiser reported it, and no destination names whose conversions it takes".to_owned()
-            }
-            Unsent::NotTaken => "no destination takes a conversion like it".to_owned(),
-            Unsent::ConfiguredLater => {
-                "the destination that takes it was configured after it was received".to_owned()
             }
             Unsent::DestinationRemoved { until } => format!(
                 "the destination is not in the configuration; put back before {until} it goes on, else it is \
@@ -82,36 +125,80 @@ impl Unsent {
                 format!("no click is recorded with the id `{given}` that was received")
             }
             Unsent::NoClick { given: None } => "no usable click id was received".to_owned(),
-            Unsent::ClickTooLate => "its click was recorded when it was no longer waited for".to_owned(),
-            Unsent::Skipped { reason, .. } => reason.clone(),
+            _ => self.code().meaning().to_owned(),
         }
     }
 
-    /// What a person can do about it.
-    pub fn next_step(&self) -> &'static str {
+    fn hint(&self) -> String {
         match self {
-            Unsent::Pending { becomes: Some(_) } => "Nothing to do, or give it another status now.",
-            Unsent::Pending { becomes: None } => "Approve it, or wait for the network to report its status.",
-            Unsent::StatusNotForwarded(_) => {
-                "To forward such conversions, name the status in the source's `forward_status` or the postback's `on`."
+            Unsent::Pending { becomes: Some((_, status)) } => {
+                format!("nothing to do: it becomes `{}` automatically", status.as_str())
             }
-            Unsent::NoDestination => {
-                "Add a `[[destination]]` to the configuration; it takes what is received from then on."
-            }
-            Unsent::NotRouted => {
-                "Name the `source`, `offer`, `campaign` or `affiliate` in a destination's `[destination.only]`."
-            }
-            Unsent::NotTaken => "Compare it with each destination's `[destination.only]`.",
-            Unsent::ConfiguredLater => "A change of its status or value is sent there.",
-            Unsent::DestinationRemoved { .. } => {
-                "Put the destination back into the configuration and reload."
-            }
-            Unsent::NoClick { given: Some(_) } => "Record the click (`POST /api/v1/clicks`), then retry.",
+            Unsent::StatusNotForwarded { by, .. } => by.hint().to_owned(),
             Unsent::NoClick { given: None } => {
-                "See that the click id is sent: the URL under Sources carries it. Retry once the conversion has its click."
+                "see that the click id is sent: the URL under Sources carries it; retry once the conversion has \
+                 its click"
+                    .to_owned()
             }
-            Unsent::ClickTooLate => "Retry: it is sent with its click.",
-            Unsent::Skipped { .. } => "Nothing was sent. Retry when the reason no longer applies.",
+            _ => self.code().fix().to_owned(),
+        }
+    }
+}
+
+/// Why a delivery is not delivered, by the family that says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undelivered<'a> {
+    Dead(&'a DeathReason),
+    Skipped(&'a SkipReason),
+    Unsent(Unsent),
+}
+
+/// A code as lists of deliveries are filtered by it: one word may be a code of several families.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UndeliveredCode {
+    dead: Option<DeathCode>,
+    skipped: Option<SkipCode>,
+    unsent: Option<UnsentCode>,
+}
+
+impl UndeliveredCode {
+    /// The code that is written so in any of the families.
+    pub fn parse(word: &str) -> Option<UndeliveredCode> {
+        let code = UndeliveredCode {
+            dead: DeathCode::parse(word),
+            skipped: SkipCode::parse(word),
+            unsent: UnsentCode::parse(word),
+        };
+        (code.dead.is_some() || code.skipped.is_some() || code.unsent.is_some()).then_some(code)
+    }
+
+    /// Every word that is a code of some delivery's reason, in alphabetical order.
+    pub fn words() -> BTreeSet<&'static str> {
+        DeathCode::words().chain(SkipCode::words()).chain(UnsentCode::words()).collect()
+    }
+
+    /// Whether it is the code of this reason.
+    pub fn is_of(self, reason: &Undelivered<'_>) -> bool {
+        match reason {
+            Undelivered::Dead(reason) => self.dead == Some(reason.code()),
+            Undelivered::Skipped(reason) => self.skipped == Some(reason.code()),
+            Undelivered::Unsent(unsent) => self.unsent == Some(unsent.code()),
+        }
+    }
+
+    /// Whether a delivery in this state can have it, whatever its conversion is. Saves reading most.
+    pub fn may_be_of(self, state: &DeliveryState) -> bool {
+        match state {
+            DeliveryState::Delivered { .. } => false,
+            DeliveryState::Dead { reason, .. } => self.dead == Some(reason.code()),
+            DeliveryState::Skipped { reason: SkipReason::NoClick, .. } => {
+                matches!(self.unsent, Some(UnsentCode::NoClick | UnsentCode::ClickTooLate))
+            }
+            DeliveryState::Skipped { reason, .. } => self.skipped == Some(reason.code()),
+            DeliveryState::Held { .. } | DeliveryState::Waiting { .. } => matches!(
+                self.unsent,
+                Some(UnsentCode::Pending | UnsentCode::StatusNotForwarded | UnsentCode::DestinationRemoved)
+            ),
         }
     }
 }
@@ -130,53 +217,61 @@ pub fn of_conversion(conversion: &Conversion, deliveries: &[Delivery], rules: &R
         return None;
     }
     let policy = rules.policy(&conversion.source);
-    let mut takers = rules.routes.iter().filter(|route| route.takes(conversion)).peekable();
+    let takers: Vec<&Route> = rules.routes.iter().filter(|route| route.takes(conversion)).collect();
+    let by_source = || takers.iter().any(|route| route.forwarded_by() == ForwardedBy::Source);
     Some(if rules.routes.is_empty() {
         Unsent::NoDestination
-    } else if takers.peek().is_none() {
+    } else if takers.is_empty() {
         if conversion.not_routed.is_empty() { Unsent::NotTaken } else { Unsent::NotRouted }
-    } else if takers.any(|route| route.forwards(conversion, &policy)) {
+    } else if takers.iter().any(|route| route.forwards(conversion, &policy)) {
         Unsent::ConfiguredLater
     } else {
-        of_status(conversion)
+        of_status(conversion, if by_source() { ForwardedBy::Source } else { ForwardedBy::Postback })
     })
 }
 
-/// Why a delivery is not sent now; `None` where it was sent, will be at its time, or is dead.
+/// Why a delivery is not delivered; `None` where it was, or will be sent at its time.
 /// `sent_before`: its destination was sent the conversion on an earlier occasion.
-pub fn of_delivery(
+pub fn of_delivery<'a>(
     conversion: &Conversion,
-    (delivery, sent_before): (&Delivery, bool),
+    (delivery, sent_before): (&'a Delivery, bool),
     circumstances: &UnsentContext,
-) -> Option<Unsent> {
+) -> Option<Undelivered<'a>> {
     match &delivery.state {
-        DeliveryState::Delivered { .. } | DeliveryState::Dead { .. } => None,
-        DeliveryState::Skipped { reason, .. } if reason == NO_CLICK => {
-            Some(match conversion.attribution.click() {
+        DeliveryState::Delivered { .. } => None,
+        DeliveryState::Dead { reason, .. } => Some(Undelivered::Dead(reason)),
+        DeliveryState::Skipped { reason: SkipReason::NoClick, .. } => {
+            Some(Undelivered::Unsent(match conversion.attribution.click() {
                 Some(_) => Unsent::ClickTooLate,
                 None => Unsent::NoClick { given: conversion.attribution.given().map(str::to_owned) },
-            })
+            }))
         }
-        DeliveryState::Skipped { code, reason, .. } => {
-            Some(Unsent::Skipped { code: *code, reason: reason.clone() })
-        }
+        DeliveryState::Skipped { reason, .. } => Some(Undelivered::Skipped(reason)),
         DeliveryState::Held { .. } | DeliveryState::Waiting { .. } => {
-            let UnsentContext { rules, removed } = circumstances;
-            if let Some(until) = removed.get(&delivery.destination) {
-                return Some(Unsent::DestinationRemoved { until: *until });
-            }
-            let mut routes = rules.routes.iter();
-            let route = routes.find(|route| route.destination == delivery.destination)?;
-            let policy = rules.policy(&conversion.source);
-            let sends_change = route.changes == Changes::Send && sent_before;
-            (!sends_change && !route.forwards(conversion, &policy)).then(|| of_status(conversion))
+            of_unfinished(conversion, (delivery, sent_before), circumstances).map(Undelivered::Unsent)
         }
     }
 }
 
-fn of_status(conversion: &Conversion) -> Unsent {
+fn of_unfinished(
+    conversion: &Conversion,
+    (delivery, sent_before): (&Delivery, bool),
+    circumstances: &UnsentContext,
+) -> Option<Unsent> {
+    let UnsentContext { rules, removed } = circumstances;
+    if let Some(until) = removed.get(&delivery.destination) {
+        return Some(Unsent::DestinationRemoved { until: *until });
+    }
+    let route = rules.routes.iter().find(|route| route.destination == delivery.destination)?;
+    let policy = rules.policy(&conversion.source);
+    let sends_change = route.changes == Changes::Send && sent_before;
+    let is_sent = sends_change || route.forwards(conversion, &policy);
+    (!is_sent).then(|| of_status(conversion, route.forwarded_by()))
+}
+
+fn of_status(conversion: &Conversion, by: ForwardedBy) -> Unsent {
     match conversion.status {
         Status::Pending => Unsent::Pending { becomes: conversion.disposition },
-        status => Unsent::StatusNotForwarded(status),
+        status => Unsent::StatusNotForwarded { status, by },
     }
 }

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::domain::delivery::{Delivery, DestinationState, RetryRefused};
+use crate::domain::delivery::{Delivery, DestinationState};
+use crate::domain::delivery_reason::RetryRefused;
 use crate::domain::ids::{DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
@@ -83,26 +84,10 @@ impl DestinationBacklogs {
 }
 
 /// Why a delivery is not sent again.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum RetryError {
-    #[error("the destination `{0}` is not configured (any more): no one would send it")]
-    NotConfigured(DestinationId),
-    #[error(transparent)]
     Refused(RetryRefused),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl RetryError {
-    /// How to fix it.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            RetryError::NotConfigured(_) => "configure it again, reload, then retry",
-            RetryError::Refused(RetryRefused::Unknown) => "ids come from the lists",
-            RetryError::Refused(_) => "see the conversion's deliveries",
-            RetryError::Store(_) => "see the log",
-        }
-    }
+    Store(StoreError),
 }
 
 /// Makes a delivery that gave up, was skipped or waits due now. Answers it as it is then.
@@ -111,12 +96,13 @@ impl RetryError {
 /// A delivery that no one would send or that must not be sent again; the store's failure.
 pub async fn retry(ops: &Ops, id: DeliveryId) -> Result<Delivery, RetryError> {
     let destination = ops.destinations.iter().find(|destination| *destination.id() == id.destination);
-    let destination = destination.ok_or_else(|| RetryError::NotConfigured(id.destination.clone()))?;
+    let not_configured = || RetryError::Refused(RetryRefused::NotConfigured(id.destination.clone()));
+    let destination = destination.ok_or_else(not_configured)?;
     let now = ops.clock.now();
     // By a clock that is not believed nothing is too old.
     let max_age_ms = destination.max_age_ms().filter(|_| ops.clock.believes(now));
     let oldest = max_age_ms.map(|age| now.plus_millis(-age));
-    ops.store.retry(id, now, oldest).await?.map_err(RetryError::Refused)
+    ops.store.retry(id, now, oldest).await.map_err(RetryError::Store)?.map_err(RetryError::Refused)
 }
 
 /// Maps a quarantined postback again with the current template, or reads a report again whose route was closed.

@@ -8,7 +8,8 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Response, redirect, retry};
 
 use crate::domain::delivery::{OutgoingRequest, PlatformResponse, Reply};
-use crate::send::guard::{Resolver, SendRefused, check_url};
+use crate::domain::exchange::{NoAnswer, SendRefused};
+use crate::send::guard::{Resolver, check_url};
 
 /// The most of an answer's body that is kept, in bytes. The rest is not read.
 pub const KEPT_BODY: usize = 64 * 1024;
@@ -88,7 +89,7 @@ impl Client {
     pub async fn send(&self, request: &OutgoingRequest) -> Reply {
         let request = match self.build(request) {
             Ok(request) => request,
-            Err(reason) => return Reply::Forbidden(reason),
+            Err(refused) => return Reply::Forbidden(refused),
         };
         let deadline = Duration::from_millis(self.policy.timeout_ms);
         let exchange = async {
@@ -99,15 +100,14 @@ impl Client {
         };
         match tokio::time::timeout(deadline, exchange).await {
             Ok(reply) => reply,
-            Err(_) => Reply::Failed(format!("no whole answer within {} ms", self.policy.timeout_ms)),
+            Err(_late) => Reply::Failed(NoAnswer::Timeout { after_ms: self.policy.timeout_ms }),
         }
     }
 
-    fn build(&self, request: &OutgoingRequest) -> Result<Request, String> {
-        let url =
-            check_url(&request.url, self.policy.allow_private_network).map_err(|why| why.to_string())?;
+    fn build(&self, request: &OutgoingRequest) -> Result<Request, SendRefused> {
+        let url = check_url(&request.url, self.policy.allow_private_network)?;
         let method = Method::from_bytes(request.method.as_bytes())
-            .map_err(|_| format!("`{}` is not an HTTP method", request.method))?;
+            .map_err(|_| SendRefused::Method(request.method.clone()))?;
         let mut built = Request::new(method, url);
         *built.headers_mut() = headers(&request.headers)?;
         if !request.body.is_empty() {
@@ -118,14 +118,13 @@ impl Client {
 }
 
 /// The value of a header may be a secret: a fault names the header only.
-fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, String> {
+fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, SendRefused> {
     let mut headers = HeaderMap::with_capacity(pairs.len());
     for (name, value) in pairs {
-        let fault = |what: &str| format!("the header `{name}` cannot be sent: {what}");
         let parsed =
-            HeaderName::try_from(name.as_str()).map_err(|_| fault("its name is not a header name"))?;
-        let value = HeaderValue::try_from(value.as_str())
-            .map_err(|_| fault("its value holds characters that HTTP forbids"))?;
+            HeaderName::try_from(name.as_str()).map_err(|_| SendRefused::HeaderName(name.clone()))?;
+        let value =
+            HeaderValue::try_from(value.as_str()).map_err(|_| SendRefused::HeaderValue(name.clone()))?;
         headers.append(parsed, value);
     }
     Ok(headers)
@@ -149,8 +148,8 @@ async fn read(mut response: Response) -> Reply {
             }
             Ok(None) => break,
             Err(cause) => {
-                let why = innermost(&cause.without_url());
-                return Reply::Failed(format!("the answer {status} broke off: {why}"));
+                let cause = innermost(&cause.without_url());
+                return Reply::Failed(NoAnswer::BrokeOff { status, cause });
             }
         }
     }
@@ -174,13 +173,13 @@ fn kept_headers(headers: &HeaderMap) -> Vec<(String, String)> {
 fn failed(cause: reqwest::Error) -> Reply {
     let cause = cause.without_url();
     if let Some(refused) = refusal(&cause) {
-        return Reply::Forbidden(refused.to_string());
+        return Reply::Forbidden(refused.clone());
     }
-    let why = innermost(&cause);
+    let innermost = innermost(&cause);
     Reply::Failed(match (cause.is_timeout(), cause.is_connect()) {
-        (true, _) => "no connection in time".to_owned(),
-        (false, true) => format!("no connection: {why}"),
-        (false, false) => format!("the connection ended before the answer: {why}"),
+        (true, _) => NoAnswer::ConnectTimeout,
+        (false, true) => NoAnswer::NoConnection { cause: innermost },
+        (false, false) => NoAnswer::ConnectionEnded { cause: innermost },
     })
 }
 

@@ -12,23 +12,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::Semaphore;
 use url::{Host, Url};
 
-/// Why a request was not sent: its address may not be reached from here.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SendRefused {
-    #[error("the URL cannot be read: {0}")]
-    Unreadable(String),
-    #[error("the URL begins with `{0}:`; only http and https are sent to")]
-    Scheme(String),
-    #[error("the URL holds a user name or password; put credentials into a header")]
-    UserInfo,
-    #[error("the address {0} is not on the public internet; allow it with `allow_private_network = true`")]
-    Private(IpAddr),
-    #[error(
-        "the host name leads only to addresses that are not on the public internet ({0} and {1} more); \
-         allow them with `allow_private_network = true`"
-    )]
-    PrivateName(IpAddr, usize),
-}
+use crate::domain::exchange::SendRefused;
 
 const fn v4(a: u8, b: u8, c: u8, d: u8, bits: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), bits)
@@ -123,7 +107,7 @@ pub fn filter(found: &[IpAddr], allow_private_network: bool) -> Result<Vec<IpAdd
     let allowed: Vec<IpAddr> =
         found.iter().copied().filter(|address| allow_private_network || is_public(*address)).collect();
     match found.first() {
-        Some(first) if allowed.is_empty() => Err(SendRefused::PrivateName(*first, found.len() - 1)),
+        Some(first) if allowed.is_empty() => Err(SendRefused::PrivateName(*first, found.len() as u64 - 1)),
         _ => Ok(allowed),
     }
 }

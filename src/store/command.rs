@@ -2,7 +2,8 @@
 
 use tokio::sync::oneshot;
 
-use crate::domain::delivery::{Delivery, RetryRefused};
+use crate::domain::delivery::Delivery;
+use crate::domain::delivery_reason::RetryRefused;
 use crate::domain::ids::{ClickId, DeliveryId, DestinationId};
 use crate::domain::time::Time;
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Delivery, DeliveryState, RetryRefused, SkipCode};
+use crate::domain::delivery::{Delivery, DeliveryState};
+use crate::domain::delivery_reason::RetryRefused;
 use crate::domain::earning::matched_by;
 use crate::domain::ids::{ClickId, DeliveryId};
 use crate::domain::reconcile::{reconcile, superseded};
 use crate::domain::routing;
+use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 use crate::store::clicks::trail::Footprint;
 use crate::store::command::{Retry, StoreCommand, Withdraw};
@@ -227,7 +229,8 @@ impl CommitGroup<'_> {
             });
             let mut count = 0;
             for delivery in mine {
-                delivery.state = routing::refused(SkipCode::DestinationRemoved, withdraw.now);
+                let reason = SkipReason::DestinationRemoved;
+                delivery.state = DeliveryState::Skipped { at: withdraw.now, reason };
                 count += 1;
             }
             if count > 0 {

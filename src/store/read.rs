@@ -3,7 +3,7 @@
 use crate::domain::attribution::candidates;
 use crate::domain::click::{Pairs, sub_id};
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Delivery, DeliveryState, sent_before};
+use crate::domain::delivery::{Delivery, DeliveryState, DeliveryStateName, sent_before};
 use crate::domain::history::Cause;
 use crate::domain::ids::{ConversionId, Seq, SourceId};
 use crate::domain::offer::CampaignRef;
@@ -11,7 +11,7 @@ use crate::domain::postback::{Postback, VerdictName};
 use crate::domain::time::Time;
 use crate::store::StoreError;
 use crate::store::contract::lookup::{
-    ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter, Trace,
+    ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter, ReasonFilter, Trace,
 };
 use crate::store::layout::{Sketch, tag};
 use crate::store::network::line::ReportLine;
@@ -141,7 +141,7 @@ pub fn conversions(
         let click = |tags: &Vec<u32>| sketch.click.is_some_and(|click| tags.contains(&click));
         let tags =
             (transaction.is_none() || sketch.transaction == transaction) && clicks.as_ref().is_none_or(click);
-        let state = filter.state.as_deref().is_none_or(|state| has_state(sketch, state));
+        let state = filter.state.is_none_or(|state| has_state(sketch, state));
         let line = sketch.report.as_ref().is_none_or(|line| may_fit(line, filter));
         if !(tags && state && line && within(head.at, filter.since, filter.until)) {
             return Ok(Vec::new());
@@ -215,8 +215,8 @@ fn has_sub_ids(
     Ok(click.is_some_and(|click| missing.iter().all(|one| has(&click.sub_ids, *one))))
 }
 
-fn has_state(sketch: &Sketch, state: &str) -> bool {
-    sketch.standing.deliveries.iter().any(|delivery| delivery.state.as_str() == state)
+fn has_state(sketch: &Sketch, state: DeliveryStateName) -> bool {
+    sketch.standing.deliveries.iter().any(|delivery| delivery.state.name() == state)
 }
 
 fn within(at: Time, since: Option<Time>, until: Option<Time>) -> bool {
@@ -229,12 +229,13 @@ pub fn deliveries(
     page: &PageRequest,
 ) -> Result<Page<ListedDelivery>, StoreError> {
     let walk = ListWalk::begin(shared, page, filter.of.since)?;
-    if filter.state.as_deref() == Some("dead") {
+    if filter.state == Some(DeliveryStateName::Dead) {
         return dead(&walk, filter);
     }
     let wanted = |delivery: &Delivery| {
         filter.destination.as_ref().is_none_or(|destination| delivery.destination == *destination)
-            && filter.state.as_deref().is_none_or(|state| delivery.state.as_str() == state)
+            && filter.state.is_none_or(|state| delivery.state.name() == state)
+            && filter.reason.as_ref().is_none_or(|reason| reason.code.may_be_of(&delivery.state))
     };
     walk.run(|number, head, spent| {
         let Some(sketch) = &head.sketch else { return Ok(Vec::new()) };
@@ -250,11 +251,16 @@ pub fn deliveries(
         let mut items = Vec::new();
         for (place, delivery) in record.standing.deliveries.iter().enumerate().rev() {
             if wanted(delivery) {
-                items.extend(listed(shared, &record, place)?.map(|listed| (place, listed)));
+                let listed = listed(shared, &record, place)?.filter(|listed| has_reason(filter, listed));
+                items.extend(listed.map(|listed| (place, listed)));
             }
         }
         Ok(items)
     })
+}
+
+fn has_reason(filter: &DeliveryFilter, listed: &ListedDelivery) -> bool {
+    filter.reason.as_ref().is_none_or(|reason| reason.fits(listed))
 }
 
 /// Dead letters are few and looked for among many: the index knows them.
@@ -266,12 +272,18 @@ fn dead(walk: &ListWalk<'_>, filter: &DeliveryFilter) -> Result<Page<ListedDeliv
     for slot in slots {
         last = Some((slot.seq(), slot.place()));
         let Some(record) = readable(walk.shared, slot.seq())? else { continue };
+        let of_slot = record.standing.deliveries.get(slot.place());
+        let may_fit = |reason: &ReasonFilter| of_slot.is_some_and(|one| reason.code.may_be_of(&one.state));
+        if !filter.reason.as_ref().is_none_or(may_fit) {
+            continue;
+        }
         let Some(listed) = listed(walk.shared, &record, slot.place())? else { continue };
         let conversion = &listed.conversion;
         let fits = matches!(listed.delivery.state, DeliveryState::Dead { .. })
             && within(conversion.received_at, filter.of.since, filter.of.until)
             && fits(conversion, &filter.of)
-            && filter.destination.as_ref().is_none_or(|name| listed.delivery.destination == *name);
+            && filter.destination.as_ref().is_none_or(|name| listed.delivery.destination == *name)
+            && has_reason(filter, &listed);
         if fits {
             items.push(listed);
         }

@@ -1,6 +1,7 @@
 //! One fixture story of a destination or an outgoing postback, as its story.toml has it: settings, a conversion and its click, or a reply.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
@@ -13,6 +14,7 @@ use crate::domain::conversion::Conversion;
 use crate::domain::customer::{CustomerFormat, DateOrder};
 use crate::domain::delivery::{PlatformResponse, Reply};
 use crate::domain::event::EventName;
+use crate::domain::exchange::{NoAnswer, SendRefused};
 use crate::domain::ids::{
     AffiliateId, CampaignId, ClickId, ConversionId, CreativeId, DeliveryId, DestinationId, IdError, Occasion,
     OfferId, Seq, SourceId,
@@ -231,10 +233,7 @@ fn click(table: &Table<'_>, now: Time) -> Option<Click> {
         recorded_at: at,
         landing_url: text("landing_url"),
         referrer: text("referrer"),
-        ip: table.parsed("ip", |text| {
-            let what = || format!("{} is not an address", text.shown());
-            text.value.parse().map_err(|_| Problem::new(what(), "write it as in \"203.0.113.9\""))
-        }),
+        ip: table.parsed("ip", address),
         user_agent: text("user_agent"),
         params: pairs("params"),
         cookies: pairs("cookies"),
@@ -245,19 +244,20 @@ fn click(table: &Table<'_>, now: Time) -> Option<Click> {
     })
 }
 
-/// An answer, or `failed` / `forbidden` with the reason that the client gave.
+/// An answer; or `failed`, with why the connection ended; or `forbidden`, the private address that it was for.
 fn reply(table: &Table<'_>) -> Option<Reply> {
     let text = |key: &'static str| table.text(key).map(|text| text.value);
     let status = table.number("status", 100..=999);
     let headers = texts(table, "headers").into_iter().collect();
     let body = text("body").unwrap_or_default().into_bytes();
     let truncated = table.flag("truncated").unwrap_or_default();
-    match (status, text("failed"), text("forbidden")) {
+    let forbidden = table.parsed("forbidden", address);
+    match (status, text("failed"), forbidden) {
         (Some(status), None, None) => {
             Some(Reply::Answer(PlatformResponse { status, headers, body, truncated }))
         }
-        (None, Some(reason), None) => Some(Reply::Failed(reason)),
-        (None, None, Some(reason)) => Some(Reply::Forbidden(reason)),
+        (None, Some(cause), None) => Some(Reply::Failed(NoAnswer::ConnectionEnded { cause })),
+        (None, None, Some(address)) => Some(Reply::Forbidden(SendRefused::Private(address))),
         _ => {
             table.head_problem("a reply is one thing", "give it one of status, failed, forbidden");
             None
@@ -277,6 +277,11 @@ fn traits(table: &Table<'_>, key: &'static str) -> CustomerTraits {
     let traits = CustomerTrait::NAMES.into_iter().filter_map(read).collect();
     table.finish();
     CustomerTraits(traits)
+}
+
+fn address(text: &Text) -> Result<IpAddr, Problem> {
+    let what = || format!("{} is not an address", text.shown());
+    text.value.parse().map_err(|_| Problem::new(what(), "write it as in \"203.0.113.9\""))
 }
 
 fn id<T>(parse: fn(&str) -> Result<T, IdError>) -> impl Fn(&Text) -> Result<T, Problem> {

@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::delivery::{OutgoingRequest, ReplyVerdict};
 use crate::domain::remark::Remark;
+use crate::domain::skip::SkipReason;
 use crate::story::file::Story;
 use crate::template::catalog::Catalog;
 use crate::template::destination::definition::DestinationTemplate;
@@ -115,7 +117,7 @@ fn run_outgoing(folder: &Path, expectations: Expectations) -> Result<Result<(), 
         let Rendering { rendered, remarks } = story.render(&destination)?;
         let found = match rendered {
             Rendered::Request(request) => json!({ "method": request.method, "url": request.url }),
-            Rendered::Skip { reason } => json!({ "skip": reason }),
+            Rendered::Skip { reason } => skipped(&reason),
         };
         Ok(with_remarks(found, &remarks))
     };
@@ -197,7 +199,7 @@ fn run(
                     let event = story.event().to_owned();
                     (sent(&request).map_err(|problem| problem.in_file(&place))?, StoryOutcome::Sent { event })
                 }
-                Rendered::Skip { reason } => (json!({ "skip": reason }), StoryOutcome::Skipped),
+                Rendered::Skip { reason } => (skipped(&reason), StoryOutcome::Skipped),
             };
             (with_remarks(found, &rendering.remarks), outcome)
         }
@@ -207,7 +209,7 @@ fn run(
 
 /// Where there are any, they are a member of their own.
 fn with_remarks(mut found: Json, remarks: &[Remark]) -> Json {
-    let one = |remark: &Remark| json!({ "code": remark.code(), "field": remark.field(), "text": remark.sentence() });
+    let one = |remark: &Remark| json!({ "code": remark.code().as_str(), "field": remark.field(), "text": remark.sentence() });
     if let Some(members) = found.as_object_mut().filter(|_| !remarks.is_empty()) {
         members.insert("remarks".to_owned(), remarks.iter().map(one).collect());
     }
@@ -228,24 +230,31 @@ fn sent(request: &OutgoingRequest) -> Result<Json, Problem> {
     Ok(shown)
 }
 
+fn skipped(reason: &SkipReason) -> Json {
+    json!({ "code": reason.code().as_str(), "skip": reason.sentence(), "hint": reason.hint() })
+}
+
 fn classified(verdict: &ReplyVerdict) -> Json {
     let word = verdict.as_str();
     match verdict {
         ReplyVerdict::Delivered { warnings } => json!({ "verdict": word, "warnings": warnings }),
         ReplyVerdict::Retry { reason, after_ms, hold_ms } => {
-            let mut shown = json!({ "verdict": word, "reason": reason, "after_ms": after_ms });
-            // Named where there is one only: most answers ask for none.
-            if let (Some(hold_ms), Some(members)) = (hold_ms, shown.as_object_mut()) {
-                members.insert("hold_ms".to_owned(), Json::from(*hold_ms));
+            let mut shown = reasoned(word, reason);
+            if let Some(members) = shown.as_object_mut() {
+                members.insert("after_ms".to_owned(), Json::from(*after_ms));
+                // Named where there is one only: most answers ask for none.
+                members.extend(hold_ms.map(|hold_ms| ("hold_ms".to_owned(), Json::from(hold_ms))));
             }
             shown
         }
-        ReplyVerdict::Dead { reason }
-        | ReplyVerdict::Park { reason }
-        | ReplyVerdict::Skipped { reason, .. } => {
-            json!({ "verdict": word, "reason": reason })
-        }
+        ReplyVerdict::Dead { reason } => reasoned(word, reason),
+        ReplyVerdict::Park { reason } => reasoned(word, reason),
+        ReplyVerdict::Skipped { reason } => reasoned(word, reason),
     }
+}
+
+fn reasoned(verdict: &str, reason: &impl CodedReason) -> Json {
+    json!({ "verdict": verdict, "code": reason.code().as_str(), "reason": reason.sentence() })
 }
 
 /// Compares with `expected.json`, text by text: even the order of members and the digits of numbers.

@@ -93,9 +93,11 @@ impl<'a> ConversionView<'a> {
             id: conversion.id,
             sequence: conversion.seq.get(),
             reported: ReportedView::of(conversion),
-            reason_code: reason.map(|reason| reason.code().as_str()).or(held.map(Remark::code)),
+            reason_code: reason
+                .map(|reason| reason.code().as_str())
+                .or(held.map(|remark| remark.code().as_str())),
             reason: reason.map(CodedReason::sentence).or(held.map(Remark::sentence)),
-            hint: reason.map(CodedReason::hint),
+            hint: reason.map(CodedReason::hint).or(held.map(CodedReason::hint)),
             disposition: DispositionView::of(conversion),
             campaign_ref: conversion.campaign_ref.as_ref().map(CampaignRefView::of),
             attribution: AttributionView::of(&conversion.attribution),
@@ -130,13 +132,14 @@ impl DispositionView {
 /// Why no destination gets a conversion.
 #[derive(Serialize)]
 pub struct UnsentView {
-    code: Option<&'static str>,
+    code: &'static str,
     reason: String,
+    hint: String,
 }
 
 impl UnsentView {
     pub fn of(unsent: &Unsent) -> UnsentView {
-        UnsentView { code: unsent.code(), reason: unsent.sentence() }
+        UnsentView { code: unsent.code().as_str(), reason: unsent.sentence(), hint: unsent.hint() }
     }
 }
 

@@ -4,16 +4,16 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::domain::code::ReasonCode;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{
-    Attempt, Delivery, DeliveryState, PlatformResponse, ReplyVerdict, SentRequest, SkipCode,
+    Attempt, Delivery, DeliveryState, PlatformResponse, ReplyVerdict, SentRequest,
 };
 use crate::domain::event::EventName;
 use crate::domain::ids::{ConversionId, DestinationId, EventId, SourceId};
 use crate::domain::time::Time;
-use crate::domain::unsent::{self, Unsent, UnsentContext};
+use crate::domain::unsent::{self, UnsentContext};
 use crate::store::contract::lookup::ListedDelivery;
+use crate::view::reason::ReasonView;
 use crate::view::value::{MoneyView, RemarkView};
 
 /// A delivery without its attempts.
@@ -26,8 +26,8 @@ pub struct DeliveryView<'a> {
     state: &'static str,
     /// Those that counted.
     attempts: u32,
-    reason_code: Option<&'static str>,
-    reason: Option<String>,
+    #[serde(flatten)]
+    reason: ReasonView,
     #[serde(flatten)]
     time: StateTime,
 }
@@ -48,21 +48,23 @@ impl<'a> DeliveryView<'a> {
         (delivery, sent_before): (&'a Delivery, bool),
         circumstances: &UnsentContext,
     ) -> DeliveryView<'a> {
-        let unsent = unsent::of_delivery(conversion, (delivery, sent_before), circumstances);
-        let reason = match &delivery.state {
-            DeliveryState::Dead { reason, .. } => Some(reason.clone()),
-            _ => unsent.as_ref().map(Unsent::sentence),
-        };
+        let reason = unsent::of_delivery(conversion, (delivery, sent_before), circumstances);
         DeliveryView {
             id: delivery.id(conversion.id).to_string(),
             destination: &delivery.destination,
             occasion: delivery.occasion.to_string(),
             state: delivery.state.as_str(),
             attempts: delivery.attempts,
-            reason_code: unsent.as_ref().and_then(Unsent::code),
-            reason,
+            reason: reason.as_ref().map(ReasonView::of_undelivered).unwrap_or_default(),
             time: StateTime::of(&delivery.state),
         }
+    }
+}
+
+impl DeliveryView<'_> {
+    /// Why it is not delivered, for the pages, which show it with the next step.
+    pub fn reason(&self) -> &ReasonView {
+        &self.reason
     }
 }
 
@@ -75,14 +77,6 @@ impl StateTime {
             | DeliveryState::Dead { at, .. }
             | DeliveryState::Skipped { at, .. } => StateTime::At(*at),
         }
-    }
-}
-
-/// The code of a skip.
-pub fn skip_code(state: &DeliveryState) -> Option<&'static str> {
-    match state {
-        DeliveryState::Skipped { code, .. } => code.map(SkipCode::as_str),
-        _ => None,
     }
 }
 
@@ -123,7 +117,8 @@ pub struct AttemptView<'a> {
     took_ms: u32,
     /// `delivered`, `retry`, `dead`, `park` or `skipped`.
     outcome: &'static str,
-    reason: Option<&'a str>,
+    #[serde(flatten)]
+    reason: ReasonView,
     /// What the platform remarked though it accepted the event.
     warnings: &'a [String],
     remarks: Vec<RemarkView>,
@@ -134,18 +129,15 @@ pub struct AttemptView<'a> {
 
 impl<'a> AttemptView<'a> {
     pub fn of(attempt: &'a Attempt) -> AttemptView<'a> {
-        let (reason, warnings): (Option<&str>, &[String]) = match &attempt.verdict {
-            ReplyVerdict::Delivered { warnings } => (None, warnings),
-            ReplyVerdict::Retry { reason, .. }
-            | ReplyVerdict::Dead { reason }
-            | ReplyVerdict::Park { reason }
-            | ReplyVerdict::Skipped { reason, .. } => (Some(reason), &[]),
+        let warnings: &[String] = match &attempt.verdict {
+            ReplyVerdict::Delivered { warnings } => warnings,
+            _ => &[],
         };
         AttemptView {
             at: attempt.at,
             took_ms: attempt.took_ms,
             outcome: attempt.verdict.as_str(),
-            reason,
+            reason: ReasonView::of_verdict(&attempt.verdict),
             warnings,
             remarks: RemarkView::all(&attempt.remarks),
             request: attempt.request.as_ref().map(RequestView::of),

@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-use crate::domain::delivery::DestinationState;
+use crate::domain::delivery::{DestinationState, Hold};
 use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
 use crate::store::Backlog;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::DestinationMode;
+use crate::view::reason::ReasonView;
 
 /// One that is configured.
 #[derive(Serialize)]
@@ -17,11 +18,11 @@ pub struct DestinationView<'a> {
     mode: &'static str,
     /// `sending`, `on_hold`, `paused`, `parked` or `off`.
     state: &'static str,
-    parked: Option<SinceView<'a>>,
-    pub on_hold: Option<HoldView<'a>>,
+    parked: Option<SinceView>,
+    pub on_hold: Option<HoldView>,
     /// Until when attempts pause after too many failures.
     open_until: Option<Time>,
-    pub last_error: Option<SinceView<'a>>,
+    pub last_error: Option<SinceView>,
     in_flight: u64,
     /// Since the start.
     delivered: u64,
@@ -39,15 +40,18 @@ impl<'a> DestinationView<'a> {
         now: Time,
     ) -> DestinationView<'a> {
         let hold = worker.and_then(|worker| worker.hold.as_ref()).filter(|_| destination.mode().sends());
+        let parked = worker.and_then(|worker| worker.parked.as_ref());
+        let last_error = worker.and_then(|worker| worker.last_error.as_ref());
         DestinationView {
             id: destination.id(),
             template: destination.template_name(),
             mode: destination.mode().as_str(),
             state: state(destination.mode(), worker, now),
-            parked: worker.and_then(|worker| worker.parked.as_ref()).map(SinceView::of),
-            on_hold: hold.map(|hold| HoldView { since: hold.since, until: hold.until, reason: &hold.reason }),
+            parked: parked.map(|(since, reason)| SinceView { since: *since, reason: ReasonView::of(reason) }),
+            on_hold: hold.map(HoldView::of),
             open_until: worker.and_then(|worker| worker.open_until).filter(|until| *until > now),
-            last_error: worker.and_then(|worker| worker.last_error.as_ref()).map(SinceView::of),
+            last_error: last_error
+                .map(|(since, verdict)| SinceView { since: *since, reason: ReasonView::of_verdict(verdict) }),
             in_flight: worker.map_or(0, |worker| worker.in_flight),
             delivered: worker.map_or(0, |worker| worker.delivered),
             held: queue.map_or(0, |queue| queue.held),
@@ -73,23 +77,25 @@ fn state(mode: DestinationMode, worker: Option<&DestinationState>, now: Time) ->
 
 /// Since when something is so, and why.
 #[derive(Serialize)]
-pub struct SinceView<'a> {
+pub struct SinceView {
     since: Time,
-    pub reason: &'a str,
-}
-
-impl<'a> SinceView<'a> {
-    fn of((since, reason): &'a (Time, String)) -> SinceView<'a> {
-        SinceView { since: *since, reason }
-    }
+    #[serde(flatten)]
+    pub reason: ReasonView,
 }
 
 /// A wait that the receiver asked for.
 #[derive(Serialize)]
-pub struct HoldView<'a> {
+pub struct HoldView {
     since: Time,
     until: Time,
-    pub reason: &'a str,
+    #[serde(flatten)]
+    pub reason: ReasonView,
+}
+
+impl HoldView {
+    fn of(hold: &Hold) -> HoldView {
+        HoldView { since: hold.since, until: hold.until, reason: ReasonView::of(&hold.reason) }
+    }
 }
 
 /// One that is not configured any more, and for which something waits.

@@ -9,6 +9,7 @@ pub mod destination;
 pub mod postback;
 pub mod preview;
 pub mod problem;
+pub mod reason;
 pub mod suppression;
 pub mod template;
 pub mod value;

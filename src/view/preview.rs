@@ -9,7 +9,7 @@ use crate::domain::ids::{ConversionId, DestinationId};
 use crate::preview::{Preview, PreviewedDelivery};
 use crate::template::source::params::Param;
 use crate::view::conversion::{AttributionView, ReportedView};
-use crate::view::delivery::skip_code;
+use crate::view::reason::ReasonView;
 use crate::view::value::{PairsView, RejectedView, RemarkView};
 
 /// The document of `preview --json`. A quarantined postback has neither conversion nor attribution.
@@ -100,10 +100,7 @@ impl<'a> PreviewedDeliveriesView<'a> {
                 Ok(request) => {
                     requests.push(PreviewedRequestView::of(delivery, previewed.mode.as_str(), request));
                 }
-                Err(missing) => {
-                    let reason = delivery.reason.or(Some(missing));
-                    skipped.push(PreviewedDeliveryView { reason, ..delivery });
-                }
+                Err(_) => skipped.push(delivery),
             }
         }
         PreviewedDeliveriesView { requests, skipped }
@@ -116,8 +113,8 @@ struct PreviewedDeliveryView<'a> {
     destination: &'a DestinationId,
     /// The state that it would have at its turn.
     state: &'static str,
-    reason_code: Option<&'static str>,
-    reason: Option<&'a str>,
+    #[serde(flatten)]
+    reason: ReasonView,
     remarks: Vec<RemarkView>,
 }
 
@@ -126,8 +123,7 @@ impl<'a> PreviewedDeliveryView<'a> {
         PreviewedDeliveryView {
             destination: &previewed.destination,
             state: previewed.state.as_str(),
-            reason_code: skip_code(&previewed.state),
-            reason: previewed.state.end_reason(),
+            reason: previewed.reason().as_ref().map(ReasonView::of_undelivered).unwrap_or_default(),
             remarks: RemarkView::all(&previewed.remarks),
         }
     }

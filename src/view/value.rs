@@ -49,13 +49,17 @@ impl Serialize for PairsView<'_> {
 #[derive(Serialize)]
 pub struct RemarkView {
     code: &'static str,
-    field: String,
+    field: Option<String>,
     text: String,
 }
 
 impl RemarkView {
     pub fn of(remark: &Remark) -> RemarkView {
-        RemarkView { code: remark.code(), field: remark.field().to_owned(), text: remark.sentence() }
+        RemarkView {
+            code: remark.code().as_str(),
+            field: remark.field().map(str::to_owned),
+            text: remark.sentence(),
+        }
     }
 
     pub fn all<'a>(remarks: impl IntoIterator<Item = &'a Remark>) -> Vec<RemarkView> {

@@ -2,14 +2,16 @@
 
 use std::fmt::Display;
 
+use crate::domain::delivery::DeliveryStateName;
 use crate::domain::ids::{
     AffiliateId, CampaignId, ClickId, CreativeId, DestinationId, OfferId, SourceId, VisitorId,
 };
 use crate::domain::postback::VerdictName;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
+use crate::domain::unsent::{UndeliveredCode, UnsentContext};
 use crate::store::contract::lookup::{
-    ClickFilter, ConversionFilter, DeliveryFilter, PageRequest, PostbackFilter,
+    ClickFilter, ConversionFilter, DeliveryFilter, PageRequest, PostbackFilter, ReasonFilter,
 };
 
 /// A parameter that cannot be used, in a sentence.
@@ -62,8 +64,18 @@ const CONVERSIONS: &[&str] = &[
 ];
 const POSTBACKS: &[&str] = &["source", "status", "open", "since", "until"];
 const CLICKS: &[&str] = &["offer", "campaign", "affiliate", "visitor", "marked", "since", "until"];
-const DELIVERIES: &[&str] =
-    &["destination", "source", "state", "event", "status", "transaction_id", "click_id", "since", "until"];
+const DELIVERIES: &[&str] = &[
+    "destination",
+    "reason_code",
+    "source",
+    "state",
+    "event",
+    "status",
+    "transaction_id",
+    "click_id",
+    "since",
+    "until",
+];
 
 impl Query {
     /// Reads a raw query. Empty values count as absent, so that a form can send all its fields.
@@ -137,11 +149,9 @@ impl Query {
         })
     }
 
-    fn state(&self) -> Result<Option<String>, BadParameter> {
-        const STATES: [&str; 5] = ["held", "waiting", "delivered", "dead", "skipped"];
-        self.parsed("state", "a state is held, waiting, delivered, dead or skipped", |received_text| {
-            STATES.contains(&received_text).then(|| received_text.to_owned())
-        })
+    fn state(&self) -> Result<Option<DeliveryStateName>, BadParameter> {
+        let allowed = "a state is held, waiting, delivered, dead or skipped";
+        self.parsed("state", allowed, DeliveryStateName::parse)
     }
 
     /// Limit and cursor.
@@ -203,12 +213,14 @@ impl Query {
 
     /// # Errors
     /// A value that its field cannot have.
-    pub fn delivery_filter(&self) -> Result<DeliveryFilter, BadParameter> {
+    pub fn delivery_filter(&self, circumstances: &UnsentContext) -> Result<DeliveryFilter, BadParameter> {
         self.only(DELIVERIES)?;
         let any = "no destination can have this id";
         let destination =
             self.parsed("destination", any, |received_text| DestinationId::parse(received_text).ok())?;
-        Ok(DeliveryFilter { destination, state: self.state()?, of: self.of_conversions()? })
+        let code = self.parsed("reason_code", "no delivery has this reason_code", UndeliveredCode::parse)?;
+        let reason = code.map(|code| ReasonFilter { code, circumstances: circumstances.clone() });
+        Ok(DeliveryFilter { destination, state: self.state()?, reason, of: self.of_conversions()? })
     }
 
     /// # Errors

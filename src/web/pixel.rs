@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::clock::Clock;
 use crate::domain::claim::is_held;
-use crate::domain::code::CodedReason;
+use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::conversion::no_click;
 use crate::domain::postback::{RawRequest, Verdict};
 use crate::domain::rejection::Rejection;
@@ -210,7 +210,7 @@ async fn worded(store: &dyn Store, receipt: &Receipt) -> Result<PixelReply, Stor
         let why = why.unwrap_or_else(|| "the network scrubbed it".to_owned());
         return Ok(PixelReply::Not(format!("it does not count: {why}")));
     }
-    let code = |remark: Remark| format!("{}: {}", remark.code(), remark.sentence());
+    let code = |remark: Remark| format!("{}: {}", remark.code().as_str(), remark.sentence());
     // Which sale was the first is the network's business.
     let further = is_held(&conversion).then(|| FURTHER.to_owned());
     let said = repeat.map(str::to_owned).into_iter().chain(no_click(&conversion).map(code)).chain(further);

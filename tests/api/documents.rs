@@ -157,7 +157,11 @@ fn attempt_document() -> Value {
         "at": "text",
         "took_ms": "number",
         "outcome": "text",
+        "reason_code": null,
+        "field": null,
+        "value": null,
         "reason": null,
+        "hint": null,
         "warnings": [],
         "remarks": [{"code": "text", "field": "text", "text": "text"}],
         "request": {"method": "text", "url": "text", "headers": [["text"]], "body": "text"},
@@ -173,7 +177,10 @@ fn delivery_document() -> Value {
         "state": "text",
         "attempts": "number",
         "reason_code": null,
+        "field": null,
+        "value": null,
         "reason": null,
+        "hint": null,
         "at": "text",
     })
 }

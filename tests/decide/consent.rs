@@ -2,13 +2,14 @@
 
 use postbridge::domain::consent::{CLOCK_TOLERANCE_MS, Consent, ConsentNeed, ConsentRecord, said_by_browser};
 use postbridge::domain::conversion::Conversion;
-use postbridge::domain::delivery::{Delivery, DeliveryState, SkipCode};
+use postbridge::domain::delivery::{Delivery, DeliveryState};
 use postbridge::domain::history::{Cause, Change};
 use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, OfferId, SourceId};
 use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::reporter::BuiltInSource;
 use postbridge::domain::routing::{Changes, Only, PlanRules, Route, RouteScope, Unmatched, not_routed, plan};
 use postbridge::domain::ruleset::usual;
+use postbridge::domain::skip::SkipReason;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::{HOUR_MS, Time};
 
@@ -87,8 +88,8 @@ fn a_refusal_keeps_ad_platforms_from_all_and_others_from_nothing() {
     let strict = ConsentNeed { personal: true, explicit: true };
     let own = ConsentNeed::default();
     let refusals = |need: ConsentNeed| [None, Some(true), Some(false)].map(|said| need.refusal(answer(said)));
-    assert_eq!(refusals(ads), [None, None, Some(SkipCode::ConsentDenied)]);
-    assert_eq!(refusals(strict), [Some(SkipCode::ConsentUnknown), None, Some(SkipCode::ConsentDenied)]);
+    assert_eq!(refusals(ads), [None, None, Some(SkipReason::ConsentDenied)]);
+    assert_eq!(refusals(strict), [Some(SkipReason::ConsentUnknown), None, Some(SkipReason::ConsentDenied)]);
     assert_eq!(refusals(own), [None, None, None]);
     let own_strict = ConsentNeed { personal: false, explicit: true };
     assert_eq!(refusals(own_strict), refusals(strict));
@@ -131,9 +132,9 @@ fn planned(
     plan(conversion, earlier, &rules, noon(0))
 }
 
-fn skipped_for(delivery: &Delivery) -> Option<SkipCode> {
+fn skipped_for(delivery: &Delivery) -> Option<SkipReason> {
     match &delivery.state {
-        DeliveryState::Skipped { code, .. } => *code,
+        DeliveryState::Skipped { reason, .. } => Some(reason.clone()),
         _ => None,
     }
 }
@@ -142,11 +143,11 @@ fn skipped_for(delivery: &Delivery) -> Option<SkipCode> {
 fn what_the_visitor_refused_is_planned_as_skipped() {
     let route = ads(Only::default());
     let [delivery] = planned(&sale(), &[], &route, Some(false)).try_into().unwrap();
-    assert_eq!(skipped_for(&delivery), Some(SkipCode::ConsentDenied));
+    assert_eq!(skipped_for(&delivery), Some(SkipReason::ConsentDenied));
     let own = Route { consent: ConsentNeed::default(), ..route.clone() };
     assert_eq!(planned(&sale(), &[], &own, Some(false))[0].state.as_str(), "waiting");
     let strict = Route { consent: ConsentNeed { personal: true, explicit: true }, ..route };
-    assert_eq!(skipped_for(&planned(&sale(), &[], &strict, None)[0]), Some(SkipCode::ConsentUnknown));
+    assert_eq!(skipped_for(&planned(&sale(), &[], &strict, None)[0]), Some(SkipReason::ConsentUnknown));
     assert_eq!(planned(&sale(), &[], &strict, Some(true))[0].state.as_str(), "waiting");
 }
 

@@ -10,6 +10,7 @@ use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::reporter::BuiltInSource;
 use postbridge::domain::routing::{Changes, PlanRules, Route, RouteScope, plan};
 use postbridge::domain::ruleset::usual;
+use postbridge::domain::skip::SkipReason;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, MoveRefused, StatusMove, dispose, set_status};
 use postbridge::domain::time::Time;
@@ -140,7 +141,7 @@ fn a_share_is_decided_by_the_click_id_alone_and_what_is_left_out_says_why() {
         match &first[0].state {
             DeliveryState::Waiting { .. } => reported += 1,
             DeliveryState::Skipped { reason, .. } => {
-                assert!(reason.contains("30 %"), "{reason}");
+                assert_eq!(*reason, SkipReason::NotChosen { percent: 30 });
                 let changed = changed(&sale, Status::Approved);
                 assert_eq!(planned(&changed, &first, &route).len(), 1, "a later change changes nothing");
             }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use postbridge::domain::clock_rule::ClockRecord;
 use postbridge::domain::ruleset::Ruleset;
+use postbridge::domain::skip::ForwardedBy;
 use postbridge::domain::status::Status;
-use postbridge::domain::unsent::{Unsent, UnsentContext, of_conversion, of_delivery};
+use postbridge::domain::unsent::{Undelivered, Unsent, UnsentContext, of_conversion, of_delivery};
 use postbridge::store::Store;
 use postbridge::store::contract::arrival::Receipt;
 
@@ -22,7 +23,10 @@ fn of_it(store: &dyn Store, receipt: &Receipt, circumstances: &UnsentContext) ->
     let deliveries: Vec<_> = trace.deliveries.into_iter().map(|(delivery, _)| delivery).collect();
     match deliveries.first() {
         None => of_conversion(&trace.conversion, &deliveries, &circumstances.rules),
-        Some(first) => of_delivery(&trace.conversion, (first, false), circumstances),
+        Some(first) => match of_delivery(&trace.conversion, (first, false), circumstances)? {
+            Undelivered::Unsent(unsent) => Some(unsent),
+            other => panic!("{other:?}"),
+        },
     }
 }
 
@@ -34,7 +38,10 @@ fn a_conversion_without_a_delivery_says_what_keeps_it_from_one() {
     let reported = pending.receive(&*store);
     assert_eq!(of_it(&*store, &reported, &circumstances), Some(Unsent::Pending { becomes: None }));
     let reported = sale("rejected").status(Status::Rejected).receive(&*store);
-    assert_eq!(of_it(&*store, &reported, &circumstances), Some(Unsent::StatusNotForwarded(Status::Rejected)));
+    assert_eq!(
+        of_it(&*store, &reported, &circumstances),
+        Some(Unsent::StatusNotForwarded { status: Status::Rejected, by: ForwardedBy::Source })
+    );
     let reported = sale("alone").to(&[]).receive(&*store);
     assert_eq!(of_it(&*store, &reported, &by(Arc::default())), Some(Unsent::NoDestination));
     assert_eq!(of_it(&*store, &reported, &circumstances), Some(Unsent::ConfiguredLater));

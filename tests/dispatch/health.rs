@@ -5,6 +5,8 @@ use postbridge::dispatch::health::{HealthEffect, HealthRule, HealthTracker, Prob
 use postbridge::domain::delivery::ReplyVerdict;
 use postbridge::domain::time::{DAY_MS, Time};
 
+use crate::support::reasons::{account_refused, rejected, retry, unavailable};
+
 const PLAIN: HealthEffect = HealthEffect { probe: false, current: true };
 const PROBE: HealthEffect = HealthEffect { probe: true, current: true };
 
@@ -13,20 +15,20 @@ fn at(millis: i64) -> Time {
 }
 
 fn park() -> ReplyVerdict {
-    ReplyVerdict::Park { reason: "token expired".to_owned() }
+    ReplyVerdict::Park { reason: account_refused("token expired") }
 }
 
 fn delivered() -> ReplyVerdict {
     ReplyVerdict::Delivered { warnings: Vec::new() }
 }
 
-fn retry() -> ReplyVerdict {
-    ReplyVerdict::Retry { reason: "503".to_owned(), after_ms: None, hold_ms: None }
-}
-
 /// A limit: nothing is to be sent for so long.
 fn wait(hold_ms: i64) -> ReplyVerdict {
-    ReplyVerdict::Retry { reason: "slow down".to_owned(), after_ms: Some(hold_ms), hold_ms: Some(hold_ms) }
+    ReplyVerdict::Retry {
+        reason: unavailable(429, "slow down"),
+        after_ms: Some(hold_ms),
+        hold_ms: Some(hold_ms),
+    }
 }
 
 /// As promised for an ad account.
@@ -66,7 +68,7 @@ fn a_first_delivery_that_was_not_sent_lets_another_go_first() {
 fn an_auth_failure_parks_and_says_since_when_and_why() {
     let health = parked();
     assert_eq!(health.gate(at(899_999)), SendGate::Shut(Some(at(900_000))));
-    assert_eq!(health.parked(), Some((at(0), "token expired".to_owned())));
+    assert_eq!(health.parked(), Some((at(0), account_refused("token expired"))));
 }
 
 #[test]
@@ -84,7 +86,7 @@ fn a_parked_destination_is_probed_every_fifteen_minutes() {
 
 #[test]
 fn a_probe_whose_answer_is_about_the_event_ends_the_parking() {
-    for verdict in [delivered(), ReplyVerdict::Dead { reason: "bad event".to_owned() }] {
+    for verdict in [delivered(), ReplyVerdict::Dead { reason: rejected("bad event") }] {
         let mut health = parked();
         health.probe_begins();
         health.classified(&verdict, PROBE, at(900_000));
@@ -100,7 +102,7 @@ fn a_probe_that_failed_on_the_way_says_nothing_about_the_account() {
         assert_eq!(health.gate(due), SendGate::Probe(Probe::Parked));
         health.probe_begins();
         health.classified(&retry(), PROBE, due);
-        assert_eq!(health.parked(), Some((at(0), "token expired".to_owned())));
+        assert_eq!(health.parked(), Some((at(0), account_refused("token expired"))));
         assert_eq!(health.gate(due.plus_millis(899_999)), SendGate::Shut(Some(due.plus_millis(900_000))));
     }
     health.probe_begins();
@@ -149,12 +151,12 @@ fn an_open_breaker_asks_with_one_request() {
 
 #[test]
 fn a_wait_that_was_asked_for_holds_all_then_one_probe_goes_and_a_good_answer_frees_the_rest() {
-    for taken in [delivered(), ReplyVerdict::Dead { reason: "bad event".to_owned() }] {
+    for taken in [delivered(), ReplyVerdict::Dead { reason: rejected("bad event") }] {
         let mut health = healthy();
         health.classified(&wait(120_000), PLAIN, at(0));
         assert_eq!(health.gate(at(0)), SendGate::Shut(Some(at(120_000))));
         assert_eq!(health.gate(at(119_999)), SendGate::Shut(Some(at(120_000))));
-        assert_eq!(health.hold(at(0)).unwrap().reason, "slow down");
+        assert_eq!(health.hold(at(0)).unwrap().reason, unavailable(429, "slow down"));
         assert_eq!(health.gate(at(120_000)), SendGate::Probe(Probe::Hold));
         health.probe_begins();
         assert_eq!(health.gate(at(120_000)), SendGate::Shut(None), "one probe, no second");

@@ -11,6 +11,7 @@ use postbridge::template::destination::rendering::DestinationMode;
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, plan, quick, until};
 use crate::support::outgoing_fixture::{CampaignPostback, fixture, plan as postbacks, sale, words};
 use crate::support::platform::{Act, Platform};
+use crate::support::reasons::unavailable;
 
 /// Waits as long as is promised.
 fn patient() -> DispatchWaits {
@@ -51,7 +52,7 @@ async fn while_it_waits_nothing_leaves_no_attempt_is_charged_and_no_other_destin
     quiet(&dispatch, "limited").await;
     let hold = state(&dispatch, "limited").hold.unwrap();
     assert_eq!(hold.until.millis_since(clock.now()), 120_000);
-    assert!(hold.reason.contains("HTTP 429: slow down"), "{}", hold.reason);
+    assert_eq!(hold.reason, unavailable(429, "slow down"));
     assert_eq!(state(&dispatch, "well").hold, None);
     let asked = limited.count();
     assert_eq!(asked, 1, "the first after the start asks alone");

@@ -4,13 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use postbridge::clock::stopwatch;
+use postbridge::domain::code::CodedReason;
 use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
+use postbridge::domain::skip::SkipCode;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::DAY_MS;
 use postbridge::template::destination::rendering::DestinationMode;
 
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, until};
 use crate::support::platform::{Act, Platform, Received};
+use crate::support::reasons::skip_code;
 
 /// Event ids by transaction, as the platform heard them.
 fn ledger(received: &[Received]) -> HashMap<String, HashSet<String>> {
@@ -260,7 +263,7 @@ async fn off_takes_nothing_and_says_so() {
     let dispatch = fixture.dispatch(&targets);
     let sale = fixture.sale("t").await;
     let (delivery, _) = fixture.reaches(sale, "skipped").await;
-    assert!(matches!(delivery.state, DeliveryState::Skipped { reason, .. } if reason.contains("off")));
+    assert_eq!(skip_code(&delivery.state), Some(SkipCode::Off));
     assert_eq!(platform.count(), 0);
     dispatch.stop(Duration::from_secs(5)).await;
 }
@@ -274,10 +277,8 @@ async fn an_event_that_is_too_old_for_the_platform_is_skipped_naming_the_field()
     let old = fixture.clock.now().plus_millis(-8 * DAY_MS);
     let sale = fixture.receive("t", Status::Approved, Some(old)).await;
     let (_, attempts) = fixture.reaches(sale, "skipped").await;
-    assert!(
-        matches!(&attempts[0].verdict, ReplyVerdict::Skipped { reason, .. } if reason.contains("event_time")),
-        "{attempts:?}"
-    );
+    let ReplyVerdict::Skipped { reason } = &attempts[0].verdict else { panic!("{attempts:?}") };
+    assert_eq!((reason.code(), reason.field()), (SkipCode::TooOld, Some("event_time")));
     assert_eq!(platform.count(), 0);
     dispatch.stop(Duration::from_secs(5)).await;
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postbridge::domain::click::{Click, CustomerTrait};
+use postbridge::domain::code::CodedReason;
 use postbridge::domain::customer::CustomerFormat;
 use postbridge::domain::remark::Remark;
 use postbridge::template::destination::definition::DestinationTemplate;
@@ -31,7 +32,7 @@ fn stamps(click: &Click) -> (Value, Value, Vec<String>) {
     let Rendered::Request(request) = rendering.rendered else { panic!("skipped") };
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     let user = &body["data"][0]["user_data"];
-    let fields = rendering.remarks.iter().map(|remark| remark.field().to_owned()).collect();
+    let fields = rendering.remarks.iter().map(|remark| remark.field().unwrap().to_owned()).collect();
     (user["fbc"].clone(), user["fbp"].clone(), fields)
 }
 
@@ -183,7 +184,8 @@ fn an_address_that_no_visitor_can_have_is_named_anyone_who_reported_it() {
         let rendering = render_as(&destination(body), &conversion, Some(&click), CustomerFormat::default());
         let Rendered::Request(request) = rendering.rendered else { panic!("skipped") };
         let body: Value = serde_json::from_slice(&request.body).unwrap();
-        let fields: Vec<String> = rendering.remarks.iter().map(|remark| remark.field().to_owned()).collect();
+        let fields: Vec<String> =
+            rendering.remarks.iter().map(|remark| remark.field().unwrap().to_owned()).collect();
         (body["x"].clone(), fields)
     };
     let fields = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();

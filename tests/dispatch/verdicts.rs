@@ -1,21 +1,25 @@
 //! What becomes of a delivery before it is sent, and after an answer was received.
 
-use postbridge::dispatch::decide::{DeliveryClass, Rules, after, before, by_ids_alone};
+use postbridge::dispatch::decide::{Rules, after, before, by_ids_alone};
 use postbridge::dispatch::schedule::{AgeRule, Schedule};
 use postbridge::domain::attribution::Attribution;
+use postbridge::domain::code::CodedReason;
 use postbridge::domain::consent::{Consent, ConsentNeed};
 use postbridge::domain::conversion::{Conversion, Dedup};
-use postbridge::domain::delivery::{Delivery, DeliveryState, OutgoingRequest, ReplyVerdict, SkipCode};
+use postbridge::domain::delivery::{Delivery, DeliveryState, OutgoingRequest, ReplyVerdict};
+use postbridge::domain::delivery_reason::{DeathReason, LimitKind};
 use postbridge::domain::history::{Cause, Change};
 use postbridge::domain::ids::{DeliveryId, DestinationId, Occasion, Seq, SourceId};
 use postbridge::domain::reconcile::{Observed, reconcile, superseded};
 use postbridge::domain::routing::{Changes, SourcePolicy, Unmatched};
+use postbridge::domain::skip::SkipReason;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
 use postbridge::store::Claimed;
 use postbridge::template::destination::rendering::DestinationMode;
 
 use crate::support::payload_fixture;
+use crate::support::reasons::{account_refused, dead, rejected, skipped, unavailable};
 
 const WEEK: i64 = 7 * DAY_MS;
 
@@ -63,10 +67,10 @@ fn rules(policy: Option<&SourcePolicy>) -> Rules<'_> {
     }
 }
 
-fn ended(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<(&'static str, DeliveryClass)> {
+fn ended(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<(&'static str, &'static str)> {
     before(rules, claimed, now).map(|settled| {
         assert_eq!(settled.attempts, claimed.delivery.attempts, "nothing left, nothing is charged");
-        (settled.state.as_str(), settled.class)
+        (settled.state.as_str(), settled.code())
     })
 }
 
@@ -80,7 +84,7 @@ fn what_its_source_forwards_is_sent() {
 fn a_status_that_is_no_longer_forwarded_is_skipped() {
     let (policy, mut claimed) = (policy(), claimed());
     claimed.conversion.status = Status::Rejected;
-    assert_eq!(ended(&rules(Some(&policy)), &claimed, at(0)), Some(("skipped", DeliveryClass::NotForwarded)));
+    assert_eq!(ended(&rules(Some(&policy)), &claimed, at(0)), Some(("skipped", "status_not_forwarded")));
 }
 
 #[test]
@@ -88,15 +92,11 @@ fn a_destination_that_hears_of_changes_is_reported_of_the_rejection() {
     let (policy, mut claimed) = (policy(), claimed());
     claimed.conversion.status = Status::Rejected;
     let rules = Rules { changes: Changes::Send, ..rules(Some(&policy)) };
-    assert_eq!(
-        ended(&rules, &claimed, at(0)),
-        Some(("skipped", DeliveryClass::NotForwarded)),
-        "it never knew"
-    );
+    assert_eq!(ended(&rules, &claimed, at(0)), Some(("skipped", "status_not_forwarded")), "it never knew");
     claimed.delivery.occasion = Occasion::Change(1);
     assert_eq!(
         ended(&rules, &claimed, at(0)),
-        Some(("skipped", DeliveryClass::NotForwarded)),
+        Some(("skipped", "status_not_forwarded")),
         "a change made it forwardable, and another took it back before anyone was notified"
     );
     claimed.sent_before = true;
@@ -108,7 +108,7 @@ fn of_a_source_that_is_no_longer_configured_what_is_approved_is_sent() {
     let mut claimed = claimed();
     assert_eq!(ended(&rules(None), &claimed, at(0)), None);
     claimed.conversion.status = Status::Pending;
-    assert_eq!(ended(&rules(None), &claimed, at(0)), Some(("skipped", DeliveryClass::NotForwarded)));
+    assert_eq!(ended(&rules(None), &claimed, at(0)), Some(("skipped", "status_not_forwarded")));
 }
 
 #[test]
@@ -119,13 +119,7 @@ fn what_the_visitor_refused_meanwhile_is_skipped_and_a_change_goes_by_ids_alone(
     let rules = Rules { consent: ads, changes: Changes::Send, ..rules(Some(&policy)) };
     assert_eq!(ended(&rules, &claimed, at(0)), None, "not known is not refused");
     claimed.conversion.consent = refuse(Some(false));
-    assert_eq!(ended(&rules, &claimed, at(0)), Some(("skipped", DeliveryClass::NoConsent)));
-    let settled = before(&rules, &claimed, at(0)).unwrap();
-    let code = match settled.state {
-        DeliveryState::Skipped { code, .. } => code,
-        _ => None,
-    };
-    assert_eq!(code, Some(SkipCode::ConsentDenied));
+    assert_eq!(ended(&rules, &claimed, at(0)), Some(("skipped", "consent_denied")));
     let own = Rules { consent: ConsentNeed::default(), ..rules };
     assert_eq!(ended(&own, &claimed, at(0)), None);
     assert!(!by_ids_alone(&own, &claimed));
@@ -134,12 +128,12 @@ fn what_the_visitor_refused_meanwhile_is_skipped_and_a_change_goes_by_ids_alone(
     assert_eq!(ended(&rules, &claimed, at(0)), None, "it hears of the change");
     assert!(by_ids_alone(&rules, &claimed));
     let deaf = Rules { changes: Changes::Ignore, ..rules };
-    assert_eq!(ended(&deaf, &claimed, at(0)), Some(("skipped", DeliveryClass::NoConsent)));
+    assert_eq!(ended(&deaf, &claimed, at(0)), Some(("skipped", "consent_denied")));
 
     claimed.sent_before = false;
     claimed.conversion.consent = refuse(None);
     let strict = Rules { consent: ConsentNeed { personal: true, explicit: true }, ..rules };
-    assert_eq!(ended(&strict, &claimed, at(0)), Some(("skipped", DeliveryClass::NoConsent)));
+    assert_eq!(ended(&strict, &claimed, at(0)), Some(("skipped", "consent_unknown")));
     claimed.conversion.consent = refuse(Some(true));
     assert_eq!(ended(&strict, &claimed, at(0)), None);
 }
@@ -148,7 +142,7 @@ fn what_the_visitor_refused_meanwhile_is_skipped_and_a_change_goes_by_ids_alone(
 fn a_destination_that_is_off_takes_nothing() {
     let policy = policy();
     let rules = Rules { mode: DestinationMode::Off, ..rules(Some(&policy)) };
-    assert_eq!(ended(&rules, &claimed(), at(0)), Some(("skipped", DeliveryClass::Off)));
+    assert_eq!(ended(&rules, &claimed(), at(0)), Some(("skipped", "off")));
 }
 
 #[test]
@@ -156,10 +150,9 @@ fn an_event_that_was_too_old_from_the_first_is_skipped_naming_the_field() {
     let (policy, mut claimed) = (policy(), claimed());
     claimed.delivery.state = DeliveryState::Waiting { due: at(WEEK + 1) };
     let settled = before(&rules(Some(&policy)), &claimed, at(WEEK + 2)).unwrap();
-    match settled.state {
-        DeliveryState::Skipped { reason, .. } => assert!(reason.contains("event_time"), "{reason}"),
-        other => panic!("{other:?}"),
-    }
+    let reason = SkipReason::TooOld { event_time: at(0), max_age_ms: WEEK };
+    assert_eq!(settled.state, skipped(at(WEEK + 2), reason.clone()));
+    assert_eq!(reason.field(), Some("event_time"));
 }
 
 #[test]
@@ -167,10 +160,10 @@ fn an_event_that_grew_too_old_while_it_waited_is_dead() {
     let (policy, mut claimed) = (policy(), claimed());
     let rules = rules(Some(&policy));
     assert_eq!(ended(&rules, &claimed, at(WEEK)), None);
-    assert_eq!(ended(&rules, &claimed, at(WEEK + 1)), Some(("dead", DeliveryClass::TooOld)));
+    assert_eq!(ended(&rules, &claimed, at(WEEK + 1)), Some(("dead", "too_old")));
     claimed.delivery.attempts = 3;
     claimed.delivery.state = DeliveryState::Waiting { due: at(WEEK + 5) };
-    assert_eq!(ended(&rules, &claimed, at(WEEK + 6)), Some(("dead", DeliveryClass::TooOld)));
+    assert_eq!(ended(&rules, &claimed, at(WEEK + 6)), Some(("dead", "too_old")));
 }
 
 #[test]
@@ -181,13 +174,13 @@ fn without_an_age_limit_nothing_is_too_old() {
 }
 
 fn retry(after_ms: Option<i64>) -> ReplyVerdict {
-    ReplyVerdict::Retry { reason: "status 503".to_owned(), after_ms, hold_ms: None }
+    ReplyVerdict::Retry { reason: unavailable(503, "down"), after_ms, hold_ms: None }
 }
 
 #[test]
 fn a_retry_waits_by_the_schedule_and_is_charged() {
     let settled = after(retry(None), &claimed(), AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(0));
-    assert_eq!((settled.attempts, settled.class), (1, DeliveryClass::Retry));
+    assert_eq!((settled.attempts, settled.code()), (1, "platform_unavailable"));
     match settled.state {
         DeliveryState::Waiting { due } => assert!((5_000..=6_250).contains(&due.millis_since(at(0)))),
         other => panic!("{other:?}"),
@@ -200,14 +193,11 @@ fn a_retry_that_would_come_after_the_platforms_age_is_dead_now() {
     claimed.delivery.attempts = 20;
     let settled =
         after(retry(None), &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(WEEK - HOUR_MS));
-    assert_eq!((settled.attempts, settled.class), (21, DeliveryClass::GaveUp));
+    assert_eq!((settled.attempts, settled.code()), (21, "gave_up"));
     assert_eq!(settled.verdict, retry(None), "the attempt keeps what the answer meant");
-    match settled.state {
-        DeliveryState::Dead { reason, .. } => {
-            assert!(reason.contains("status 503") && reason.contains("7 days"), "{reason}");
-        }
-        other => panic!("{other:?}"),
-    }
+    let DeliveryState::Dead { reason, .. } = settled.state else { panic!("{settled:?}") };
+    let DeathReason::GaveUp { attempts, limit, last, .. } = *reason else { panic!("{reason:?}") };
+    assert_eq!((attempts, limit, last), (21, LimitKind::PlatformAge(WEEK), unavailable(503, "down")));
 }
 
 #[test]
@@ -215,10 +205,10 @@ fn a_platform_that_asks_for_more_time_than_is_left_ends_it_too() {
     let claimed = claimed();
     let late = at(WEEK - 2 * HOUR_MS);
     let plain = after(retry(None), &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), late);
-    assert_eq!(plain.class, DeliveryClass::Retry);
+    assert_eq!(plain.code(), "platform_unavailable");
     let asked =
         after(retry(Some(3 * HOUR_MS)), &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), late);
-    assert_eq!(asked.class, DeliveryClass::GaveUp);
+    assert_eq!(asked.code(), "gave_up");
 }
 
 #[test]
@@ -226,21 +216,21 @@ fn a_park_charges_nothing_and_keeps_the_place_in_the_queue() {
     let mut claimed = claimed();
     claimed.delivery.attempts = 2;
     claimed.delivery.state = DeliveryState::Waiting { due: at(77) };
-    let verdict = ReplyVerdict::Park { reason: "token".to_owned() };
+    let verdict = ReplyVerdict::Park { reason: account_refused("token") };
     let settled = after(verdict, &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(1_000));
     assert_eq!(settled.state, DeliveryState::Waiting { due: at(77) });
-    assert_eq!((settled.attempts, settled.class), (2, DeliveryClass::Parked));
+    assert_eq!((settled.attempts, settled.code()), (2, "account_refused"));
 }
 
 #[test]
 fn delivered_dead_and_skipped_end_a_delivery() {
-    for (verdict, word, class) in [
-        (ReplyVerdict::Delivered { warnings: Vec::new() }, "delivered", DeliveryClass::Delivered),
-        (ReplyVerdict::Dead { reason: "no".to_owned() }, "dead", DeliveryClass::Rejected),
-        (ReplyVerdict::Skipped { code: None, reason: "no".to_owned() }, "skipped", DeliveryClass::Unfit),
+    for (verdict, word, code) in [
+        (ReplyVerdict::Delivered { warnings: Vec::new() }, "delivered", "delivered"),
+        (ReplyVerdict::Dead { reason: rejected("no") }, "dead", "platform_rejected"),
+        (ReplyVerdict::Skipped { reason: SkipReason::Off }, "skipped", "off"),
     ] {
         let settled = after(verdict, &claimed(), AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(1));
-        assert_eq!((settled.state.as_str(), settled.class, settled.attempts), (word, class, 1));
+        assert_eq!((settled.state.as_str(), settled.code(), settled.attempts), (word, code, 1));
     }
 }
 
@@ -264,7 +254,7 @@ fn delivery(occasion: Occasion, state: DeliveryState) -> Delivery {
 }
 
 fn died(millis: i64) -> DeliveryState {
-    DeliveryState::Dead { at: at(millis), reason: "bad token".to_owned() }
+    dead(at(millis))
 }
 
 fn change(number: u32) -> Change {
@@ -296,7 +286,7 @@ fn a_change_that_received_during_a_retry_is_reported_though_an_older_change_was_
 #[test]
 fn a_delivery_is_superseded_by_any_that_was_delivered_after_it_ended() {
     let reported = |millis| delivery(Occasion::First, DeliveryState::Delivered { at: at(millis) });
-    let skipped = DeliveryState::Skipped { at: at(5), code: None, reason: "no click".to_owned() };
+    let skipped = skipped(at(5), SkipReason::NoClick);
     for ended in [died(5), skipped] {
         let change = delivery(Occasion::Change(1), ended);
         let id = change.id(claimed().conversion.id);

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use postbridge::domain::click::CustomerTrait;
 use postbridge::domain::consent::Consent;
-use postbridge::domain::delivery::{DeliveryState, SkipCode};
+use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::ids::{DestinationId, Occasion};
 use postbridge::domain::remark::Remark;
+use postbridge::domain::skip::SkipCode;
 use postbridge::domain::status::Status;
 use postbridge::store::ClaimRequest;
 use postbridge::store::embedded::Embedded;
@@ -20,6 +21,7 @@ use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, draft, pl
 use crate::support::history::changed_fields;
 use crate::support::memory::{FaultAt, Memory};
 use crate::support::platform::{Act, Gate, Platform};
+use crate::support::reasons::skip_code;
 
 async fn taking() -> Platform {
     Platform::start(|_| Act::ok(TAKEN))
@@ -41,7 +43,7 @@ async fn a_conversion_that_is_rejected_before_it_was_sent_is_skipped() {
     assert_eq!(fixture.receive("t", Status::Rejected, None).await, sale);
     let dispatch = fixture.dispatch(&targets);
     let (delivery, _) = fixture.reaches(sale, "skipped").await;
-    assert!(matches!(delivery.state, DeliveryState::Skipped { reason, .. } if reason.contains("rejected")));
+    assert_eq!(skip_code(&delivery.state), Some(SkipCode::StatusNotForwarded));
     assert_eq!(platform.count(), 0);
     dispatch.stop(Duration::from_secs(5)).await;
 }
@@ -99,8 +101,7 @@ async fn after_a_withdrawal_a_change_of_what_was_sent_names_ids_alone_and_nothin
     platform.wait_for(2).await;
     let fresh = fixture.arrive(reported("u", Status::Approved, false)).await;
     let (delivery, _) = fixture.reaches(fresh, "skipped").await;
-    let DeliveryState::Skipped { code, .. } = delivery.state else { panic!("{delivery:?}") };
-    assert_eq!(code, Some(SkipCode::ConsentDenied));
+    assert_eq!(skip_code(&delivery.state), Some(SkipCode::ConsentDenied));
     dispatch.stop(Duration::from_secs(5)).await;
     let bodies: Vec<Value> = platform.received().iter().map(|request| request.json()).collect();
     assert_eq!(bodies.len(), 2, "{bodies:?}");
@@ -366,10 +367,10 @@ async fn counters_say_what_happened_by_destination_and_class() {
     dispatch.stop(Duration::from_secs(5)).await;
     let text = recorder.handle().render();
     for line in [
-        "postbridge_attempts_total{destination=\"a\",class=\"retry\"} 1",
+        "postbridge_attempts_total{destination=\"a\",class=\"platform_unavailable\"} 1",
         "postbridge_attempts_total{destination=\"a\",class=\"delivered\"} 1",
-        "postbridge_attempts_total{destination=\"a\",class=\"rejected\"} 1",
-        "postbridge_dead_total{destination=\"a\",reason=\"rejected\"} 1",
+        "postbridge_attempts_total{destination=\"a\",class=\"platform_rejected\"} 1",
+        "postbridge_dead_total{destination=\"a\",reason=\"platform_rejected\"} 1",
         "postbridge_delivery_seconds_count{destination=\"a\",try=\"retry\"} 1",
         "postbridge_in_flight{destination=\"a\"} 0",
     ] {

@@ -8,16 +8,23 @@ use postbridge::domain::attribution::AttributionState;
 use postbridge::domain::candidate::NotChosen;
 use postbridge::domain::clock_rule::Doubt;
 use postbridge::domain::code::{CodedReason, ReasonCode};
+use postbridge::domain::delivery_reason::{DeathReason, LimitKind, ParkReason, RetryReason, RetryRefused};
+use postbridge::domain::event::EventName;
+use postbridge::domain::exchange::{NoAnswer, PlatformAnswer, Said, SendRefused};
 use postbridge::domain::filter_verdict::{FilterHit, ListedTrait};
 use postbridge::domain::history::{FieldChange, FromTo};
-use postbridge::domain::ids::{ClickId, OfferId};
+use postbridge::domain::ids::{ClickId, ConversionId, DestinationId, OfferId};
 use postbridge::domain::money::Money;
 use postbridge::domain::offer::OfferStatus;
 use postbridge::domain::omission::{Omission, OmissionReason};
+use postbridge::domain::remark::Remark;
+use postbridge::domain::skip::{ClickParts, ForwardedBy, LowValue, MissingValue, SkipReason};
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::MoveRefused;
 use postbridge::domain::status_reason::StatusReason;
 use postbridge::domain::suppression::SuppressedKind;
+use postbridge::domain::time::DAY_MS;
+use postbridge::domain::unsent::Unsent;
 
 use crate::docs::rejection_codes::{notes, rejections};
 use crate::support::known_facts::{noon, usd};
@@ -44,18 +51,10 @@ pub fn family<R: CodedReason>(title: &str, place: &str, examples: &[R]) -> Strin
 }
 
 fn families() -> String {
-    [
-        rejections(),
-        notes(),
-        status_reasons(),
-        status_moves(),
-        history(),
-        candidates(),
-        filters(),
-        omissions(),
-        clock(),
-    ]
-    .concat()
+    let reports = [rejections(), notes()].concat();
+    let deliveries = [skips(), deaths(), retries(), parks(), unsent(), refused_retries(), remarks()].concat();
+    let conversions = [status_reasons(), status_moves(), history(), candidates()].concat();
+    [reports, deliveries, conversions, filters(), omissions(), clock()].concat()
 }
 
 fn offer(id: &str) -> OfferId {
@@ -162,6 +161,133 @@ fn clock() -> String {
     let doubt = |wall| Doubt { believed: noon(0), wall, until: noon(24) };
     let place = "`reason_code` of `/api/v1/clock` while retention is paused.";
     family("Why the clock is not believed", place, &[doubt(noon(24 * 365)), doubt(noon(-24 * 365))])
+}
+
+fn answer(status: u16, words: &str) -> PlatformAnswer {
+    PlatformAnswer { status, why: None, said: Said::Words(words.to_owned()) }
+}
+
+fn skips() -> String {
+    let missing = MissingValue {
+        fields: vec!["user_data.client_user_agent".to_owned()],
+        any: false,
+        why: "an event on a website needs the visitor's user agent".to_owned(),
+        click: Some(ClickParts { params: vec!["fbclid".to_owned()], cookies: vec!["_fbp".to_owned()] }),
+    };
+    let low = LowValue {
+        field: "custom_data.value".to_owned(),
+        value: "-7.00".to_owned(),
+        least: "0".to_owned(),
+        why: "the platform has no negative values".to_owned(),
+    };
+    let examples = [
+        SkipReason::NoClick,
+        SkipReason::NotChosen { percent: 50 },
+        SkipReason::StatusNotForwarded { status: Status::Rejected, by: ForwardedBy::Source },
+        SkipReason::Off,
+        SkipReason::Shadow,
+        SkipReason::ConsentDenied,
+        SkipReason::ConsentUnknown,
+        SkipReason::DestinationRemoved,
+        SkipReason::TooOld { event_time: noon(0), max_age_ms: 7 * DAY_MS },
+        SkipReason::EventNotNamed { event: EventName::parse("Install").unwrap() },
+        SkipReason::ValueMissing(Box::new(missing)),
+        SkipReason::ValueTooLow(Box::new(low)),
+    ];
+    let place = "`reason_code` of deliveries and attempts, and the label `reason` of \
+                 `postbridge_skipped_total`.";
+    family("Why a delivery was skipped", place, &examples)
+}
+
+fn deaths() -> String {
+    let gave_up = DeathReason::GaveUp {
+        attempts: 14,
+        next_due: noon(0),
+        limit: LimitKind::PlatformAge(7 * DAY_MS),
+        last: RetryReason::PlatformUnavailable(answer(503, "down")),
+    };
+    let unrendered = DeathReason::Unrendered {
+        what: "the header `X-Key` holds a control character".to_owned(),
+        hint: "fix the setting".to_owned(),
+    };
+    let examples = [
+        DeathReason::PlatformRejected(answer(400, "Invalid parameter, code 100")),
+        DeathReason::Redirected(answer(302, "moved")),
+        DeathReason::TooOld { event_time: noon(0), max_age_ms: 7 * DAY_MS },
+        gave_up,
+        unrendered,
+        DeathReason::RenderingFailed,
+        DeathReason::Refused(SendRefused::Private("10.0.0.1".parse().unwrap())),
+        DeathReason::Refused(SendRefused::HeaderName("X Key".to_owned())),
+    ];
+    let place = "`reason_code` of deliveries and attempts, and the label `reason` of \
+                 `postbridge_dead_total`.";
+    family("Why a delivery is dead", place, &examples)
+}
+
+fn retries() -> String {
+    let examples = [
+        RetryReason::NoAnswer(NoAnswer::ConnectTimeout),
+        RetryReason::PlatformUnavailable(answer(429, "slow down")),
+        RetryReason::AttemptFailed,
+    ];
+    let place = "`reason_code` of attempts, \
+                 of `last_error` and of `on_hold`.";
+    family("Why an attempt is repeated", place, &examples)
+}
+
+fn parks() -> String {
+    let examples = [ParkReason::AccountRefused(answer(401, "the token has expired"))];
+    let place = "`reason_code` of `parked`.";
+    family("Why a destination is parked", place, &examples)
+}
+
+fn unsent() -> String {
+    let examples = [
+        Unsent::Pending { becomes: Some((noon(0), Status::Approved)) },
+        Unsent::StatusNotForwarded { status: Status::Rejected, by: ForwardedBy::Source },
+        Unsent::NoDestination,
+        Unsent::NotRouted,
+        Unsent::NotTaken,
+        Unsent::ConfiguredLater,
+        Unsent::DestinationRemoved { until: noon(0) },
+        Unsent::NoClick { given: Some("abc-1".to_owned()) },
+        Unsent::ClickTooLate,
+    ];
+    let place = "`unsent` of a conversion without deliveries, `reason_code` of a \
+                 delivery that is held, waits, or was skipped for want of its click.";
+    family("Why nothing is sent now", place, &examples)
+}
+
+fn refused_retries() -> String {
+    let examples = [
+        RetryRefused::Unknown,
+        RetryRefused::NotConfigured(DestinationId::parse("meta-main").unwrap()),
+        RetryRefused::Delivered,
+        RetryRefused::TooOld,
+        RetryRefused::Superseded,
+    ];
+    let place = "`error.code` of \
+                 `POST /api/v1/deliveries/{id}/retry`.";
+    family("Why a delivery is not retried", place, &examples)
+}
+
+fn remarks() -> String {
+    let first = ConversionId::parse("0123456789abcdef0123456789abcdef").unwrap();
+    let field = |name: &str| name.to_owned();
+    let examples = [
+        Remark::ValueLeftOut { field: field("traits.city") },
+        Remark::BirthdateAmbiguous { field: field("traits.birthdate") },
+        Remark::CallingCodeMissing { field: field("traits.phone") },
+        Remark::PayoutScaled { payout: usd("7.00"), sent: usd("5.60"), scale: "0.80".to_owned() },
+        Remark::PersonalizationNotExpressed,
+        Remark::PercentWithoutAmount { offer: offer("565") },
+        Remark::NoClick { named: false },
+        Remark::TransactionReused { first, nth: 2 },
+        Remark::SecondSaleOfClick { first },
+    ];
+    let place = "`remarks[].code`.";
+    family("What is remarked of a conversion or an attempt", place, &examples)
 }
 
 #[test]

@@ -206,6 +206,14 @@ fn a_dead_letter_keeps_request_and_response_and_can_be_retried() {
     let dead = || relay.api("/api/v1/deliveries?state=dead")["items"].as_array().unwrap().clone();
     assert!(wait_until(Duration::from_secs(10), || dead().len() == 1));
     let letter = dead().remove(0);
+    assert_eq!(letter["reason_code"], "platform_rejected");
+    assert_eq!(letter["last_attempt"]["reason_code"], "platform_rejected");
+    assert!(letter["hint"].as_str().unwrap().contains("then retry"), "{letter}");
+    let by_code = |code: &str| relay.api(&format!("/api/v1/deliveries?reason_code={code}"))["items"].clone();
+    assert_eq!(
+        (by_code("platform_rejected")[0]["id"].clone(), by_code("gave_up")),
+        (letter["id"].clone(), json!([]))
+    );
     assert!(letter["reason"].as_str().unwrap().contains("Invalid parameter"), "{letter}");
     assert_eq!(letter["last_attempt"]["response"]["status"], 400);
     assert!(letter["last_attempt"]["request"]["body"].as_str().unwrap().contains("dead1"));

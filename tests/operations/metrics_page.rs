@@ -39,11 +39,11 @@ fn every_number_of_metrics_says_what_it_is() {
 fn the_first_death_raises_a_counter_that_was_at_0() {
     let text = metrics();
     for line in [
-        "postbridge_dead_total{destination=\"meta-main\",reason=\"rejected\"} 0",
+        "postbridge_dead_total{destination=\"meta-main\",reason=\"platform_rejected\"} 0",
         "postbridge_dead_total{destination=\"meta-main\",reason=\"gave_up\"} 0",
-        "postbridge_skipped_total{destination=\"meta-main\",reason=\"unfit\"} 0",
+        "postbridge_skipped_total{destination=\"meta-main\",reason=\"value_missing\"} 0",
         "postbridge_attempts_total{destination=\"meta-main\",class=\"delivered\"} 0",
-        "postbridge_attempts_total{destination=\"meta-main\",class=\"retry\"} 0",
+        "postbridge_attempts_total{destination=\"meta-main\",class=\"no_answer\"} 0",
         "postbridge_parked{destination=\"meta-main\"} 0",
         "postbridge_breaker_open{destination=\"meta-main\"} 0",
         "postbridge_on_hold{destination=\"meta-main\"} 0",

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use postbridge::dispatch::prepare::forecast;
+use postbridge::domain::code::CodedReason;
 use postbridge::domain::delivery::DeliveryState;
+use postbridge::domain::delivery_reason::{DeathCode, DeathReason};
+use postbridge::domain::exchange::{PlatformAnswer, Said, SendRefused};
 use postbridge::domain::ids::{AffiliateId, ConversionId, DestinationId};
 use postbridge::domain::money::Money;
 use postbridge::domain::remark::Remark;
 use postbridge::domain::routing::{Changes, Route, RouteScope};
+use postbridge::domain::skip::{ForwardedBy, SkipCode, SkipReason};
 use postbridge::domain::status::Status;
 use postbridge::preview::{PreviewedDelivery, preview_outgoing};
 use postbridge::story::run::run_outgoing_stories;
@@ -18,6 +22,7 @@ use crate::support::outgoing_fixture::{
     CampaignPostback, campaign_ref, click, clicked, dispatch, fixture, receive, sale, taking, targets, words,
 };
 use crate::support::platform::{Act, Platform};
+use crate::support::reasons::skip_code;
 use crate::support::store_fixture::usd;
 use crate::support::stories::expectations;
 
@@ -118,7 +123,7 @@ async fn a_share_is_reported_the_same_way_at_every_change_and_what_is_left_out_s
         match first {
             DeliveryState::Skipped { reason, .. } => {
                 left_out += 1;
-                assert_eq!(reason, "not among the 50 % of conversions that this postback reports");
+                assert_eq!(reason, SkipReason::NotChosen { percent: 50 });
                 assert_eq!(words(&fixture.deliveries(id).await), ["skipped"]);
             }
             _ => assert_eq!(words(&fixture.deliveries(id).await), ["delivered", "delivered"]),
@@ -179,8 +184,8 @@ async fn a_status_that_is_not_reported_any_more_is_skipped_before_anything_is_se
     receive(&fixture, "k1", Status::Rejected).await;
     let dispatch = dispatch(&fixture, &reported);
     let (delivery, _) = fixture.reaches(id, "skipped").await;
-    let DeliveryState::Skipped { reason, .. } = delivery.state else { panic!() };
-    assert_eq!(reason, "the status is `rejected` now, which is not among those that this postback reports");
+    let reason = SkipReason::StatusNotForwarded { status: Status::Rejected, by: ForwardedBy::Postback };
+    assert!(matches!(delivery.state, DeliveryState::Skipped { reason: why, .. } if why == reason));
     assert_eq!(tracker.count(), 0);
     dispatch.stop(Duration::from_secs(5)).await;
 }
@@ -193,7 +198,9 @@ async fn a_private_address_is_refused_unless_it_is_allowed() {
     let dispatch = dispatch(&fixture, &reported);
     let sale = sale(&fixture, "k1", "1").await;
     let (delivery, _) = fixture.reaches(sale, "dead").await;
-    assert!(matches!(delivery.state, DeliveryState::Dead { reason, .. } if reason.contains("127.0.0.1")));
+    let DeliveryState::Dead { reason, .. } = delivery.state else { panic!("{delivery:?}") };
+    assert_eq!(*reason, DeathReason::Refused(SendRefused::Private("127.0.0.1".parse().unwrap())));
+    assert_eq!(reason.code(), DeathCode::ForbiddenAddress);
     assert_eq!(tracker.count(), 0);
     dispatch.stop(Duration::from_secs(5)).await;
 }
@@ -234,9 +241,9 @@ async fn a_busy_tracker_is_reported_again_and_a_lost_page_is_a_dead_letter() {
     assert_eq!(delivery.attempts, 3);
     let second = sale(&fixture, "k2", "1").await;
     let (delivery, attempts) = fixture.reaches(second, "dead").await;
-    assert!(
-        matches!(delivery.state, DeliveryState::Dead { reason, .. } if reason == "HTTP 404: no such postback")
-    );
+    let DeliveryState::Dead { reason, .. } = delivery.state else { panic!("{delivery:?}") };
+    let answer = PlatformAnswer { status: 404, why: None, said: Said::Words("no such postback".to_owned()) };
+    assert_eq!(*reason, DeathReason::PlatformRejected(answer));
     assert!(attempts[0].request.is_some() && attempts[0].answer.is_some());
     dispatch.stop(Duration::from_secs(5)).await;
 }
@@ -267,9 +274,9 @@ async fn a_preview_renders_every_postback_that_a_conversion_concerns_and_says_wh
     let url = |found: &PreviewedDelivery| found.request.as_ref().unwrap().url.clone();
     let shown: Vec<_> = found
         .iter()
-        .map(|one| (one.destination.as_str(), url(one), !one.remarks.is_empty(), one.state.end_reason()))
+        .map(|one| (one.destination.as_str(), url(one), !one.remarks.is_empty(), skip_code(&one.state)))
         .collect();
-    let why = "the status is approved, and this postback reports rejected";
+    let why = SkipCode::StatusNotForwarded;
     assert_eq!(
         shown,
         [
@@ -279,7 +286,7 @@ async fn a_preview_renders_every_postback_that_a_conversion_concerns_and_says_wh
                 "affiliate:200",
                 "https://aff.example/pb?cid=theirs-k1&p=7.00".to_owned(),
                 false,
-                Some("the destination is off"),
+                Some(SkipCode::Off),
             ),
         ]
     );

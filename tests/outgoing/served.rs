@@ -83,6 +83,7 @@ fn a_dead_postback_is_retried_by_hand() {
     sale(&relay, "x", "T1");
     assert!(wait_until(Duration::from_secs(10), || deliveries(&relay, "dead").len() == 1), "never dead");
     let dead = deliveries(&relay, "dead").remove(0);
+    assert_eq!(dead["reason_code"], "platform_rejected");
     assert_eq!(dead["reason"], "HTTP 404: x");
     let retried = relay.post(&format!("/api/v1/deliveries/{}/retry", dead["id"].as_str().unwrap()), "");
     assert_eq!(retried.status, 200, "{}", retried.text());

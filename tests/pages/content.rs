@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use postbridge::domain::delivery::{DestinationState, Hold};
+use postbridge::domain::delivery::{DestinationState, Hold, ReplyVerdict};
 use postbridge::domain::ids::{ClickId, DestinationId};
 use postbridge::ingest::click::ClickDraft;
 use postbridge::store::Store;
@@ -12,6 +12,7 @@ use postbridge::web::unrecorded::UnrecordedReason;
 
 use crate::support::memory::FaultAt;
 use crate::support::pages_fixture::{CLICK, PagesFixture, noon};
+use crate::support::reasons::unavailable;
 
 const PLACES: [&str; 5] = ["/conversions", "/quarantine", "/dead-letters", "/sources", "/destinations"];
 
@@ -74,7 +75,9 @@ async fn a_sale_is_shown_from_its_raw_bytes_to_each_response() {
     page.shows("transaction_id").shows("left out: a macro that was not filled in");
     page.shows(CLICK).shows("https://shop.example.com/?fbclid&#x3D;IwAR2xyz").shows("198.51.100.7");
     page.shows("7.50 USD").shows("meta-main").shows("shop-hook");
-    page.shows("HTTP 400: <code>order_id</code> is wrong").shows("Fix the problem above, then retry");
+    page.shows("HTTP 400: <code>order_id</code> is wrong")
+        .shows("Fix what the answer names, then retry")
+        .shows("<code>platform_rejected</code>");
     page.shows("&quot;value&quot;: 7.50").shows("Bearer ***").shows("HTTP 400");
     page.shows("look at <code>fbp</code>").shows("<time datetime=\"2026-11-20T12:00:00.000Z\"");
     assert_eq!(page.text.matches("Retry now").count(), 1, "only the dead one can be retried");
@@ -149,8 +152,12 @@ async fn a_dead_letter_shows_request_response_reason_and_next_step() {
     let fixture = PagesFixture::busy().await;
     let page = fixture.get("/dead-letters?destination=meta-main").await;
     page.shows("HTTP 400: <code>order_id</code> is wrong").shows("https://graph.example.com/events");
-    page.shows("&lt;b&gt;order_id&lt;/b&gt;").shows("Fix the problem above").shows("Retry now");
+    page.shows("&lt;b&gt;order_id&lt;/b&gt;").shows("Fix what the answer names").shows("Retry now");
     fixture.get("/dead-letters?destination=shop-hook").await.shows("No dead letters");
+    let by_code = "/dead-letters?reason_code=platform_rejected";
+    fixture.get(by_code).await.shows("https://graph.example.com/events").shows("selected>platform_rejected");
+    fixture.get("/dead-letters?reason_code=gave_up").await.shows("No dead letters");
+    fixture.get("/deliveries?reason_code=no_such").await.shows("no delivery has this reason_code");
 }
 
 #[tokio::test]
@@ -175,15 +182,18 @@ async fn only_the_sources_page_shows_a_key_and_no_page_a_secret() {
 async fn a_parked_destination_says_since_when_why_and_what_to_do() {
     let fixture = PagesFixture::busy().await;
     let page = fixture.get("/destinations").await;
-    page.shows("Parked since").shows("code 190: the token has expired").shows("Fix it");
+    page.shows("Parked since")
+        .shows("code 190: the token has expired")
+        .shows("account_refused")
+        .shows("most often a new token");
     page.shows("<dt>Held for a click</dt><dd>1</dd>").shows("1204").shows("Setup guide");
 }
 
 #[tokio::test]
 async fn a_destination_on_hold_says_until_when_and_why() {
     let mut fixture = PagesFixture::busy().await;
-    let hold =
-        Hold { since: noon(), until: noon().plus_hours(1), reason: "HTTP 429: slow <down>".to_owned() };
+    let reason = unavailable(429, "slow <down>");
+    let hold = Hold { since: noon(), until: noon().plus_hours(1), reason: reason.clone() };
     let mut worker = DestinationState {
         destination: DestinationId::parse("meta-main").unwrap(),
         parked: None,
@@ -199,7 +209,7 @@ async fn a_destination_on_hold_says_until_when_and_why() {
     page.shows("On hold until").shows("HTTP 429: slow &lt;down&gt;").shows("on hold");
     page.shows("Nothing to do: waiting counts as no attempt").hides("Parked since");
 
-    worker.last_error = Some((noon(), hold.reason));
+    worker.last_error = Some((noon(), ReplyVerdict::Retry { reason, after_ms: None, hold_ms: None }));
     fixture.pages.ops.workers = Arc::new(move || vec![worker.clone()]);
     let page = fixture.get("/destinations").await;
     assert_eq!(page.text.matches("HTTP 429").count(), 1, "once, where it is also the last error");

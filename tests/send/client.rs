@@ -5,6 +5,7 @@ use std::time::Duration;
 use postbridge::clock::stopwatch;
 
 use postbridge::domain::delivery::{OutgoingRequest, PlatformResponse, Reply};
+use postbridge::domain::exchange::{NoAnswer, SendRefused};
 use postbridge::send::client::{Client, KEPT_BODY, SendPolicy};
 
 use crate::support::platform::{Act, Platform};
@@ -43,7 +44,7 @@ fn answer(reply: Reply) -> PlatformResponse {
     }
 }
 
-fn failure(reply: Reply) -> String {
+fn failure(reply: Reply) -> NoAnswer {
     match reply {
         Reply::Failed(why) => why,
         other => panic!("a failure was expected, not {other:?}"),
@@ -88,7 +89,7 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
 async fn a_platform_that_hangs_costs_the_deadline_and_no_more() {
     let begun = stopwatch();
     let why = failure(sent_to(Act::Hang, patient(150)).await);
-    assert_eq!(why, "no whole answer within 150 ms");
+    assert_eq!(why, NoAnswer::Timeout { after_ms: 150 });
     assert!(begun.elapsed() < Duration::from_secs(3));
 }
 
@@ -128,7 +129,7 @@ async fn a_flood_of_headers_is_kept_up_to_its_bound() {
 async fn a_reset_after_reading_is_sent_once_and_reported_as_a_failure() {
     let platform = Platform::start(|_| Act::Reset);
     let why = failure(client().send(&post(platform.url("/"))).await);
-    assert!(why.starts_with("the connection ended before the answer"), "{why}");
+    assert!(matches!(why, NoAnswer::ConnectionEnded { .. }), "{why}");
     assert_eq!(platform.count(), 1, "nothing is sent again behind our log");
 }
 
@@ -147,7 +148,7 @@ async fn a_reset_on_a_used_connection_is_not_sent_again_either() {
 #[tokio::test]
 async fn an_answer_that_breaks_off_or_is_no_http_is_a_failure() {
     let why = failure(sent_to(Act::BreakOff, client()).await);
-    assert!(why.starts_with("the answer 200 broke off"), "{why}");
+    assert!(matches!(why, NoAnswer::BrokeOff { status: 200, .. }), "{why}");
     failure(sent_to(Act::Garbage, client()).await);
 }
 
@@ -161,8 +162,8 @@ async fn no_failure_names_the_url() {
     for act in [Act::Hang, Act::Reset, Act::BreakOff, Act::Garbage] {
         reported.push(failure(sent_to(act, patient(150)).await));
     }
-    assert!(reported[0].starts_with("no connection: "), "{}", reported[0]);
-    for why in reported {
+    assert!(matches!(reported[0], NoAnswer::NoConnection { .. }), "{}", reported[0]);
+    for why in reported.iter().map(NoAnswer::to_string) {
         assert!(!why.contains("s3cret") && !why.contains("http://"), "{why}");
     }
 }
@@ -172,7 +173,7 @@ async fn a_header_that_cannot_be_sent_is_refused_by_name_only() {
     let mut request = post("http://127.0.0.1:1/".to_owned());
     request.headers.push(("X-Key".to_owned(), "top\r\nsecret".to_owned()));
     match client().send(&request).await {
-        Reply::Forbidden(why) => assert!(why.contains("`X-Key`") && !why.contains("secret"), "{why}"),
+        Reply::Forbidden(refused) => assert_eq!(refused, SendRefused::HeaderValue("X-Key".to_owned())),
         other => panic!("{other:?}"),
     }
 }

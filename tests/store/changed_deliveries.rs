@@ -1,8 +1,10 @@
 //! The store's guarantees about deliveries of what changed and of what a person retries, for every implementation.
 
-use postbridge::domain::delivery::{DeliveryState, ReplyVerdict, RetryRefused};
+use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
+use postbridge::domain::delivery_reason::RetryRefused;
 use postbridge::domain::ids::{DeliveryId, Occasion};
 use postbridge::domain::routing::{Changes, Unmatched};
+use postbridge::domain::skip::{ForwardedBy, SkipReason};
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::store::{AttemptOutcome, Claimed, Store};
@@ -99,9 +101,9 @@ fn a_delivery_skipped_for_what_changed_meanwhile_waits_again(engine: &Engine) {
     let work = claim(&*store, "ads", at(0)).remove(0);
     sale("t1").forward().receive(&*store);
     let skipped = |work: &Claimed| {
-        let reason = "rejected".to_owned();
-        let verdict = ReplyVerdict::Skipped { code: None, reason: reason.clone() };
-        let state = DeliveryState::Skipped { at: at(5), code: None, reason };
+        let reason = SkipReason::StatusNotForwarded { status: Status::Rejected, by: ForwardedBy::Source };
+        let verdict = ReplyVerdict::Skipped { reason: reason.clone() };
+        let state = DeliveryState::Skipped { at: at(5), reason };
         AttemptOutcome { attempt: attempt(at(5), "", verdict), state, attempts: 0, ..delivered(work, at(5)) }
     };
     wait(store.record(skipped(&work))).unwrap();

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use postbridge::domain::click::{Click, ClickOrigin};
 use postbridge::domain::consent::{Consent, ConsentNeed, ConsentRecord};
-use postbridge::domain::delivery::{DeliveryState, SkipCode};
+use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::ids::VisitorId;
 use postbridge::domain::routing::Route;
+use postbridge::domain::skip::SkipCode;
 use postbridge::domain::time::Time;
 use postbridge::store::contract::arrival::{ConsentArrival, Receipt};
 use postbridge::store::{PurgeBefore, Store};
 
 use crate::support::click_fixture::{VISITOR, by, receive, visit};
+use crate::support::reasons::skip_code;
 use crate::support::store_fixture::*;
 
 conformance! {
@@ -57,7 +59,7 @@ fn personal(transaction: &str, click: &str) -> Sale {
 
 fn code(store: &dyn Store, receipt: &Receipt) -> Option<SkipCode> {
     match states(store, receipt).as_slice() {
-        [DeliveryState::Skipped { code, .. }] => *code,
+        [state] => skip_code(state),
         _ => None,
     }
 }

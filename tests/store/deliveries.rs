@@ -1,10 +1,11 @@
 //! The store's guarantees about deliveries, leases and attempts, for every implementation.
 
-use postbridge::domain::delivery::{DeliveryState, ReplyVerdict, SkipCode};
-use postbridge::domain::routing::{NO_CLICK, refused};
+use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
+use postbridge::domain::skip::SkipReason;
 use postbridge::store::contract::arrival::Receipt;
 use postbridge::store::{AttemptOutcome, ClaimRequest, Claimed};
 
+use crate::support::reasons::{account_refused, skipped};
 use crate::support::store_fixture::*;
 
 conformance! {
@@ -31,7 +32,7 @@ fn a_hold_that_ends_is_skipped_and_can_be_retried(engine: &Engine) {
     let store = engine.open();
     assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 1);
     assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 0);
-    let skipped = DeliveryState::Skipped { at: at(72 * HOUR), code: None, reason: NO_CLICK.to_owned() };
+    let skipped = skipped(at(72 * HOUR), SkipReason::NoClick);
     assert_eq!(states(&*store, &held)[0], skipped);
     wait(store.record_click(unscreened(click("c1")))).unwrap();
     assert_eq!(states(&*store, &held), [skipped], "a click alone does not undo it");
@@ -191,7 +192,7 @@ fn a_parked_attempt_ends_the_lease_and_charges_nothing(engine: &Engine) {
     let work = claim(&*store, "ads", at(0)).remove(0);
     let parked = AttemptOutcome {
         id: work.id.clone(),
-        attempt: attempt(at(1), "body", ReplyVerdict::Park { reason: "token".to_owned() }),
+        attempt: attempt(at(1), "body", ReplyVerdict::Park { reason: account_refused("token") }),
         state: work.delivery.state.clone(),
         attempts: 0,
         observed: observed(&work),
@@ -210,10 +211,9 @@ fn withdrawing_a_destination_skips_what_waits_and_what_is_held(engine: &Engine) 
     for receipt in many {
         wait(receipt).unwrap();
     }
-    let skipped = wait(store.withdraw(destination("ads"), at(9))).unwrap();
-    assert_eq!(skipped, 1502);
+    assert_eq!(wait(store.withdraw(destination("ads"), at(9))).unwrap(), 1502);
     before_and_after_reopening(engine, store, |store, _| {
-        let gone = refused(SkipCode::DestinationRemoved, at(9));
+        let gone = skipped(at(9), SkipReason::DestinationRemoved);
         assert_eq!(states(store, &held), [gone.clone(), DeliveryState::Held { until: at(72 * HOUR) }]);
         assert_eq!(states(store, &waits), [gone, DeliveryState::Waiting { due: at(0) }]);
         assert_eq!(backlog(store, "ads", at(9)), None);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use postbridge::domain::delivery::DeliveryStateName;
 use postbridge::domain::postback::Verdict;
 use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays};
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
@@ -275,7 +276,7 @@ fn dead_letters_are_listed_without_what_is_damaged() {
     damage(&memory, 1);
     overwrite(&memory, &[b"A", &2u64.to_be_bytes()[..]].concat());
     let store = governed(Embedded::open(Arc::new(memory)).unwrap());
-    for state in [Some("dead".to_owned()), None] {
+    for state in [Some(DeliveryStateName::Dead), None] {
         let filter = DeliveryFilter { state, ..DeliveryFilter::default() };
         let listed = wait(store.deliveries(filter, first_page(9))).unwrap().items;
         let shown: Vec<_> = listed

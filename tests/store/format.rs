@@ -9,7 +9,7 @@ use postbridge::domain::click::{
 };
 use postbridge::domain::code::CodedReason;
 use postbridge::domain::consent::Consent;
-use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
+use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterRules};
 use postbridge::domain::filter_verdict::{Filter, FilterMode};
 use postbridge::domain::history::{ActorRole, Cause};
@@ -19,8 +19,9 @@ use postbridge::domain::offer::{CampaignRef, Caps, Disposition, Offer, Payout, P
 use postbridge::domain::omission::{Omission, OmissionReason, Omissions};
 use postbridge::domain::postback::{Verdict, VerdictName};
 use postbridge::domain::remark::Remark;
-use postbridge::domain::routing::{NO_CLICK, Unmatched};
+use postbridge::domain::routing::Unmatched;
 use postbridge::domain::ruleset::Ruleset;
+use postbridge::domain::skip::SkipReason;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, StatusMove};
 use postbridge::domain::status_reason::StatusReason;
@@ -33,6 +34,7 @@ use postbridge::store::{ConversionRef, PurgeBefore, Store, SuppressionOrder};
 
 use crate::support::history::changed_fields;
 use crate::support::offer_fixture::offer;
+use crate::support::reasons;
 use crate::support::store_fixture::*;
 
 const V2: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/store/v2");
@@ -106,10 +108,7 @@ fn check(store: &dyn Store) {
     let (delivery, attempts) = &delivered.deliveries[0];
     assert_eq!(delivery.state, DeliveryState::Delivered { at: at(4) });
     assert_eq!(delivery.attempts, 2);
-    assert_eq!(
-        attempts[0].verdict,
-        ReplyVerdict::Retry { reason: "503".to_owned(), after_ms: None, hold_ms: None }
-    );
+    assert_eq!(attempts[0].verdict, reasons::retry());
     assert_eq!(attempts[1].answer.as_ref().unwrap().body, b"{\"events_received\":1}");
 
     let matched = trace(4);
@@ -126,9 +125,9 @@ fn check(store: &dyn Store) {
     assert_eq!(changed.postbacks.len(), 2);
 
     let dead = trace(7);
-    assert_eq!(dead.deliveries[0].0.state, DeliveryState::Dead { at: at(7), reason: "bad token".to_owned() });
+    assert_eq!(dead.deliveries[0].0.state, reasons::dead(at(7)));
     assert!(dead.postbacks[0].raw.as_ref().unwrap().body == sale("x").body(9000).body);
-    let skipped = DeliveryState::Skipped { at: at(0), code: None, reason: NO_CLICK.to_owned() };
+    let skipped = reasons::skipped(at(0), SkipReason::NoClick);
     assert_eq!(trace(8).deliveries[0].0.state, skipped);
 
     assert!(

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use postbridge::domain::code::{CodedReason, ReasonCode};
 use postbridge::domain::conversion::{Conversion, Dedup, EventClaim};
 use postbridge::domain::offer::Offer;
 use postbridge::domain::postback::Verdict;
@@ -71,7 +72,7 @@ fn give(store: &dyn Store, conversion: &Conversion, status: Status) {
 }
 
 fn is_waiting(conversion: &Conversion) -> bool {
-    let codes: Vec<&str> = conversion.remarks.iter().map(|remark| remark.code()).collect();
+    let codes: Vec<&str> = conversion.remarks.iter().map(|remark| remark.code().as_str()).collect();
     conversion.status == Status::Pending && codes == ["second_sale_of_click"]
 }
 

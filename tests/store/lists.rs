@@ -1,18 +1,21 @@
 //! The store's guarantees about lists and purging, for every implementation.
 
 use postbridge::domain::conversion::EventClaim;
-use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
+use postbridge::domain::delivery::{DeliveryState, DeliveryStateName, ReplyVerdict};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId, SourceId};
 use postbridge::domain::postback::{Verdict, VerdictName};
 use postbridge::domain::status::Status;
+use postbridge::domain::time::Time;
+use postbridge::domain::unsent::{UndeliveredCode, UnsentContext};
 use postbridge::store::contract::arrival::{Receipt, Reprocess};
 use postbridge::store::contract::lookup::{
-    ConversionFilter, DeliveryFilter, ListedDelivery, PageRequest, PostbackFilter,
+    ConversionFilter, DeliveryFilter, ListedDelivery, PageRequest, PostbackFilter, ReasonFilter,
 };
-use postbridge::store::{PurgeBefore, StoreError};
+use postbridge::store::{AttemptOutcome, Claimed, PurgeBefore, StoreError};
 
 use crate::support::offer_fixture::placed;
+use crate::support::reasons::rejected;
 use crate::support::store_fixture::*;
 
 conformance! {
@@ -21,6 +24,7 @@ conformance! {
     conversions_are_listed_by_where_they_belong_and_by_their_sub_ids,
     a_list_goes_on_past_an_old_record_that_was_reprocessed_lately,
     dead_letters_are_listed_with_their_last_attempt,
+    deliveries_are_listed_by_the_code_that_holds_now,
     purging_strips_raw_bytes_and_keeps_the_conversion,
     purging_goes_past_any_number_of_records_that_are_stripped_already,
     purging_removes_a_finished_conversion_with_all_it_left,
@@ -93,15 +97,15 @@ fn lists_obey_their_filters(engine: &Engine) {
     assert_eq!(list(ConversionFilter { status: Some(Status::Pending), ..all() }), ["b"]);
     assert_eq!(list(ConversionFilter { event: Some("Lead".to_owned()), ..all() }), ["e"]);
     assert_eq!(list(ConversionFilter { source: Some(source()), ..all() }), ["d", "c", "b", "a"]);
-    assert_eq!(list(ConversionFilter { state: Some("held".to_owned()), ..all() }), ["e", "c"]);
-    assert_eq!(list(ConversionFilter { state: Some("waiting".to_owned()), ..all() }), ["d", "a"]);
+    assert_eq!(list(ConversionFilter { state: Some(DeliveryStateName::Held), ..all() }), ["e", "c"]);
+    assert_eq!(list(ConversionFilter { state: Some(DeliveryStateName::Waiting), ..all() }), ["d", "a"]);
     assert_eq!(list(ConversionFilter { since: Some(at(20)), until: Some(at(40)), ..all() }), ["c", "b"]);
     let verdict = |verdict| PostbackFilter { verdict: Some(verdict), ..PostbackFilter::default() };
     let postbacks = |filter| wait(store.postbacks(filter, first_page(100))).unwrap().items.len();
     assert_eq!((postbacks(verdict(VerdictName::Accepted)), postbacks(verdict(VerdictName::Updated))), (5, 1));
     let shop = PostbackFilter { source: SourceId::parse("shop").ok(), ..PostbackFilter::default() };
     assert_eq!(postbacks(shop), 1);
-    let waiting = DeliveryFilter { state: Some("waiting".to_owned()), ..DeliveryFilter::default() };
+    let waiting = DeliveryFilter { state: Some(DeliveryStateName::Waiting), ..DeliveryFilter::default() };
     assert_eq!(wait(store.deliveries(waiting, first_page(100))).unwrap().items.len(), 2);
 }
 
@@ -163,13 +167,13 @@ fn dead_letters_are_listed_with_their_last_attempt(engine: &Engine) {
         let outcome = if n % 10 == 3 { dead(work, at(1)) } else { delivered(work, at(1)) };
         wait(store.record(outcome)).unwrap();
     }
-    let filter = DeliveryFilter { state: Some("dead".to_owned()), ..DeliveryFilter::default() };
+    let filter = DeliveryFilter { state: Some(DeliveryStateName::Dead), ..DeliveryFilter::default() };
     before_and_after_reopening(engine, store, |store, reopened| {
         let page = wait(store.deliveries(filter.clone(), first_page(2))).unwrap();
         let name = |listed: &ListedDelivery| listed.conversion.transaction_id.clone().unwrap();
         assert_eq!(page.items.iter().map(name).collect::<Vec<_>>(), ["t23", "t13"]);
         let classified = &page.items[0].last_attempt.as_ref().unwrap().verdict;
-        assert_eq!(*classified, ReplyVerdict::Dead { reason: "bad token".to_owned() });
+        assert_eq!(*classified, ReplyVerdict::Dead { reason: rejected("bad token") });
         let rest = PageRequest { cursor: page.next_cursor, limit: 2 };
         let rest = wait(store.deliveries(filter.clone(), rest)).unwrap();
         assert_eq!(rest.items.iter().map(name).collect::<Vec<_>>(), ["t3"]);
@@ -178,6 +182,46 @@ fn dead_letters_are_listed_with_their_last_attempt(engine: &Engine) {
                 .unwrap()
                 .unwrap();
             assert_eq!(wait(store.deliveries(filter.clone(), first_page(9))).unwrap().items.len(), 2);
+        }
+    });
+}
+
+fn deliveries_are_listed_by_the_code_that_holds_now(engine: &Engine) {
+    let store = engine.open();
+    let rules = sale("any").forward().to(&["ads", "other"]).rules();
+    sale("late").click("late").to(&["ads"]).receive(&*store);
+    sale("lost").click("lost").to(&["ads"]).receive(&*store);
+    wait(store.expire_holds(at(73 * HOUR), 9)).unwrap();
+    wait(store.record_click(unscreened(click("late")))).unwrap();
+    sale("waits").forward().to(&["ads"]).receive(&*store);
+    sale("waits").forward().to(&["ads"]).status(Status::Pending).receive(&*store);
+    sale("removed").forward().to(&["gone"]).receive(&*store);
+    for (name, outcome) in [("dead", dead as fn(&Claimed, Time) -> AttemptOutcome), ("sent", delivered)] {
+        sale(name).forward().to(&["other"]).receive(&*store);
+        let work = claim(&*store, "other", at(0)).remove(0);
+        wait(store.record(outcome(&work, at(1)))).unwrap();
+    }
+    let removed = [(destination("gone"), at(9))].into();
+    let circumstances = UnsentContext { rules, removed };
+    before_and_after_reopening(engine, store, |store, _| {
+        for (word, state, expected) in [
+            ("platform_rejected", None, &["dead"][..]),
+            ("platform_rejected", Some(DeliveryStateName::Dead), &["dead"]),
+            ("platform_rejected", Some(DeliveryStateName::Skipped), &[]),
+            ("gave_up", Some(DeliveryStateName::Dead), &[]),
+            ("no_click", None, &["lost"]),
+            ("click_too_late", None, &["late"]),
+            ("pending", None, &["waits"]),
+            ("destination_removed", None, &["removed"]),
+            ("status_not_forwarded", None, &[]),
+        ] {
+            let code = UndeliveredCode::parse(word).unwrap();
+            let reason = Some(ReasonFilter { code, circumstances: circumstances.clone() });
+            let filter = DeliveryFilter { state, reason, ..DeliveryFilter::default() };
+            let found = wait(store.deliveries(filter, first_page(9))).unwrap().items;
+            let names: Vec<_> =
+                found.iter().filter_map(|one| one.conversion.transaction_id.as_deref()).collect();
+            assert_eq!(names, expected, "{word}");
         }
     });
 }

@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicI64;
 
 use parking_lot::Mutex;
 use postbridge::clock::Clock;
-use postbridge::domain::delivery::{DeliveryState, SkipCode};
+use postbridge::domain::delivery::{DeliveryState, DeliveryStateName};
 use postbridge::domain::ids::DestinationId;
-use postbridge::domain::routing::refused;
+use postbridge::domain::skip::SkipReason;
 use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays, watch_clock};
 use postbridge::store::Store;
 use postbridge::store::contract::arrival::Reprocess;
@@ -52,7 +52,7 @@ fn dead_letters_and_the_oldest_unsent_are_counted_by_destination(engine: &Engine
         assert_eq!((other.dead, other.oldest_unsent.and_then(received)), (0, Some(at(0))));
         if reopened {
             let dead = postbridge::store::contract::lookup::DeliveryFilter {
-                state: Some("dead".to_owned()),
+                state: Some(DeliveryStateName::Dead),
                 ..postbridge::store::contract::lookup::DeliveryFilter::default()
             };
             for one in wait(store.deliveries(dead, first_page(9))).unwrap().items {
@@ -163,8 +163,7 @@ fn a_destination_that_is_not_put_back_in_time_is_skipped(engine: &Engine) {
     watched.pass(1);
     let gone = states(&*store, &sold).remove(0);
     assert!(
-        matches!(gone, DeliveryState::Skipped { code: Some(SkipCode::DestinationRemoved), at: end, .. }
-        if gone == refused(SkipCode::DestinationRemoved, end)),
+        matches!(gone, DeliveryState::Skipped { reason: SkipReason::DestinationRemoved, .. }),
         "{gone:?}"
     );
     assert!(matches!(states(&*store, &sold)[1], DeliveryState::Held { .. }), "the other is not concerned");

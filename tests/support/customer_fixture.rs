@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use postbridge::domain::click::CustomerTrait;
+use postbridge::domain::code::{CodedReason, ReasonCode};
 use postbridge::domain::customer::{CustomerFormat, DateOrder, PhoneRegion};
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::Rendered;
@@ -37,7 +38,10 @@ pub fn sent(
     let rendering = render_as(destination, &conversion, Some(&click()), customer);
     let Rendered::Request(request) = rendering.rendered else { panic!("skipped") };
     let body: Value = serde_json::from_slice(&request.body).unwrap();
-    let remarks = rendering.remarks.iter().map(|remark| format!("{} {}", remark.code(), remark.field()));
+    let remarks = rendering
+        .remarks
+        .iter()
+        .map(|remark| format!("{} {}", remark.code().as_str(), remark.field().unwrap()));
     (body["data"][0]["user_data"][member].clone(), remarks.collect())
 }
 

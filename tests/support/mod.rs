@@ -20,6 +20,7 @@ pub mod outgoing_fixture;
 pub mod pages_fixture;
 pub mod payload_fixture;
 pub mod platform;
+pub mod reasons;
 pub mod relay;
 pub mod report_fixture;
 pub mod signed_in;

@@ -15,6 +15,7 @@ use postbridge::domain::click::{Click, CustomerTraits};
 use postbridge::domain::delivery::{
     Attempt, DeliveryState, DestinationState, PlatformResponse, ReplyVerdict, SentRequest,
 };
+use postbridge::domain::delivery_reason::DeathReason;
 use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::Currency;
 use postbridge::domain::postback::RawRequest;
@@ -43,6 +44,7 @@ use postbridge::web::pages::{BrowserRequest, Pages};
 use postbridge::web::per_address::LimitKey;
 
 use crate::support::memory::Memory;
+use crate::support::reasons::{account_refused, rejected};
 
 pub const TOKEN: &str = "a-token-for-tests-0123456789";
 pub const CLICK: &str = "jxWUv1dyfyUCQnUF808u4iM7b0tMSpb88t";
@@ -208,18 +210,19 @@ impl PagesFixture {
         fixture
             .work("meta-main", |at| DeliveryState::Dead {
                 at,
-                reason: "HTTP 400: `order_id` is wrong".to_owned(),
+                reason: Box::new(rejected("`order_id` is wrong")),
             })
             .await;
         fixture.work("shop-hook", |at| DeliveryState::Delivered { at }).await;
         fixture.receive(b"s2=nobody-knows-it&tid=A-1000&price=0").await;
         fixture.receive(b"s1=").await;
         fixture.receive(b"s2=abc&tid=R-1&price=-7.50&s4=caf\xe9").await;
-        let parked = Some((noon(), "HTTP 400, code 190: the token has expired".to_owned()));
+        let reason = account_refused("code 190: the token has expired");
+        let verdict = ReplyVerdict::Park { reason: reason.clone() };
         let worker = DestinationState {
             destination: destination("meta-main"),
-            last_error: parked.clone(),
-            parked,
+            last_error: Some((noon(), verdict)),
+            parked: Some((noon(), reason)),
             hold: None,
             open_until: None,
             in_flight: 1,
@@ -265,7 +268,9 @@ impl PagesFixture {
         for work in self.store.claim(request).await.unwrap().work {
             let state = end(now);
             let verdict = match &state {
-                DeliveryState::Dead { reason, .. } => ReplyVerdict::Dead { reason: reason.clone() },
+                DeliveryState::Dead { reason, .. } => {
+                    ReplyVerdict::Dead { reason: DeathReason::clone(reason) }
+                }
                 _ => ReplyVerdict::Delivered { warnings: vec!["look at `fbp`".to_owned()] },
             };
             let answer = PlatformResponse {

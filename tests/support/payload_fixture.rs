@@ -133,7 +133,7 @@ pub fn request(
 ) -> OutgoingRequest {
     match render(destination, conversion, click).rendered {
         Rendered::Request(request) => request,
-        Rendered::Skip { reason } => panic!("skipped: {reason}"),
+        Rendered::Skip { reason } => panic!("skipped: {reason:?}"),
     }
 }
 

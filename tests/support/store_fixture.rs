@@ -27,6 +27,7 @@ use postbridge::store::embedded::{Embedded, EmbeddedSettings};
 use postbridge::store::{AttemptOutcome, Backlog, ClaimRequest, Claimed, PurgeBefore, Store};
 
 use crate::support::memory::Memory;
+use crate::support::reasons;
 
 /// Every rule here is a test on every implementation.
 macro_rules! conformance {
@@ -342,11 +343,7 @@ pub fn delivered(work: &Claimed, time: Time) -> AttemptOutcome {
 pub fn failed(work: &Claimed, time: Time, due: Time) -> AttemptOutcome {
     AttemptOutcome {
         id: work.id.clone(),
-        attempt: attempt(
-            time,
-            "body",
-            ReplyVerdict::Retry { reason: "503".to_owned(), after_ms: None, hold_ms: None },
-        ),
+        attempt: attempt(time, "body", reasons::retry()),
         state: DeliveryState::Waiting { due },
         attempts: work.delivery.attempts + 1,
         observed: observed(work),
@@ -356,8 +353,8 @@ pub fn failed(work: &Claimed, time: Time, due: Time) -> AttemptOutcome {
 pub fn dead(work: &Claimed, time: Time) -> AttemptOutcome {
     AttemptOutcome {
         id: work.id.clone(),
-        attempt: attempt(time, "body", ReplyVerdict::Dead { reason: "bad token".to_owned() }),
-        state: DeliveryState::Dead { at: time, reason: "bad token".to_owned() },
+        attempt: attempt(time, "body", ReplyVerdict::Dead { reason: reasons::rejected("bad token") }),
+        state: reasons::dead(time),
         attempts: work.delivery.attempts + 1,
         observed: observed(work),
     }

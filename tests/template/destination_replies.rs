@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use postbridge::domain::delivery::{PlatformResponse, Reply, ReplyVerdict};
+use postbridge::domain::delivery_reason::{DeathReason, ParkReason};
+use postbridge::domain::exchange::{NoAnswer, PlatformAnswer, Said, SendRefused};
 use postbridge::domain::ids::DestinationId;
 use postbridge::domain::time::{DAY_MS, Time};
 use postbridge::template::catalog::Catalog;
@@ -115,7 +117,7 @@ fn meta_codes_that_pass_are_tried_again() {
     let transient = r#"{"error":{"message":"no","code":100,"error_subcode":33,"is_transient":true}}"#;
     assert_eq!(word(meta, &answer(400, transient)), "retry");
     assert_eq!(word(meta, &answer(400, "<html></html>")), "retry");
-    assert_eq!(word(meta, &Reply::Failed("timed out".to_owned())), "retry");
+    assert_eq!(word(meta, &Reply::Failed(NoAnswer::ConnectTimeout)), "retry");
 }
 
 #[test]
@@ -269,7 +271,7 @@ fn meta_everything_else_is_dead() {
     for status in [301, 302, 400, 401, 403, 404, 410, 422] {
         assert_eq!(word(meta, &answer(status, "{}")), "dead", "{status}");
     }
-    assert_eq!(word(meta, &Reply::Forbidden("a private address".to_owned())), "dead");
+    assert_eq!(word(meta, &Reply::Forbidden(SendRefused::UserInfo)), "dead");
 }
 
 #[test]
@@ -278,7 +280,11 @@ fn a_reason_names_what_the_platform_said_and_never_a_secret() {
     let ReplyVerdict::Park { reason } = meta().classify(&answer(401, body), now()) else {
         panic!("not parked")
     };
-    for part in ["HTTP 401", "Malformed token ***", "code 190", "subcode 463", "fbtrace_id Xy"] {
+    let ParkReason::AccountRefused(PlatformAnswer { status, said: Said::Words(reason), .. }) = reason else {
+        panic!("{reason:?}")
+    };
+    assert_eq!(status, 401);
+    for part in ["Malformed token ***", "code 190", "subcode 463", "fbtrace_id Xy"] {
         assert!(reason.contains(part), "{part} in {reason}");
     }
     assert!(!reason.contains("secret-token"), "{reason}");
@@ -290,8 +296,11 @@ fn a_reason_is_one_short_line_whatever_is_answered() {
     let ReplyVerdict::Dead { reason } = meta().classify(&answer(400, &body), now()) else {
         panic!("not dead")
     };
-    assert!(reason.chars().count() <= 601, "{}", reason.len());
-    assert!(!reason.contains(char::is_control));
+    let DeathReason::PlatformRejected(PlatformAnswer { said: Said::Words(words), .. }) = reason else {
+        panic!("{reason:?}")
+    };
+    assert_eq!(words.chars().count(), 601);
+    assert!(!words.contains(char::is_control));
 }
 
 #[test]

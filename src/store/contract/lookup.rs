@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Attempt, Delivery};
+use crate::domain::delivery::{Attempt, Delivery, DeliveryStateName};
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, DestinationId, OfferId, SourceId, VisitorId};
 use crate::domain::postback::{Postback, VerdictName};
 use crate::domain::status::Status;
 use crate::domain::time::Time;
+use crate::domain::unsent::{self, UndeliveredCode, UnsentContext};
 
 /// Where a page begins, and how long it is.
 #[derive(Debug, Clone)]
@@ -60,8 +61,8 @@ pub struct ConversionFilter {
     pub creative: Option<CreativeId>,
     /// The sub ids `s1` to `s5`, as the conversion's parameters or its click have them.
     pub sub_ids: [Option<String>; 5],
-    /// With a delivery in this state (`held`, `waiting`, `delivered`, `dead`, `skipped`).
-    pub state: Option<String>,
+    /// With a delivery in this state.
+    pub state: Option<DeliveryStateName>,
 }
 
 /// Which postbacks to list.
@@ -79,10 +80,28 @@ pub struct PostbackFilter {
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {
     pub destination: Option<DestinationId>,
-    /// The delivery's own state: `held`, `waiting`, `delivered`, `dead` or `skipped`.
-    pub state: Option<String>,
+    /// The delivery's own state.
+    pub state: Option<DeliveryStateName>,
+    /// Why it is not delivered.
+    pub reason: Option<ReasonFilter>,
     /// Of which conversions; its `state` is not read.
     pub of: ConversionFilter,
+}
+
+/// A reason for which deliveries are not delivered, and what the reasons of those that wait depend on.
+#[derive(Debug, Clone)]
+pub struct ReasonFilter {
+    pub code: UndeliveredCode,
+    pub circumstances: UnsentContext,
+}
+
+impl ReasonFilter {
+    /// Whether it is the reason that holds for this delivery now.
+    pub fn fits(&self, listed: &ListedDelivery) -> bool {
+        let delivery = (&listed.delivery, listed.sent_before);
+        let reason = unsent::of_delivery(&listed.conversion, delivery, &self.circumstances);
+        reason.is_some_and(|reason| self.code.is_of(&reason))
+    }
 }
 
 /// A line of the delivery list.

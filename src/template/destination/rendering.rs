@@ -6,6 +6,7 @@ use crate::domain::customer::CustomerFormat;
 use crate::domain::delivery::OutgoingRequest;
 use crate::domain::ids::DeliveryId;
 use crate::domain::remark::Remark;
+use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 
 /// What one delivery is rendered from.
@@ -30,9 +31,9 @@ pub struct Rendering {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rendered {
     Request(OutgoingRequest),
-    /// The platform would certainly refuse it; the reason names the field.
+    /// The platform would certainly refuse it.
     Skip {
-        reason: String,
+        reason: SkipReason,
     },
 }
 

@@ -5,14 +5,16 @@ use std::borrow::Cow;
 use serde_json::Value as Json;
 
 use crate::domain::delivery::{PlatformResponse, Reply, ReplyVerdict};
+use crate::domain::delivery_reason::{DeathReason, ParkReason, RetryReason};
+use crate::domain::exchange::{PlatformAnswer, Said};
 use crate::domain::time::Time;
 use crate::template::destination::wait::{self, WaitPlace, WaitRule};
 use crate::template::toml_doc::text::Scalar;
 
 /// A request carries one event, so a platform that took all of it took one.
 const EVENTS_IN_A_REQUEST: i64 = 1;
-/// A reason is cut at this many characters.
-const MAX_REASON: usize = 600;
+/// What an answer says, and each of its warnings, is cut at this many characters.
+const MAX_WORDS: usize = 600;
 /// Of an answer that names no reason, this much is shown.
 const MAX_EXCERPT: usize = 200;
 
@@ -122,18 +124,23 @@ impl ReplyRules {
     /// Classifies a reply. `now` is what a wait counts from.
     pub(crate) fn classify(&self, reply: &Reply, now: Time) -> ReplyVerdict {
         let answer = match reply {
-            Reply::Failed(reason) => {
-                let reason = format!("no answer: {reason}");
+            Reply::Failed(cause) => {
+                let reason = RetryReason::NoAnswer(cause.clone());
                 return ReplyVerdict::Retry { reason, after_ms: None, hold_ms: None };
             }
-            Reply::Forbidden(reason) => return ReplyVerdict::Dead { reason: reason.clone() },
+            Reply::Forbidden(refused) => {
+                return ReplyVerdict::Dead { reason: DeathReason::Refused(refused.clone()) };
+            }
             Reply::Answer(answer) => answer,
         };
         let json: Option<Json> = serde_json::from_slice(&answer.body).ok();
         let rule = self.rules.iter().find(|rule| rule.fits(answer, json.as_ref()));
         let outcome = rule.map_or_else(|| usual(answer.status), |rule| rule.then);
-        let why = rule.and_then(|rule| rule.why.as_deref()).or_else(|| usual_why(answer.status, outcome));
-        let reason = || self.reason(answer, json.as_ref(), why);
+        let kept = || PlatformAnswer {
+            status: answer.status,
+            why: rule.and_then(|rule| rule.why.clone()),
+            said: self.said(answer, json.as_ref()),
+        };
         match outcome {
             ReplyOutcome::Delivered => {
                 let at = rule.and_then(|rule| rule.warnings.as_deref());
@@ -142,14 +149,19 @@ impl ReplyRules {
             ReplyOutcome::Retry => {
                 let concerns = rule.map_or(WaitRule::AsUsual, |rule| rule.concerns);
                 let asked = wait::asked(&self.waits, concerns, answer, now);
-                ReplyVerdict::Retry { reason: reason(), after_ms: asked.after_ms, hold_ms: asked.hold_ms }
+                let reason = RetryReason::PlatformUnavailable(kept());
+                ReplyVerdict::Retry { reason, after_ms: asked.after_ms, hold_ms: asked.hold_ms }
             }
-            ReplyOutcome::Dead => ReplyVerdict::Dead { reason: reason() },
-            ReplyOutcome::Park => ReplyVerdict::Park { reason: reason() },
+            ReplyOutcome::Dead if (300..=399).contains(&answer.status) => {
+                ReplyVerdict::Dead { reason: DeathReason::Redirected(kept()) }
+            }
+            ReplyOutcome::Dead => ReplyVerdict::Dead { reason: DeathReason::PlatformRejected(kept()) },
+            ReplyOutcome::Park => ReplyVerdict::Park { reason: ParkReason::AccountRefused(kept()) },
         }
     }
 
-    fn reason(&self, answer: &PlatformResponse, json: Option<&Json>, why: Option<&str>) -> String {
+    /// What the answer says why: what the template points at, else the beginning of the body.
+    fn said(&self, answer: &PlatformResponse, json: Option<&Json>) -> Said {
         let mut parts = Vec::new();
         for part in &self.reasons {
             let found = json.and_then(|json| json.pointer(&part.at)).and_then(plain);
@@ -160,13 +172,12 @@ impl ReplyRules {
                 }
             }
         }
-        if parts.is_empty() {
-            let body = String::from_utf8_lossy(&answer.body);
-            let body = body.trim();
-            parts.push(if body.is_empty() { "an empty body".to_owned() } else { shorten(body, MAX_EXCERPT) });
+        let body = String::from_utf8_lossy(&answer.body);
+        match (parts.is_empty(), body.trim()) {
+            (false, _) => Said::Words(shorten(&parts.join(", "), MAX_WORDS)),
+            (true, "") => Said::EmptyBody,
+            (true, body) => Said::Words(shorten(body, MAX_EXCERPT)),
         }
-        let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-        shorten(&format!("HTTP {}{why}: {}", answer.status, parts.join(", ")), MAX_REASON)
     }
 }
 
@@ -177,14 +188,6 @@ fn usual(status: u16) -> ReplyOutcome {
         408 | 425 | 429 | 500..=599 => ReplyOutcome::Retry,
         401 | 403 => ReplyOutcome::Park,
         _ => ReplyOutcome::Dead,
-    }
-}
-
-fn usual_why(status: u16, outcome: ReplyOutcome) -> Option<&'static str> {
-    match (status, outcome) {
-        (300..=399, ReplyOutcome::Dead) => Some("redirects are not followed; use the address it points to"),
-        (401 | 403, ReplyOutcome::Park) => Some("the account is refused"),
-        _ => None,
     }
 }
 
@@ -241,8 +244,8 @@ fn warnings(json: Option<&Json>, at: Option<&str>) -> Vec<String> {
     let found = at.and_then(|at| json?.pointer(at));
     match found {
         None | Some(Json::Null) => Vec::new(),
-        Some(Json::Array(items)) => items.iter().map(|item| shorten(&shown(item), MAX_REASON)).collect(),
-        Some(one) => vec![shorten(&shown(one), MAX_REASON)],
+        Some(Json::Array(items)) => items.iter().map(|item| shorten(&shown(item), MAX_WORDS)).collect(),
+        Some(one) => vec![shorten(&shown(one), MAX_WORDS)],
     }
 }
 

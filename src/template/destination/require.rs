@@ -1,7 +1,8 @@
-//! What a platform certainly refuses is not sent: requirements on the finished payload, in words a person reads.
+//! What a platform certainly refuses is not sent: requirements on the finished payload.
 
 use rust_decimal::Decimal;
 
+use crate::domain::skip::{ClickParts, LowValue, MissingValue, SkipReason};
 use crate::template::destination::payload::{Payload, RenderedPayload};
 
 /// One requirement of a template's `[[require]]`.
@@ -65,47 +66,48 @@ pub(crate) fn bind(
 }
 
 impl LocatedRequirement {
-    /// Whether a recorded click would bring what is required.
-    pub(crate) fn is_found_by_click(&self) -> bool {
-        self.requirement.from_click
-    }
-
-    /// Why this payload is not to be sent, if so. Names the field.
-    pub(crate) fn refusal(&self, event_name: &str, written: &RenderedPayload) -> Option<String> {
+    /// Why this payload is not to be sent, if so. `click`: what a recorded click would bring, where none was found.
+    pub(crate) fn refusal(
+        &self,
+        event_name: &str,
+        written: &RenderedPayload,
+        click: Option<impl FnOnce() -> ClickParts>,
+    ) -> Option<SkipReason> {
         let requirement = &self.requirement;
         if !requirement.events.is_empty() && !requirement.events.iter().any(|event| event == event_name) {
             return None;
         }
         let found = |place: &Option<usize>| written.members.get((*place)?)?.clone();
-        let why = &requirement.why;
-        match &requirement.test {
+        let why = requirement.why.clone();
+        let (fields, any): (Vec<String>, bool) = match &requirement.test {
             RequirementTest::Any(pointers) => {
                 let none = self.places.iter().all(|place| found(place).is_none());
-                none.then(|| format!("none of {} is known: {why}", names(pointers.iter())))
+                (pointers.iter().filter(|_| none).map(|pointer| name(pointer)).collect(), true)
             }
             RequirementTest::All(pointers) => {
                 let absent = pointers.iter().zip(&self.places).filter(|(_, place)| found(place).is_none());
-                let absent: Vec<&String> = absent.map(|(pointer, _)| pointer).collect();
-                let verb = if absent.len() == 1 { "is" } else { "are" };
-                (!absent.is_empty()).then(|| format!("{} {verb} missing: {why}", names(absent.into_iter())))
+                (absent.map(|(pointer, _)| name(pointer)).collect(), false)
             }
             RequirementTest::AtLeast(pointer, least) => {
                 let range = self.places.first().and_then(found)?;
-                let text = std::str::from_utf8(written.bytes.get(range)?).ok()?.trim_matches('"');
-                let number: Decimal = text.parse().ok()?;
-                (number < *least)
-                    .then(|| format!("{} is {text}, below {least}: {why}", names(std::iter::once(pointer))))
+                let value = std::str::from_utf8(written.bytes.get(range)?).ok()?.trim_matches('"');
+                let number: Decimal = value.parse().ok()?;
+                let (value, least_text) = (value.to_owned(), least.to_string());
+                let low = || LowValue { field: name(pointer), value, least: least_text, why };
+                return (number < *least).then(|| SkipReason::ValueTooLow(Box::new(low())));
             }
+        };
+        if fields.is_empty() {
+            return None;
         }
+        let click = click.filter(|_| requirement.from_click).map(|click| click());
+        Some(SkipReason::ValueMissing(Box::new(MissingValue { fields, any, why, click })))
     }
 }
 
 /// `/data/0/user_data/em` → `user_data.em`: the list and its number are the same for every event.
-fn names<'a>(pointers: impl Iterator<Item = &'a String>) -> String {
-    let name = |pointer: &String| {
-        let steps: Vec<&str> = pointer.split('/').skip(1).collect();
-        let from = steps.iter().rposition(|step| step.parse::<usize>().is_ok()).map_or(0, |at| at + 1);
-        steps.get(from..).filter(|rest| !rest.is_empty()).unwrap_or(&steps).join(".")
-    };
-    pointers.map(name).collect::<Vec<_>>().join(", ")
+fn name(pointer: &str) -> String {
+    let steps: Vec<&str> = pointer.split('/').skip(1).collect();
+    let from = steps.iter().rposition(|step| step.parse::<usize>().is_ok()).map_or(0, |at| at + 1);
+    steps.get(from..).filter(|rest| !rest.is_empty()).unwrap_or(&steps).join(".")
 }

@@ -8,7 +8,8 @@ use url::Url;
 
 use crate::domain::delivery::{OutgoingRequest, Reply, ReplyVerdict};
 use crate::domain::event::EventName;
-use crate::domain::time::{HOUR_MS, Time};
+use crate::domain::skip::{ClickParts, SkipReason};
+use crate::domain::time::Time;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::digest::{self, SigningKey};
 use crate::template::destination::expression::RenderScope;
@@ -74,9 +75,7 @@ impl Templated {
         let unmade = |reason| Ok(Rendering { rendered: Rendered::Skip { reason }, remarks: Vec::new() });
         let event = &input.conversion.event;
         let Some(event_name) = self.event_name(event) else {
-            return unmade(format!(
-                "event: the destination has no name for `{event}`; give it one under `events`"
-            ));
+            return unmade(SkipReason::EventNotNamed { event: event.clone() });
         };
         if let Some(reason) = self.too_old(input) {
             return unmade(reason);
@@ -101,10 +100,10 @@ impl Templated {
         let mut body = Vec::new();
         if let Some(template) = self.template.body(event.as_str()) {
             let written = template.payload.write(scope);
-            for rule in &template.requirements {
-                let Some(reason) = rule.refusal(event_name, &written) else { continue };
-                let no_click = scope.click.is_none() && rule.is_found_by_click();
-                let reason = if no_click { format!("{reason}; {}", self.without_click()) } else { reason };
+            let click = scope.click.is_none().then_some(|| self.click_parts());
+            let mut refusals =
+                template.requirements.iter().filter_map(|rule| rule.refusal(event_name, &written, click));
+            if let Some(reason) = refusals.next() {
                 return Ok(Rendered::Skip { reason });
             }
             body = check_size(written)?;
@@ -133,22 +132,15 @@ impl Templated {
         url.filter(|_| sends)
     }
 
-    /// What a reply means. No secret that the platform echoes gets into a reason.
+    /// What a reply means. No secret that the platform echoes is quoted in a reason.
     pub(crate) fn classify(&self, reply: &Reply, now: Time) -> ReplyVerdict {
-        let mask = |text: String| {
-            self.secrets.iter().fold(text, |text, secret| text.replace(secret.as_str(), "***"))
-        };
-        match self.template.reply().classify(reply, now) {
-            ReplyVerdict::Delivered { warnings } => {
-                ReplyVerdict::Delivered { warnings: warnings.into_iter().map(mask).collect() }
+        let mut verdict = self.template.reply().classify(reply, now);
+        for quoted in verdict.quoted_mut() {
+            for secret in &self.secrets {
+                *quoted = quoted.replace(secret.as_str(), "***");
             }
-            ReplyVerdict::Retry { reason, after_ms, hold_ms } => {
-                ReplyVerdict::Retry { reason: mask(reason), after_ms, hold_ms }
-            }
-            ReplyVerdict::Dead { reason } => ReplyVerdict::Dead { reason: mask(reason) },
-            ReplyVerdict::Park { reason } => ReplyVerdict::Park { reason: mask(reason) },
-            ReplyVerdict::Skipped { code, reason } => ReplyVerdict::Skipped { code, reason: mask(reason) },
         }
+        verdict
     }
 
     fn event_name<'a>(&'a self, event: &'a EventName) -> Option<&'a str> {
@@ -156,33 +148,17 @@ impl Templated {
         own.or_else(|| self.template.event_name(event.as_str()))
     }
 
-    /// What to record, for an event that lacks what only its click can bring.
-    fn without_click(&self) -> String {
-        let quoted = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
-        let mut wanted = vec!["landing URL, IP address and user agent".to_owned()];
-        for (kind, names) in [
-            ("landing parameter", quoted(self.template.landing_params())),
-            ("cookie", quoted(self.template.cookies())),
-        ] {
-            match names.as_slice() {
-                [] => {}
-                [one] => wanted.push(format!("the {kind} {one}")),
-                several => wanted.push(format!("the {kind}s {}", several.join(", "))),
-            }
-        }
-        format!("no click was found: record each with its {}", wanted.join(", "))
+    /// What to record of a click, for an event that lacks what only its click can bring.
+    fn click_parts(&self) -> ClickParts {
+        let template = &self.template;
+        ClickParts { params: template.landing_params().to_vec(), cookies: template.cookies().to_vec() }
     }
 
-    fn too_old(&self, input: &RenderInput<'_>) -> Option<String> {
-        let most = self.template.max_age_ms()?;
-        let age = input.now.millis_since(input.conversion.event_time);
-        (age > most).then(|| {
-            format!(
-                "event_time: the event happened {} hours ago; the platform takes events of at most {} hours",
-                age / HOUR_MS,
-                most / HOUR_MS
-            )
-        })
+    fn too_old(&self, input: &RenderInput<'_>) -> Option<SkipReason> {
+        let max_age_ms = self.template.max_age_ms()?;
+        let event_time = input.conversion.event_time;
+        (input.now.millis_since(event_time) > max_age_ms)
+            .then_some(SkipReason::TooOld { event_time, max_age_ms })
     }
 
     fn url(&self, scope: &RenderScope<'_>) -> Result<String, Problem> {

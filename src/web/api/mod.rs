@@ -11,7 +11,8 @@ use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::code::{CodedReason, ReasonCode};
-use crate::domain::delivery::{Delivery, RetryRefused, sent_before};
+use crate::domain::delivery::{Delivery, sent_before};
+use crate::domain::delivery_reason::RetryRefusedCode;
 use crate::domain::ids::{ConversionId, DeliveryId, Seq};
 use crate::domain::status::Status;
 use crate::domain::status_move::{self, Actor, StatusMove};
@@ -162,8 +163,8 @@ impl Api {
 
     /// `GET /api/v1/deliveries`.
     pub async fn deliveries(&self, query: &Query) -> Outcome {
-        let page = self.ops.store.deliveries(query.delivery_filter()?, query.page()?).await?;
         let now = ops::circumstances(&self.ops);
+        let page = self.ops.store.deliveries(query.delivery_filter(&now)?, query.page()?).await?;
         document(&PageView::of(&page, |listed| ListedDeliveryView::of(listed, &now)))
     }
 
@@ -181,15 +182,15 @@ impl Api {
 
 impl From<RetryError> for Refused {
     fn from(error: RetryError) -> Refused {
-        let code = match error {
+        let refused = match error {
             RetryError::Store(error) => return error.into(),
-            RetryError::Refused(RetryRefused::Unknown) => return missing("delivery"),
-            RetryError::NotConfigured(_) => "no_destination",
-            RetryError::Refused(RetryRefused::Delivered) => "delivered",
-            RetryError::Refused(RetryRefused::TooOld) => "too_old",
-            RetryError::Refused(RetryRefused::Superseded) => "superseded",
+            RetryError::Refused(refused) => refused,
         };
-        Refused::Asked(StatusCode::CONFLICT, code, error.to_string(), error.hint())
+        let status = match refused.code() {
+            RetryRefusedCode::Unknown => StatusCode::NOT_FOUND,
+            _ => StatusCode::CONFLICT,
+        };
+        Refused::Asked(status, refused.code().as_str(), refused.sentence(), refused.code().fix())
     }
 }
 

@@ -18,7 +18,8 @@ pub fn distance(at: Time, now: Time) -> String {
     if millis < 0 { format!("{text} ago") } else { format!("in {text}") }
 }
 
-/// What is next for a delivery, and what a person can do for it.
+/// What is next for a delivery that nothing keeps from being sent: held for its click, waiting, delivered. What a
+/// person can do about any other is the hint of its reason.
 pub fn next_step(
     conversion: &Conversion,
     delivery: &Delivery,
@@ -28,19 +29,21 @@ pub fn next_step(
     match &delivery.state {
         DeliveryState::Held { .. } => held(conversion),
         DeliveryState::Waiting { .. } => waiting(delivery, worker),
-        DeliveryState::Delivered { .. } => match last.map(|attempt| &attempt.verdict) {
+        _ => match last.map(|attempt| &attempt.verdict) {
             Some(ReplyVerdict::Delivered { warnings }) if !warnings.is_empty() => {
                 "The platform took it and added the remarks below; look whether they concern you.".to_owned()
             }
             _ => "Nothing to do: the platform took it.".to_owned(),
         },
-        DeliveryState::Dead { .. } => {
-            "Fix the problem above, then retry. The event id stays the same, so the platform counts it once."
-                .to_owned()
-        }
-        DeliveryState::Skipped { .. } => {
-            "Nothing was sent. Retry when the reason no longer applies.".to_owned()
-        }
+    }
+}
+
+/// A hint as a sentence of its own.
+pub fn sentence(hint: &str) -> String {
+    let mut letters = hint.chars();
+    match letters.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), letters.as_str()),
+        None => String::new(),
     }
 }
 

@@ -87,7 +87,7 @@ impl Pages {
             deliveries: trace.deliveries.iter().map(card).collect(),
             shows_not_routed: !conversion.not_routed.is_empty()
                 && unsent.as_ref().is_none_or(|unsent| *unsent == Unsent::NotRouted),
-            unsent: unsent.as_ref().map(UnsentCard::of),
+            unsent: unsent.as_ref().map(UnsentView::of),
             partners: self.partners(trace, now),
         })
     }
@@ -165,7 +165,9 @@ impl Pages {
                 flash(true, "The delivery is due now".to_owned(), hint)
             }
             Err(RetryError::Store(error)) => return Err(error.into()),
-            Err(refused) => flash(false, format!("Not retried: {refused}"), refused.hint()),
+            Err(RetryError::Refused(refused)) => {
+                flash(false, format!("Not retried: {}", refused.sentence()), &refused.hint())
+            }
         })
     }
 }
@@ -193,7 +195,7 @@ struct ConversionPage<'a> {
     is_held: bool,
     deliveries: Vec<DeliveryCard<'a>>,
     shows_not_routed: bool,
-    unsent: Option<UnsentCard>,
+    unsent: Option<UnsentView>,
     partners: Option<Value>,
 }
 
@@ -246,18 +248,5 @@ fn caused_by(cause: &Cause) -> String {
             note.as_ref().map_or(by.clone(), |note| format!("{by}: {note}"))
         }
         Cause::Disposition => "the offer's disposition fell due".to_owned(),
-    }
-}
-
-#[derive(Serialize)]
-struct UnsentCard {
-    #[serde(flatten)]
-    unsent: UnsentView,
-    next_step: &'static str,
-}
-
-impl UnsentCard {
-    fn of(unsent: &Unsent) -> UnsentCard {
-        UnsentCard { unsent: UnsentView::of(unsent), next_step: unsent.next_step() }
     }
 }

@@ -3,10 +3,13 @@
 use serde::Serialize;
 use serde_json::json;
 
+use crate::domain::code::ReasonCode;
+use crate::domain::delivery::DeliveryStateName;
+use crate::domain::delivery_reason::DeathCode;
+use crate::domain::unsent::UndeliveredCode;
 use crate::ops::{self, DestinationHealth};
 use crate::store::contract::lookup::{DeliveryFilter, ListedDelivery};
 use crate::view::conversion::ReportedView;
-use crate::web::list_query::Query;
 use crate::web::pages::exchange::{DeliveryCard, DeliveryContext};
 use crate::web::pages::list::{Filters, ListTemplate, options};
 use crate::web::pages::{PageContent, PageExit, Pages};
@@ -29,17 +32,19 @@ impl Pages {
     async fn delivery_list(&self, is_dead_only: bool, query: &[u8]) -> Result<PageContent, PageExit> {
         let (filters, list) = (Filters::read(query), if is_dead_only { DEAD } else { ALL });
         let read = |filter: DeliveryFilter, page| {
-            let state = if is_dead_only { Some("dead".to_owned()) } else { filter.state };
+            let state = if is_dead_only { Some(DeliveryStateName::Dead) } else { filter.state };
             self.ops.store.deliveries(DeliveryFilter { state, ..filter }, page)
         };
-        let found = filters.find(Query::delivery_filter, read).await?;
         let (health, circumstances) = (DestinationHealth::now(&self.ops), ops::circumstances(&self.ops));
+        let found = filters.find(|query| query.delivery_filter(&circumstances), read).await?;
         let present = DeliveryContext { health: &health, circumstances: &circumstances };
         let destinations = self.ops.destinations.iter().map(|destination| destination.id().as_str());
-        let states = ["held", "waiting", "delivered", "dead", "skipped"];
+        let states = DeliveryStateName::ALL.map(DeliveryStateName::as_str);
+        let codes = if is_dead_only { DeathCode::words().collect() } else { UndeliveredCode::words() };
         let own = json!({
             "dead_only": is_dead_only,
             "states": options(states, filters.get("state")),
+            "reason_codes": options(codes, filters.get("reason_code")),
             "sources": options(self.origins(), filters.get("source")),
             "destinations": options(destinations, filters.get("destination")),
         });

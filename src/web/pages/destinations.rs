@@ -46,19 +46,20 @@ struct DestinationCard<'a> {
     mode_note: &'static str,
     setup: &'a str,
     /// Where the last error, which is shown anyway, does not say the same.
-    hold_reason: Option<&'a str>,
+    hold_reason: Option<String>,
     #[serde(flatten)]
     destination: DestinationView<'a>,
 }
 
 impl<'a> DestinationCard<'a> {
     fn of(ready: &'a ReadyDestination, destination: DestinationView<'a>) -> DestinationCard<'a> {
-        let last_error = destination.last_error.as_ref();
-        let hold_reason = destination.on_hold.as_ref().map(|hold| hold.reason);
+        let last_error = destination.last_error.as_ref().map(|last| &last.reason);
+        let hold = destination.on_hold.as_ref().map(|hold| &hold.reason);
+        let hold = hold.filter(|hold| last_error.is_none_or(|last| last != *hold));
         DestinationCard {
             mode_note: mode_note(ready.mode()),
             setup: ready.template().map_or("", |template| template.setup().trim()),
-            hold_reason: hold_reason.filter(|reason| last_error.is_none_or(|last| last.reason != *reason)),
+            hold_reason: hold.map(|reason| reason.sentence().to_owned()),
             destination,
         }
     }

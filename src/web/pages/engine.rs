@@ -38,6 +38,7 @@ fn compile() -> Result<Handlebars<'static>, String> {
     engine.register_helper("time", Box::new(HtmlHelper(time)));
     engine.register_helper("distance", Box::new(HtmlHelper(distance)));
     engine.register_helper("words", Box::new(HtmlHelper(words)));
+    engine.register_helper("sentence", Box::new(HtmlHelper(sentence)));
     engine.register_helper("money", Box::new(HtmlHelper(money)));
     engine.register_helper("pretty", Box::new(HtmlHelper(pretty)));
     let files = TEMPLATES.files().filter_map(|file| Some((file.path().to_str()?, file.contents_utf8()?)));
@@ -179,6 +180,11 @@ fn words(reason: &Value, _: &Value) -> String {
         rest = after;
     }
     html + &html_escape(rest)
+}
+
+/// `{{sentence hint}}`: the same of a hint, as a sentence of its own.
+fn sentence(hint: &Value, page: &Value) -> String {
+    words(&advice::sentence(hint.as_str().unwrap_or_default()).into(), page)
 }
 
 /// The text before the first pair of backticks, between them, and behind.

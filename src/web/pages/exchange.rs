@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
 use crate::domain::time::Time;
-use crate::domain::unsent::{self, UnsentContext};
+use crate::domain::unsent::UnsentContext;
 use crate::ops::DestinationHealth;
 use crate::view::delivery::{AttemptView, DeliveryView};
 use crate::view::value::readable;
@@ -46,12 +46,13 @@ impl<'a> DeliveryCard<'a> {
     ) -> DeliveryCard<'a> {
         let DeliveryContext { health, circumstances } = *present;
         let worker = health.worker(&delivery.destination);
-        let next_step = match unsent::of_delivery(conversion, (delivery, sent_before), circumstances) {
-            Some(unsent) => unsent.next_step().to_owned(),
-            None => advice::next_step(conversion, delivery, attempts.last(), worker),
+        let view = DeliveryView::of(conversion, (delivery, sent_before), circumstances);
+        let next_step = match view.reason().hint() {
+            "" => advice::next_step(conversion, delivery, attempts.last(), worker),
+            hint => advice::sentence(hint),
         };
         DeliveryCard {
-            delivery: DeliveryView::of(conversion, (delivery, sent_before), circumstances),
+            delivery: view,
             timing: timing(&delivery.state),
             next_step,
             can_retry: can_retry(&delivery.state, health.at),

@@ -1,0 +1,251 @@
+//! Why an attempt ends a delivery as dead, is to be repeated, or parks its destination; and why a person cannot retry.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::code::{CodedReason, ReasonCode, codes};
+use crate::domain::exchange::{NoAnswer, PlatformAnswer, SendRefused};
+use crate::domain::ids::DestinationId;
+use crate::domain::skip::{duration, too_old};
+use crate::domain::time::Time;
+
+codes! {
+    /// Why a delivery is dead.
+    DeathCode {
+        PlatformRejected = "platform_rejected",
+            "the platform answered that it will never take the event as it is",
+            "fix what the answer names, then retry; the event id stays the same, so it is counted once";
+        Redirected = "redirected",
+            "the platform answered with a redirect, which is not followed",
+            "configure the address that the answer points to, reload, then retry";
+        TooOld = "too_old",
+            "the event grew too old for the platform while it waited",
+            "nothing to do for this one; see that the destination is sent to in time";
+        GaveUp = "gave_up",
+            "it was tried until the next attempt would be too late",
+            "see to what the last failure names, then retry while the platform takes the event";
+        Unrendered = "unrendered",
+            "no request could be made from the template",
+            "fix what the reason names, reload, then retry";
+        RenderingFailed = "rendering_failed",
+            "making the request failed inside Postbridge; the log says where",
+            "report the log's lines as a fault of Postbridge, and retry once it is fixed";
+        ForbiddenAddress = "forbidden_address",
+            "the address may not be sent to from here",
+            "configure a public web address, reload, then retry";
+        UnsendableRequest = "unsendable_request",
+            "the request cannot be sent as HTTP",
+            "fix what the reason names, reload, then retry";
+    }
+}
+
+codes! {
+    /// Why an attempt is to be repeated.
+    RetryCode {
+        NoAnswer = "no_answer",
+            "the platform did not answer",
+            "nothing to do: it is tried again by the schedule";
+        PlatformUnavailable = "platform_unavailable",
+            "the platform answered that it does not take the event now",
+            "nothing to do: it is tried again by the schedule";
+        AttemptFailed = "attempt_failed",
+            "the attempt failed inside Postbridge; the log says where",
+            "report the log's lines as a fault of Postbridge; it is tried again by the schedule";
+    }
+}
+
+codes! {
+    /// Why a destination is parked.
+    ParkCode {
+        AccountRefused = "account_refused",
+            "the platform refuses the account, not the event",
+            "give the destination what its setup guide names, most often a new token, then reload";
+    }
+}
+
+codes! {
+    /// Why a delivery is not sent again though a person asks.
+    RetryRefusedCode {
+        Unknown = "not_found",
+            "no such delivery is kept",
+            "ids come from the lists";
+        NotConfigured = "no_destination",
+            "the destination is not configured, so no one would send it",
+            "configure the destination again, reload, then retry";
+        Delivered = "delivered",
+            "it was delivered; sending again would count twice",
+            "nothing to do: the platform has it";
+        TooOld = "too_old",
+            "the event is older than the platform takes",
+            "nothing to do for this one: the platform takes no event of this age";
+        Superseded = "superseded",
+            "another delivery sends the destination the same event; sending this one too would count twice",
+            "see the conversion's other deliveries to the destination";
+    }
+}
+
+/// Why a delivery is dead, with what it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeathReason {
+    PlatformRejected(PlatformAnswer),
+    Redirected(PlatformAnswer),
+    TooOld { event_time: Time, max_age_ms: i64 },
+    GaveUp { attempts: u32, next_due: Time, limit: LimitKind, last: RetryReason },
+    Unrendered { what: String, hint: String },
+    RenderingFailed,
+    Refused(SendRefused),
+}
+
+/// What ends a delivery's time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LimitKind {
+    /// The platform takes no event older than this many milliseconds.
+    PlatformAge(i64),
+    /// The platform names no age; our own patience ends after this many milliseconds.
+    Patience(i64),
+}
+
+/// Why an attempt is to be repeated, with what it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RetryReason {
+    NoAnswer(NoAnswer),
+    PlatformUnavailable(PlatformAnswer),
+    AttemptFailed,
+}
+
+/// Why a destination is parked, with what it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParkReason {
+    AccountRefused(PlatformAnswer),
+}
+
+impl CodedReason for DeathReason {
+    type Code = DeathCode;
+
+    fn code(&self) -> DeathCode {
+        match self {
+            DeathReason::PlatformRejected(_) => DeathCode::PlatformRejected,
+            DeathReason::Redirected(_) => DeathCode::Redirected,
+            DeathReason::TooOld { .. } => DeathCode::TooOld,
+            DeathReason::GaveUp { .. } => DeathCode::GaveUp,
+            DeathReason::Unrendered { .. } => DeathCode::Unrendered,
+            DeathReason::RenderingFailed => DeathCode::RenderingFailed,
+            DeathReason::Refused(refused) if refused.is_address() => DeathCode::ForbiddenAddress,
+            DeathReason::Refused(_) => DeathCode::UnsendableRequest,
+        }
+    }
+
+    fn field(&self) -> Option<&str> {
+        matches!(self, DeathReason::TooOld { .. }).then_some("event_time")
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            DeathReason::PlatformRejected(answer) => answer.sentence(None),
+            DeathReason::Redirected(answer) => answer.sentence(Some("redirects are not followed")),
+            DeathReason::TooOld { event_time, max_age_ms } => format!(
+                "{}; it waited here until the platform would no longer take it",
+                too_old(*event_time, *max_age_ms)
+            ),
+            DeathReason::GaveUp { attempts, next_due, limit, last } => {
+                let (end, last) = (limit.sentence(), last.sentence());
+                format!(
+                    "gave up after attempt {attempts}: the next would be due {next_due} and {end}; last: {last}"
+                )
+            }
+            DeathReason::Unrendered { what, .. } => what.clone(),
+            DeathReason::RenderingFailed => self.code().meaning().to_owned(),
+            DeathReason::Refused(refused) => refused.to_string(),
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            DeathReason::Unrendered { hint, .. } if !hint.is_empty() => format!("{hint}; reload, then retry"),
+            DeathReason::Refused(SendRefused::Private(_) | SendRefused::PrivateName(..)) => {
+                "allow it with `allow_private_network = true` in the destination, reload, then retry"
+                    .to_owned()
+            }
+            _ => self.code().fix().to_owned(),
+        }
+    }
+}
+
+impl LimitKind {
+    fn sentence(self) -> String {
+        match self {
+            LimitKind::PlatformAge(age) => {
+                format!("the platform takes no event older than {}", duration(age))
+            }
+            LimitKind::Patience(patience) => format!("a delivery is tried for {}", duration(patience)),
+        }
+    }
+}
+
+impl CodedReason for RetryReason {
+    type Code = RetryCode;
+
+    fn code(&self) -> RetryCode {
+        match self {
+            RetryReason::NoAnswer(_) => RetryCode::NoAnswer,
+            RetryReason::PlatformUnavailable(_) => RetryCode::PlatformUnavailable,
+            RetryReason::AttemptFailed => RetryCode::AttemptFailed,
+        }
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            RetryReason::NoAnswer(cause) => format!("no answer: {cause}"),
+            RetryReason::PlatformUnavailable(answer) => answer.sentence(None),
+            RetryReason::AttemptFailed => self.code().meaning().to_owned(),
+        }
+    }
+}
+
+impl CodedReason for ParkReason {
+    type Code = ParkCode;
+
+    fn code(&self) -> ParkCode {
+        match self {
+            ParkReason::AccountRefused(_) => ParkCode::AccountRefused,
+        }
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            ParkReason::AccountRefused(answer) => answer.sentence(Some("the account is refused")),
+        }
+    }
+}
+
+/// Why a delivery is not sent again, with what it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RetryRefused {
+    Unknown,
+    NotConfigured(DestinationId),
+    Delivered,
+    TooOld,
+    Superseded,
+}
+
+impl CodedReason for RetryRefused {
+    type Code = RetryRefusedCode;
+
+    fn code(&self) -> RetryRefusedCode {
+        match self {
+            RetryRefused::Unknown => RetryRefusedCode::Unknown,
+            RetryRefused::NotConfigured(_) => RetryRefusedCode::NotConfigured,
+            RetryRefused::Delivered => RetryRefusedCode::Delivered,
+            RetryRefused::TooOld => RetryRefusedCode::TooOld,
+            RetryRefused::Superseded => RetryRefusedCode::Superseded,
+        }
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            RetryRefused::NotConfigured(destination) => {
+                format!("the destination `{destination}` is not configured, so no one would send it")
+            }
+            _ => self.code().meaning().to_owned(),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! A reason: the code that programs compare, what it is about, and the same for a person.
+
+use serde::Serialize;
+
+use crate::domain::code::{CodedReason, ReasonCode};
+use crate::domain::delivery::ReplyVerdict;
+use crate::domain::unsent::Undelivered;
+
+/// Flattened into what has a reason; every member is null where there is none.
+#[derive(PartialEq, Eq, Default, Serialize)]
+pub struct ReasonView {
+    reason_code: Option<&'static str>,
+    /// The parameter, field, header or key that it is about.
+    field: Option<String>,
+    /// What was there, where it is not personal.
+    value: Option<String>,
+    reason: Option<String>,
+    /// What a person can do.
+    hint: Option<String>,
+}
+
+impl ReasonView {
+    pub fn of(reason: &impl CodedReason) -> ReasonView {
+        ReasonView {
+            reason_code: Some(reason.code().as_str()),
+            field: reason.field().map(str::to_owned),
+            value: reason.value().map(str::to_owned),
+            reason: Some(reason.sentence()),
+            hint: Some(reason.hint()),
+        }
+    }
+
+    /// Why a delivery is not delivered.
+    pub fn of_undelivered(reason: &Undelivered<'_>) -> ReasonView {
+        match reason {
+            Undelivered::Dead(reason) => ReasonView::of(*reason),
+            Undelivered::Skipped(reason) => ReasonView::of(*reason),
+            Undelivered::Unsent(unsent) => ReasonView::of(unsent),
+        }
+    }
+
+    /// Why an attempt did not deliver; empty where it did.
+    pub fn of_verdict(verdict: &ReplyVerdict) -> ReasonView {
+        match verdict {
+            ReplyVerdict::Delivered { .. } => ReasonView::default(),
+            ReplyVerdict::Retry { reason, .. } => ReasonView::of(reason),
+            ReplyVerdict::Dead { reason } => ReasonView::of(reason),
+            ReplyVerdict::Park { reason } => ReasonView::of(reason),
+            ReplyVerdict::Skipped { reason } => ReasonView::of(reason),
+        }
+    }
+
+    /// The code; empty where there is no reason.
+    pub fn code(&self) -> &str {
+        self.reason_code.unwrap_or_default()
+    }
+
+    /// The sentence; empty where there is no reason.
+    pub fn sentence(&self) -> &str {
+        self.reason.as_deref().unwrap_or_default()
+    }
+
+    /// What a person can do; empty where there is no reason.
+    pub fn hint(&self) -> &str {
+        self.hint.as_deref().unwrap_or_default()
+    }
+}
