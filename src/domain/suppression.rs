@@ -210,12 +210,26 @@ pub enum ListChange {
     TakeOff,
 }
 
-impl ListChange {
-    /// What a line became where the list has changed by it, and where not.
-    pub fn outcomes(self) -> (&'static str, &'static str) {
-        match self {
-            ListChange::Add => ("added", "already_there"),
-            ListChange::TakeOff => ("removed", "not_there"),
+/// What a line of a change did to the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineEffect {
+    /// The list has changed by it.
+    Changed,
+    /// The list was so before.
+    Unchanged,
+    /// It could not be read.
+    Refused,
+}
+
+impl LineEffect {
+    /// As API and pages write it.
+    pub fn as_str(self, wish: ListChange) -> &'static str {
+        match (self, wish) {
+            (LineEffect::Changed, ListChange::Add) => "added",
+            (LineEffect::Unchanged, ListChange::Add) => "already_there",
+            (LineEffect::Changed, ListChange::TakeOff) => "removed",
+            (LineEffect::Unchanged, ListChange::TakeOff) => "not_there",
+            (LineEffect::Refused, _) => "refused",
         }
     }
 }
@@ -232,13 +246,12 @@ pub struct ChangedLine {
 }
 
 impl ChangedLine {
-    /// One of the wish's outcomes, or `refused`.
-    pub fn outcome(&self, wish: ListChange) -> &'static str {
-        let (changed, same) = wish.outcomes();
+    /// What it did to the list.
+    pub fn effect(&self) -> LineEffect {
         match self.outcome {
-            Err(_) => "refused",
-            Ok((_, true)) => changed,
-            Ok((_, false)) => same,
+            Err(_) => LineEffect::Refused,
+            Ok((_, true)) => LineEffect::Changed,
+            Ok((_, false)) => LineEffect::Unchanged,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::domain::suppression::{ChangedLine, ListChange, ListSummary, ListedEntry};
+use crate::domain::suppression::{ChangedLine, LineEffect, ListChange, ListSummary, ListedEntry};
 use crate::domain::time::Time;
 
 /// A list and how much is on it.
@@ -57,12 +57,12 @@ pub struct ListChangeView<'a> {
 
 impl<'a> ListChangeView<'a> {
     pub fn of(list: &'a str, wish: ListChange, lines: &'a [ChangedLine]) -> ListChangeView<'a> {
-        let count = |outcome| (outcome, lines.iter().filter(|line| line.outcome(wish) == outcome).count());
-        let (changed, same) = wish.outcomes();
+        let count = |effect| lines.iter().filter(|line| line.effect() == effect).count();
+        let counted = |effect: LineEffect| (effect.as_str(wish), count(effect));
         ListChangeView {
             list,
-            counts: [count(changed), count(same)].into(),
-            refused: count("refused").1,
+            counts: [LineEffect::Changed, LineEffect::Unchanged].map(counted).into(),
+            refused: count(LineEffect::Refused),
             lines: lines.iter().map(|line| LineView::of(line, wish)).collect(),
         }
     }
@@ -85,7 +85,7 @@ impl<'a> LineView<'a> {
             line: line.number,
             received: &line.received_text,
             kind: line.outcome.as_ref().ok().map(|(kind, _)| kind.as_str()),
-            outcome: line.outcome(wish),
+            outcome: line.effect().as_str(wish),
             reason: line.outcome.as_ref().err().map(String::as_str),
         }
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::suppression::{
-    ChangedLine, ListChange, ListSummary, ListedEntry, SuppressedKind, list_name,
+    ChangedLine, LineEffect, ListChange, ListSummary, ListedEntry, SuppressedKind, list_name,
 };
 use crate::ops::suppression::{self, EntryLayout, ListError, SuppressionRequest};
 use crate::view::suppression::{EntryView, LineView, ListView};
@@ -213,8 +213,11 @@ struct ImportLine<'a> {
 
 impl<'a> ImportReport<'a> {
     fn of(order: &'a SuppressionRequest, done: &'a [ChangedLine]) -> ImportReport<'a> {
-        let count = |wanted: &str| done.iter().filter(|line| line.outcome(order.wish) == wanted).count();
-        let counted = |code: &str| OutcomeCount { word: code.replace('_', " "), count: count(code) };
+        let count = |effect| done.iter().filter(|line| line.effect() == effect).count();
+        let counted = |effect: LineEffect| OutcomeCount {
+            word: effect.as_str(order.wish).replace('_', " "),
+            count: count(effect),
+        };
         // Where there are too many, what was refused matters: the rest went as wished.
         let only_refused = done.len() > MOST_SHOWN;
         let line = |one: &'a ChangedLine| ImportLine {
@@ -223,13 +226,12 @@ impl<'a> ImportReport<'a> {
         };
         let shown = done.iter().filter(|one| !only_refused || one.outcome.is_err()).take(MOST_SHOWN);
         let lines: Vec<ImportLine<'a>> = shown.map(line).collect();
-        let (changed, same) = order.wish.outcomes();
         ImportReport {
             list: &order.list,
             path: path(&order.list),
-            changed: counted(changed),
-            same: counted(same),
-            refused: count("refused"),
+            changed: counted(LineEffect::Changed),
+            same: counted(LineEffect::Unchanged),
+            refused: count(LineEffect::Refused),
             left_out: done.len() - lines.len(),
             lines,
         }
