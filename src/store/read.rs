@@ -2,12 +2,13 @@
 
 use crate::domain::attribution::candidates;
 use crate::domain::click::{Pairs, sub_id};
+use crate::domain::code::CodedReason;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryState, DeliveryStateName, sent_before};
 use crate::domain::history::Cause;
 use crate::domain::ids::{ConversionId, Seq, SourceId};
 use crate::domain::offer::CampaignRef;
-use crate::domain::postback::{Postback, VerdictName};
+use crate::domain::postback::{Postback, Verdict, VerdictName};
 use crate::domain::time::Time;
 use crate::store::StoreError;
 use crate::store::contract::lookup::{
@@ -117,15 +118,26 @@ pub fn postbacks(
         let reprocessed = || shared.index.lock().is_reprocessed(number);
         let open = !filter.open_only || head.verdict != VerdictName::Quarantined || !reprocessed();
         let verdict = filter.verdict.is_none_or(|verdict| verdict == head.verdict);
-        if !(verdict && open && within(head.at, filter.since, filter.until)) {
+        let rejected = matches!(head.verdict, VerdictName::Quarantined | VerdictName::Refused);
+        let may_fit = rejected || (filter.reason_code.is_none() && filter.field.is_none());
+        if !(verdict && open && may_fit && within(head.at, filter.since, filter.until)) {
             return Ok(Vec::new());
         }
         *spent += UNPACK;
         let Some(seq) = Seq::new(number) else { return Ok(Vec::new()) };
         let found = unless_damaged(number, postback(shared, seq))?;
-        let fits = |postback: &Postback| filter.source.is_none() || postback.source == filter.source;
+        let is_of = |postback: &Postback| filter.source.is_none() || postback.source == filter.source;
+        let fits = |postback: &Postback| is_of(postback) && is_rejected_for(&postback.verdict, filter);
         Ok(found.filter(fits).map(|postback| (0, postback)).into_iter().collect())
     })
+}
+
+fn is_rejected_for(verdict: &Verdict, filter: &PostbackFilter) -> bool {
+    let rejection = verdict.rejection();
+    let code = filter.reason_code.is_none_or(|code| rejection.is_some_and(|it| it.code() == code));
+    let wanted = filter.field.as_deref();
+    let field = wanted.is_none() || rejection.and_then(CodedReason::field) == wanted;
+    code && field
 }
 
 pub fn conversions(

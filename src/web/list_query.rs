@@ -2,11 +2,13 @@
 
 use std::fmt::Display;
 
+use crate::domain::code::ReasonCode;
 use crate::domain::delivery::DeliveryStateName;
 use crate::domain::ids::{
     AffiliateId, CampaignId, ClickId, CreativeId, DestinationId, OfferId, SourceId, VisitorId,
 };
 use crate::domain::postback::VerdictName;
+use crate::domain::rejection::code::RejectionCode;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::domain::unsent::{UndeliveredCode, UnsentContext};
@@ -62,7 +64,7 @@ const CONVERSIONS: &[&str] = &[
     "since",
     "until",
 ];
-const POSTBACKS: &[&str] = &["source", "status", "open", "since", "until"];
+const POSTBACKS: &[&str] = &["source", "status", "reason_code", "field", "open", "since", "until"];
 const CLICKS: &[&str] = &["offer", "campaign", "affiliate", "visitor", "marked", "since", "until"];
 const DELIVERIES: &[&str] = &[
     "destination",
@@ -205,6 +207,12 @@ impl Query {
                 "a postback is accepted, updated, duplicate, quarantined or refused",
                 VerdictName::parse,
             )?,
+            reason_code: self.parsed(
+                "reason_code",
+                "no postback is rejected with this code",
+                RejectionCode::parse,
+            )?,
+            field: self.text("field"),
             open_only: self.get("open") == Some("true"),
             since: self.time("since")?,
             until: self.time("until")?,

@@ -346,6 +346,10 @@ fn a_quarantined_postback_has_its_reason_and_names_the_one_that_it_reprocesses()
         )
     };
     assert_eq!(shape(&first), quarantined(Value::Null), "{first:#}");
+    let found = |filter: &str| relay.api(&format!("/api/v1/postbacks?{filter}"))["items"].clone();
+    assert_eq!(found("reason_code=unknown_transaction&field=transaction_id"), json!([first]));
+    assert_eq!(found("reason_code=ambiguous_transaction"), json!([]));
+    assert_eq!(found("field=price"), json!([]));
     let id = first["id"].as_str().unwrap();
     let receipt = relay.post(&format!("/api/v1/postbacks/{id}/retry"), "").json();
     assert_eq!(

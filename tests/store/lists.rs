@@ -5,6 +5,7 @@ use postbridge::domain::delivery::{DeliveryState, DeliveryStateName, ReplyVerdic
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId, SourceId};
 use postbridge::domain::postback::{Verdict, VerdictName};
+use postbridge::domain::rejection::code::RejectionCode;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::domain::unsent::{UndeliveredCode, UnsentContext};
@@ -22,6 +23,7 @@ conformance! {
     lists_go_newest_first_page_by_page,
     lists_obey_their_filters,
     conversions_are_listed_by_where_they_belong_and_by_their_sub_ids,
+    postbacks_are_listed_by_why_they_were_rejected,
     a_list_goes_on_past_an_old_record_that_was_reprocessed_lately,
     dead_letters_are_listed_with_their_last_attempt,
     deliveries_are_listed_by_the_code_that_holds_now,
@@ -144,6 +146,29 @@ fn conversions_are_listed_by_where_they_belong_and_by_their_sub_ids(engine: &Eng
         assert_eq!(sub_ids(["", "same", "", "", ""]), ["b", "a"]);
         assert_eq!(sub_ids(["blue", "same", "", "", ""]), ["a"]);
         assert_eq!(sub_ids(["", "", "same", "", ""]), [""; 0]);
+    });
+}
+
+fn postbacks_are_listed_by_why_they_were_rejected(engine: &Engine) {
+    let store = engine.open();
+    sale("a").receive(&*store);
+    let mut reversal = sale("unheard-of");
+    reversal.draft.event = EventClaim::sale_or_lead();
+    reversal.draft.value = Some(usd("-5"));
+    let reversal = reversal.receive(&*store).postback;
+    before_and_after_reopening(engine, store, |store, _| {
+        let list = |reason_code: Option<RejectionCode>, field: Option<&str>| {
+            let field = field.map(str::to_owned);
+            let filter = PostbackFilter { reason_code, field, ..PostbackFilter::default() };
+            let found = wait(store.postbacks(filter, first_page(9))).unwrap().items;
+            found.iter().map(|postback| postback.seq).collect::<Vec<_>>()
+        };
+        let unknown = Some(RejectionCode::UnknownTransaction);
+        assert_eq!(list(unknown, None), [reversal]);
+        assert_eq!(list(unknown, Some("transaction_id")), [reversal]);
+        assert_eq!(list(None, Some("transaction_id")), [reversal]);
+        assert_eq!(list(unknown, Some("price")), []);
+        assert_eq!(list(Some(RejectionCode::AmbiguousTransaction), None), []);
     });
 }
 

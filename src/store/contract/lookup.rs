@@ -7,6 +7,7 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Attempt, Delivery, DeliveryStateName};
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, DestinationId, OfferId, SourceId, VisitorId};
 use crate::domain::postback::{Postback, VerdictName};
+use crate::domain::rejection::code::RejectionCode;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::domain::unsent::{self, UndeliveredCode, UnsentContext};
@@ -70,6 +71,10 @@ pub struct ConversionFilter {
 pub struct PostbackFilter {
     pub source: Option<SourceId>,
     pub verdict: Option<VerdictName>,
+    /// Why it was quarantined or refused.
+    pub reason_code: Option<RejectionCode>,
+    /// The parameter or field that the reason is about.
+    pub field: Option<String>,
     /// Leave out quarantined records that a later record reprocesses.
     pub open_only: bool,
     pub since: Option<Time>,

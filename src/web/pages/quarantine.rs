@@ -4,9 +4,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::domain::code::CodedReason;
+use crate::domain::code::ReasonCode;
 use crate::domain::ids::Seq;
 use crate::domain::postback::{Postback, VerdictName};
 use crate::domain::rejection::Rejection;
+use crate::domain::rejection::code::RejectionCode;
 use crate::domain::rejection::note::notes_text;
 use crate::domain::reporter::BuiltInSource;
 use crate::ingest::postback::ReprocessRefused;
@@ -31,7 +33,12 @@ impl Pages {
             self.ops.store.postbacks(PostbackFilter { verdict, open_only: true, ..filter }, page)
         };
         let found = filters.find(Query::postback_filter, read).await?;
-        let own = json!({"sources": options(self.source_ids(), filters.get("source"))});
+        let codes = RejectionCode::ALL.iter().map(|code| code.as_str());
+        let own = json!({
+            "sources": options(self.source_ids(), filters.get("source")),
+            "reason_codes": options(codes, filters.get("reason_code")),
+            "field": filters.get("field"),
+        });
         Ok(filters.page(QUARANTINE, &found, |one| self.quarantined(one), own))
     }
 
