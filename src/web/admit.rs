@@ -2,28 +2,25 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 
 use crate::domain::forwarding::HidingProxy;
 use crate::web::access::{TokenCheck, denied};
 use crate::web::access_log::{Reason, TokenArea};
-use crate::web::answer::{self, Answer};
+use crate::web::answer::Answer;
 use crate::web::auth::{RequiredRight, TokenHolder};
 use crate::web::request::ReceivedRequest;
 use crate::web::route::WebRoute;
+use crate::web::routes::{Permission, RouteRow};
 use crate::web::{ListenerSide, Router, proxy};
 
 impl Router {
     /// The largest plain body of a request, in bytes.
-    pub(super) fn body_limit(
-        &self,
-        route: &WebRoute<'_>,
-        path: &str,
-        (headers, peer): (&HeaderMap, IpAddr),
-    ) -> usize {
+    pub(super) fn body_limit(&self, route: &WebRoute<'_>, (headers, peer): (&HeaderMap, IpAddr)) -> usize {
         let limit = match route {
             WebRoute::Postback(Ok(endpoint)) => endpoint.network.template.max_body_bytes(),
-            _ => self.import_limit(path, headers, peer),
+            WebRoute::Listed(found) => self.import_limit(found.rows, headers, peer),
+            _ => None,
         };
         limit.unwrap_or(self.max_body_bytes)
     }
@@ -66,13 +63,17 @@ impl Router {
         Ok(holder)
     }
 
-    /// `/metrics`.
-    pub(super) async fn metrics(&self, side: ListenerSide, asked: &ReceivedRequest<'_>) -> Answer {
-        if asked.method != Method::GET {
-            return answer::method_not_allowed("GET");
-        }
+    /// `/metrics`, of which the configuration may open the row.
+    pub(super) async fn metrics(
+        &self,
+        (row, side): (&RouteRow, ListenerSide),
+        asked: &ReceivedRequest<'_>,
+    ) -> Answer {
         let is_open = self.open_metrics || side == ListenerSide::Admin;
-        if !is_open && let Err(refused) = self.let_in(asked, TokenArea::Metrics, RequiredRight::Look) {
+        if let Permission::Token(need) = row.permission
+            && !is_open
+            && let Err(refused) = self.let_in(asked, TokenArea::Metrics, need)
+        {
             return *refused;
         }
         self.metrics.answer().await

@@ -105,15 +105,22 @@ pub fn not_found() -> Answer {
 }
 
 /// 405, naming what is allowed.
-pub fn method_not_allowed(allowed: &'static str) -> Answer {
+pub fn method_not_allowed(allowed: &str) -> Answer {
     let mut answer = error(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
         "this path does not take that method",
         &format!("use {allowed}"),
     );
-    answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    allow(&mut answer, allowed);
     answer
+}
+
+/// Names in a 405 the methods that its path takes.
+pub fn allow(answer: &mut Answer, allowed: &str) {
+    if let Ok(allowed) = HeaderValue::from_str(allowed) {
+        answer.headers_mut().insert(header::ALLOW, allowed);
+    }
 }
 
 /// 302 to a configured host; what else of the request is in the address is encoded.

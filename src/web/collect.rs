@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use http::{Method, StatusCode};
+use http::StatusCode;
 use parking_lot::Mutex;
 
 use crate::clock::{self, Clock};
@@ -168,9 +168,6 @@ impl Postbacks {
         entered: Result<Arc<SourceEndpoint>, TurnedAway>,
         asked: &ReceivedRequest<'_>,
     ) -> Answer {
-        if asked.method != Method::GET && asked.method != Method::POST {
-            return answer::method_not_allowed("GET, POST");
-        }
         let endpoint = match entered {
             Ok(endpoint) => endpoint,
             Err(turned) => return self.turn_away(turned, asked).await,

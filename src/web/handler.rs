@@ -45,7 +45,7 @@ impl crate::http1::Handler for WebListener {
         let DecodedBody { body, encoded, is_too_large } = match body.is_empty() {
             true => DecodedBody { body, encoded: None, is_too_large: false },
             false => {
-                let limit = router.body_limit(&route, head.path(), (&parts.headers, peer));
+                let limit = router.body_limit(&route, (&parts.headers, peer));
                 encoding::plain(&parts.headers, body, limit)
             }
         };

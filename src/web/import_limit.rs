@@ -9,10 +9,8 @@ use crate::web::access::{self, Denied, TokenCheck};
 use crate::web::access_log::{Reason, TokenArea};
 use crate::web::auth::RequiredRight;
 use crate::web::per_address::LimitKey;
+use crate::web::routes::{self, BodyLimit, Endpoint, PathRows};
 use crate::web::{Router, proxy};
-
-/// 100,000 lines of up to 160 bytes.
-pub const IMPORT_BYTES: usize = 16 * 1024 * 1024;
 
 /// How an import is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,11 +20,9 @@ enum Import {
 }
 
 impl Import {
-    fn of_path(path: &str) -> Option<Import> {
-        if path.starts_with("/api/v1/suppression/") {
-            return Some(Import::Api);
-        }
-        (path == "/suppression" || path.starts_with("/suppression/")).then_some(Import::Pages)
+    fn of_rows(rows: &PathRows) -> Option<Import> {
+        let row = rows.rows.iter().find(|row| row.body == BodyLimit::Import)?;
+        Some(if matches!(row.endpoint, Endpoint::Api(_)) { Import::Api } else { Import::Pages })
     }
 }
 
@@ -42,13 +38,14 @@ impl Router {
         headers: &HeaderMap,
         peer: IpAddr,
     ) -> Result<Option<usize>, HttpRefusal> {
-        let Some(import) = Import::of_path(path) else { return Ok(None) };
+        let import = routes::find(path).and_then(|found| Import::of_rows(found.rows));
+        let Some(import) = import else { return Ok(None) };
         let key = self.import_key(headers, peer);
         if import == Import::Pages {
             return Ok(self
                 .pages
                 .lets_change(headers, self.is_https(peer, headers), key)
-                .then_some(IMPORT_BYTES));
+                .then_some(BodyLimit::IMPORT_BYTES));
         }
         let now = self.api.ops.clock.reading();
         let check = TokenCheck { key, area: TokenArea::Api, now, is_signed_in: false };
@@ -57,13 +54,13 @@ impl Router {
             self.access.log.refused(TokenArea::Api, Reason::LacksRight, Some(holder.name), now.wall);
             return Err(LACKS_RIGHT);
         }
-        Ok(Some(IMPORT_BYTES))
+        Ok(Some(BodyLimit::IMPORT_BYTES))
     }
 
     /// The largest plain body of an import in bytes, of one that was received whole and is let in or refused by
     /// its token later; `None` where it is none, or its sender may not import.
-    pub(super) fn import_limit(&self, path: &str, headers: &HeaderMap, peer: IpAddr) -> Option<usize> {
-        let may_import = match Import::of_path(path)? {
+    pub(super) fn import_limit(&self, rows: &PathRows, headers: &HeaderMap, peer: IpAddr) -> Option<usize> {
+        let may_import = match Import::of_rows(rows)? {
             Import::Api => {
                 let holder = access::presented(headers).ok().and_then(|token| self.tokens.holder_of(token));
                 holder.is_some_and(|holder| RequiredRight::Change.is_met_by(holder.rights))
@@ -73,7 +70,7 @@ impl Router {
                 self.pages.lets_change(headers, self.is_https(peer, headers), key)
             }
         };
-        may_import.then_some(IMPORT_BYTES)
+        may_import.then_some(BodyLimit::IMPORT_BYTES)
     }
 
     fn import_key(&self, headers: &HeaderMap, peer: IpAddr) -> LimitKey {

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use metrics::Counter;
 
 use crate::clock::{self, Clock};
@@ -117,9 +117,6 @@ impl<'a> LinkRequest<'a> {
 impl LinkEndpoints {
     /// `/c/{campaign}` and `/?a=&c=`: records the click, then sends the visitor on.
     pub async fn follow(&self, link: LinkRequest<'_>, request: &ReceivedRequest<'_>) -> Answer {
-        if request.method != Method::GET && request.method != Method::HEAD {
-            return answer::method_not_allowed("GET, HEAD");
-        }
         let LinkRequest { campaign, carried } = link;
         let creative = carried.link_value(CREATIVE);
         let link = match campaign {
@@ -152,9 +149,6 @@ impl LinkEndpoints {
     /// `/click.gif`: the page that shows it is where the visitor landed. Whose visitor it is says the
     /// page's own address, as a direct link does, else the image's `campaign`, or its `a` and `c`.
     pub async fn pixel(&self, request: &ReceivedRequest<'_>) -> Answer {
-        if request.method != Method::GET {
-            return answer::method_not_allowed("GET");
-        }
         let page = visitor::referrer(&request.headers);
         let on_page = CarriedPairs::of_address(page.as_deref().unwrap_or_default());
         let on_image = CarriedPairs::of_query(request.head.query());

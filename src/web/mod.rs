@@ -31,6 +31,7 @@ pub mod pixel;
 pub mod proxy;
 pub mod request;
 mod route;
+pub mod routes;
 mod snippets;
 pub mod tag;
 pub mod target;
@@ -40,23 +41,22 @@ pub mod visitor;
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode};
 use ipnet::IpNet;
 use parking_lot::RwLock;
 
 use crate::domain::postback::EncodedBody;
 use crate::domain::rejection::body::BodyProblem;
-use crate::domain::suppression::ListChange;
 use crate::web::access::Access;
 use crate::web::access_log::TokenArea;
 use crate::web::answer::Answer;
-use crate::web::api::suppression::Submission;
+use crate::web::api::ApiRequest;
 use crate::web::auth::RequiredRight;
 use crate::web::cake::AdvertiserApi;
-use crate::web::list_query::Query;
 use crate::web::proxy::HidingProxies;
 use crate::web::request::ReceivedRequest;
-use crate::web::route::WebRoute;
+use crate::web::route::{RouteArea, WebRoute};
+use crate::web::routes::{ApiCall, Endpoint, Permission, RouteRow, RouteSide};
 
 /// Everything that answers, as configured now. Reloading swaps it whole.
 pub struct Router {
@@ -132,28 +132,31 @@ impl Router {
             BodyProblem::UnsupportedEncoding { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             _ => StatusCode::BAD_REQUEST,
         };
-        if matches!(route, WebRoute::NetworkApi(_)) {
+        if route.area() == RouteArea::NetworkApi {
             return Some(AdvertiserApi::unread(status, &problem.into()));
         }
         Some(answer::refused(status, &problem))
     }
 
-    /// The route table.
+    /// Answers by the row of the table that the path and the method have.
     async fn answer(&self, side: ListenerSide, route: WebRoute<'_>, request: ReceivedRequest<'_>) -> Answer {
-        let api::Api { ops, health } = &self.api;
-        match route {
-            WebRoute::Alive => return health.livez(&ops.clock),
-            WebRoute::Ready => return health.readyz(ops.store.as_ref(), &ops.clock).await,
-            WebRoute::Metrics if side != ListenerSide::Public => return self.metrics(side, &request).await,
-            WebRoute::Api(rest) if side != ListenerSide::Public => return self.api(rest, &request).await,
-            _ => {}
+        let area = route.area();
+        if area == RouteArea::Api && side != ListenerSide::Public {
+            return self.api(route, request).await;
+        }
+        let rows = route.rows().filter(|rows| rows.first().is_some_and(|row| side.serves(row.side)));
+        let row = rows.and_then(|rows| rows.row(&request.method));
+        if let Some(rows) = rows.filter(|_| row.is_none() && area == RouteArea::Open) {
+            return answer::method_not_allowed(&rows.allow);
         }
         if let Some(answer) = Router::unread(&route, &request) {
             return answer;
         }
-        let answered = match route {
-            WebRoute::Page | WebRoute::Metrics | WebRoute::Api(_) => None,
-            open if side != ListenerSide::Admin => self.open(open, &request).await,
+        let answered = match (area, row) {
+            (RouteArea::NetworkApi, _) if side != ListenerSide::Admin => {
+                Some(self.network_api.answer(rows, &request).await)
+            }
+            (RouteArea::Open, Some(row)) => self.open((row, side), route, &request).await,
             _ => None,
         };
         match answered {
@@ -165,19 +168,25 @@ impl Router {
         }
     }
 
-    /// What networks, advertisers and visitors' browsers ask for.
-    async fn open(&self, route: WebRoute<'_>, request: &ReceivedRequest<'_>) -> Option<Answer> {
-        Some(match route {
-            WebRoute::NetworkApi(rest) => self.network_api.answer(rest, request).await,
-            WebRoute::Tag(report) => self.tag.receive(report, request).await,
-            WebRoute::Postback(entered) => self.postbacks.receive(entered, request).await,
-            WebRoute::ClickPixel => self.links.pixel(request).await,
-            WebRoute::Script(path) => return self.tag.script(path, request).await,
-            WebRoute::Pixel(path) => self.pixels.receive(path, request).await,
-            WebRoute::Link(links) => self.links.follow(links, request).await,
-            WebRoute::Alive | WebRoute::Ready | WebRoute::Metrics | WebRoute::Api(_) | WebRoute::Page => {
-                return None;
-            }
+    /// What networks, visitors' browsers and operators ask for; `None` of a script that there is not.
+    async fn open(
+        &self,
+        (row, side): (&'static RouteRow, ListenerSide),
+        route: WebRoute<'_>,
+        request: &ReceivedRequest<'_>,
+    ) -> Option<Answer> {
+        let api::Api { ops, health } = &self.api;
+        Some(match (route, row.endpoint) {
+            (WebRoute::Postback(entered), _) => self.postbacks.receive(entered, request).await,
+            (WebRoute::Link(_, link), _) => self.links.follow(link, request).await,
+            (WebRoute::Script(_, path), _) => return self.tag.script(path, request).await,
+            (_, Endpoint::ClickPixel) => self.links.pixel(request).await,
+            (_, Endpoint::Pixel(route)) => self.pixels.receive(route, request).await,
+            (_, Endpoint::Tag(route)) => self.tag.receive(route, request).await,
+            (_, Endpoint::Alive) => health.livez(&ops.clock),
+            (_, Endpoint::Ready) => health.readyz(ops.store.as_ref(), &ops.clock).await,
+            (_, Endpoint::Metrics) => self.metrics((row, side), request).await,
+            _ => return None,
         })
     }
 
@@ -194,89 +203,50 @@ impl Router {
         self.pages.answer(request).await
     }
 
-    async fn api(&self, path: &str, request: &ReceivedRequest<'_>) -> Answer {
-        let holder = match self.let_in(request, TokenArea::Api, RequiredRight::of(&request.method)) {
+    /// `/api/v1`. What a caller may not do is answered before what there is not.
+    async fn api(&self, route: WebRoute<'_>, request: ReceivedRequest<'_>) -> Answer {
+        let row = route.rows().and_then(|rows| rows.row(&request.method));
+        let need = match row.map(|row| row.permission) {
+            Some(Permission::Token(need)) => need,
+            _ => RequiredRight::of(&request.method),
+        };
+        let holder = match self.let_in(&request, TokenArea::Api, need) {
             Ok(holder) => holder,
             Err(refused) => return *refused,
         };
+        let WebRoute::Listed(found) = &route else { return answer::not_found() };
+        let Some(row) = row else { return answer::method_not_allowed(&found.rows.allow) };
         // Only now: how much is inflated depends on the token.
-        if let Some(answer) = Router::unread(&WebRoute::Api(path), request) {
+        if let Some(answer) = Router::unread(&route, &request) {
             return answer;
         }
-        let parts: Vec<&str> = path.split('/').collect();
-        let query = match Query::read(request.head.query()) {
-            Ok(query) => query,
-            Err(bad) => return self.api.answer(Err(bad.into())),
+        let Endpoint::Api(call) = row.endpoint else { return answer::not_found() };
+        if call == ApiCall::RecordClick {
+            return self.clicks.record(&request.body).await;
+        }
+        let id = found.id();
+        let asked = ApiRequest {
+            id: &id,
+            query: request.head.query(),
+            content_type: request.content_type().unwrap_or_default().into_owned(),
+            body: &request.body,
+            actor: holder.name,
         };
-        let (get, post) = (request.method == Method::GET, request.method == Method::POST);
-        let outcome = match parts.as_slice() {
-            ["clicks"] if post => return self.clicks.record(&request.body).await,
-            ["clicks"] if get => self.api.clicks(&query).await,
-            ["clicks", id] if get => self.api.click(&decoded(id)).await,
-            ["clicks"] => return answer::method_not_allowed("GET, POST"),
-            ["suppression", rest @ ..] => {
-                match self.suppression(rest, request, (&query, holder.name)).await {
-                    Ok(outcome) => outcome,
-                    Err(answer) => return *answer,
-                }
-            }
-            ["conversions"] if get => self.api.conversions(&query).await,
-            ["conversions", id] if get => self.api.conversion(id).await,
-            ["conversions", id, "status"] if post => {
-                self.api.set_status(id, &request.body, holder.name).await
-            }
-            ["postbacks"] if get => self.api.postbacks(&query).await,
-            ["postbacks", id] if get => self.api.postback(id).await,
-            ["postbacks", id, "retry"] if post => self.api.retry_postback(id).await,
-            ["deliveries"] if get => self.api.deliveries(&query).await,
-            ["destinations"] if get => self.api.destinations(&query),
-            ["clock"] if get => self.api.clock(),
-            ["clock", "confirm"] if post => self.api.confirm_clock(holder.name),
-            ["deliveries", id, "retry"] if post => self.api.retry(&decoded(id)).await,
-            ["conversions" | "postbacks" | "deliveries" | "destinations" | "clock"]
-            | ["conversions" | "postbacks" | "clicks", _] => {
-                return answer::method_not_allowed("GET");
-            }
-            ["postbacks" | "deliveries", _, "retry"]
-            | ["conversions", _, "status"]
-            | ["clock", "confirm"] => {
-                return answer::method_not_allowed("POST");
-            }
-            _ => return answer::not_found(),
-        };
-        if let (Ok(_), Some((what, id))) = (&outcome, api::change_of(&request.method, &parts)) {
-            self.access.log.changed(holder.name, TokenArea::Api, what, &decoded(id));
+        let outcome = self.api.call(call, &asked).await;
+        if let (Ok(_), Some(change)) = (&outcome, row.change) {
+            self.access.log.changed(holder.name, TokenArea::Api, change, &id);
         }
         self.api.answer(outcome)
     }
-
-    /// # Errors
-    /// The answer where nothing was asked of a list.
-    async fn suppression(
-        &self,
-        parts: &[&str],
-        request: &ReceivedRequest<'_>,
-        by: (&Query, &str),
-    ) -> Result<api::Outcome, Box<Answer>> {
-        let (query, actor) = by;
-        let list = parts.first().map(|list| decoded(list)).unwrap_or_default();
-        let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let reported =
-            Submission { list: &list, content_type: content_type.unwrap_or(""), body: &request.body, actor };
-        Ok(match (parts, request.method.as_str()) {
-            ([], "GET") => self.api.lists(query).await,
-            ([_], "GET") => self.api.listed(&list, query).await,
-            ([_], "POST") => self.api.suppress(ListChange::Add, &reported, query).await,
-            ([_, "remove"], "POST") => self.api.suppress(ListChange::TakeOff, &reported, query).await,
-            ([_], "DELETE") => self.api.remove_list(&list).await,
-            ([], _) => return Err(Box::new(answer::method_not_allowed("GET"))),
-            ([_], _) => return Err(Box::new(answer::method_not_allowed("GET, POST, DELETE"))),
-            ([_, "remove"], _) => return Err(Box::new(answer::method_not_allowed("POST"))),
-            _ => return Err(Box::new(answer::not_found())),
-        })
-    }
 }
 
-fn decoded(segment: &str) -> String {
-    percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()
+impl ListenerSide {
+    /// Whether a listener of this side serves a row.
+    fn serves(self, row: RouteSide) -> bool {
+        match (self, row) {
+            (ListenerSide::Whole, _) | (_, RouteSide::Both) => true,
+            (ListenerSide::Public, side) => side == RouteSide::Public,
+            (ListenerSide::Admin, side) => side == RouteSide::Admin,
+        }
+    }
 }

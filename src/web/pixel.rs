@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::clock::Clock;
 use crate::domain::claim::is_held;
@@ -27,6 +27,7 @@ use crate::web::collect::{REFUSED_BYTES as STRANGER_BYTES, RefusalBudget};
 use crate::web::health::ProcessHealth;
 use crate::web::per_address::PerAddress;
 use crate::web::request::ReceivedRequest;
+use crate::web::routes::PixelRoute;
 use crate::web::{proxy, target, visitor};
 
 /// The parts these endpoints work with.
@@ -65,32 +66,9 @@ const SUCCESS: &str = "SUCCESS";
 const FURTHER: &str = "second_sale_of_click: this click has had its sale of this event; the further one waits \
                        until the network approves it";
 
-/// Which conversion pixel a path is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PixelPath {
-    Image,
-    Script,
-    /// As other networks write it.
-    Short,
-}
-
-impl PixelPath {
-    pub fn of(path: &str) -> Option<PixelPath> {
-        match path {
-            "/pixel.gif" => Some(PixelPath::Image),
-            "/pixel.js" => Some(PixelPath::Script),
-            "/p.ashx" => Some(PixelPath::Short),
-            _ => None,
-        }
-    }
-}
-
 impl PixelEndpoints {
     /// Takes a conversion in. Runs to its end even when the page goes away.
-    pub async fn receive(&self, path: PixelPath, request: &ReceivedRequest<'_>) -> Answer {
-        if request.method != Method::GET {
-            return answer::method_not_allowed("GET");
-        }
+    pub async fn receive(&self, route: PixelRoute, request: &ReceivedRequest<'_>) -> Answer {
         let now = self.clock.now();
         if !self.limit.admits(request.limit_key(), now) {
             metrics::counter!("postbridge_refused_total", "reason" => "pixel_rate").increment(1);
@@ -100,10 +78,10 @@ impl PixelEndpoints {
             return answer::disk_low();
         }
         let query = request.head.query();
-        let (spelling, form) = match path {
-            PixelPath::Short => (ParamSpelling::Short, form(&CarriedPairs::of_query(query))),
-            PixelPath::Script => (ParamSpelling::Long, PixelFormat::Script),
-            PixelPath::Image => (ParamSpelling::Long, PixelFormat::Image),
+        let (spelling, form) = match route {
+            PixelRoute::Short => (ParamSpelling::Short, form(&CarriedPairs::of_query(query))),
+            PixelRoute::Script => (ParamSpelling::Long, PixelFormat::Script),
+            PixelRoute::Image => (ParamSpelling::Long, PixelFormat::Image),
         };
         let route = if form == PixelFormat::Text { ReportRoute::Server } else { ReportRoute::Pixel };
         let keyless = Keyless {

@@ -3,4 +3,5 @@
 mod click_body;
 mod clicks;
 mod documents;
+mod routes;
 mod suppression_import;

@@ -24,6 +24,7 @@ use postbridge::web::auth::Tokens;
 use postbridge::web::cake::AdvertiserApi;
 use postbridge::web::collect::Postbacks;
 use postbridge::web::request::ReceivedRequest;
+use postbridge::web::routes;
 use serde_json::Value;
 
 use crate::support::memory::Memory;
@@ -141,8 +142,8 @@ impl CakeFixture {
             peer,
             is_https: false,
         };
-        let rest = head.path().strip_prefix("/api/2/").expect("a path of the API");
-        let answer = self.api.answer(rest, &asked).await;
+        let rows = routes::find(head.path()).map(|found| found.rows);
+        let answer = self.api.answer(rows, &asked).await;
         let status = answer.status().as_u16();
         let text =
             String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap();

@@ -7,7 +7,7 @@ pub mod suppression;
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::code::{CodedReason, ReasonCode};
@@ -16,6 +16,7 @@ use crate::domain::delivery_reason::RetryRefusedCode;
 use crate::domain::ids::{ConversionId, DeliveryId, Seq};
 use crate::domain::status::Status;
 use crate::domain::status_move::{self, Actor, StatusMove};
+use crate::domain::suppression::ListChange;
 use crate::ingest::postback::ReprocessRefused;
 use crate::ops::{self, Ops, RetryError};
 use crate::store::{ConversionRef, StatusChanged, StoreError};
@@ -27,12 +28,25 @@ use crate::view::value::PageView;
 use crate::web::answer::{self, Answer};
 use crate::web::health::ProcessHealth;
 use crate::web::list_query::{self, BadParameter, Query};
+use crate::web::routes::ApiCall;
 
 /// The parts the API works with.
 #[derive(Clone)]
 pub struct Api {
     pub ops: Ops,
     pub health: Arc<ProcessHealth>,
+}
+
+/// What a call is asked for, its sender let in.
+pub struct ApiRequest<'a> {
+    /// The id or name in the path, decoded; empty where the path has none.
+    pub id: &'a str,
+    /// The raw query.
+    pub query: &'a [u8],
+    pub content_type: String,
+    pub body: &'a [u8],
+    /// The name of the token.
+    pub actor: &'a str,
 }
 
 /// What a read or a change became: a document, or a worded error.
@@ -63,6 +77,35 @@ impl From<StoreError> for Refused {
 }
 
 impl Api {
+    /// Does what a call asks for. [`ApiCall::RecordClick`] is answered by [`crate::web::click::Clicks`].
+    ///
+    /// # Errors
+    /// Why it is not done.
+    pub async fn call(&self, call: ApiCall, asked: &ApiRequest<'_>) -> Outcome {
+        let query = Query::read(asked.query)?;
+        match call {
+            ApiCall::Clicks => self.clicks(&query).await,
+            ApiCall::Click => self.click(asked.id).await,
+            ApiCall::Conversions => self.conversions(&query).await,
+            ApiCall::Conversion => self.conversion(asked.id).await,
+            ApiCall::SetStatus => self.set_status(asked.id, asked.body, asked.actor).await,
+            ApiCall::Postbacks => self.postbacks(&query).await,
+            ApiCall::Postback => self.postback(asked.id).await,
+            ApiCall::Reprocess => self.retry_postback(asked.id).await,
+            ApiCall::Deliveries => self.deliveries(&query).await,
+            ApiCall::RetryDelivery => self.retry(asked.id).await,
+            ApiCall::Destinations => self.destinations(&query),
+            ApiCall::Clock => self.clock(),
+            ApiCall::ConfirmClock => self.confirm_clock(asked.actor),
+            ApiCall::SuppressionLists => self.lists(&query).await,
+            ApiCall::SuppressionList => self.listed(asked.id, &query).await,
+            ApiCall::Suppress => self.suppress(ListChange::Add, asked, &query).await,
+            ApiCall::Unsuppress => self.suppress(ListChange::TakeOff, asked, &query).await,
+            ApiCall::RemoveList => self.remove_list(asked.id).await,
+            ApiCall::RecordClick | ApiCall::OpenApi => Err(missing("document")),
+        }
+    }
+
     /// Words a refusal out.
     pub fn answer(&self, outcome: Outcome) -> Answer {
         match outcome {
@@ -225,16 +268,4 @@ fn missing(what: &'static str) -> Refused {
         format!("no such {what} is kept"),
         "ids come from the lists",
     )
-}
-
-/// What a request of `/api/v1` changes, and the id of it. A click that is recorded changes nothing.
-pub fn change_of<'p>(method: &Method, parts: &[&'p str]) -> Option<(&'static str, &'p str)> {
-    match (parts, method.as_str()) {
-        (["conversions", id, "status"], "POST") => Some(("conversion: status", id)),
-        (["postbacks", id, "retry"], "POST") => Some(("postback: reprocessed", id)),
-        (["deliveries", id, "retry"], "POST") => Some(("delivery: sent again", id)),
-        (["suppression", list, ..], "POST") => Some(("suppression list: entries", list)),
-        (["suppression", list], "DELETE") => Some(("suppression list: removed", list)),
-        _ => None,
-    }
 }

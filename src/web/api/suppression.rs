@@ -7,18 +7,8 @@ use crate::domain::suppression::{ListChange, Suppressed, SuppressedKind, list_na
 use crate::ops::suppression::{self, EntryLayout, ListError, ReadLine, SuppressionRequest};
 use crate::view::suppression::{EntryView, ListChangeView, ListView, RemovedListView};
 use crate::view::value::PageView;
-use crate::web::api::{Api, Outcome, Refused, document, missing};
+use crate::web::api::{Api, ApiRequest, Outcome, Refused, document, missing};
 use crate::web::list_query::{BadParameter, Query};
-
-/// Entries as someone sends them.
-pub struct Submission<'a> {
-    /// The name of the list, decoded.
-    pub list: &'a str,
-    pub content_type: &'a str,
-    pub body: &'a [u8],
-    /// The name of the token.
-    pub actor: &'a str,
-}
 
 impl Api {
     /// `GET /api/v1/suppression`.
@@ -38,10 +28,10 @@ impl Api {
 
     /// `POST /api/v1/suppression/{list}`, and the same with `/remove` behind: text with one entry a line,
     /// CSV, or `{"entries":[{"kind","value"}]}`.
-    pub async fn suppress(&self, wish: ListChange, submission: &Submission<'_>, query: &Query) -> Outcome {
+    pub async fn suppress(&self, wish: ListChange, submission: &ApiRequest<'_>, query: &Query) -> Outcome {
         let allowed = "a list's name has 1 to 64 visible characters";
         let list =
-            list_name(submission.list).ok_or_else(|| BadParameter::new("list", submission.list, allowed))?;
+            list_name(submission.id).ok_or_else(|| BadParameter::new("list", submission.id, allowed))?;
         let kind =
             query.parsed("kind", "a kind is email, phone, ip, order_id or click_id", |received_text| {
                 SuppressedKind::parse(received_text)

@@ -39,6 +39,7 @@ use crate::web::cake::caller::{KeyHolder, UnknownCaller};
 use crate::web::collect::{Postbacks, WrongKeys};
 use crate::web::health::ProcessHealth;
 use crate::web::request::ReceivedRequest;
+use crate::web::routes::{Endpoint, NetworkCall, PathRows, RouteRow};
 
 /// The parts this endpoint works with.
 #[derive(Clone)]
@@ -108,44 +109,19 @@ impl ConversionNumbering<'_> {
     }
 }
 
-/// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CakeRoute {
-    Record,
-    List,
-    Update,
-    Tracking,
+/// The parameters that a call reads.
+fn names(call: NetworkCall) -> &'static [&'static str] {
+    match call {
+        NetworkCall::Record => &advertiser::NAMES,
+        NetworkCall::List => &list::NAMES,
+        NetworkCall::Update => &update::NAMES,
+        NetworkCall::Tracking => &tracking::NAMES,
+    }
 }
 
-impl CakeRoute {
-    fn of(path: &str) -> Option<CakeRoute> {
-        Some(match path {
-            "conversion.json" => CakeRoute::Record,
-            "conversions.json" => CakeRoute::List,
-            "update_conversion.json" => CakeRoute::Update,
-            "tracking.json" => CakeRoute::Tracking,
-            _ => return None,
-        })
-    }
-
-    /// The parameters that are read.
-    fn names(self) -> &'static [&'static str] {
-        match self {
-            CakeRoute::Record => &advertiser::NAMES,
-            CakeRoute::List => &list::NAMES,
-            CakeRoute::Update => &update::NAMES,
-            CakeRoute::Tracking => &tracking::NAMES,
-        }
-    }
-
-    fn method(self) -> &'static str {
-        if self == CakeRoute::Update { "POST" } else { "GET" }
-    }
-
-    /// In the body alone of what changes something: a URL is written into logs on its way.
-    fn key_place(self) -> KeyPlace {
-        if self == CakeRoute::Update { KeyPlace::Body } else { KeyPlace::Query }
-    }
+/// In the body alone of what changes something: a URL is written into logs on its way.
+fn key_place(call: NetworkCall) -> KeyPlace {
+    if call == NetworkCall::Update { KeyPlace::Body } else { KeyPlace::Query }
 }
 
 impl AdvertiserApi {
@@ -154,27 +130,38 @@ impl AdvertiserApi {
         envelope::error(status, rejection.line())
     }
 
-    /// Answers a request for what is behind `/api/2/`.
-    pub async fn answer(&self, path: &str, call: &ReceivedRequest<'_>) -> Answer {
-        let method = &call.method;
-        let Some(endpoint) = CakeRoute::of(path) else {
+    /// Answers a call of a path below `/api/2/` by the rows of the table that it has.
+    pub async fn answer(&self, rows: Option<&'static PathRows>, call: &ReceivedRequest<'_>) -> Answer {
+        let Some(rows) = rows else {
             let message = "nothing answers at this path; there are conversion.json, conversions.json, update_conversion.json and tracking.json";
             return envelope::error(StatusCode::NOT_FOUND, message);
         };
-        if method.as_str() != endpoint.method() {
-            let message = format!("this path does not take {method}; use {}", endpoint.method());
+        let row = rows.row(&call.method).and_then(|row| match row.endpoint {
+            Endpoint::NetworkApi(endpoint) => Some((endpoint, row)),
+            _ => None,
+        });
+        let Some((endpoint, row)) = row else {
+            let message = format!("this path does not take {}; use {}", call.method, rows.allow);
             let mut refused = envelope::error(StatusCode::METHOD_NOT_ALLOWED, message);
-            refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static(endpoint.method()));
+            answer::allow(&mut refused, &rows.allow);
             return refused;
-        }
+        };
+        self.answer_to((endpoint, row), call).await
+    }
+
+    async fn answer_to(
+        &self,
+        (endpoint, row): (NetworkCall, &RouteRow),
+        call: &ReceivedRequest<'_>,
+    ) -> Answer {
         let (key, area, now) = (call.limit_key(), TokenArea::NetworkApi, self.clock.reading());
         let check = TokenCheck { key, area, now, is_signed_in: false };
         if let Some(seconds) = self.access.locked_out(&self.tokens, check) {
             return too_many(seconds);
         }
-        let names = endpoint.names();
+        let names = names(endpoint);
         let reads = ListReader(names);
-        let place = endpoint.key_place();
+        let place = key_place(endpoint);
         let params = match place {
             KeyPlace::Body => {
                 request::read_for(&reads, b"", call.content_type().as_deref(), &call.body).map(|params| {
@@ -193,25 +180,25 @@ impl AdvertiserApi {
                 };
             }
         };
-        let outcome = self.outcome(endpoint, caller, call, params).await;
+        let outcome = self.outcome((endpoint, row), caller, call, params).await;
         self.answer_of(outcome)
     }
 
     async fn outcome(
         &self,
-        endpoint: CakeRoute,
+        (endpoint, row): (NetworkCall, &RouteRow),
         caller: KeyHolder,
         call: &ReceivedRequest<'_>,
         params: Result<Params, Rejection>,
     ) -> CakeResult {
         match endpoint {
-            CakeRoute::List => self.list(&caller, &params?).await,
-            CakeRoute::Tracking => self.tracking(&caller, &params?),
-            CakeRoute::Record | CakeRoute::Update if !self.health.disk_space().records_postbacks() => {
+            NetworkCall::List => self.list(&caller, &params?).await,
+            NetworkCall::Tracking => self.tracking(&caller, &params?),
+            NetworkCall::Record | NetworkCall::Update if !self.health.disk_space().records_postbacks() => {
                 Err(CakeError::DiskLow)
             }
-            CakeRoute::Update => self.update(&caller, &params?).await,
-            CakeRoute::Record => self.record(&caller, call, params).await,
+            NetworkCall::Update => self.update((&caller, row), &params?).await,
+            NetworkCall::Record => self.record(&caller, call, params).await,
         }
     }
 

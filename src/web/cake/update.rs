@@ -16,6 +16,7 @@ use crate::template::source::params::Params;
 use crate::web::access_log::TokenArea;
 use crate::web::cake::caller::KeyHolder;
 use crate::web::cake::{AdvertiserApi, CakeError, CakeResult, envelope};
+use crate::web::routes::RouteRow;
 
 /// The parameters that are read.
 pub(super) const NAMES: [&str; 4] = ["api_key", "conversion_id", "status", "note"];
@@ -23,7 +24,7 @@ pub(super) const NAMES: [&str; 4] = ["api_key", "conversion_id", "status", "note
 const ID_HINT: &str = "send the conversion_id that conversion.json or conversions.json answered";
 
 impl AdvertiserApi {
-    pub(super) async fn update(&self, caller: &KeyHolder, params: &Params) -> CakeResult {
+    pub(super) async fn update(&self, (caller, row): (&KeyHolder, &RouteRow), params: &Params) -> CakeResult {
         if !caller.may_write_some() {
             return Err(self.only_looks(caller).into());
         }
@@ -41,8 +42,10 @@ impl AdvertiserApi {
         match self.store.set_status(which, order, self.clock.now()).await? {
             StatusChanged::Changed(conversion) => {
                 // No caller keeps this line from being written: nothing that it does cancels what answers it.
-                let id = number.to_string();
-                self.access.log.changed(&caller.name, TokenArea::NetworkApi, "conversion: status", &id);
+                if let Some(change) = row.change {
+                    let id = number.to_string();
+                    self.access.log.changed(&caller.name, TokenArea::NetworkApi, change, &id);
+                }
                 Ok(envelope::updated(&conversion, number))
             }
             StatusChanged::Already(conversion) => Ok(envelope::updated(&conversion, number)),

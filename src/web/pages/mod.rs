@@ -43,16 +43,17 @@ use crate::store::StoreError;
 use crate::template::tag_script::TagScript;
 use crate::web::access::Access;
 use crate::web::access_log::TokenArea;
-use crate::web::answer::Answer;
+use crate::web::answer::{self, Answer};
 use crate::web::auth::{RequiredRight, Tokens};
 use crate::web::health::ProcessHealth;
 use crate::web::list_query::BadParameter;
 use crate::web::pages::form::PostedForm;
 use crate::web::pages::offer_pages::PostbackUrl;
-use crate::web::pages::route::{PageRoute, own_path};
+use crate::web::pages::route::own_path;
 use crate::web::pages::session::{Flash, Sessions, SignedIn};
 use crate::web::per_address::LimitKey;
 use crate::web::proxy::HidingProxies;
+use crate::web::routes::{PageCall, Permission, RouteRow};
 use crate::web::unrecorded::Unrecorded;
 
 /// The parts the pages work with.
@@ -137,34 +138,43 @@ impl PageContent {
 impl Pages {
     /// Answers what is one of the pages' paths; `None` for every other.
     pub async fn answer(&self, request: BrowserRequest) -> Option<Answer> {
-        let Some(route) = PageRoute::of(&request.path, &request.query) else { return self.lost(&request) };
-        if !route.allowed().split(", ").any(|method| method == request.method.as_str()) {
+        let Some((rows, id)) = route::page(&request.path, &request.query) else { return self.lost(&request) };
+        let Some(row) = rows.row(&request.method) else {
             let mut refused = self.message(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "This address does not take that method",
                 "Go on from one of the pages.",
             );
-            refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static(route.allowed()));
+            answer::allow(&mut refused, &rows.allow);
             return Some(refused);
-        }
-        match route {
-            PageRoute::Style => return Some(engine::style()),
-            PageRoute::SignIn => return Some(self.sign_in(&request)),
-            PageRoute::Home => return Some(engine::redirect("/conversions")),
+        };
+        let call = row.page()?;
+        match call {
+            PageCall::Style => return Some(engine::style()),
+            PageCall::SignIn => return Some(self.sign_in(&request)),
+            PageCall::Home => return Some(engine::redirect("/conversions")),
             _ => {}
         }
         let visitor = self.visitor(&request);
-        let outcome = match (&visitor, request.method == Method::POST) {
-            (None, _) => Err(PageExit::SignIn),
-            (Some(visitor), true) => self.act(visitor, &route, &request).await,
-            (Some(visitor), false) => match self.may(visitor, RequiredRight::Look) {
+        let outcome = match &visitor {
+            None => Err(PageExit::SignIn),
+            Some(visitor) if request.method == Method::POST => self.act(visitor, (row, &id), &request).await,
+            Some(visitor) => match self.admits(visitor, row) {
                 Ok(()) => {
-                    self.show(visitor, &route, &request).await.map(|page| self.page(Some(visitor), page))
+                    self.show(visitor, (call, &id), &request).await.map(|page| self.page(Some(visitor), page))
                 }
                 Err(stop) => Err(stop),
             },
         };
         Some(outcome.unwrap_or_else(|stop| self.stopped(visitor.as_ref(), stop, &request)))
+    }
+
+    /// Whether someone who is signed in may do what a row does.
+    fn admits(&self, visitor: &SignedIn, row: &RouteRow) -> Result<(), PageExit> {
+        match row.permission {
+            Permission::Session(need) => self.may(visitor, need),
+            _ => Ok(()),
+        }
     }
 
     /// A person in a browser who mistyped is reported as a person; a script gets the API's answer.
@@ -179,26 +189,26 @@ impl Pages {
     async fn show(
         &self,
         visitor: &SignedIn,
-        route: &PageRoute,
+        (call, id): (PageCall, &str),
         request: &BrowserRequest,
     ) -> Result<PageContent, PageExit> {
-        match route {
-            PageRoute::Conversion(id) => self.conversion(id).await,
-            PageRoute::Clicks => self.clicks(&request.query).await,
-            PageRoute::Click(id) => self.click(id).await,
-            PageRoute::Quarantine => self.quarantine(&request.query).await,
-            PageRoute::DeadLetters => self.dead_letters(&request.query).await,
-            PageRoute::Deliveries => self.deliveries(&request.query).await,
-            PageRoute::Sources => self.sources(visitor, None).await,
-            PageRoute::Destinations => Ok(self.destinations()),
-            PageRoute::Clock => Ok(self.clock_page()),
-            PageRoute::Offers => Ok(self.offers()),
-            PageRoute::Offer(id) => self.offer(id).await,
-            PageRoute::Campaigns => Ok(self.campaigns()),
-            PageRoute::GenerateLink => Ok(self.generate_link(&request.query)),
-            PageRoute::Tag => Ok(self.tag()),
-            PageRoute::Lists => self.lists().await,
-            PageRoute::List(name) => self.list(name, &request.query).await,
+        match call {
+            PageCall::Conversion => self.conversion(id).await,
+            PageCall::Clicks => self.clicks(&request.query).await,
+            PageCall::Click => self.click(id).await,
+            PageCall::Quarantine => self.quarantine(&request.query).await,
+            PageCall::DeadLetters => self.dead_letters(&request.query).await,
+            PageCall::Deliveries => self.deliveries(&request.query).await,
+            PageCall::Sources => self.sources(visitor, None).await,
+            PageCall::Destinations => Ok(self.destinations()),
+            PageCall::Clock => Ok(self.clock_page()),
+            PageCall::Offers => Ok(self.offers()),
+            PageCall::Offer => self.offer(id).await,
+            PageCall::Campaigns => Ok(self.campaigns()),
+            PageCall::GenerateLink => Ok(self.generate_link(&request.query)),
+            PageCall::Tag => Ok(self.tag()),
+            PageCall::SuppressionLists => self.lists().await,
+            PageCall::SuppressionList => self.list(id, &request.query).await,
             _ => self.conversions(&request.query).await,
         }
     }
@@ -207,7 +217,7 @@ impl Pages {
     async fn act(
         &self,
         visitor: &SignedIn,
-        route: &PageRoute,
+        (row, id): (&RouteRow, &str),
         request: &BrowserRequest,
     ) -> Result<Answer, PageExit> {
         let form = PostedForm::posted(&request.headers, &request.body);
@@ -218,39 +228,41 @@ impl Pages {
                 "Open the page again and press the button there: nothing was done.".to_owned(),
             ));
         }
-        if let Some(need) = route.needs() {
-            self.may(visitor, need)?;
-        }
-        match route {
-            PageRoute::SignOut => {
+        self.admits(visitor, row)?;
+        let change = (row, id);
+        match row.page() {
+            Some(PageCall::SignOut) => {
                 self.sessions.close(visitor);
                 Ok(self.signed_out(request))
             }
-            PageRoute::Retry(id) => {
-                let flash = self.retry(id).await?;
-                self.leave(visitor, flash, ("delivery: sent again", id));
+            Some(PageCall::RetryDelivery) => {
+                self.leave(visitor, self.retry(id).await?, change);
                 Ok(engine::redirect(own_path(form.get("back")).unwrap_or("/dead-letters")))
             }
-            PageRoute::Reprocess(id) => {
-                let flash = self.retry_postback(id).await?;
-                self.leave(visitor, flash, ("postback: reprocessed", id));
+            Some(PageCall::Reprocess) => {
+                self.leave(visitor, self.retry_postback(id).await?, change);
                 Ok(engine::redirect(own_path(form.get("back")).unwrap_or("/quarantine")))
             }
-            PageRoute::SetStatus(id) => {
-                let flash = self.set_status(visitor, id, &form).await?;
-                self.leave(visitor, flash, ("conversion: status", id));
+            Some(PageCall::SetStatus) => {
+                self.leave(visitor, self.set_status(visitor, id, &form).await?, change);
                 let page = format!("/conversions/{id}");
                 Ok(engine::redirect(own_path(&page).unwrap_or("/conversions")))
             }
-            PageRoute::Clock => {
-                let flash = self.confirm_clock(visitor);
-                self.sessions.leave(visitor, flash);
+            Some(PageCall::ConfirmClock) => {
+                self.leave(visitor, self.confirm_clock(visitor), change);
                 Ok(engine::redirect("/clock"))
             }
-            PageRoute::RemoveList(list) => self.remove_list(visitor, list, &form).await,
-            PageRoute::Lists => self.changed_list(visitor, (ListChange::Add, form.get("list")), &form).await,
-            PageRoute::AddTo(list) => self.changed_list(visitor, (ListChange::Add, list), &form).await,
-            PageRoute::TakeOff(list) => self.changed_list(visitor, (ListChange::TakeOff, list), &form).await,
+            Some(PageCall::RemoveList) => {
+                self.leave(visitor, self.remove_list(id, &form).await?, change);
+                Ok(engine::redirect("/suppression"))
+            }
+            Some(PageCall::ChooseList) => {
+                self.changed_list(visitor, ListChange::Add, (row, form.get("list")), &form).await
+            }
+            Some(PageCall::Suppress) => self.changed_list(visitor, ListChange::Add, change, &form).await,
+            Some(PageCall::Unsuppress) => {
+                self.changed_list(visitor, ListChange::TakeOff, change, &form).await
+            }
             _ => {
                 let preview = self.preview(&form).await?;
                 Ok(self.page(Some(visitor), self.sources(visitor, Some(preview)).await?))
@@ -261,20 +273,27 @@ impl Pages {
     async fn changed_list(
         &self,
         visitor: &SignedIn,
-        what: (ListChange, &str),
+        wish: ListChange,
+        (row, list): (&RouteRow, &str),
         form: &PostedForm,
     ) -> Result<Answer, PageExit> {
-        let page = self.change_list(visitor, what, form).await?;
-        self.access.log.changed(&visitor.name, TokenArea::Pages, "suppression list: entries", what.1);
+        let page = self.change_list(visitor, (wish, list), form).await?;
+        self.note_change(visitor, row, list);
         Ok(self.page(Some(visitor), page))
     }
 
     /// Leaves what an action became for the next page, and in the log where it changed something.
-    fn leave(&self, visitor: &SignedIn, flash: Flash, (what, id): (&'static str, &str)) {
+    fn leave(&self, visitor: &SignedIn, flash: Flash, (row, id): (&RouteRow, &str)) {
         if flash.good {
-            self.access.log.changed(&visitor.name, TokenArea::Pages, what, id);
+            self.note_change(visitor, row, id);
         }
         self.sessions.leave(visitor, flash);
+    }
+
+    fn note_change(&self, visitor: &SignedIn, row: &RouteRow, id: &str) {
+        if let Some(change) = row.change {
+            self.access.log.changed(&visitor.name, TokenArea::Pages, change, id);
+        }
     }
 
     /// Lays a page out. The data's members stand next to `layout`.

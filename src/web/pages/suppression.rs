@@ -9,13 +9,12 @@ use crate::domain::suppression::{
 };
 use crate::ops::suppression::{self, EntryLayout, ListError, SuppressionRequest};
 use crate::view::suppression::{EntryView, LineView, ListView};
-use crate::web::answer::Answer;
-use crate::web::import_limit::IMPORT_BYTES;
 use crate::web::pages::form::PostedForm;
 use crate::web::pages::list::{Filters, options};
 use crate::web::pages::route::segment;
 use crate::web::pages::session::{Flash, SignedIn, sentence};
-use crate::web::pages::{PageContent, PageExit, Pages, document, engine};
+use crate::web::pages::{PageContent, PageExit, Pages, document};
+use crate::web::routes::BodyLimit;
 
 /// The most lines of an import that are reported one by one.
 const MOST_SHOWN: usize = 2000;
@@ -87,12 +86,7 @@ impl Pages {
     }
 
     /// Removes a whole list, if the form says that this is meant.
-    pub(super) async fn remove_list(
-        &self,
-        visitor: &SignedIn,
-        name: &str,
-        form: &PostedForm,
-    ) -> Result<Answer, PageExit> {
+    pub(super) async fn remove_list(&self, name: &str, form: &PostedForm) -> Result<Flash, PageExit> {
         if form.get("sure") != "yes" {
             return Err(refused(
                 "The list was not removed: the box next to the button was not ticked",
@@ -101,9 +95,7 @@ impl Pages {
         }
         let entries = suppression::remove(self.ops.store.as_ref(), name).await?;
         let text = format!("The list `{name}` is removed, with its {entries} entries");
-        let flash = Flash { good: true, text, hint: String::new(), link: None };
-        self.leave(visitor, flash, ("suppression list: removed", name));
-        Ok(engine::redirect("/suppression"))
+        Ok(Flash { good: true, text, hint: String::new(), link: None })
     }
 }
 
@@ -120,7 +112,7 @@ impl From<ListError> for PageExit {
 
 /// The largest import, for people.
 fn size_limit() -> String {
-    format!("{} MB", IMPORT_BYTES / (1024 * 1024))
+    format!("{} MB", BodyLimit::IMPORT_BYTES / (1024 * 1024))
 }
 
 /// What was written into the form, and what was chosen as a file.

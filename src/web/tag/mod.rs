@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::clock::{self, Clock};
 use crate::domain::click_size::ClickSize;
@@ -28,6 +28,7 @@ use crate::web::health::ProcessHealth;
 use crate::web::link_table::{CREATIVE, LinkTable};
 use crate::web::per_address::PerAddress;
 use crate::web::request::ReceivedRequest;
+use crate::web::routes::{BodyLimit, TagRoute};
 use crate::web::target;
 use crate::web::visitor::{self, CookieRule};
 
@@ -53,13 +54,6 @@ pub struct Tag {
     pub links: Arc<LinkTable>,
 }
 
-/// What the tag reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TagRoute {
-    Click,
-    Event,
-}
-
 /// The path of the script, or of one of its versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScriptPath<'a> {
@@ -79,8 +73,6 @@ impl<'a> ScriptPath<'a> {
     }
 }
 
-/// The largest message.
-const MOST_BYTES: usize = 8192;
 /// How often the script's own URL is asked again; that of a version never.
 const FRESH: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -89,9 +81,6 @@ impl Tag {
     /// `/tag.js`, or `/tag.{hash}.js` of today's version or of an earlier one.
     pub async fn script(&self, path: ScriptPath<'_>, request: &ReceivedRequest<'_>) -> Option<Answer> {
         let headers = &request.headers;
-        if request.method != Method::GET && request.method != Method::HEAD {
-            return Some(answer::method_not_allowed("GET, HEAD"));
-        }
         let ScriptPath::Version(hash) = path else { return Some(self.today(headers)) };
         if hash == self.script.hash {
             // For ever only what will still be there after the next start.
@@ -129,9 +118,6 @@ impl Tag {
 
     /// Takes a click or an event. 204 when it is durable.
     pub async fn receive(&self, report: TagRoute, request: &ReceivedRequest<'_>) -> Answer {
-        if request.method != Method::POST {
-            return answer::method_not_allowed("POST");
-        }
         let origin = match self.admitted(&request.headers) {
             Ok(origin) => origin,
             Err(answer) => return *answer,
@@ -139,8 +125,12 @@ impl Tag {
         let now = self.clock.now();
         let mut answer = if !self.limit.admits(request.limit_key(), now) {
             too_many()
-        } else if request.body.len() > MOST_BYTES {
-            let what = format!("the body has {} bytes; at most {MOST_BYTES} are taken", request.body.len());
+        } else if request.body.len() > BodyLimit::TAG_BYTES {
+            let what = format!(
+                "the body has {} bytes; at most {} are taken",
+                request.body.len(),
+                BodyLimit::TAG_BYTES
+            );
             answer::error(StatusCode::PAYLOAD_TOO_LARGE, "too_large", what, "send less")
         } else if !request.content_type().as_deref().is_some_and(is_plain_text) {
             answer::error(
