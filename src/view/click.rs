@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::click::{Agent, Click};
@@ -11,13 +12,18 @@ use crate::domain::filter_verdict::FilterVerdict;
 use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::omission::{MORE, Omission, Omissions};
 use crate::domain::time::Time;
+use crate::view::schema::{ConsentAnswers, TimeText};
 use crate::view::value::{CampaignRefView, PairsView, answered};
 
 /// A click with all that is known of it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Click")]
 pub struct ClickView<'a> {
+    #[schemars(with = "String")]
     click_id: &'a ClickId,
+    #[schemars(with = "TimeText")]
     time: Time,
+    #[schemars(with = "TimeText")]
     recorded_at: Time,
     landing_url: Option<&'a str>,
     referrer: Option<&'a str>,
@@ -30,12 +36,14 @@ pub struct ClickView<'a> {
     origin: &'static str,
     kind: &'static str,
     campaign_ref: Option<CampaignRefView<'a>>,
+    #[schemars(with = "Option<String>")]
     visitor: Option<&'a VisitorId>,
     agent: Option<AgentView<'a>>,
     country: Option<&'a str>,
     billable: bool,
     verdicts: Vec<FilterVerdictView<'a>>,
     /// Null where nothing was answered.
+    #[schemars(with = "Option<ConsentAnswers>")]
     consent: Option<Consent>,
     omitted: Vec<OmissionView<'a>>,
 }
@@ -70,7 +78,8 @@ impl<'a> ClickView<'a> {
 }
 
 /// What the user agent says of itself.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Agent")]
 struct AgentView<'a> {
     device: &'a str,
     system: Option<&'a str>,
@@ -90,7 +99,8 @@ impl<'a> AgentView<'a> {
 }
 
 /// What one filter said of the click.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FilterVerdict")]
 pub struct FilterVerdictView<'a> {
     filter: &'static str,
     mode: &'static str,
@@ -119,7 +129,8 @@ impl<'a> FilterVerdictView<'a> {
 }
 
 /// What was sent with the click and is not kept, or not whole.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Omission")]
 struct OmissionView<'a> {
     code: &'static str,
     field: Option<&'a str>,

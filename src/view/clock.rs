@@ -1,14 +1,18 @@
 //! The clock: whether it is believed, by which retention goes.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::clock_rule::Doubt;
 use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::time::Time;
+use crate::view::schema::TimeText;
 
 /// The clock, and whether retention goes by it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Clock")]
 pub struct ClockView {
+    #[schemars(with = "TimeText")]
     now: Time,
     /// `running` or `paused`.
     retention: &'static str,
@@ -16,8 +20,10 @@ pub struct ClockView {
     reason: Option<String>,
     hint: Option<String>,
     /// The newest time that was believed.
+    #[schemars(with = "Option<TimeText>")]
     believed: Option<Time>,
     /// When the clock is believed, if both clocks of the machine agree until then.
+    #[schemars(with = "Option<TimeText>")]
     until: Option<Time>,
 }
 

@@ -1,6 +1,7 @@
 //! A conversion: what was reported, what it pays, whose click earned it, why it is not sent, and
 //! all that belongs to it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::advertiser_number::AdvertiserNumbers;
@@ -22,14 +23,20 @@ use crate::store::contract::lookup::Trace;
 use crate::view::click::ClickView;
 use crate::view::delivery::{AttemptView, DeliveryView};
 use crate::view::postback::PostbackView;
+use crate::view::schema::{ConsentAnswers, StatusWord, TimeText};
 use crate::view::value::{CampaignRefView, MoneyView, PairsView, RemarkView, answered};
 
 /// What was reported of a conversion: all that is known of one that is only previewed.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Reported")]
 pub struct ReportedView<'a> {
+    #[schemars(with = "String")]
     event_id: EventId,
+    #[schemars(with = "String")]
     source: &'a SourceId,
+    #[schemars(with = "String")]
     event: &'a EventName,
+    #[schemars(with = "StatusWord")]
     status: &'static str,
     transaction_id: Option<&'a str>,
     item_id: Option<&'a str>,
@@ -37,6 +44,7 @@ pub struct ReportedView<'a> {
     payout: Option<MoneyView>,
     revenue: Option<MoneyView>,
     sale_amount: Option<MoneyView>,
+    #[schemars(with = "TimeText")]
     event_time: Time,
     traits: PairsView<'a>,
     params: PairsView<'a>,
@@ -63,8 +71,10 @@ impl<'a> ReportedView<'a> {
 }
 
 /// A conversion without its deliveries.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Conversion")]
 pub struct ConversionView<'a> {
+    #[schemars(with = "String")]
     id: ConversionId,
     sequence: u64,
     #[serde(flatten)]
@@ -78,9 +88,12 @@ pub struct ConversionView<'a> {
     remarks: Vec<RemarkView>,
     candidates: Vec<CandidateView<'a>>,
     payout_source: Option<&'static str>,
+    #[schemars(with = "TimeText")]
     received_at: Time,
     /// Null where nothing was answered.
+    #[schemars(with = "Option<ConsentAnswers>")]
     consent: Option<Consent>,
+    #[schemars(with = "Vec<String>")]
     not_routed: &'a [DestinationId],
 }
 
@@ -117,9 +130,12 @@ impl<'a> ConversionView<'a> {
 }
 
 /// The status that a pending conversion takes automatically, and when.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Disposition")]
 pub struct DispositionView {
+    #[schemars(with = "StatusWord")]
     status: &'static str,
+    #[schemars(with = "TimeText")]
     due: Time,
 }
 
@@ -130,7 +146,8 @@ impl DispositionView {
 }
 
 /// Why no destination gets a conversion.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Unsent")]
 pub struct UnsentView {
     code: &'static str,
     reason: String,
@@ -144,7 +161,8 @@ impl UnsentView {
 }
 
 /// A conversion with its deliveries, as lists show it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ListedConversion")]
 pub struct ListedConversionView<'a> {
     #[serde(flatten)]
     conversion: ConversionView<'a>,
@@ -169,9 +187,11 @@ impl<'a> ListedConversionView<'a> {
 }
 
 /// One change in a conversion's history.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Change")]
 pub struct ChangeView<'a> {
     number: u32,
+    #[schemars(with = "TimeText")]
     at: Time,
     cause: CauseView<'a>,
     changes: Vec<FieldChangeView>,
@@ -189,7 +209,8 @@ impl<'a> ChangeView<'a> {
 }
 
 /// What one field was before a change and what it is after it; null where it has no value.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FieldChange")]
 struct FieldChangeView {
     field: &'static str,
     from: Option<String>,
@@ -206,7 +227,8 @@ impl FieldChangeView {
 }
 
 /// What brought a change about: the member that is there says which kind of cause it is.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Cause")]
 #[serde(untagged)]
 enum CauseView<'a> {
     Postback { postback: String },
@@ -229,16 +251,19 @@ impl<'a> CauseView<'a> {
 }
 
 /// How the click was found, or that none was.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Attribution")]
 pub struct AttributionView<'a> {
     /// `matched`, `expired` or `unmatched`.
     state: &'static str,
     /// The click id as it was received.
     raw_click_id: Option<&'a str>,
+    #[schemars(with = "Option<String>")]
     click_id: Option<&'a ClickId>,
     /// How the received id names the click: `exact`, `trimmed`, `decoded_twice` or `repeated`.
     match_method: Option<&'static str>,
     /// Where no click id was received and one of the visitor's clicks was chosen: whose, and by which model.
+    #[schemars(with = "Option<String>")]
     visitor: Option<&'a VisitorId>,
     model: Option<&'static str>,
 }
@@ -265,9 +290,12 @@ impl<'a> AttributionView<'a> {
 }
 
 /// A click that might have earned the conversion and did not.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Candidate")]
 pub struct CandidateView<'a> {
+    #[schemars(with = "String")]
     click_id: &'a ClickId,
+    #[schemars(with = "TimeText")]
     time: Time,
     /// Why not.
     reason_code: &'static str,
@@ -282,7 +310,8 @@ impl<'a> CandidateView<'a> {
 }
 
 /// One conversion with all that belongs to it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Trace")]
 pub struct TraceView<'a> {
     #[serde(flatten)]
     conversion: ConversionView<'a>,
@@ -296,7 +325,8 @@ pub struct TraceView<'a> {
 }
 
 /// A delivery with its attempts in their order.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TracedDelivery")]
 struct TracedDeliveryView<'a> {
     #[serde(flatten)]
     delivery: DeliveryView<'a>,

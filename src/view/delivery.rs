@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::conversion::Conversion;
@@ -14,15 +15,19 @@ use crate::domain::time::Time;
 use crate::domain::unsent::{self, UnsentContext};
 use crate::store::contract::lookup::ListedDelivery;
 use crate::view::reason::ReasonView;
+use crate::view::schema::{DeliveryStateWord, TimeText};
 use crate::view::value::{MoneyView, RemarkView};
 
 /// A delivery without its attempts.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Delivery")]
 pub struct DeliveryView<'a> {
     id: String,
+    #[schemars(with = "String")]
     destination: &'a DestinationId,
     /// `first`, or the number of the change that caused it.
     occasion: String,
+    #[schemars(with = "DeliveryStateWord")]
     state: &'static str,
     /// Those that counted.
     attempts: u32,
@@ -33,12 +38,12 @@ pub struct DeliveryView<'a> {
 }
 
 /// The time of a state, named after what happens or happened then.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum StateTime {
-    Until(Time),
-    Due(Time),
-    At(Time),
+    Until(#[schemars(with = "TimeText")] Time),
+    Due(#[schemars(with = "TimeText")] Time),
+    At(#[schemars(with = "TimeText")] Time),
 }
 
 impl<'a> DeliveryView<'a> {
@@ -81,13 +86,18 @@ impl StateTime {
 }
 
 /// A delivery as lists show it: with the cornerstones of its conversion and the last attempt.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ListedDelivery")]
 pub struct ListedDeliveryView<'a> {
     #[serde(flatten)]
     delivery: DeliveryView<'a>,
+    #[schemars(with = "String")]
     conversion_id: ConversionId,
+    #[schemars(with = "String")]
     event_id: EventId,
+    #[schemars(with = "String")]
     source: &'a SourceId,
+    #[schemars(with = "String")]
     event: &'a EventName,
     transaction_id: Option<&'a str>,
     value: Option<MoneyView>,
@@ -111,8 +121,10 @@ impl<'a> ListedDeliveryView<'a> {
 }
 
 /// An attempt with what was sent and what was received.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Attempt")]
 pub struct AttemptView<'a> {
+    #[schemars(with = "TimeText")]
     at: Time,
     took_ms: u32,
     /// `delivered`, `retry`, `dead`, `park` or `skipped`.
@@ -147,7 +159,8 @@ impl<'a> AttemptView<'a> {
 }
 
 /// A request as it was sent, its secrets masked.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Request")]
 pub struct RequestView<'a> {
     method: &'a str,
     url: &'a str,
@@ -163,7 +176,8 @@ impl<'a> RequestView<'a> {
 }
 
 /// A response; at most the first 64 KiB of its body.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Response")]
 pub struct ResponseView<'a> {
     status: u16,
     headers: &'a [(String, String)],

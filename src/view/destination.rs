@@ -1,5 +1,6 @@
 //! A destination or outgoing postback: whether it is sent to now, and how much waits for it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::delivery::{DestinationState, Hold};
@@ -9,10 +10,13 @@ use crate::store::Backlog;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::DestinationMode;
 use crate::view::reason::ReasonView;
+use crate::view::schema::TimeText;
 
 /// One that is configured.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Destination")]
 pub struct DestinationView<'a> {
+    #[schemars(with = "String")]
     id: &'a DestinationId,
     template: &'a str,
     mode: &'static str,
@@ -21,6 +25,7 @@ pub struct DestinationView<'a> {
     parked: Option<SinceView>,
     pub on_hold: Option<HoldView>,
     /// Until when attempts pause after too many failures.
+    #[schemars(with = "Option<TimeText>")]
     open_until: Option<Time>,
     pub last_error: Option<SinceView>,
     in_flight: u64,
@@ -29,6 +34,7 @@ pub struct DestinationView<'a> {
     held: u64,
     waiting: u64,
     due: u64,
+    #[schemars(with = "Option<TimeText>")]
     oldest_due: Option<Time>,
 }
 
@@ -76,17 +82,22 @@ fn state(mode: DestinationMode, worker: Option<&DestinationState>, now: Time) ->
 }
 
 /// Since when something is so, and why.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Since")]
 pub struct SinceView {
+    #[schemars(with = "TimeText")]
     since: Time,
     #[serde(flatten)]
     pub reason: ReasonView,
 }
 
 /// A wait that the receiver asked for.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Hold")]
 pub struct HoldView {
+    #[schemars(with = "TimeText")]
     since: Time,
+    #[schemars(with = "TimeText")]
     until: Time,
     #[serde(flatten)]
     pub reason: ReasonView,
@@ -99,12 +110,16 @@ impl HoldView {
 }
 
 /// One that is not configured any more, and for which something waits.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RemovedDestination")]
 pub struct RemovedDestinationView {
+    #[schemars(with = "String")]
     id: DestinationId,
     state: &'static str,
+    #[schemars(with = "TimeText")]
     since: Time,
     /// When what waits is skipped.
+    #[schemars(with = "TimeText")]
     until: Time,
     held: u64,
     waiting: u64,

@@ -10,6 +10,7 @@ pub mod postback;
 pub mod preview;
 pub mod problem;
 pub mod reason;
+pub mod schema;
 pub mod suppression;
 pub mod template;
 pub mod value;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use data_encoding::HEXLOWER;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::ids::{ClickId, ConversionId, EventId, SourceId};
@@ -12,10 +13,12 @@ use crate::domain::postback::{EncodedBody, Inflation, Postback, RawRequest};
 use crate::domain::reporter::Reporter;
 use crate::domain::time::Time;
 use crate::store::contract::arrival::Receipt;
+use crate::view::schema::{TimeText, VerdictWord};
 use crate::view::value::{NoteView, RejectedView, readable};
 
 /// A record with its bytes.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Postback")]
 pub struct PostbackView<'a> {
     #[serde(flatten)]
     verdict: PostbackVerdictView<'a>,
@@ -33,12 +36,17 @@ impl<'a> PostbackView<'a> {
 }
 
 /// What became of a postback.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PostbackVerdict")]
 pub struct PostbackVerdictView<'a> {
     id: String,
+    #[schemars(with = "TimeText")]
     received_at: Time,
+    #[schemars(with = "Option<String>")]
     source: Option<&'a SourceId>,
+    #[schemars(with = "VerdictWord")]
     status: &'static str,
+    #[schemars(with = "Option<String>")]
     conversion_id: Option<ConversionId>,
     #[serde(flatten)]
     rejected: RejectedView,
@@ -62,7 +70,8 @@ impl<'a> PostbackVerdictView<'a> {
 }
 
 /// The request. Bytes that are not UTF-8 are shown as `\xNN`; the members in base64 have them all.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Raw")]
 struct RawView<'a> {
     line: String,
     line_base64: String,
@@ -85,7 +94,8 @@ impl<'a> RawView<'a> {
 }
 
 /// By whom a request was sent, and how its body was written.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Sender")]
 pub struct SenderView<'a> {
     content_type: Option<&'a str>,
     peer: Option<IpAddr>,
@@ -111,7 +121,8 @@ impl<'a> SenderView<'a> {
 }
 
 /// The body as it was received, where it was encoded.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ReceivedBody")]
 struct ReceivedBodyView<'a> {
     encoding: &'a str,
     bytes: u64,
@@ -131,10 +142,14 @@ impl<'a> ReceivedBodyView<'a> {
 }
 
 /// What became of a postback that was just received or reprocessed.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Receipt")]
 pub struct ReceiptView {
+    #[schemars(with = "VerdictWord")]
     status: &'static str,
+    #[schemars(with = "Option<String>")]
     conversion_id: Option<ConversionId>,
+    #[schemars(with = "Option<String>")]
     event_id: Option<EventId>,
     attribution: Option<&'static str>,
     #[serde(flatten)]
@@ -155,7 +170,8 @@ impl ReceiptView {
 }
 
 /// The receipt of a postback that was reprocessed, with the id of its new record.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Reprocessed")]
 pub struct ReprocessedView {
     #[serde(flatten)]
     receipt: ReceiptView,
@@ -169,8 +185,10 @@ impl ReprocessedView {
 }
 
 /// The receipt of a click that an own server recorded.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ClickReceipt")]
 pub struct ClickReceiptView<'a> {
+    #[schemars(with = "String")]
     pub click_id: &'a ClickId,
     /// What was left out, cut or read otherwise than it was written.
     pub notes: Vec<String>,

@@ -1,16 +1,18 @@
 //! What is wrong and how to fix it: an error of the API, a problem of the configuration or a template.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::template::diagnostic::Problem;
 
 /// `{"error":{"code","message","hint"}}`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
 pub struct ErrorView<'a> {
     error: ErrorParts<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ErrorParts<'a> {
     code: &'a str,
     message: &'a str,

@@ -1,5 +1,6 @@
 //! A reason: the code that programs compare, what it is about, and the same for a person.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::code::{CodedReason, ReasonCode};
@@ -7,7 +8,8 @@ use crate::domain::delivery::ReplyVerdict;
 use crate::domain::unsent::Undelivered;
 
 /// Flattened into what has a reason; every member is null where there is none.
-#[derive(PartialEq, Eq, Default, Serialize)]
+#[derive(PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[schemars(rename = "Reason")]
 pub struct ReasonView {
     reason_code: Option<&'static str>,
     /// The parameter, field, header or key that it is about.

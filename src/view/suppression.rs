@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::suppression::{ChangedLine, LineEffect, ListChange, ListSummary, ListedEntry};
 use crate::domain::time::Time;
+use crate::view::schema::TimeText;
 
 /// A list and how much is on it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "List")]
 pub struct ListView<'a> {
     list: &'a str,
     entries: u64,
+    #[schemars(with = "TimeText")]
     changed_at: Time,
 }
 
@@ -22,11 +26,13 @@ impl<'a> ListView<'a> {
 }
 
 /// An entry; of a hashed one there is no value.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Entry")]
 pub struct EntryView<'a> {
     kind: &'static str,
     value: Option<&'a str>,
     hashed: bool,
+    #[schemars(with = "TimeText")]
     added_at: Time,
     /// The name of the token that added it.
     actor: &'a str,
@@ -45,7 +51,8 @@ impl<'a> EntryView<'a> {
 }
 
 /// What a change of a list became.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ListChange")]
 pub struct ListChangeView<'a> {
     pub list: &'a str,
     /// How many lines had which outcome: `added` and `already_there`, or `removed` and `not_there`.
@@ -69,7 +76,8 @@ impl<'a> ListChangeView<'a> {
 }
 
 /// What one line of a change became.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Line")]
 pub struct LineView<'a> {
     line: u64,
     /// As it was received.
@@ -92,7 +100,8 @@ impl<'a> LineView<'a> {
 }
 
 /// A list that was removed, and how many entries it had.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RemovedList")]
 pub struct RemovedListView<'a> {
     pub list: &'a str,
     pub removed: u64,

@@ -1,5 +1,8 @@
 //! The small parts of views: money, names with their values, a remark, a campaign, bytes, a page of a list.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use crate::domain::click::{CustomerTrait, CustomerTraits, Pairs};
@@ -14,7 +17,8 @@ use crate::domain::remark::Remark;
 use crate::store::contract::lookup::Page;
 
 /// `{"amount":"7.50","currency":"USD"}`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Money")]
 pub struct MoneyView {
     amount: String,
     currency: String,
@@ -45,8 +49,23 @@ impl Serialize for PairsView<'_> {
     }
 }
 
+impl JsonSchema for PairsView<'_> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Pairs".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object", "additionalProperties": {"type": "string"}})
+    }
+}
+
 /// What a person should know of a conversion, or of a request that was sent.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Remark")]
 pub struct RemarkView {
     code: &'static str,
     field: Option<String>,
@@ -68,7 +87,8 @@ impl RemarkView {
 }
 
 /// Why something was not taken. Every member is there, null where there is nothing to say.
-#[derive(Serialize, Default)]
+#[derive(Serialize, Default, JsonSchema)]
+#[schemars(rename = "Rejected")]
 pub struct RejectedView {
     reason_code: Option<&'static str>,
     /// The parameter or field that it is about.
@@ -96,7 +116,8 @@ impl RejectedView {
 }
 
 /// What was odd about a report and did not stop it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Note")]
 pub struct NoteView {
     code: &'static str,
     /// Why a value was left out.
@@ -120,11 +141,16 @@ impl NoteView {
 }
 
 /// The ids as they were when the click was recorded.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CampaignRef")]
 pub struct CampaignRefView<'a> {
+    #[schemars(with = "String")]
     offer: &'a OfferId,
+    #[schemars(with = "Option<String>")]
     campaign: Option<&'a CampaignId>,
+    #[schemars(with = "Option<String>")]
     affiliate: Option<&'a AffiliateId>,
+    #[schemars(with = "Option<String>")]
     creative: Option<&'a CreativeId>,
 }
 
@@ -163,7 +189,8 @@ pub fn readable(bytes: &[u8]) -> String {
 }
 
 /// Some records of a list, and where the next page begins; null on the last one.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{V}")]
 pub struct PageView<'a, V> {
     items: Vec<V>,
     next_cursor: Option<&'a str>,

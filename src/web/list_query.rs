@@ -45,7 +45,7 @@ pub struct Query(Vec<(String, String)>);
 
 /// The filters that each list reads; another name is refused, so that no one acts on a list that did
 /// not hear what was asked.
-const CONVERSIONS: &[&str] = &[
+pub const CONVERSIONS: &[&str] = &[
     "source",
     "state",
     "event",
@@ -64,9 +64,9 @@ const CONVERSIONS: &[&str] = &[
     "since",
     "until",
 ];
-const POSTBACKS: &[&str] = &["source", "status", "reason_code", "field", "open", "since", "until"];
-const CLICKS: &[&str] = &["offer", "campaign", "affiliate", "visitor", "marked", "since", "until"];
-const DELIVERIES: &[&str] = &[
+pub const POSTBACKS: &[&str] = &["source", "status", "reason_code", "field", "open", "since", "until"];
+pub const CLICKS: &[&str] = &["offer", "campaign", "affiliate", "visitor", "marked", "since", "until"];
+pub const DELIVERIES: &[&str] = &[
     "destination",
     "reason_code",
     "source",

@@ -3,5 +3,6 @@
 mod click_body;
 mod clicks;
 mod documents;
+mod openapi;
 mod routes;
 mod suppression_import;

@@ -8,6 +8,7 @@ use postbridge::domain::ids::{ClickId, DestinationId};
 use postbridge::ingest::click::ClickDraft;
 use postbridge::store::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
+use postbridge::web::routes::{Endpoint, table};
 use postbridge::web::unrecorded::UnrecordedReason;
 
 use crate::support::memory::FaultAt;
@@ -296,5 +297,27 @@ async fn what_is_missing_of_a_click_is_on_its_page_and_with_its_sale() {
         page.shows("Not kept whole");
         page.shows("has 8021 bytes");
         page.shows("has 5000 bytes");
+    }
+}
+
+#[tokio::test]
+async fn the_page_of_the_api_shows_every_call_with_what_it_reads_and_answers() {
+    let fixture = PagesFixture::busy().await;
+    let page = fixture.get("/api").await;
+    assert_eq!(page.status, StatusCode::OK);
+    for row in table::ROUTES.iter().filter(|row| matches!(row.endpoint, Endpoint::Api(_))) {
+        page.shows(&format!("{} {}<", row.methods[0], row.path));
+    }
+    for named in ["transaction_id", "next_cursor", "schema-Trace", "at most 100,000 lines", "409"] {
+        page.shows(named);
+    }
+    assert!(
+        !page.text.contains("<script") && !page.text.contains("href=\"http"),
+        "it needs nothing from elsewhere"
+    );
+    let links: Vec<&str> =
+        page.text.split("href=\"#").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    for link in links.into_iter().filter(|link| link.starts_with("schema-")) {
+        page.shows(&format!("id=\"{link}\""));
     }
 }

@@ -16,6 +16,7 @@ pub mod link_fixture;
 pub mod memory;
 pub mod network_pages_fixture;
 pub mod offer_fixture;
+pub mod openapi_check;
 pub mod outgoing_fixture;
 pub mod pages_fixture;
 pub mod payload_fixture;

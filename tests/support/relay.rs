@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::openapi_check;
+
 /// The API token that [`Relay`]s are configured with.
 pub const TOKEN: &str = "test-token-0123456789";
 /// The postback key that [`Relay`]s are configured with.
@@ -227,13 +229,16 @@ impl Relay {
         self.send("POST", path, &format!("Authorization: Bearer {TOKEN}\r\n"), body)
     }
 
-    /// Any request, on a connection of its own; each of the further header lines has its line end.
+    /// Any request, on a connection of its own; each of the further header lines has its line end. Fails where
+    /// the API answers otherwise than its document says.
     pub fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: test\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
         );
-        ask(self.address, request.as_bytes()).unwrap()
+        let answer = ask(self.address, request.as_bytes()).unwrap();
+        openapi_check::check(method, path, answer.status, &answer.body);
+        answer
     }
 
     /// A postback with the right key; `query` goes out byte for byte.

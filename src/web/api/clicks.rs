@@ -1,5 +1,6 @@
 //! The recorded clicks: their list, and one with the conversions that it led to.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::ids::ClickId;
@@ -10,8 +11,9 @@ use crate::view::value::PageView;
 use crate::web::api::{Api, Outcome, document, missing};
 use crate::web::list_query::{self, Query, conversions_of};
 
-#[derive(Serialize)]
-struct ClickWithConversions<'a> {
+/// A click with the conversions that it led to.
+#[derive(Serialize, JsonSchema)]
+pub struct ClickWithConversions<'a> {
     #[serde(flatten)]
     click: ClickView<'a>,
     conversions: Vec<ListedConversionView<'a>>,

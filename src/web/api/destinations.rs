@@ -1,5 +1,6 @@
 //! `GET /api/v1/destinations`: how each destination is doing, and how much waits for it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::ids::DestinationId;
@@ -10,8 +11,9 @@ use crate::view::destination::{DestinationView, RemovedDestinationView};
 use crate::web::api::{Api, Outcome, document};
 use crate::web::list_query::{BadParameter, Query};
 
-#[derive(Serialize)]
-struct DestinationList<'a> {
+/// Every destination and outgoing postback.
+#[derive(Serialize, JsonSchema)]
+pub struct DestinationList<'a> {
     items: Vec<DestinationView<'a>>,
     /// Those that are not configured any more, and for which something waits; on the first page.
     removed: Vec<RemovedDestinationView>,

@@ -2,12 +2,16 @@
 //! lists, for scripts. What a request changes is done by `ops`; what it shows is made by `view`.
 
 pub mod clicks;
+mod described;
 pub mod destinations;
+pub mod openapi;
+mod operation;
 pub mod suppression;
 
 use std::sync::Arc;
 
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::code::{CodedReason, ReasonCode};
@@ -24,6 +28,7 @@ use crate::view::clock::ClockView;
 use crate::view::conversion::{ListedConversionView, TraceView};
 use crate::view::delivery::{DeliveryView, ListedDeliveryView};
 use crate::view::postback::{PostbackView, ReprocessedView};
+use crate::view::schema::StatusWord;
 use crate::view::value::PageView;
 use crate::web::answer::{self, Answer};
 use crate::web::health::ProcessHealth;
@@ -102,7 +107,8 @@ impl Api {
             ApiCall::Suppress => self.suppress(ListChange::Add, asked, &query).await,
             ApiCall::Unsuppress => self.suppress(ListChange::TakeOff, asked, &query).await,
             ApiCall::RemoveList => self.remove_list(asked.id).await,
-            ApiCall::RecordClick | ApiCall::OpenApi => Err(missing("document")),
+            ApiCall::OpenApi => Ok(answer::json_text(StatusCode::OK, openapi::text())),
+            ApiCall::RecordClick => Err(missing("answer")),
         }
     }
 
@@ -238,10 +244,13 @@ impl From<RetryError> for Refused {
 }
 
 /// A wish for another status, as its JSON body writes it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct WantedStatus {
+struct StatusWish {
+    #[schemars(with = "StatusWord")]
     status: String,
+    /// Why; kept in the conversion's history.
+    #[schemars(length(max = status_move::MAX_NOTE_CHARS))]
     note: Option<String>,
 }
 
@@ -250,7 +259,7 @@ fn wanted_status(body: &[u8]) -> Result<(Status, Option<String>), Refused> {
         let hint = "send {\"status\": \"approved\", \"note\": \"…\"}; the note may be left out";
         Refused::Asked(StatusCode::BAD_REQUEST, "bad_body", message, hint)
     };
-    let wanted: WantedStatus = serde_json::from_slice(body)
+    let wanted: StatusWish = serde_json::from_slice(body)
         .map_err(|error| asked(format!("the body is no wish for a status: {error}")))?;
     let status = Status::parse(&wanted.status).ok_or_else(|| {
         BadParameter::new("status", &wanted.status, "a status is approved, pending, rejected or scrubbed")

@@ -2,6 +2,7 @@
 //! changes is done by `ops`.
 
 mod advice;
+mod api;
 mod clicks;
 mod clock;
 mod conversion;
@@ -207,6 +208,7 @@ impl Pages {
             PageCall::Campaigns => Ok(self.campaigns()),
             PageCall::GenerateLink => Ok(self.generate_link(&request.query)),
             PageCall::Tag => Ok(self.tag()),
+            PageCall::Api => Ok(self.api_page()),
             PageCall::SuppressionLists => self.lists().await,
             PageCall::SuppressionList => self.list(id, &request.query).await,
             _ => self.conversions(&request.query).await,

@@ -208,6 +208,8 @@ pub enum PageCall {
     Campaigns,
     GenerateLink,
     Tag,
+    /// The document of the API.
+    Api,
     SuppressionLists,
     /// Puts entries on the list that the form names.
     ChooseList,

@@ -218,6 +218,7 @@ pub static ROUTES: &[RouteRow] = &[
             "takes entries off a suppression list; a verdict for every line",
         )
     },
+    api("/api/v1/openapi.json", ApiCall::OpenApi, "this API's document in OpenAPI 3.1"),
     RouteRow { side: RouteSide::Both, ..row("/livez", LOOK, Endpoint::Alive, "whether the loops go on") },
     RouteRow {
         side: RouteSide::Both,
@@ -274,6 +275,7 @@ pub static ROUTES: &[RouteRow] = &[
     page("/campaigns", PageCall::Campaigns, "the campaigns"),
     page("/generate-link", PageCall::GenerateLink, "makes a tracking link"),
     page("/tag", PageCall::Tag, "the tag's snippet"),
+    page("/api", PageCall::Api, "the document of the API, readable"),
     page("/suppression", PageCall::SuppressionLists, "the suppression lists"),
     RouteRow {
         body: BodyLimit::Import,

@@ -1,0 +1,80 @@
+//! How the texts of the views are described in the API's document: times, and words of closed lists.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::domain::postback::VerdictName;
+use crate::domain::status::Status;
+
+/// The states of a delivery.
+pub const DELIVERY_STATES: [&str; 5] = ["held", "waiting", "delivered", "dead", "skipped"];
+
+/// A time, RFC 3339 in UTC.
+pub struct TimeText;
+
+impl JsonSchema for TimeText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "date-time"})
+    }
+}
+
+/// What a visitor answered; null where a question was not answered.
+pub struct ConsentAnswers;
+
+impl JsonSchema for ConsentAnswers {
+    fn schema_name() -> Cow<'static, str> {
+        "Consent".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let answer = |what: &str| json_schema!({"type": ["boolean", "null"], "description": what});
+        json_schema!({
+            "type": "object",
+            "properties": {
+                "ad_user_data": answer("data about the visitor may be sent to ad platforms"),
+                "ad_personalization": answer("ads may be chosen by it"),
+            },
+            "required": ["ad_user_data", "ad_personalization"],
+        })
+    }
+}
+
+/// Defines a text that is one word of a closed list.
+macro_rules! word {
+    ($(#[$meaning:meta])* $name:ident, $title:literal, $words:expr) => {
+        $(#[$meaning])*
+        pub struct $name;
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                $title.into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({"type": "string", "enum": $words})
+            }
+        }
+    };
+}
+
+word!(
+    /// The status of a conversion.
+    StatusWord, "Status", Status::ALL.map(Status::as_str)
+);
+word!(
+    /// The state of a delivery.
+    DeliveryStateWord, "DeliveryState", DELIVERY_STATES
+);
+word!(
+    /// What became of a postback.
+    VerdictWord, "Verdict", VerdictName::ALL.map(VerdictName::as_str)
+);
