@@ -1,5 +1,6 @@
 //! The documentation is true.
 
+mod http_api;
 mod links;
 mod readme;
 mod reason_codes;

@@ -1,5 +1,6 @@
 //! Long trials: load, kills, power cuts, clocks that jump at random. Not in the fast tier.
 
+mod api_document;
 mod clock_ages;
 mod kill;
 mod load;

@@ -88,7 +88,9 @@ fn click_body() -> RequestBody {
         "type": "object",
         "properties": {
             "click_id": {
-                "type": ["string", "null"],
+                "type": ["string", "number", "boolean", "null"],
+                "minimum": -1e15,
+                "maximum": 1e15,
                 "pattern": format!("^{BLANK}({CLICK_ID})?{BLANK}$"),
                 "description": "Without one the click gets a fresh one. What a known click lacks is filled in.",
             },
@@ -112,7 +114,8 @@ fn click_body() -> RequestBody {
 }
 
 fn entries_body() -> RequestBody {
-    let text = || Content { schema: json_schema!({"type": "string"}) };
+    // Whatever is sent is a text.
+    let text = || Content { schema: json_schema!({"description": "text"}) };
     let entries = json_schema!({
         "type": "object",
         "required": ["entries"],
