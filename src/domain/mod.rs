@@ -40,6 +40,7 @@ pub mod rejection;
 pub mod remark;
 pub mod reporter;
 pub mod reports;
+pub mod reprocess_refusal;
 pub mod rights;
 pub mod routing;
 pub mod ruleset;

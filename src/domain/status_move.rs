@@ -48,16 +48,23 @@ pub struct StatusMove {
 /// The most characters of a note.
 pub const MAX_NOTE_CHARS: usize = 1000;
 
+/// A note that is not kept: it would lose its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("`note` has {length} characters; at most {MAX_NOTE_CHARS} are kept")]
+pub struct NoteTooLong {
+    length: usize,
+}
+
 /// The note as it is kept: trimmed, and none where nothing is left of it.
 ///
 /// # Errors
-/// How many characters it has, where these are too many.
-pub fn note(written: &str) -> Result<Option<String>, usize> {
+/// It has too many characters.
+pub fn note(written: &str) -> Result<Option<String>, NoteTooLong> {
     let note = written.trim();
     match note.chars().count() {
         0 => Ok(None),
         1..=MAX_NOTE_CHARS => Ok(Some(note.to_owned())),
-        length => Err(length),
+        length => Err(NoteTooLong { length }),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::domain::ids::{Seq, SourceId};
 use crate::domain::postback::{EncodedBody, RawRequest, Verdict};
 use crate::domain::rejection::Rejection;
 use crate::domain::reporter::BuiltInSource;
+use crate::domain::reprocess_refusal::ReprocessRefused;
 use crate::domain::routing::SourcePolicy;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
@@ -65,28 +66,26 @@ pub async fn receive(
     submit(store, Received { source, raw, received_at }, finding).await
 }
 
-/// Why a record cannot be reprocessed.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ReprocessRefused {
-    #[error("no such postback")]
-    Unknown,
-    #[error("only a quarantined postback can be reprocessed; this one is {0}")]
-    NotQuarantined(&'static str),
-    #[error("its bytes were purged after `keep_postbacks_days`")]
-    Purged,
-    #[error("postback {by} has reprocessed it already; once more would count it twice")]
-    ReprocessedAlready { by: Seq },
-    #[error(
-        "it was received by the built-in source `{0}`; its sender was informed of what is wrong, and has to send it again"
-    )]
-    SenderInformed(String),
-    /// Why its route takes no reports.
-    #[error("{0}")]
-    Closed(String),
-    #[error("its source `{0}` is not configured any more")]
-    NoSource(String),
-    #[error(transparent)]
-    Store(#[from] StoreError),
+/// Why a postback is not reprocessed.
+#[derive(Debug)]
+pub enum ReprocessError {
+    Refused(ReprocessRefused),
+    Store(StoreError),
+}
+
+impl From<ReprocessRefused> for ReprocessError {
+    fn from(refused: ReprocessRefused) -> ReprocessError {
+        ReprocessError::Refused(refused)
+    }
+}
+
+impl From<StoreError> for ReprocessError {
+    fn from(error: StoreError) -> ReprocessError {
+        match error {
+            StoreError::ReprocessedAlready { by } => ReprocessRefused::ReprocessedAlready { by }.into(),
+            error => ReprocessError::Store(error),
+        }
+    }
 }
 
 /// Reprocesses a quarantined record with the current template. It keeps the time it first arrived; what it
@@ -99,31 +98,22 @@ pub async fn again(
     network: impl FnOnce(&SourceId) -> Option<Network>,
     seq: Seq,
     now: Time,
-) -> Result<Receipt, ReprocessRefused> {
+) -> Result<Receipt, ReprocessError> {
     let record = store.postback(seq).await?.ok_or(ReprocessRefused::Unknown)?;
     if !matches!(record.verdict, Verdict::Quarantined(_)) {
-        return Err(ReprocessRefused::NotQuarantined(record.verdict.as_str()));
+        return Err(ReprocessRefused::NotQuarantined(record.verdict.as_str()).into());
     }
     let raw = record.raw.ok_or(ReprocessRefused::Purged)?;
-    let source = record.source.ok_or_else(|| ReprocessRefused::NoSource("unknown".to_owned()))?;
+    let source = record.source.ok_or(ReprocessRefused::NoSource(None))?;
     if BuiltInSource::of(&source).is_some() {
-        return Err(ReprocessRefused::SenderInformed(source.to_string()));
+        return Err(ReprocessRefused::SenderInformed(source.to_string()).into());
     }
-    let network = network(&source).ok_or_else(|| ReprocessRefused::NoSource(source.to_string()))?;
+    let network = network(&source).ok_or_else(|| ReprocessRefused::NoSource(Some(source.to_string())))?;
     let received_at = record.received_at;
     let finding = find(store, &network, (raw.query(), &raw), received_at).await?;
     let received = Received { source: Some(source), raw, received_at };
     let arrival = resubmission(received, finding, seq, now);
-    store.arrive(arrival).await.map_err(ReprocessRefused::by_the_store)
-}
-
-impl ReprocessRefused {
-    pub(in crate::ingest) fn by_the_store(error: StoreError) -> ReprocessRefused {
-        match error {
-            StoreError::ReprocessedAlready { by } => ReprocessRefused::ReprocessedAlready { by },
-            error => ReprocessRefused::Store(error),
-        }
-    }
+    Ok(store.arrive(arrival).await?)
 }
 
 async fn find(

@@ -18,12 +18,13 @@ use crate::domain::postback::{Postback, RawRequest, Verdict, VerdictName};
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::code::RejectionCode;
 use crate::domain::reporter::{BuiltInSource, Keyless, Reporter};
+use crate::domain::reprocess_refusal::ReprocessRefused;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
 use crate::ingest::advertiser::{self, AdvertiserReport};
 use crate::ingest::parameters::ParamReader;
 use crate::ingest::pixel::{self, PixelCaller};
-use crate::ingest::postback::ReprocessRefused;
+use crate::ingest::postback::ReprocessError;
 use crate::ingest::submit::{Received, resubmission, with_click};
 use crate::store::contract::arrival::{Arrival, Finding, Receipt};
 use crate::store::contract::lookup::{PageRequest, PostbackFilter};
@@ -79,9 +80,9 @@ pub async fn again(
     terms: &ReportTerms,
     seq: Seq,
     now: Time,
-) -> Result<Receipt, ReprocessRefused> {
+) -> Result<Receipt, ReprocessError> {
     let arrival = prepared(store, (terms, ReopenedBy::Person), seq, now).await?;
-    store.arrive(arrival).await.map_err(ReprocessRefused::by_the_store)
+    Ok(store.arrive(arrival).await?)
 }
 
 /// What one report is to the store by today's terms.
@@ -90,18 +91,20 @@ async fn prepared(
     (terms, by): (&ReportTerms, ReopenedBy),
     seq: Seq,
     now: Time,
-) -> Result<Arrival, ReprocessRefused> {
+) -> Result<Arrival, ReprocessError> {
     let record = store.postback(seq).await?.ok_or(ReprocessRefused::Unknown)?;
-    let source = record.source.clone().ok_or_else(|| ReprocessRefused::NoSource("unknown".to_owned()))?;
+    let source = record.source.clone().ok_or(ReprocessRefused::NoSource(None))?;
     let Verdict::Quarantined(rejection) = &record.verdict else {
-        return Err(ReprocessRefused::NotQuarantined(record.verdict.as_str()));
+        return Err(ReprocessRefused::NotQuarantined(record.verdict.as_str()).into());
     };
     if record.raw.is_none() && rejection.may_reopen() {
-        return Err(ReprocessRefused::Purged);
+        return Err(ReprocessRefused::Purged.into());
     }
     let sender_informed = || ReprocessRefused::SenderInformed(source.to_string());
     let finding = match today(terms, by, &record).ok_or_else(sender_informed)? {
-        CurrentVerdict::Closed(rejection) => return Err(ReprocessRefused::Closed(rejection.sentence())),
+        CurrentVerdict::Closed(rejection) => {
+            return Err(ReprocessRefused::Closed(rejection.sentence()).into());
+        }
         CurrentVerdict::Faulty(rejection) => Finding::Quarantined(rejection),
         CurrentVerdict::Keyless(report) => match pixel::find(store, *report).await? {
             Ok(mapped) => Finding::Mapped(Box::new(mapped)),
@@ -243,15 +246,13 @@ async fn take(
     }
     // All are handed over before the first is waited for.
     let waiting: Vec<_> = arrivals.into_iter().map(|arrival| store.arrive(arrival)).collect();
-    outcomes.extend(
-        join_all(waiting).await.into_iter().map(|outcome| outcome.map_err(ReprocessRefused::by_the_store)),
-    );
+    outcomes.extend(join_all(waiting).await.into_iter().map(|outcome| outcome.map_err(ReprocessError::from)));
     let mut failed = None;
     for outcome in outcomes {
         match outcome {
             Ok(receipt) => *taken.by_verdict.entry(receipt.verdict.as_str()).or_default() += 1,
-            Err(ReprocessRefused::Store(StoreError::Corrupt { .. })) => taken.damaged += 1,
-            Err(ReprocessRefused::Store(error)) => failed = Some(error),
+            Err(ReprocessError::Store(StoreError::Corrupt { .. })) => taken.damaged += 1,
+            Err(ReprocessError::Store(error)) => failed = Some(error),
             // A person was faster, or its route was closed again: the quarantine says what is left.
             Err(_) => {}
         }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::ids::{Seq, SourceId};
-use crate::ingest::postback::{self, Network, ReprocessRefused};
+use crate::ingest::postback::{self, Network, ReprocessError};
 use crate::store::{Store, StoreError};
 
 /// How many are reprocessed between two looks at whether to stop.
@@ -26,13 +27,14 @@ pub async fn step(
     for seq in &ready {
         match postback::again(store, network, *seq, clock.now()).await {
             Ok(receipt) => report(*seq, receipt.verdict.as_str()),
-            Err(ReprocessRefused::Store(error @ StoreError::Corrupt { .. })) => {
+            Err(ReprocessError::Store(error @ StoreError::Corrupt { .. })) => {
                 tracing::error!(postback = %seq, %error, "a reversal cannot be read and was not reprocessed");
             }
-            Err(ReprocessRefused::Store(error)) => return Err(error),
+            Err(ReprocessError::Store(error)) => return Err(error),
             // It stays in the quarantine, where a person sees why.
-            Err(refused) => {
-                tracing::warn!(postback = %seq, reason = %refused, "a reversal was not reprocessed");
+            Err(ReprocessError::Refused(refused)) => {
+                let (reason_code, reason) = (refused.code().as_str(), refused.sentence());
+                tracing::warn!(postback = %seq, reason_code, reason, "a reversal was not reprocessed");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What a person or an API caller can do: retry, reprocess, change lists, confirm the clock. No HTTP here: what is
 //! refused is a typed error.
 
+pub mod missing;
 pub mod numbers;
 pub mod suppression;
 
@@ -11,10 +12,11 @@ use crate::clock::Clock;
 use crate::domain::delivery::{Delivery, DestinationState};
 use crate::domain::delivery_reason::RetryRefused;
 use crate::domain::ids::{DeliveryId, DestinationId, Seq, SourceId};
+use crate::domain::reprocess_refusal::ReprocessRefused;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
 use crate::domain::unsent::UnsentContext;
-use crate::ingest::postback::{self, Network, ReprocessRefused};
+use crate::ingest::postback::{self, Network, ReprocessError};
 use crate::ingest::reopen::{self, ReportTerms};
 use crate::ops::numbers::StoreNumbers;
 use crate::store::contract::arrival::Receipt;
@@ -109,11 +111,13 @@ pub async fn retry(ops: &Ops, id: DeliveryId) -> Result<Delivery, RetryError> {
 ///
 /// # Errors
 /// When there is nothing to reprocess, or the store fails.
-pub async fn reprocess(ops: &Ops, seq: Seq) -> Result<Receipt, ReprocessRefused> {
+pub async fn reprocess(ops: &Ops, seq: Seq) -> Result<Receipt, ReprocessError> {
     let network = |source: &SourceId| ops.networks.get(source).cloned();
     let (store, now) = (ops.store.as_ref(), ops.clock.now());
     match postback::again(store, network, seq, now).await {
-        Err(ReprocessRefused::SenderInformed(_)) => reopen::again(store, &ops.reports, seq, now).await,
+        Err(ReprocessError::Refused(ReprocessRefused::SenderInformed(_))) => {
+            reopen::again(store, &ops.reports, seq, now).await
+        }
         outcome => outcome,
     }
 }

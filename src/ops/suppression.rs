@@ -243,19 +243,18 @@ pub async fn carry_out(
 }
 
 /// Why nothing is done with a list.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum ListError {
-    /// No list or entry has this id.
-    #[error("no such suppression list is kept")]
+    /// No list has this name.
     Unknown,
     /// The store failed; nothing was changed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
 }
 
-impl ListError {
-    /// What to do about an id that is unknown.
-    pub const HINT: &str = "ids come from the lists";
+impl From<StoreError> for ListError {
+    fn from(error: StoreError) -> ListError {
+        ListError::Store(error)
+    }
 }
 
 /// The list with this name.

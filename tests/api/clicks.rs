@@ -66,7 +66,7 @@ fn a_filter_of_clicks_that_is_not_known_is_refused_with_those_that_are() {
         ("/api/v1/clicks?click_id=x", 400, "this list has the filters offer, campaign, affiliate"),
         ("/api/v1/clicks?marked=maybe", 400, "it is true or false"),
         ("/api/v1/clicks?offer=%20%3C", 400, "no id in the configuration is written so"),
-        ("/api/v1/clicks/nobody", 404, "no such click is kept"),
+        ("/api/v1/clicks/nobody", 404, "no click with this id is kept"),
         ("/api/v1/clicks/%3Cx%3E", 400, "a click id is 1–100 characters"),
     ] {
         let answer = send(&relay, "GET", path, ("", ""));

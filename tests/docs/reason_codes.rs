@@ -13,11 +13,12 @@ use postbridge::domain::event::EventName;
 use postbridge::domain::exchange::{NoAnswer, PlatformAnswer, Said, SendRefused};
 use postbridge::domain::filter_verdict::{FilterHit, ListedTrait};
 use postbridge::domain::history::{FieldChange, FromTo};
-use postbridge::domain::ids::{ClickId, ConversionId, DestinationId, OfferId};
+use postbridge::domain::ids::{ClickId, ConversionId, DestinationId, OfferId, Seq};
 use postbridge::domain::money::Money;
 use postbridge::domain::offer::OfferStatus;
 use postbridge::domain::omission::{Omission, OmissionReason};
 use postbridge::domain::remark::Remark;
+use postbridge::domain::reprocess_refusal::ReprocessRefused;
 use postbridge::domain::skip::{ClickParts, ForwardedBy, LowValue, MissingValue, SkipReason};
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::MoveRefused;
@@ -53,7 +54,7 @@ pub fn family<R: CodedReason>(title: &str, place: &str, examples: &[R]) -> Strin
 fn families() -> String {
     let reports = [rejections(), notes()].concat();
     let deliveries = [skips(), deaths(), retries(), parks(), unsent(), refused_retries(), remarks()].concat();
-    let conversions = [status_reasons(), status_moves(), history(), candidates()].concat();
+    let conversions = [status_reasons(), status_moves(), reprocessing(), history(), candidates()].concat();
     [reports, deliveries, conversions, filters(), omissions(), clock()].concat()
 }
 
@@ -86,6 +87,23 @@ fn status_moves() -> String {
     let place = "`error.code` of `POST /api/v1/conversions/{id}/status`, the beginning of the message of \
                  `update_conversion.json`, and the page's answer.";
     family("Why a status may not change", place, MoveRefused::ALL)
+}
+
+fn reprocessing() -> String {
+    let place = "`error.code` of `POST /api/v1/postbacks/{id}/retry`, and the page's answer.";
+    family(
+        "Why a postback is not reprocessed",
+        place,
+        &[
+            ReprocessRefused::Unknown,
+            ReprocessRefused::NotQuarantined("accepted"),
+            ReprocessRefused::Purged,
+            ReprocessRefused::ReprocessedAlready { by: Seq::new(7).unwrap() },
+            ReprocessRefused::SenderInformed("pixel".to_owned()),
+            ReprocessRefused::Closed("the offer `565` takes no reports by pixel".to_owned()),
+            ReprocessRefused::NoSource(Some("cake-test".to_owned())),
+        ],
+    )
 }
 
 fn history() -> String {

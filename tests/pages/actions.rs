@@ -67,7 +67,8 @@ async fn a_postback_is_reprocessed_when_the_cause_is_fixed() {
 #[tokio::test]
 async fn only_what_is_quarantined_is_reprocessed() {
     let fixture = PagesFixture::busy().await;
-    for (seq, wanted) in [("1", "only a quarantined postback can be reprocessed"), ("99", "no such postback")]
+    for (seq, wanted) in
+        [("1", "only a quarantined postback can be reprocessed"), ("99", "no postback with this id is kept")]
     {
         fixture.post(&format!("/postbacks/{seq}/reprocess"), &[]).await;
         fixture.get("/quarantine").await.shows("was not reprocessed").shows(wanted);
@@ -79,7 +80,7 @@ async fn a_source_that_is_gone_hinders_mapping_and_the_page_says_so() {
     let mut fixture = PagesFixture::busy().await;
     fixture.pages.ops.networks = Default::default();
     let page = fixture.get("/quarantine").await;
-    page.shows("Its source is not configured any more").hides("Reprocess with current");
+    page.shows("is not configured any more").hides("Reprocess with current");
     let sale = fixture.path_of("A-1001").await;
     fixture.get(&sale).await.shows("there is no template to read it with");
 }

@@ -75,7 +75,7 @@ async fn with_nothing_there_each_page_says_what_to_do_next() {
     for (place, wanted) in [
         ("/clicks/nobody", "No click with this id is kept"),
         ("/offers/565", "No offer with this id is configured"),
-        ("/suppression/none", "no such suppression list is kept"),
+        ("/suppression/none", "No suppression list with this name is kept"),
     ] {
         let page = fixture.get(place).await;
         assert_eq!(page.status, StatusCode::NOT_FOUND, "{place}");
@@ -173,7 +173,7 @@ async fn a_status_is_changed_by_a_person_with_a_note_and_the_history_names_both(
     fixture
         .get(&page)
         .await
-        .shows("The note is too long")
+        .shows("<code>note</code> has 1001 characters; at most 1000 are kept")
         .shows("status: approved → rejected")
         .hides("→ pending");
 }

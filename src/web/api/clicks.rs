@@ -5,10 +5,11 @@ use serde::Serialize;
 
 use crate::domain::ids::ClickId;
 use crate::ops;
+use crate::ops::missing::Missing;
 use crate::view::click::ClickView;
 use crate::view::conversion::ListedConversionView;
 use crate::view::value::PageView;
-use crate::web::api::{Api, Outcome, document, missing};
+use crate::web::api::{Api, Outcome, document};
 use crate::web::list_query::{self, Query, conversions_of};
 
 /// A click with the conversions that it led to.
@@ -29,7 +30,7 @@ impl Api {
     /// `GET /api/v1/clicks/{id}`: the click with its conversions, the newest first.
     pub async fn click(&self, id: &str) -> Outcome {
         let id = list_query::id(id, ClickId::parse)?;
-        let click = self.ops.store.click(&id).await?.ok_or_else(|| missing("click"))?;
+        let click = self.ops.store.click(&id).await?.ok_or(Missing::Click)?;
         let (filter, page) = conversions_of(&id);
         let conversions = self.ops.store.conversions(filter, page).await?;
         let now = ops::circumstances(&self.ops);

@@ -18,10 +18,12 @@ use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::delivery::{Delivery, sent_before};
 use crate::domain::delivery_reason::RetryRefusedCode;
 use crate::domain::ids::{ConversionId, DeliveryId, Seq};
+use crate::domain::reprocess_refusal::ReprocessRefusedCode;
 use crate::domain::status::Status;
 use crate::domain::status_move::{self, Actor, StatusMove};
 use crate::domain::suppression::ListChange;
-use crate::ingest::postback::ReprocessRefused;
+use crate::ingest::postback::ReprocessError;
+use crate::ops::missing::Missing;
 use crate::ops::{self, Ops, RetryError};
 use crate::store::{ConversionRef, StatusChanged, StoreError};
 use crate::view::clock::ClockView;
@@ -75,6 +77,12 @@ impl From<BadParameter> for Refused {
     }
 }
 
+impl From<Missing> for Refused {
+    fn from(missing: Missing) -> Refused {
+        Refused::Asked(StatusCode::NOT_FOUND, "not_found", missing.to_string(), missing.hint())
+    }
+}
+
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Refused {
         Refused::Store(error)
@@ -108,7 +116,7 @@ impl Api {
             ApiCall::Unsuppress => self.suppress(ListChange::TakeOff, asked, &query).await,
             ApiCall::RemoveList => self.remove_list(asked.id).await,
             ApiCall::OpenApi => Ok(answer::json_text(StatusCode::OK, openapi::text())),
-            ApiCall::RecordClick => Err(missing("answer")),
+            ApiCall::RecordClick => Err(Missing::Click.into()),
         }
     }
 
@@ -160,7 +168,7 @@ impl Api {
     /// `GET /api/v1/conversions/{id}`: one conversion's trace, end to end.
     pub async fn conversion(&self, id: &str) -> Outcome {
         let id = list_query::id(id, ConversionId::parse)?;
-        let trace = self.ops.store.conversion(id).await?.ok_or_else(|| missing("conversion"))?;
+        let trace = self.ops.store.conversion(id).await?.ok_or(Missing::Conversion)?;
         let numbers = self.ops.numbers.if_reported().await?;
         document(&TraceView::of(&trace, &ops::circumstances(&self.ops), numbers.as_ref()))
     }
@@ -174,7 +182,7 @@ impl Api {
         let now = self.ops.clock.now();
         match self.ops.store.set_status(ConversionRef::Id(which), order, now).await? {
             StatusChanged::Changed(_) | StatusChanged::Already(_) => self.conversion(id).await,
-            StatusChanged::Unknown => Err(missing("conversion")),
+            StatusChanged::Unknown => Err(Missing::Conversion.into()),
             StatusChanged::Refused(refused) => {
                 Err(Refused::Asked(StatusCode::CONFLICT, refused.as_str(), refused.sentence(), refused.fix()))
             }
@@ -190,7 +198,7 @@ impl Api {
     /// `GET /api/v1/postbacks/{id}`.
     pub async fn postback(&self, id: &str) -> Outcome {
         let seq = list_query::id(id, Seq::parse)?;
-        let record = self.ops.store.postback(seq).await?.ok_or_else(|| missing("postback"))?;
+        let record = self.ops.store.postback(seq).await?.ok_or(Missing::Postback)?;
         document(&PostbackView::of(&record))
     }
 
@@ -199,14 +207,15 @@ impl Api {
         let seq = list_query::id(id, Seq::parse)?;
         match ops::reprocess(&self.ops, seq).await {
             Ok(receipt) => document(&ReprocessedView::of(&receipt)),
-            Err(ReprocessRefused::Store(error)) => Err(error.into()),
-            Err(ReprocessRefused::Unknown) => Err(missing("postback")),
-            Err(refused) => Err(Refused::Asked(
-                StatusCode::CONFLICT,
-                "cannot_reprocess",
-                refused.to_string(),
-                "see GET /api/v1/postbacks?status=quarantined",
-            )),
+            Err(ReprocessError::Store(error)) => Err(error.into()),
+            Err(ReprocessError::Refused(refused)) => {
+                let code = refused.code();
+                let status = match code {
+                    ReprocessRefusedCode::Unknown => StatusCode::NOT_FOUND,
+                    _ => StatusCode::CONFLICT,
+                };
+                Err(Refused::Asked(status, code.as_str(), refused.sentence(), code.fix()))
+            }
         }
     }
 
@@ -222,7 +231,7 @@ impl Api {
         let id = list_query::id(id, DeliveryId::parse)?;
         let conversion = id.conversion;
         let delivery = ops::retry(&self.ops, id).await?;
-        let trace = self.ops.store.conversion(conversion).await?.ok_or_else(|| missing("delivery"))?;
+        let trace = self.ops.store.conversion(conversion).await?.ok_or(Missing::Delivery)?;
         let all: Vec<Delivery> = trace.deliveries.into_iter().map(|(one, _)| one).collect();
         let one = (&delivery, sent_before(&all, &delivery));
         document(&DeliveryView::of(&trace.conversion, one, &ops::circumstances(&self.ops)))
@@ -264,17 +273,7 @@ fn wanted_status(body: &[u8]) -> Result<(Status, Option<String>), Refused> {
     let status = Status::parse(&wanted.status).ok_or_else(|| {
         BadParameter::new("status", &wanted.status, "a status is approved, pending, rejected or scrubbed")
     })?;
-    let note = status_move::note(wanted.note.as_deref().unwrap_or_default()).map_err(|length| {
-        asked(format!("`note` has {length} characters; at most {} are kept", status_move::MAX_NOTE_CHARS))
-    })?;
+    let note = status_move::note(wanted.note.as_deref().unwrap_or_default());
+    let note = note.map_err(|too_long| asked(too_long.to_string()))?;
     Ok((status, note))
-}
-
-fn missing(what: &'static str) -> Refused {
-    Refused::Asked(
-        StatusCode::NOT_FOUND,
-        "not_found",
-        format!("no such {what} is kept"),
-        "ids come from the lists",
-    )
 }

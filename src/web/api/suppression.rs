@@ -4,10 +4,11 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::domain::suppression::{ListChange, Suppressed, SuppressedKind, list_name};
+use crate::ops::missing::Missing;
 use crate::ops::suppression::{self, EntryLayout, ListError, ReadLine, SuppressionRequest};
 use crate::view::suppression::{EntryView, ListChangeView, ListView, RemovedListView};
 use crate::view::value::PageView;
-use crate::web::api::{Api, ApiRequest, Outcome, Refused, document, missing};
+use crate::web::api::{Api, ApiRequest, Outcome, Refused, document};
 use crate::web::list_query::{BadParameter, Query};
 
 impl Api {
@@ -71,7 +72,7 @@ impl Api {
 impl From<ListError> for Refused {
     fn from(error: ListError) -> Refused {
         match error {
-            ListError::Unknown => missing("suppression list"),
+            ListError::Unknown => Missing::SuppressionList.into(),
             ListError::Store(error) => error.into(),
         }
     }

@@ -1,6 +1,5 @@
 //! The clicks: their list, and one with what the filters said of it and what became of it.
 
-use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -9,6 +8,7 @@ use crate::domain::click::{Click, ClickKind};
 use crate::domain::consent::Consent;
 use crate::domain::filter_verdict::FilterVerdict;
 use crate::domain::ids::ClickId;
+use crate::ops::missing::Missing;
 use crate::view::click::{ClickView, FilterVerdictView};
 use crate::web::list_query::{Query, conversions_of};
 use crate::web::pages::conversions::SaleLine;
@@ -49,14 +49,7 @@ impl Pages {
             Ok(id) => self.ops.store.click(&id).await?,
             Err(_) => None,
         };
-        let click = found.ok_or_else(|| {
-            PageExit::Refused(
-                StatusCode::NOT_FOUND,
-                "No click with this id is kept".to_owned(),
-                "It may be past `keep_clicks_days`, or was never recorded. Look for it under Clicks."
-                    .to_owned(),
-            )
-        })?;
+        let click = found.ok_or(Missing::Click)?;
         let (filter, page) = conversions_of(&click.id);
         let sales = self.ops.store.conversions(filter, page).await?;
         let lines = sales.items.iter().map(|(one, deliveries)| SaleLine::of(one, deliveries));

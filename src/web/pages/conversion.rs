@@ -1,6 +1,5 @@
 //! One conversion end to end: its postbacks, its click, what it is, and its deliveries.
 
-use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -18,6 +17,7 @@ use crate::domain::reporter::BuiltInSource;
 use crate::domain::status::Status;
 use crate::domain::status_move::{self, Actor, StatusMove, is_rejected_by_advertiser};
 use crate::domain::unsent::{self, Unsent};
+use crate::ops::missing::Missing;
 use crate::ops::{self, DestinationHealth, RetryError};
 use crate::store::contract::lookup::Trace;
 use crate::store::{ConversionRef, StatusChanged};
@@ -31,7 +31,7 @@ use crate::web::pages::form::PostedForm;
 use crate::web::pages::mapping::{self, MappingTable};
 use crate::web::pages::offer_pages::{NamedCampaignRef, named};
 use crate::web::pages::raw::RawCard;
-use crate::web::pages::session::{Flash, SignedIn, sentence};
+use crate::web::pages::session::{Flash, SignedIn};
 use crate::web::pages::{PageContent, PageExit, Pages, clicks, document};
 
 impl Pages {
@@ -41,14 +41,7 @@ impl Pages {
             Ok(id) => self.ops.store.conversion(id).await?,
             Err(_) => None,
         };
-        let trace = found.ok_or_else(|| {
-            PageExit::Refused(
-                StatusCode::NOT_FOUND,
-                "No conversion with this id is kept".to_owned(),
-                "It may be past `keep_conversions_days`. Look for its transaction id under Conversions."
-                    .to_owned(),
-            )
-        })?;
+        let trace = found.ok_or(Missing::Conversion)?;
         let title = format!(
             "{} {}",
             trace.conversion.event,
@@ -118,20 +111,17 @@ impl Pages {
             hint: hint.to_owned(),
             link: None,
         };
-        let Ok(id) = ConversionId::parse(id) else {
-            return Ok(asked("There is no such conversion", "Nothing was changed."));
+        let unknown = || {
+            let missing = Missing::Conversion;
+            Flash::refused("Not changed", &missing.to_string(), missing.hint())
         };
+        let Ok(id) = ConversionId::parse(id) else { return Ok(unknown()) };
         let Some(to) = Status::parse(form.get("status")) else {
             return Ok(asked("Choose the new status", "Nothing was changed."));
         };
         let note = match status_move::note(form.get("note")) {
             Ok(note) => note,
-            Err(length) => {
-                let most = status_move::MAX_NOTE_CHARS;
-                let hint =
-                    format!("It has {length} characters; at most {most} are kept. Nothing was changed.");
-                return Ok(asked("The note is too long", &hint));
-            }
+            Err(too_long) => return Ok(Flash::refused("Not changed", &too_long.to_string(), "shorten it")),
         };
         let order = StatusMove { to, by: Actor::Network(visitor.name.clone()), note };
         let now = self.ops.clock.now();
@@ -146,9 +136,9 @@ impl Pages {
                 asked(&format!("The conversion is {} already", now.status.as_str()), "Nothing was changed.")
             }
             StatusChanged::Refused(refused) => {
-                asked(&format!("Not changed: {}", refused.sentence()), &sentence(&refused.hint()))
+                Flash::refused("Not changed", &refused.sentence(), &refused.hint())
             }
-            StatusChanged::Unknown => asked("There is no such conversion any more", "Nothing was changed."),
+            StatusChanged::Unknown => unknown(),
         })
     }
 

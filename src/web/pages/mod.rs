@@ -39,6 +39,7 @@ use serde_json::{Value, json};
 use crate::config::configuration::Config;
 use crate::domain::suppression::ListChange;
 use crate::ops::Ops;
+use crate::ops::missing::Missing;
 use crate::preview::Forecast;
 use crate::store::StoreError;
 use crate::template::tag_script::TagScript;
@@ -51,7 +52,7 @@ use crate::web::list_query::BadParameter;
 use crate::web::pages::form::PostedForm;
 use crate::web::pages::offer_pages::PostbackUrl;
 use crate::web::pages::route::own_path;
-use crate::web::pages::session::{Flash, Sessions, SignedIn};
+use crate::web::pages::session::{Flash, Sessions, SignedIn, capitalised, sentence};
 use crate::web::per_address::LimitKey;
 use crate::web::proxy::HidingProxies;
 use crate::web::routes::{PageCall, Permission, RouteRow};
@@ -105,6 +106,13 @@ enum PageExit {
 impl From<StoreError> for PageExit {
     fn from(error: StoreError) -> PageExit {
         PageExit::Store(error)
+    }
+}
+
+impl From<Missing> for PageExit {
+    fn from(missing: Missing) -> PageExit {
+        let what = capitalised(&missing.to_string());
+        PageExit::Refused(StatusCode::NOT_FOUND, what, sentence(missing.hint()))
     }
 }
 

@@ -11,14 +11,15 @@ use crate::domain::rejection::Rejection;
 use crate::domain::rejection::code::RejectionCode;
 use crate::domain::rejection::note::notes_text;
 use crate::domain::reporter::BuiltInSource;
-use crate::ingest::postback::ReprocessRefused;
+use crate::domain::reprocess_refusal::ReprocessRefused;
+use crate::ingest::postback::ReprocessError;
 use crate::ops;
 use crate::store::contract::lookup::PostbackFilter;
 use crate::view::postback::PostbackVerdictView;
 use crate::web::list_query::{self, BadParameter, Query};
 use crate::web::pages::list::{Filters, ListTemplate, options};
 use crate::web::pages::raw::RawCard;
-use crate::web::pages::session::Flash;
+use crate::web::pages::session::{Flash, sentence};
 use crate::web::pages::{PageContent, PageExit, Pages};
 
 const QUARANTINE: ListTemplate =
@@ -47,40 +48,34 @@ impl Pages {
             postback.source.as_ref().is_some_and(|source| self.ops.networks.contains_key(source));
         let own_endpoint = postback.source.as_ref().and_then(BuiltInSource::of).is_some();
         let was_closed = own_endpoint && postback.verdict.rejection().is_some_and(Rejection::may_reopen);
+        let source = || postback.source.as_ref().map(ToString::to_string).unwrap_or_default();
         let hindrance = match (&postback.raw, configured) {
             (Some(raw), _) if was_closed && raw.reporter.is_some() => None,
-            _ if own_endpoint => {
-                Some("It was received by an endpoint of Postbridge's own: its sender has to send it again.")
-            }
-            (None, _) => {
-                Some("Its bytes were purged after `keep_postbacks_days`, so it cannot be reprocessed.")
-            }
-            (_, false) => Some("Its source is not configured any more, so it cannot be reprocessed."),
+            _ if own_endpoint => Some(ReprocessRefused::SenderInformed(source())),
+            (None, _) => Some(ReprocessRefused::Purged),
+            (_, false) => Some(ReprocessRefused::NoSource(postback.source.is_some().then(source))),
             _ => None,
         };
         QuarantinedCard {
             verdict: PostbackVerdictView::of(postback),
             raw: postback.raw.as_ref().map(RawCard::of),
-            hindrance,
+            hindrance: hindrance
+                .map(|why| format!("{} {}", sentence(&why.sentence()), sentence(&why.hint()))),
         }
     }
 
     /// Maps a quarantined record again by today's template, and words the result.
     pub(super) async fn retry_postback(&self, id: &str) -> Result<Flash, PageExit> {
-        let not_mapped = |why: String| Flash {
-            good: false,
-            text: format!("Postback {id} was not reprocessed: {why}"),
-            hint: String::new(),
-            link: None,
-        };
+        let refused =
+            |why: &str, hint: &str| Flash::refused(&format!("Postback {id} was not reprocessed"), why, hint);
         let seq = match list_query::id(id, Seq::parse) {
             Ok(seq) => seq,
-            Err(BadParameter(why)) => return Ok(not_mapped(why)),
+            Err(BadParameter(why)) => return Ok(refused(&why, BadParameter::HINT)),
         };
         let receipt = match ops::reprocess(&self.ops, seq).await {
             Ok(receipt) => receipt,
-            Err(ReprocessRefused::Store(error)) => return Err(error.into()),
-            Err(refused) => return Ok(not_mapped(refused.to_string())),
+            Err(ReprocessError::Store(error)) => return Err(error.into()),
+            Err(ReprocessError::Refused(why)) => return Ok(refused(&why.sentence(), &why.hint())),
         };
         let rejection = receipt.verdict.rejection();
         let link = receipt
@@ -106,5 +101,5 @@ struct QuarantinedCard<'a> {
     verdict: PostbackVerdictView<'a>,
     raw: Option<RawCard<'a>>,
     /// Why it cannot be reprocessed.
-    hindrance: Option<&'static str>,
+    hindrance: Option<String>,
 }

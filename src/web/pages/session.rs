@@ -195,9 +195,21 @@ fn drop_oldest<V>(map: &mut HashMap<[u8; 32], V>, most: usize, ends: impl Fn(&V)
     }
 }
 
+impl Flash {
+    /// That something was not done: why, and the next step.
+    pub fn refused(what: &str, why: &str, hint: &str) -> Flash {
+        Flash { good: false, text: format!("{what}: {why}"), hint: sentence(hint), link: None }
+    }
+}
+
+/// A sentence as a page begins it.
+pub(super) fn capitalised(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    first + letters.as_str()
+}
+
 /// As a sentence of its own.
 pub(super) fn sentence(why: &str) -> String {
-    let mut letters = why.chars();
-    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    format!("{first}{}.", letters.as_str())
+    capitalised(why) + "."
 }

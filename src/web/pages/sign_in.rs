@@ -9,7 +9,7 @@ use crate::web::answer::{self, Answer};
 use crate::web::auth::{RequiredRight, SecretDigest};
 use crate::web::pages::form::PostedForm;
 use crate::web::pages::route::own_path;
-use crate::web::pages::session::{SESSION_MS, SignedIn};
+use crate::web::pages::session::{SESSION_MS, SignedIn, capitalised, sentence};
 use crate::web::pages::{BrowserRequest, PageContent, PageExit, Pages, engine, is_cross_site};
 use crate::web::per_address::LimitKey;
 
@@ -57,7 +57,7 @@ impl Pages {
             self.ops.clock.now(),
         );
         let (what, hint) = holder.lacks(need);
-        Err(PageExit::Refused(StatusCode::FORBIDDEN, capitalised(&what), format!("{}.", capitalised(hint))))
+        Err(PageExit::Refused(StatusCode::FORBIDDEN, capitalised(&what), sentence(hint)))
     }
 
     /// The same without a line in the log: for what a page shows.
@@ -222,11 +222,4 @@ fn set_cookie(answer: &mut Answer, is_https: bool, id: &str, seconds: i64) {
     if let Ok(value) = HeaderValue::from_str(&cookie) {
         answer.headers_mut().insert(header::SET_COOKIE, value);
     }
-}
-
-/// A sentence as a page begins it.
-fn capitalised(sentence: &str) -> String {
-    let mut letters = sentence.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}", letters.as_str())
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::domain::suppression::{
     ChangedLine, LineEffect, ListChange, ListSummary, ListedEntry, SuppressedKind, list_name,
 };
+use crate::ops::missing::Missing;
 use crate::ops::suppression::{self, EntryLayout, ListError, SuppressionRequest};
 use crate::view::suppression::{EntryView, LineView, ListView};
 use crate::web::pages::form::PostedForm;
@@ -103,9 +104,7 @@ impl From<ListError> for PageExit {
     fn from(error: ListError) -> PageExit {
         match error {
             ListError::Store(error) => error.into(),
-            unknown @ ListError::Unknown => {
-                PageExit::Refused(StatusCode::NOT_FOUND, unknown.to_string(), ListError::HINT.to_owned())
-            }
+            ListError::Unknown => Missing::SuppressionList.into(),
         }
     }
 }

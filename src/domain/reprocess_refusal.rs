@@ -1,0 +1,80 @@
+//! Why a postback is not reprocessed, for API, pages and log alike.
+
+use crate::domain::code::{CodedReason, ReasonCode, codes};
+use crate::domain::ids::Seq;
+
+codes! {
+    /// The codes of the refusals.
+    ReprocessRefusedCode {
+        Unknown = "not_found",
+            "no postback with this id is kept", "it may be past `keep_conversions_days`; look for it in the list of postbacks";
+        NotQuarantined = "not_quarantined",
+            "only a quarantined postback can be reprocessed", "choose one of those in quarantine";
+        Purged = "bytes_purged",
+            "its bytes were purged after `keep_postbacks_days`", "have the sender send it again";
+        ReprocessedAlready = "reprocessed_already",
+            "it was reprocessed already; once more would count it twice", "look at the postback that reprocessed it";
+        SenderInformed = "sender_informed",
+            "it was received by an endpoint of Postbridge's own; its sender was informed of what is wrong",
+            "have the sender send it again";
+        Closed = "route_closed",
+            "its route takes no reports now", "open it at the offer and reload; then it is taken automatically";
+        NoSource = "source_not_configured",
+            "its source is not configured any more", "configure the source again, reload, then reprocess it";
+    }
+}
+
+/// A refusal with what it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReprocessRefused {
+    Unknown,
+    /// What became of it.
+    NotQuarantined(&'static str),
+    Purged,
+    ReprocessedAlready {
+        by: Seq,
+    },
+    /// The built-in source.
+    SenderInformed(String),
+    /// Why its route takes no reports.
+    Closed(String),
+    /// `None`: it names none.
+    NoSource(Option<String>),
+}
+
+impl CodedReason for ReprocessRefused {
+    type Code = ReprocessRefusedCode;
+
+    fn code(&self) -> ReprocessRefusedCode {
+        match self {
+            ReprocessRefused::Unknown => ReprocessRefusedCode::Unknown,
+            ReprocessRefused::NotQuarantined(_) => ReprocessRefusedCode::NotQuarantined,
+            ReprocessRefused::Purged => ReprocessRefusedCode::Purged,
+            ReprocessRefused::ReprocessedAlready { .. } => ReprocessRefusedCode::ReprocessedAlready,
+            ReprocessRefused::SenderInformed(_) => ReprocessRefusedCode::SenderInformed,
+            ReprocessRefused::Closed(_) => ReprocessRefusedCode::Closed,
+            ReprocessRefused::NoSource(_) => ReprocessRefusedCode::NoSource,
+        }
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            ReprocessRefused::NotQuarantined(verdict) => {
+                format!("only a quarantined postback can be reprocessed; this one is {verdict}")
+            }
+            ReprocessRefused::ReprocessedAlready { by } => {
+                format!("postback {by} has reprocessed it already; once more would count it twice")
+            }
+            ReprocessRefused::SenderInformed(source) => format!(
+                "it was received by the built-in source `{source}`; its sender was informed of what is wrong"
+            ),
+            ReprocessRefused::Closed(why) => why.clone(),
+            ReprocessRefused::NoSource(Some(source)) => {
+                format!("its source `{source}` is not configured any more")
+            }
+            ReprocessRefused::Unknown | ReprocessRefused::Purged | ReprocessRefused::NoSource(None) => {
+                self.code().meaning().to_owned()
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! That nothing is kept under an id: the one wording for API, pages and CLI.
+
+use std::fmt;
+
+/// What was asked for and is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    Click,
+    Conversion,
+    Delivery,
+    Postback,
+    SuppressionList,
+}
+
+impl Missing {
+    /// What to do.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Missing::Click => {
+                "it may be past `keep_clicks_days`, or was never recorded; look for it in the list of clicks"
+            }
+            Missing::Conversion => {
+                "it may be past `keep_conversions_days`; look for its transaction id in the list of conversions"
+            }
+            Missing::Delivery => {
+                "it may be past `keep_conversions_days`; look for it in the list of deliveries"
+            }
+            Missing::Postback => {
+                "it may be past `keep_conversions_days`; look for it in the list of postbacks"
+            }
+            Missing::SuppressionList => "the list of suppression lists names those that there are",
+        }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self {
+            Missing::Click => "click with this id",
+            Missing::Conversion => "conversion with this id",
+            Missing::Delivery => "delivery with this id",
+            Missing::Postback => "postback with this id",
+            Missing::SuppressionList => "suppression list with this name",
+        };
+        write!(f, "no {what} is kept")
+    }
+}
