@@ -100,7 +100,7 @@ pub struct ListedDeliveryView<'a> {
     #[schemars(with = "String")]
     event: &'a EventName,
     transaction_id: Option<&'a str>,
-    value: Option<MoneyView>,
+    conversion_value: Option<MoneyView>,
     last_attempt: Option<AttemptView<'a>>,
 }
 
@@ -114,7 +114,7 @@ impl<'a> ListedDeliveryView<'a> {
             source: &conversion.source,
             event: &conversion.event,
             transaction_id: conversion.transaction_id.as_deref(),
-            value: conversion.value.map(MoneyView::of),
+            conversion_value: conversion.value.map(MoneyView::of),
             last_attempt: listed.last_attempt.as_ref().map(AttemptView::of),
         }
     }

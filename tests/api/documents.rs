@@ -287,7 +287,7 @@ fn a_delivery_and_a_click_are_listed_with_all_their_members() {
             "source": "text",
             "event": "text",
             "transaction_id": "text",
-            "value": money(),
+            "conversion_value": money(),
             "last_attempt": attempt_document(),
         }),
     );
