@@ -59,7 +59,7 @@ pub trait CodedReason {
 
 /// Defines a closed list of codes: each with its word, its meaning and its fix.
 ///
-/// ```ignore
+/// ```text
 /// codes! {
 ///     /// Why a delivery is skipped.
 ///     SkipCode {
