@@ -13,8 +13,9 @@ use crate::domain::postback::{EncodedBody, Inflation, Postback, RawRequest};
 use crate::domain::reporter::Reporter;
 use crate::domain::time::Time;
 use crate::store::contract::arrival::Receipt;
+use crate::view::reason::ReasonView;
 use crate::view::schema::{TimeText, VerdictWord};
-use crate::view::value::{NoteView, RejectedView, readable};
+use crate::view::value::{NoteView, readable};
 
 /// A record with its bytes.
 #[derive(Serialize, JsonSchema)]
@@ -49,7 +50,7 @@ pub struct PostbackVerdictView<'a> {
     #[schemars(with = "Option<String>")]
     conversion_id: Option<ConversionId>,
     #[serde(flatten)]
-    rejected: RejectedView,
+    rejected: ReasonView,
     notes: Vec<NoteView>,
     reprocesses: Option<String>,
 }
@@ -62,7 +63,7 @@ impl<'a> PostbackVerdictView<'a> {
             source: postback.source.as_ref(),
             status: postback.verdict.as_str(),
             conversion_id: postback.verdict.conversion(),
-            rejected: RejectedView::of(postback.verdict.rejection(), &postback.notes),
+            rejected: ReasonView::of_report(postback.verdict.rejection(), &postback.notes),
             notes: NoteView::all(&postback.notes),
             reprocesses: postback.again.map(|seq| seq.to_string()),
         }
@@ -153,7 +154,7 @@ pub struct ReceiptView {
     event_id: Option<EventId>,
     attribution: Option<&'static str>,
     #[serde(flatten)]
-    rejected: RejectedView,
+    rejected: ReasonView,
 }
 
 impl ReceiptView {
@@ -164,7 +165,7 @@ impl ReceiptView {
             conversion_id: conversion,
             event_id: conversion.map(|id| id.event_id()),
             attribution: receipt.matched.map(|matched| if matched { "matched" } else { "unmatched" }),
-            rejected: RejectedView::of(receipt.verdict.rejection(), &receipt.notes),
+            rejected: ReasonView::of_report(receipt.verdict.rejection(), &receipt.notes),
         }
     }
 }

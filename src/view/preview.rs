@@ -10,7 +10,7 @@ use crate::preview::{Preview, PreviewedDelivery};
 use crate::template::source::params::Param;
 use crate::view::conversion::{AttributionView, ReportedView};
 use crate::view::reason::ReasonView;
-use crate::view::value::{PairsView, RejectedView, RemarkView};
+use crate::view::value::{PairsView, RemarkView};
 
 /// The document of `preview --json`. A quarantined postback has neither conversion nor attribution.
 #[derive(Serialize)]
@@ -39,7 +39,7 @@ impl<'a> PreviewView<'a> {
 struct PreviewedPostbackView<'a> {
     status: &'static str,
     #[serde(flatten)]
-    rejected: RejectedView,
+    rejected: ReasonView,
     parameters: Vec<ParameterView<'a>>,
     /// What was repaired or left out, and why no destination would get it where none would.
     notes: Vec<String>,
@@ -57,7 +57,7 @@ impl<'a> PreviewedPostbackView<'a> {
         let (params, rejection) = (preview.params.as_ref().ok(), preview.conversion.as_ref().err());
         PreviewedPostbackView {
             status: if rejection.is_some() { "quarantined" } else { "accepted" },
-            rejected: RejectedView::of(rejection, &[]),
+            rejected: ReasonView::of_report(rejection, &[]),
             parameters: params.into_iter().flat_map(|params| &params.pairs).map(parameter).collect(),
             notes: preview.sentences(),
         }

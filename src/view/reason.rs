@@ -5,6 +5,8 @@ use serde::Serialize;
 
 use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::delivery::ReplyVerdict;
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::note::{ReportNote, notes_text};
 use crate::domain::unsent::Undelivered;
 
 /// Flattened into what has a reason; every member is null where there is none.
@@ -49,6 +51,14 @@ impl ReasonView {
             ReplyVerdict::Dead { reason } => ReasonView::of(reason),
             ReplyVerdict::Park { reason } => ReasonView::of(reason),
             ReplyVerdict::Skipped { reason } => ReasonView::of(reason),
+        }
+    }
+
+    /// Why a report was not taken; of one that was the hint says what was odd about it.
+    pub fn of_report(rejection: Option<&Rejection>, notes: &[ReportNote]) -> ReasonView {
+        match rejection {
+            Some(rejection) => ReasonView::of(rejection),
+            None => ReasonView { hint: notes_text(notes), ..ReasonView::default() },
         }
     }
 

@@ -11,8 +11,7 @@ use crate::domain::consent::Consent;
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId};
 use crate::domain::money::Money;
 use crate::domain::offer::CampaignRef;
-use crate::domain::rejection::Rejection;
-use crate::domain::rejection::note::{ReportNote, notes_text};
+use crate::domain::rejection::note::ReportNote;
 use crate::domain::remark::Remark;
 use crate::store::contract::lookup::Page;
 
@@ -83,35 +82,6 @@ impl RemarkView {
 
     pub fn all<'a>(remarks: impl IntoIterator<Item = &'a Remark>) -> Vec<RemarkView> {
         remarks.into_iter().map(RemarkView::of).collect()
-    }
-}
-
-/// Why something was not taken. Every member is there, null where there is nothing to say.
-#[derive(Serialize, Default, JsonSchema)]
-#[schemars(rename = "Rejected")]
-pub struct RejectedView {
-    reason_code: Option<&'static str>,
-    /// The parameter or field that it is about.
-    field: Option<String>,
-    /// What was received in it, where that cannot be personal.
-    value: Option<String>,
-    reason: Option<String>,
-    hint: Option<String>,
-}
-
-impl RejectedView {
-    /// Of what was taken the hint says what was odd about it.
-    pub fn of(rejection: Option<&Rejection>, notes: &[ReportNote]) -> RejectedView {
-        let Some(rejection) = rejection else {
-            return RejectedView { hint: notes_text(notes), ..RejectedView::default() };
-        };
-        RejectedView {
-            reason_code: Some(rejection.code().as_str()),
-            field: rejection.field().map(str::to_owned),
-            value: rejection.value().map(str::to_owned),
-            reason: Some(rejection.sentence()),
-            hint: Some(rejection.hint()),
-        }
     }
 }
 

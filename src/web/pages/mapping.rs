@@ -8,7 +8,7 @@ use crate::domain::rejection::Rejection;
 use crate::ingest::postback::Network;
 use crate::template::source::definition::{ExplainedField, ExplainedParam, ParamOutcome};
 use crate::template::source::params::Params;
-use crate::view::value::RejectedView;
+use crate::view::reason::ReasonView;
 
 /// What the template `mapping` shows.
 #[derive(Serialize)]
@@ -18,7 +18,7 @@ pub struct MappingTable {
     /// What was repaired.
     notes: Vec<String>,
     /// Why there is nothing to show.
-    rejected: Option<RejectedView>,
+    rejected: Option<ReasonView>,
 }
 
 #[derive(Serialize)]
@@ -60,7 +60,7 @@ pub fn of(network: &Network, params: &Result<Params, Rejection>) -> MappingTable
             template,
             lines: Vec::new(),
             notes: Vec::new(),
-            rejected: Some(RejectedView::of(Some(rejection), &[])),
+            rejected: Some(ReasonView::of(rejection)),
         },
     }
 }
