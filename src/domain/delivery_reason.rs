@@ -84,14 +84,29 @@ codes! {
 }
 
 /// Why a delivery is dead, with what it is about.
+#[allow(missing_docs, reason = "a variant is the code of the same name, which has its meaning above")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeathReason {
     PlatformRejected(PlatformAnswer),
     Redirected(PlatformAnswer),
-    TooOld { event_time: Time, max_age_ms: i64 },
-    GaveUp { attempts: u32, next_due: Time, limit: LimitKind, last: RetryReason },
-    Unrendered { what: String, hint: String },
+    TooOld {
+        event_time: Time,
+        max_age_ms: i64,
+    },
+    /// `next_due`: when the next attempt would have been; `last`: why there would have been one.
+    GaveUp {
+        attempts: u32,
+        next_due: Time,
+        limit: LimitKind,
+        last: RetryReason,
+    },
+    /// Both by the template; the hint may be empty.
+    Unrendered {
+        what: String,
+        hint: String,
+    },
     RenderingFailed,
+    /// Its code says whether the address or the request is refused.
     Refused(SendRefused),
 }
 
@@ -105,6 +120,7 @@ pub enum LimitKind {
 }
 
 /// Why an attempt is to be repeated, with what it is about.
+#[allow(missing_docs, reason = "a variant is the code of the same name, which has its meaning above")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RetryReason {
     NoAnswer(NoAnswer),
@@ -113,6 +129,7 @@ pub enum RetryReason {
 }
 
 /// Why a destination is parked, with what it is about.
+#[allow(missing_docs, reason = "a variant is the code of the same name, which has its meaning above")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ParkReason {
     AccountRefused(PlatformAnswer),
@@ -218,6 +235,7 @@ impl CodedReason for ParkReason {
 }
 
 /// Why a delivery is not sent again, with what it is about.
+#[allow(missing_docs, reason = "a variant is the code of the same name, which has its meaning above")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RetryRefused {
     Unknown,

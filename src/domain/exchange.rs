@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 /// Why a request does not leave from here. A header's value may be a secret, so only its name is kept.
+#[allow(missing_docs, reason = "the message of a variant says what it means")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum SendRefused {
     #[error("the URL cannot be read: {0}")]
@@ -45,6 +46,7 @@ impl SendRefused {
 }
 
 /// Why a request got no answer. A cause is in the words of the system or of TLS, and names no URL.
+#[allow(missing_docs, reason = "the message of a variant says what it means")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum NoAnswer {
     #[error("no connection in time")]
@@ -74,9 +76,11 @@ impl NoAnswer {
 /// An answer that did not take the event, as far as a reason keeps it. The attempt keeps the whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlatformAnswer {
+    /// Of HTTP: 400, 503…
     pub status: u16,
     /// What the template says that such an answer means.
     pub why: Option<String>,
+    /// Its own words, or why there are none.
     pub said: Said,
 }
 
@@ -86,6 +90,7 @@ pub enum Said {
     /// The platform's own words: what the template points at, else the beginning of the body. One line, cut
     /// short, secrets masked.
     Words(String),
+    /// Nothing, or nothing but white space.
     EmptyBody,
     /// The answer repeats a secret in a place where it cannot be masked.
     Withheld,

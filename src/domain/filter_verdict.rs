@@ -106,6 +106,7 @@ impl ListedTrait {
 }
 
 /// Why a filter hit a click.
+#[allow(missing_docs, reason = "the comment of a variant says what its fields are")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FilterHit {
     /// The visitor's earlier click on the offer is within this many milliseconds.

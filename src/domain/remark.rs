@@ -41,6 +41,7 @@ codes! {
 
 /// Something that a person should know of a conversion or of a request that was sent. Values that may be
 /// personal are not copied here: they are read from the conversion.
+#[allow(missing_docs, reason = "the comment of a variant says what its fields are")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Remark {
     /// The conversion has a value for the field that could not be used, so the request was made without it.
@@ -49,7 +50,7 @@ pub enum Remark {
     BirthdateAmbiguous { field: String },
     /// A phone number is written without its country's calling code, and no one said which country that is.
     CallingCodeMissing { field: String },
-    /// The payout that an outgoing postback names is not the conversion's.
+    /// The payout that an outgoing postback names is not the conversion's, but that times the configured `scale`.
     PayoutScaled { payout: Money, sent: Money, scale: String },
     /// The visitor refused that ads are chosen by their data (`ad_personalization`), and the platform has no
     /// field for it.

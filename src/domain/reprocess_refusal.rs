@@ -25,6 +25,7 @@ codes! {
 }
 
 /// A refusal with what it is about.
+#[allow(missing_docs, reason = "a variant is the code of the same name, which has its meaning above")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReprocessRefused {
     Unknown,

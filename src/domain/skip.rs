@@ -50,6 +50,7 @@ codes! {
 }
 
 /// Why a delivery was skipped, with what it is about.
+#[allow(missing_docs, reason = "a variant is the code of the same name, which has its meaning above")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SkipReason {
     NoClick,
@@ -103,15 +104,20 @@ pub struct MissingValue {
 /// What to record of a click: landing URL, IP address and user agent, and these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClickParts {
+    /// Query parameters of the landing URL, by name.
     pub params: Vec<String>,
+    /// The site's own cookies, by name.
     pub cookies: Vec<String>,
 }
 
 /// A number that is below what the platform takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LowValue {
+    /// As the platform names it.
     pub field: String,
+    /// The number that the request would have.
     pub value: String,
+    /// The lowest number that it takes.
     pub least: String,
     /// Why the platform wants it, by the template.
     pub why: String,

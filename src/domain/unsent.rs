@@ -48,6 +48,7 @@ codes! {
 }
 
 /// Why nothing is sent now, with what it is about.
+#[allow(missing_docs, reason = "a variant is the code of the same name, which has its meaning above")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unsent {
     /// With what it becomes automatically, and when.
@@ -148,8 +149,11 @@ impl CodedReason for Unsent {
 /// Why a delivery is not delivered, by the family that says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Undelivered<'a> {
+    /// It was given up.
     Dead(&'a DeathReason),
+    /// It was skipped, and not for want of a click.
     Skipped(&'a SkipReason),
+    /// It waits, or was skipped without its click: the conversion as it is now says why.
     Unsent(Unsent),
 }
 
@@ -206,6 +210,7 @@ impl UndeliveredCode {
 /// What a reason depends on besides the conversion.
 #[derive(Debug, Clone, Default)]
 pub struct UnsentContext {
+    /// As configured now, not as when the conversion was received.
     pub rules: Arc<Ruleset>,
     /// The destinations that are not configured any more, and until when each can be put back.
     pub removed: BTreeMap<DestinationId, Time>,

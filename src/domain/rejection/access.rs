@@ -14,18 +14,21 @@ use crate::domain::reporter::{ReportRoute, report_by_line};
 /// Why it may not.
 ///
 /// It is stored: new variants go to the end, and those that are here keep their order and their fields.
+#[allow(missing_docs, reason = "a variant is the `RejectionCode` of the same name, which has its meaning")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AccessProblem {
-    /// `open`: the routes that the offer opens.
+    /// No reports are taken by the route. `open`: those by which the offer takes them.
     RouteClosed {
         offer: OfferId,
         route: ReportRoute,
         open: Vec<ReportRoute>,
     },
+    /// The offer takes reports by servers from listed addresses only.
     AddressNotListed {
         offer: OfferId,
     },
-    /// `field`: the parameter that names the event; `open`: the events that routes without a key may report.
+    /// The event is none that routes without a key may report. `field`: the parameter that names it; `open`: those
+    /// that they may.
     EventClosed {
         field: String,
         offer: OfferId,
@@ -51,6 +54,7 @@ pub enum AccessProblem {
     },
     UnknownSource,
     TooFast,
+    /// In the words of the reader of HTTP.
     MalformedRequest {
         error: String,
     },
@@ -59,6 +63,7 @@ pub enum AccessProblem {
 /// Where the network's API looks for a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyPlace {
+    /// The query of the URL.
     Query,
     /// A JSON body.
     Body,

@@ -8,6 +8,7 @@ use crate::domain::rejection::code::RejectionCode;
 /// What cannot be read of a request.
 ///
 /// It is stored: new variants go to the end, and those that are here keep their order and their fields.
+#[allow(missing_docs, reason = "a variant is the `RejectionCode` of the same name, which has its meaning")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BodyProblem {
     TooManyParameters {
@@ -20,10 +21,12 @@ pub enum BodyProblem {
         field: String,
         most: u64,
     },
+    /// The error is the parser's, with line and column.
     BrokenJson {
         error: String,
     },
     BrokenMultipart,
+    /// As the header `Content-Encoding` has it.
     UnsupportedEncoding {
         encoding: String,
     },

@@ -21,9 +21,13 @@ use crate::domain::rejection::sale::SaleProblem;
 /// One thing that is wrong with a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RejectionCause {
+    /// One of its parameters.
     Param(ParamProblem),
+    /// Its body, or its parameters as a whole.
     Body(BodyProblem),
+    /// The sale or the click that it names.
     Sale(SaleProblem),
+    /// Whether it may be reported at all, and by its sender.
     Access(AccessProblem),
 }
 

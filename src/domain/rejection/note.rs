@@ -99,6 +99,7 @@ codes! {
 /// What was odd, with what it is about.
 ///
 /// It is stored: new variants go to the end, and those that are here keep their order and their fields.
+#[allow(missing_docs, reason = "a variant is the code of the same name, which has its meaning above")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReportNote {
     LeftOut(Box<ParamProblem>),
@@ -112,6 +113,7 @@ pub enum ReportNote {
     JsonWrittenTwice,
     JsonCalledForm,
     FormCalledJson,
+    /// As the header names it, at most 40 characters.
     UnknownCharset {
         charset: String,
     },
@@ -119,6 +121,7 @@ pub enum ReportNote {
     SecondQuestionMark,
     NamesPutBack(Names),
     PageCharacter(Names),
+    /// `value`: as received; `one`: what was read.
     EqualIdsJoined {
         field: String,
         value: String,
@@ -146,6 +149,7 @@ pub enum ReportNote {
     },
     AnotherValue,
     SecondSaleIndistinct,
+    /// `given`: the repeat's; `kept`: the first report's. Both as received.
     AnotherClick {
         given: String,
         kept: String,
@@ -154,6 +158,7 @@ pub enum ReportNote {
     StaysScrubbed {
         reported: Status,
     },
+    /// In bytes: request line and body together.
     RequestCut {
         sent: u64,
         kept: u64,
@@ -161,20 +166,19 @@ pub enum ReportNote {
 }
 
 /// Why a conversion stays without a click that a later report names.
+#[allow(missing_docs, reason = "the comment of a variant says what its fields are")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClickNotTaken {
     /// The click has had its sale of this offer and event.
-    HasItsSale {
-        first: ConversionId,
-    },
+    HasItsSale { first: ConversionId },
     /// With the click the conversion would have this status.
-    WouldBe {
-        status: Status,
-    },
+    WouldBe { status: Status },
+    /// The click is none that the report may name.
     Unusable(Box<SaleProblem>),
 }
 
 impl ReportNote {
+    /// The note that a value was left out because of `problem`.
     pub fn left_out(problem: ParamProblem) -> ReportNote {
         ReportNote::LeftOut(Box::new(problem))
     }

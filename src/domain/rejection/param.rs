@@ -17,6 +17,7 @@ pub struct ParamProblem {
     /// What was received, short and with what is invisible written out; `***` where it is a secret. `None` where
     /// nothing was.
     pub value: Option<String>,
+    /// The code, with what else it is about.
     pub wrong: ParamFault,
     /// How to fix it, where the endpoint says more than the code.
     pub fix: Option<ParamFix>,
@@ -25,6 +26,7 @@ pub struct ParamProblem {
 /// What is wrong, with what else it is about.
 ///
 /// It is stored: new variants go to the end, and those that are here keep their order and their fields.
+#[allow(missing_docs, reason = "a variant is the `RejectionCode` of the same name, which has its meaning")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ParamFault {
     /// `decoded`: how the macro reads, where it is encoded once more.
@@ -70,14 +72,17 @@ pub enum ParamFault {
     TooLong {
         limit: LengthLimit,
     },
+    /// `known`: the words that the template knows.
     UnknownStatus {
         template: String,
         known: Names,
     },
     InvalidTime,
+    /// `read`: the moment that the text was read as.
     TimeTooOld {
         read: Time,
     },
+    /// `read`: the moment that the text was read as.
     TimeAhead {
         read: Time,
     },

@@ -12,60 +12,51 @@ use crate::domain::rejection::code::RejectionCode;
 /// Why the sale that a report names is none that it can change or make.
 ///
 /// It is stored: new variants go to the end, and those that are here keep their order and their fields.
+#[allow(missing_docs, reason = "a variant is the `RejectionCode` of the same name, which has its meaning")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SaleProblem {
-    AmbiguousTransaction {
-        transaction: String,
-        click: Option<String>,
-        candidates: CandidateSales,
-    },
+    /// `click`: the one that the report names, of which none of the candidates is.
+    AmbiguousTransaction { transaction: String, click: Option<String>, candidates: CandidateSales },
     /// Of the conversions of the transaction id none is of the item.
-    OtherItems {
-        transaction: String,
-        item: String,
-        candidates: CandidateSales,
-    },
-    UnknownTransaction {
-        received: Option<ReceivedValue>,
-        value: Money,
-        transaction: Option<String>,
-    },
-    UnknownClick {
-        click: Option<String>,
-    },
-    ClickOfAnotherOffer {
-        click: String,
-        offer: OfferId,
-        wanted: OfferId,
-    },
-    TooManyFurtherSales {
-        most: u64,
-    },
-    TooManyChanges {
-        conversion: ConversionId,
-        most: u64,
-    },
+    OtherItems { transaction: String, item: String, candidates: CandidateSales },
+    /// `value`: the one below 0; `received`: how it was written.
+    UnknownTransaction { received: Option<ReceivedValue>, value: Money, transaction: Option<String> },
+    /// `None`: no click id was received.
+    UnknownClick { click: Option<String> },
+    /// `offer`: the click's; `wanted`: the report's.
+    ClickOfAnotherOffer { click: String, offer: OfferId, wanted: OfferId },
+    /// `most`: how many may wait for a person at once.
+    TooManyFurtherSales { most: u64 },
+    /// `most`: how many changes of one conversion are kept.
+    TooManyChanges { conversion: ConversionId, most: u64 },
 }
 
 /// A parameter and what was received in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceivedValue {
+    /// The name as the sender wrote it.
     pub param: String,
+    /// Cut after 100 characters; `***` where it is a secret.
     pub text: String,
 }
 
 /// The first of some conversions, and how many there are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CandidateSales {
+    /// Those that were read to decide; of very many that is not all.
     pub first: Vec<CandidateSale>,
+    /// All of them, with those that were not read.
     pub count: u32,
 }
 
 /// A conversion with what distinguishes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CandidateSale {
+    /// By this a person looks it up.
     pub conversion: ConversionId,
+    /// The click id that it names, cut after 100 characters.
     pub click: Option<String>,
+    /// The item id that it names, cut after 100 characters.
     pub item: Option<String>,
 }
 

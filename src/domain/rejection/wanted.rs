@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::text::trim;
 
 /// What a parameter takes.
+#[allow(missing_docs, reason = "`text` says what each is")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WantedValue {
     Decimal,
@@ -19,6 +20,7 @@ pub enum WantedValue {
 }
 
 /// How to fix a parameter of this program's own endpoints.
+#[allow(missing_docs, reason = "`text` has the sentence of each")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ParamFix {
     NameOffer,
