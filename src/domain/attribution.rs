@@ -39,6 +39,7 @@ impl MatchMethod {
 }
 
 /// What is known of the click behind a conversion.
+#[allow(missing_docs, reason = "the comment of a variant says what its fields are")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Attribution {
     /// The postback carried no usable click id.

@@ -35,10 +35,13 @@ pub enum Dedup {
 /// The event a postback reports: named by the network, or to be inferred from the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventClaim {
+    /// As it was received, or as the template has it by default.
     Named(EventName),
     /// No name was received: a value above 0 is `positive`, 0 is `zero`, below 0 takes an earlier one back.
     ByValue {
+        /// For something that is paid.
         positive: EventName,
+        /// For something that is free; also where there is no value at all.
         zero: EventName,
     },
 }
@@ -53,24 +56,32 @@ impl EventClaim {
 /// What a source template made of a postback's parameters. Empty and unexpanded values are absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
+    /// A configured one, or one of [`BuiltInSource`].
     pub source: SourceId,
+    /// Where it is inferred, the value decides once the offer's terms have said theirs.
     pub event: EventClaim,
     /// `None`: as the offer's disposition says, and no news in a repeat.
     pub status: Option<Status>,
+    /// The order's number, as the network or the advertiser has it.
     pub transaction_id: Option<String>,
     /// As received, decoded once: [`candidates`](crate::domain::attribution::candidates) reads it.
     pub click_id: Option<String>,
+    /// Which item of the order it is, where each is reported as a conversion of its own.
     pub item_id: Option<String>,
     /// What is reported to the ad platform as the event's worth. Always there for [`EventClaim::ByValue`], but
     /// where an offer's terms say what it is worth.
     pub value: Option<Money>,
     /// Of a value below 0, how it was received, for a person who must fix it.
     pub negative_received: Option<ReceivedValue>,
+    /// What the affiliate earns. `None`: what the offer's terms say, if anything.
     pub payout: Option<Money>,
+    /// What the advertiser pays the network. `None`: what the offer's terms say, if anything.
     pub revenue: Option<Money>,
+    /// What the customer paid; an offer may pay a percentage of it.
     pub sale_amount: Option<Money>,
     /// When it happened, where the network says so.
     pub event_time: Option<Time>,
+    /// As reported; the click may know more.
     pub traits: CustomerTraits,
     /// What the sender says that the visitor agreed to.
     pub consent: Consent,
@@ -99,24 +110,40 @@ pub struct NetworkClaim {
 /// A sale or other event, once, in its current state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conversion {
+    /// Derived from what distinguishes the sale, so a repeat finds it.
     pub id: ConversionId,
     /// The postback that made it.
     pub seq: Seq,
+    /// Where it was reported. The same transaction id at another source is another conversion.
     pub source: SourceId,
+    /// Settled when it was first reported; no repeat changes it.
     pub event: EventName,
+    /// As last reported, as a person set it, or as the offer's terms have it.
     pub status: Status,
+    /// The order's number. One that the first report lacked is taken from a repeat.
     pub transaction_id: Option<String>,
+    /// Its click, as far as one is known: it may be received after the conversion.
     pub attribution: Attribution,
+    /// Which item of the order it is; taken from a repeat where the first report lacked it.
     pub item_id: Option<String>,
+    /// What ad platforms are sent as its worth. At the endpoints of the network's side the revenue, else the
+    /// payout, where none was reported.
     pub value: Option<Money>,
+    /// What the affiliate earns, reported or by the offer's terms. It stays when the sale is taken back.
     pub payout: Option<Money>,
+    /// What the advertiser pays the network, reported or by the offer's terms.
     pub revenue: Option<Money>,
+    /// What the customer paid. `None`: not reported, and `value` takes its place where a percentage is paid.
     pub sale_amount: Option<Money>,
     /// When it happened, as reported; else when it arrived. Never after `received_at`.
     pub event_time: Time,
+    /// When the postback that made it arrived, also where that was reprocessed later.
     pub received_at: Time,
+    /// What its senders said of the customer; the click may know more.
     pub traits: CustomerTraits,
+    /// As first reported: see [`Draft::params`].
     pub params: Pairs,
+    /// What changed since it was first reported, the oldest change first.
     pub history: Vec<Change>,
     /// The offer, and whose click brought it; as it was when it was decided.
     pub campaign_ref: Option<CampaignRef>,

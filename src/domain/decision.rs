@@ -19,38 +19,32 @@ use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 
-/// What a postback is to what is already known.
+/// What a postback is to what is already known. Its notes are those of its draft and those of the decision.
+#[allow(missing_docs, reason = "the comment of a variant says what its fields are")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    New {
-        conversion: Conversion,
-        notes: Vec<ReportNote>,
-    },
+    /// It means nothing that is known: a conversion of its own, as it is to be stored.
+    New { conversion: Conversion, notes: Vec<ReportNote> },
     /// The conversion after the change; the change is its history's last.
-    Update {
-        conversion: Conversion,
-        notes: Vec<ReportNote>,
-    },
-    Duplicate {
-        conversion: Conversion,
-        notes: Vec<ReportNote>,
-    },
+    Update { conversion: Conversion, notes: Vec<ReportNote> },
+    /// It says what is known already: the conversion as it was.
+    Duplicate { conversion: Conversion, notes: Vec<ReportNote> },
+    /// It is wrong, or no one can know what it means: a person has to look.
     Quarantine(Rejection),
     /// A further sale of a click that has as many as may wait: strangers can report any number of them, so it is
     /// the caller's to keep, within what is kept of strangers.
     Surplus(Rejection),
     /// It takes back a sale that is not known (yet): it is to be decided again once a conversion of one of
     /// these identities is received.
-    UnknownSale {
-        rejection: Rejection,
-        sales: Vec<ConversionId>,
-    },
+    UnknownSale { rejection: Rejection, sales: Vec<ConversionId> },
 }
 
 /// When and as what a postback arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArrivalContext {
+    /// Its own number, also where it reprocesses another one.
     pub seq: Seq,
+    /// When its bytes were received.
     pub at: Time,
     /// When it is decided: later than `at` where a postback is reprocessed.
     pub now: Time,

@@ -12,8 +12,11 @@ use crate::domain::time::Time;
 /// One conversion on its way to one destination, for one occasion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
+    /// It may have been taken out of the configuration since.
     pub destination: DestinationId,
+    /// What caused it. What is sent is the conversion as it is then, not as it was on this occasion.
     pub occasion: Occasion,
+    /// How far it is, since when and why.
     pub state: DeliveryState,
     /// Attempts that counted: what left and was answered, or failed on the way. A parked
     /// destination's probes do not count.
@@ -21,6 +24,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// `conversion`: the one that is sent, which the delivery does not hold itself.
     pub fn id(&self, conversion: ConversionId) -> DeliveryId {
         DeliveryId { conversion, destination: self.destination.clone(), occasion: self.occasion }
     }
@@ -45,28 +49,37 @@ pub fn sent_before(all: &[Delivery], delivery: &Delivery) -> bool {
 pub enum DeliveryState {
     /// Waits for its click; skipped when the click has not come by `until`.
     Held {
+        /// The first moment at which it is skipped.
         until: Time,
     },
     /// Sent when `due` has come. While an attempt runs it stays waiting, leased to the sender.
     Waiting {
+        /// When the first or the next attempt may begin.
         due: Time,
     },
+    /// The platform took it. Nothing more is sent for this occasion.
     Delivered {
+        /// When its answer was received.
         at: Time,
     },
     /// Gave up, with the reason; the last attempt keeps request and response. Can be retried.
     Dead {
+        /// When the attempt ended that was its last.
         at: Time,
+        /// In a box, because it may quote an answer.
         reason: Box<DeathReason>,
     },
     /// Never to be sent as things stand, with the reason.
     Skipped {
+        /// When it was planned, or when its wait or its attempt ended.
         at: Time,
+        /// What has to become otherwise before it can be sent.
         reason: SkipReason,
     },
 }
 
 /// The name of a state: what filters and contracts name it by.
+#[allow(missing_docs, reason = "each is the state of the same name")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeliveryStateName {
     Held,
@@ -77,6 +90,7 @@ pub enum DeliveryStateName {
 }
 
 impl DeliveryStateName {
+    /// Every state, the unfinished ones first.
     pub const ALL: [DeliveryStateName; 5] = [
         DeliveryStateName::Held,
         DeliveryStateName::Waiting,
@@ -103,6 +117,7 @@ impl DeliveryStateName {
 }
 
 impl DeliveryState {
+    /// The state without what it is about.
     pub fn name(&self) -> DeliveryStateName {
         match self {
             DeliveryState::Held { .. } => DeliveryStateName::Held,
@@ -113,6 +128,7 @@ impl DeliveryState {
         }
     }
 
+    /// As API and pages write it.
     pub fn as_str(&self) -> &'static str {
         self.name().as_str()
     }
@@ -127,9 +143,13 @@ impl DeliveryState {
 /// [`SentRequest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingRequest {
+    /// In capitals, as HTTP knows it: `POST`.
     pub method: String,
+    /// Whole, with its query; a secret may be in it.
     pub url: String,
+    /// In the order in which they are sent; a secret may be a value.
     pub headers: Vec<(String, String)>,
+    /// Empty where the request has none.
     pub body: Vec<u8>,
     /// Texts to mask wherever the request is shown or stored.
     pub secrets: Vec<String>,
@@ -162,15 +182,20 @@ impl OutgoingRequest {
 /// A request as it left, secrets masked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SentRequest {
+    /// In capitals, as HTTP knows it: `POST`.
     pub method: String,
+    /// Whole, with its query.
     pub url: String,
+    /// In the order in which they were sent.
     pub headers: Vec<(String, String)>,
+    /// As text: what is not UTF-8 is replaced. Empty where the request had none.
     pub body: String,
 }
 
 /// What the receiver answered, before anyone classified it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
+    /// A whole answer, whatever its status.
     Answer(PlatformResponse),
     /// No answer: refused, reset, timed out.
     Failed(NoAnswer),
@@ -181,10 +206,14 @@ pub enum Reply {
 /// An HTTP answer; at most the first 64 KiB of its body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlatformResponse {
+    /// Of HTTP: 200, 429…
     pub status: u16,
+    /// Names in lower case. Of very many only the first are kept.
     pub headers: Vec<(String, String)>,
+    /// Bytes, because it may be in any charset.
     #[serde(with = "serde_bytes_vec")]
     pub body: Vec<u8>,
+    /// Whether the body was longer than what is kept.
     pub truncated: bool,
 }
 
@@ -205,25 +234,34 @@ impl PlatformResponse {
 /// What a reply means to the delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReplyVerdict {
+    /// The platform took the event.
     Delivered {
+        /// What it found odd all the same, in its own words, each one line; nearly always empty.
         warnings: Vec<String>,
     },
     /// Try again by the schedule, and not before `after_ms` where the platform asked for it. With
     /// `hold_ms` it asked that nothing at all is sent for so long: the destination is held.
     Retry {
+        /// What the next attempt may find otherwise.
         reason: RetryReason,
+        /// Counted from the answer; `None`: the schedule alone says.
         after_ms: Option<i64>,
+        /// Counted from the answer; `None`: other deliveries go on.
         hold_ms: Option<i64>,
     },
+    /// Nothing more is tried automatically: it would end the same way.
     Dead {
+        /// What a person has to fix before a retry.
         reason: DeathReason,
     },
     /// The account, not the event, is refused: the destination waits, the delivery is not charged.
     Park {
+        /// What the account needs before anything is sent again.
         reason: ParkReason,
     },
     /// Not sent, and not to be.
     Skipped {
+        /// What has to become otherwise before it can be sent.
         reason: SkipReason,
     },
 }
@@ -252,6 +290,7 @@ impl ReplyVerdict {
         quoted.into_iter().collect()
     }
 
+    /// As API, pages and stories write it.
     pub fn as_str(&self) -> &'static str {
         match self {
             ReplyVerdict::Delivered { .. } => "delivered",
@@ -266,11 +305,15 @@ impl ReplyVerdict {
 /// One try at a delivery, kept permanently.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
+    /// When it began.
     pub at: Time,
+    /// To make the request, send it and classify the answer; 0 where that failed inside this program.
     pub took_ms: u32,
     /// Absent when nothing left: skipped, or the payload could not be made.
     pub request: Option<SentRequest>,
+    /// Secrets masked. `None`: nothing was sent, or no answer was received.
     pub answer: Option<PlatformResponse>,
+    /// What the answer means, or that there was none.
     pub verdict: ReplyVerdict,
     /// What of the conversion is not in the request, or is otherwise in it.
     pub remarks: Vec<Remark>,
@@ -279,6 +322,7 @@ pub struct Attempt {
 /// How one destination is doing, for people to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DestinationState {
+    /// A configured one.
     pub destination: DestinationId,
     /// Since when and why the destination's queue waits: its account was refused.
     pub parked: Option<(Time, ParkReason)>,
@@ -286,7 +330,9 @@ pub struct DestinationState {
     pub open_until: Option<Time>,
     /// Whether the receiver asked to be left alone: nothing is sent until then.
     pub hold: Option<Hold>,
+    /// Attempts that run at this moment.
     pub in_flight: u64,
+    /// Deliveries that were taken since the program started.
     pub delivered: u64,
     /// The latest attempt that was to be repeated, died or parked the destination: when, and what it was.
     pub last_error: Option<(Time, ReplyVerdict)>,
@@ -295,6 +341,7 @@ pub struct DestinationState {
 /// A wait that a receiver asked for: all that is due there waits, and is not charged an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
+    /// When the answer that asked for it was received.
     pub since: Time,
     /// After that one delivery is sent to ask; the others go on when it is not refused the same way.
     pub until: Time,

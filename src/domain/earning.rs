@@ -26,9 +26,13 @@ use crate::domain::time::Time;
 
 /// A draft's click, or that it has none, and what else might have been.
 pub struct JoinedClick {
+    /// What the conversion keeps of it.
     pub attribution: Attribution,
+    /// The visitor's clicks that lost; empty where they were not looked at.
     pub considered: Vec<Considered>,
+    /// The one that `attribution` names, as it is recorded.
     pub click: Option<Arc<Click>>,
+    /// That the visitor's click took the place of one that is not recorded.
     pub note: Option<ReportNote>,
 }
 

@@ -32,8 +32,15 @@ pub enum Cause {
     Postback(Seq),
     /// The click it waited for arrived.
     Click(ClickId),
-    /// Someone changed its status. The name of their token, and for whom they act.
-    Person { name: String, role: ActorRole, note: Option<String> },
+    /// Someone changed its status.
+    Person {
+        /// The name of their token.
+        name: String,
+        /// For whom they act.
+        role: ActorRole,
+        /// Why, in their own words.
+        note: Option<String>,
+    },
     /// The offer's disposition fell due.
     Disposition,
 }

@@ -18,7 +18,10 @@ use crate::domain::time::Time;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unmatched {
     /// Wait for the click this many hours, then skip.
-    Hold { hours: u32 },
+    Hold {
+        /// Counted from when the delivery is planned.
+        hours: u32,
+    },
     /// Send it without the click.
     Forward,
     /// Keep it, send it nowhere.
@@ -28,11 +31,15 @@ pub enum Unmatched {
 /// What a source wants done with its conversions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourcePolicy {
+    /// Whose conversions are meant.
     pub source: SourceId,
     /// How it writes customer data.
     pub customer: CustomerFormat,
+    /// As the source is configured, else as its template says.
     pub dedup: Dedup,
+    /// The statuses with which a conversion is sent at first: see [`is_forwardable`].
     pub forward_status: Vec<Status>,
+    /// What becomes of a delivery where no click is known.
     pub unmatched: Unmatched,
 }
 
@@ -48,11 +55,15 @@ pub struct Forwarding<'a> {
 /// Which conversions one destination takes, when, and how many of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
+    /// An ad account, or an outgoing postback.
     pub destination: DestinationId,
+    /// Always empty at an outgoing postback, which has a `scope` for it.
     pub only: Only,
+    /// What a visitor must have agreed to before a first report.
     pub consent: ConsentNeed,
     /// Whether it hears of changes after it was sent the conversion once.
     pub changes: Changes,
+    /// [`RouteScope::Any`] at an ad account.
     pub scope: RouteScope,
     /// The statuses it is sent, of an outgoing postback. `None`: those that the source forwards.
     pub on: Option<Vec<Status>>,
@@ -65,11 +76,15 @@ pub struct Route {
 /// Which conversions an ad account takes. Each list narrows, an empty one does not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Only {
+    /// Configured sources and built-in ones.
     pub sources: Vec<SourceId>,
     /// By our name.
     pub events: Vec<String>,
+    /// Where one is named, a conversion without an offer does not fit.
     pub offers: Vec<OfferId>,
+    /// Where one is named, what no campaign brought does not fit.
     pub campaigns: Vec<CampaignId>,
+    /// Where one is named, what no affiliate brought does not fit.
     pub affiliates: Vec<AffiliateId>,
 }
 
@@ -109,14 +124,18 @@ pub enum RouteScope {
     Any,
     /// Those that some campaign brought: a postback for all.
     AnyCampaign,
+    /// Those that clicks of this affiliate earned, by whichever campaign.
     Affiliate(AffiliateId),
+    /// Those that clicks of this campaign earned.
     Campaign(CampaignId),
 }
 
 /// Whether a destination can express that a conversion it knows has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Changes {
+    /// It is sent each conversion once.
     Ignore,
+    /// Each change is a further delivery.
     Send,
 }
 
@@ -212,7 +231,9 @@ pub fn not_routed(conversion: &Conversion, earlier: &[Delivery], routes: &[Route
 /// What a plan goes by.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanRules<'a> {
+    /// Of the conversion's source.
     pub policy: &'a SourcePolicy,
+    /// Of every destination that is configured.
     pub routes: &'a [Route],
     /// The visitor's latest answers.
     pub consent: Consent,
