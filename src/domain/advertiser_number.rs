@@ -19,6 +19,7 @@ const HALF: u64 = (1 << HALF_BITS) - 1;
 const ROUNDS: u8 = 8;
 
 impl AdvertiserNumbers {
+    /// By a key that a store has made by chance and keeps.
     pub fn new(key: [u8; 32]) -> AdvertiserNumbers {
         AdvertiserNumbers { key }
     }

@@ -27,8 +27,10 @@ pub trait ReasonCode: Copy + Eq + std::fmt::Debug + 'static {
 
 /// A code with what it is about. The sentences are made here and nowhere else.
 pub trait CodedReason {
+    /// The closed list that the code is of.
     type Code: ReasonCode;
 
+    /// The code alone: what programs compare.
     fn code(&self) -> Self::Code;
 
     /// The parameter, field, header or key that it is about.

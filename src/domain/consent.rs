@@ -34,14 +34,18 @@ impl Consent {
 /// One answer, and when it was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatedAnswer {
+    /// `false`: refused.
     pub granted: bool,
+    /// When it was given; of an answer in a report, when what is reported happened.
     pub at: Time,
 }
 
 /// The latest answers, each with its time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsentRecord {
+    /// See [`Consent::ad_user_data`]; `None`: no answer is known.
     pub ad_user_data: Option<DatedAnswer>,
+    /// See [`Consent::ad_personalization`]; `None`: no answer is known.
     pub ad_personalization: Option<DatedAnswer>,
 }
 
@@ -66,6 +70,7 @@ impl ConsentRecord {
         }
     }
 
+    /// Whether no answer is known, neither a yes nor a no.
     pub fn is_empty(self) -> bool {
         self == ConsentRecord::default()
     }

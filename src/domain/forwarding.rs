@@ -17,6 +17,7 @@ pub enum HidingProxy {
 }
 
 impl HidingProxy {
+    /// The proxy's own.
     pub fn address(self) -> IpAddr {
         match self {
             HidingProxy::Undeclared(address) | HidingProxy::Silent(address) => address,
@@ -29,6 +30,7 @@ impl HidingProxy {
 pub struct Sender {
     /// The visitor's, or that of the proxy that hides the visitor.
     pub address: IpAddr,
+    /// `None`: the address is the visitor's.
     pub hidden_by: Option<HidingProxy>,
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 /// Why a text is not an id. `Display` says what is allowed.
+#[allow(missing_docs, reason = "the message of a variant says what it means")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     #[error("a click id is 1–100 characters of A–Z a–z 0–9 . _ ~ -")]
@@ -57,6 +58,7 @@ impl ClickId {
         ClickId(timed(millis, entropy))
     }
 
+    /// In the case in which it was given.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -111,6 +113,7 @@ macro_rules! config_id {
                 }
             }
 
+            /// As the configuration writes it.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -143,13 +146,16 @@ config_id!(
 /// To whom an outgoing postback reports, as the beginning of its id says: `campaign:8599`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutgoingKind {
+    /// The `postback` table of one campaign.
     Campaign,
+    /// The `postback` table of one affiliate.
     Affiliate,
     /// A `[[postback]]`, for the conversions of every campaign.
     Every,
 }
 
 impl OutgoingKind {
+    /// Every kind; no beginning of one is the beginning of another.
     pub const ALL: [OutgoingKind; 3] = [OutgoingKind::Campaign, OutgoingKind::Affiliate, OutgoingKind::Every];
 
     /// What the ids of this kind begin with.
@@ -219,6 +225,7 @@ impl VisitorId {
         VisitorId(timed(millis, entropy))
     }
 
+    /// As the cookie carries it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -235,17 +242,25 @@ impl fmt::Display for VisitorId {
 pub struct Seq(u64);
 
 impl Seq {
+    /// 2^53 - 1: the largest number that every reader of JSON keeps whole.
     pub const MAX: u64 = (1 << 53) - 1;
+    /// The number of the first postback of a store.
     pub const FIRST: Seq = Seq(1);
 
+    /// `None`: 0, or above [`Seq::MAX`].
     pub fn new(number: u64) -> Option<Seq> {
         (1..=Seq::MAX).contains(&number).then_some(Seq(number))
     }
 
+    /// In decimal digits.
+    ///
+    /// # Errors
+    /// No number, 0, or one above [`Seq::MAX`].
     pub fn parse(text: &str) -> Result<Seq, IdError> {
         text.parse().ok().and_then(Seq::new).ok_or(IdError::Sequence)
     }
 
+    /// 1 to [`Seq::MAX`].
     pub fn get(self) -> u64 {
         self.0
     }
@@ -280,6 +295,10 @@ impl ConversionId {
         ConversionId(digest(&["conversion", source.as_str(), "", "key", key]))
     }
 
+    /// 32 hexadecimal digits of either case.
+    ///
+    /// # Errors
+    /// Fewer, more, or other characters.
     pub fn parse(text: &str) -> Result<ConversionId, IdError> {
         let mut id = [0; 16];
         // The length first: the decoder takes exactly what fills its space.
@@ -289,6 +308,7 @@ impl ConversionId {
         Ok(ConversionId(id))
     }
 
+    /// The 128 bits that `Display` writes in hexadecimal.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
@@ -359,7 +379,9 @@ impl<'de> Deserialize<'de> for ConversionId {
 /// What caused a delivery: the conversion's arrival, or the change with this number (1 and up).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Occasion {
+    /// Written `first`.
     First,
+    /// Written as the number alone.
     Change(u32),
 }
 
@@ -375,12 +397,19 @@ impl fmt::Display for Occasion {
 /// Conversion × destination × occasion. Written `9f…3c~ads-main~first`; it says itself where to look.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryId {
+    /// What is sent.
     pub conversion: ConversionId,
+    /// Where it is sent.
     pub destination: DestinationId,
+    /// Why: one conversion may be sent to one place several times.
     pub occasion: Occasion,
 }
 
 impl DeliveryId {
+    /// As `Display` writes it. Whether there is such a delivery, this does not know.
+    ///
+    /// # Errors
+    /// Another number of parts, or one that is not an id.
     pub fn parse(text: &str) -> Result<DeliveryId, IdError> {
         let mut parts = text.split('~');
         let (Some(conversion), Some(destination), Some(occasion), None) =

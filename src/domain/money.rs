@@ -80,6 +80,7 @@ impl Currency {
         iso_currency::Currency::from_code(code.as_str()).map(|_| code).ok_or(NoCurrency::Unknown)
     }
 
+    /// Three capitals.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("???")
     }
@@ -94,19 +95,24 @@ impl fmt::Display for Currency {
 /// An amount in a currency. Equality is of numbers: 7 USD is 7.00 USD. The digits reported are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Money {
+    /// In units of the currency, not in its hundredths; it may be below 0.
     pub amount: Decimal,
+    /// A 0 has one, too.
     pub currency: Currency,
 }
 
 impl Money {
+    /// Nothing is rounded: see [`Money::payable`].
     pub fn new(amount: Decimal, currency: Currency) -> Money {
         Money { amount, currency }
     }
 
+    /// Whether there is something to pay. 0 is neither above nor below 0.
     pub fn is_above_zero(self) -> bool {
         self.amount.is_sign_positive() && !self.amount.is_zero()
     }
 
+    /// Whether it takes something back, as a reversal does.
     pub fn is_below_zero(self) -> bool {
         self.amount.is_sign_negative() && !self.amount.is_zero()
     }
@@ -142,8 +148,10 @@ impl fmt::Display for Money {
 /// Which character divides units from fractions in a network's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum DecimalMark {
+    /// `7.50`.
     #[default]
     Dot,
+    /// `7,50`.
     Comma,
 }
 

@@ -18,7 +18,9 @@ pub struct RawRequest {
     /// The request line without its line end, byte for byte: `GET /***/collect/my-network?s1=#s1# HTTP/1.1`.
     #[serde(with = "bytes_as_bytes")]
     pub line: Vec<u8>,
+    /// The header as it was received.
     pub content_type: Option<String>,
+    /// Inflated where that was possible: `encoded` says whether.
     #[serde(with = "bytes_as_bytes")]
     pub body: Vec<u8>,
     /// The sender's address: the peer's, or what a trusted proxy says.
@@ -38,6 +40,7 @@ pub struct EncodedBody {
     pub bytes: u64,
     /// The SHA-256 of the bytes that were received.
     pub sha256: [u8; 32],
+    /// Says in which form the body is kept.
     pub inflation: Inflation,
 }
 
@@ -104,6 +107,7 @@ pub(crate) mod bytes_as_bytes {
 }
 
 /// What became of a postback.
+#[allow(missing_docs, reason = "`conversion` is the one that the variant's comment names")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// A conversion of its own.
@@ -119,6 +123,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// The verdict without what it is about.
     pub fn name(&self) -> VerdictName {
         match self {
             Verdict::Accepted { .. } => VerdictName::Accepted,
@@ -142,6 +147,7 @@ impl Verdict {
         }
     }
 
+    /// The one that it made, changed or repeated; `None` where it was not taken.
     pub fn conversion(&self) -> Option<ConversionId> {
         match self {
             Verdict::Accepted { conversion }
@@ -153,6 +159,7 @@ impl Verdict {
 }
 
 /// A [`Verdict`] without what it is about.
+#[allow(missing_docs, reason = "each is the verdict of the same name")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VerdictName {
     Accepted,
@@ -163,6 +170,7 @@ pub enum VerdictName {
 }
 
 impl VerdictName {
+    /// Every verdict, those of a conversion first.
     pub const ALL: [VerdictName; 5] = [
         VerdictName::Accepted,
         VerdictName::Updated,
@@ -182,6 +190,7 @@ impl VerdictName {
         }
     }
 
+    /// The verdict that is written so.
     pub fn parse(word: &str) -> Option<VerdictName> {
         VerdictName::ALL.into_iter().find(|name| name.as_str() == word)
     }
@@ -195,12 +204,15 @@ impl VerdictName {
 /// One record of the raw log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Postback {
+    /// Its place in the order of arrival, and the id by which it is looked up.
     pub seq: Seq,
+    /// By this machine's clock.
     pub received_at: Time,
     /// Absent when the source is unknown or the request was refused before it was read.
     pub source: Option<SourceId>,
     /// Absent once `keep_postbacks_days` have passed.
     pub raw: Option<RawRequest>,
+    /// As it was decided then: a later reprocessing is a record of its own.
     pub verdict: Verdict,
     /// What was odd but did not stop it: values left out, a differing click id, a missing identity.
     pub notes: Vec<ReportNote>,

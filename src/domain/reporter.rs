@@ -19,6 +19,7 @@ pub enum ReportRoute {
 }
 
 impl ReportRoute {
+    /// Every route, in the order in which `report_by` is written.
     pub const ALL: [ReportRoute; 3] = [ReportRoute::Api, ReportRoute::Pixel, ReportRoute::Server];
 
     /// As the configuration writes it.
@@ -42,13 +43,16 @@ pub fn report_by_line(open: &[ReportRoute], route: ReportRoute) -> String {
 pub enum Reporter {
     /// One whose key reached the offer.
     Keyed,
+    /// One who had none, so what is known of the caller is kept too.
     Keyless(Keyless),
 }
 
 /// A caller of a route without a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keyless {
+    /// [`ReportRoute::Pixel`] or [`ReportRoute::Server`]: the API has keys.
     pub route: ReportRoute,
+    /// The names by which the parameters are read again.
     pub spelling: ParamSpelling,
     /// By the first-party cookie.
     pub visitor: Option<VisitorId>,
@@ -89,6 +93,7 @@ pub enum BuiltInSource {
 }
 
 impl BuiltInSource {
+    /// Every one; they are there whatever is configured.
     pub const ALL: [BuiltInSource; 3] = [BuiltInSource::Api, BuiltInSource::Pixel, BuiltInSource::Tag];
 
     /// Its id, as API, pages and configuration write it.
@@ -100,6 +105,7 @@ impl BuiltInSource {
         }
     }
 
+    /// Its id, which no configured source may have.
     pub fn id(self) -> SourceId {
         SourceId::built_in(self.as_str())
     }

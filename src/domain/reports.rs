@@ -26,10 +26,12 @@ pub struct Reporting {
     pub from: Vec<IpNet>,
     /// The events that the routes without a key may report.
     pub events: Vec<EventName>,
+    /// [`FurtherSales::Count`] where the offer's table has `repeat = true`.
     pub further: FurtherSales,
 }
 
 impl Reporting {
+    /// Whether reports by this route are taken at all, from whatever address.
     pub fn opens(&self, route: ReportRoute) -> bool {
         self.by.contains(&route)
     }
