@@ -42,6 +42,7 @@ pub struct Preview {
     pub notes: Vec<ReportNote>,
     /// Why no destination would get it, where none would.
     pub nothing_sent: Option<String>,
+    /// One for each destination that would get it, also where its turn would end without a request.
     pub deliveries: Vec<PreviewedDelivery>,
 }
 
@@ -57,7 +58,9 @@ impl Preview {
 
 /// What one destination would get.
 pub struct PreviewedDelivery {
+    /// A configured destination, or one campaign's or affiliate's outgoing postback.
     pub destination: DestinationId,
+    /// A `shadow` destination shows its request all the same; nothing of it leaves.
     pub mode: DestinationMode,
     /// The state that its delivery would have at its turn, or from which it would wait for its click.
     pub state: DeliveryState,
@@ -70,7 +73,9 @@ pub struct PreviewedDelivery {
 /// Why no request is made.
 #[derive(Debug)]
 pub enum Unmade {
+    /// The platform would refuse it, so it would be skipped.
     Skipped(SkipReason),
+    /// The template fails for it: a dead letter.
     Dead(DeathReason),
 }
 
@@ -94,8 +99,11 @@ pub type Forecast = fn(&ReadyDestination, Forwarding<'_>, &Claimed, Time) -> Del
 /// What a preview goes by.
 #[derive(Clone, Copy)]
 pub struct PreviewSetup<'a> {
+    /// The source by whose template and rules the postback is read.
     pub network: &'a Network,
+    /// Every destination that could get it; the routes of the network's rules say which do.
     pub destinations: &'a [Arc<ReadyDestination>],
+    /// What sending would make of each delivery at its turn.
     pub forecast: Forecast,
 }
 

@@ -16,7 +16,9 @@ use crate::template::destination::rendering::DestinationMode;
 /// What a decision needs to know of the destination and of the conversion's source.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {
+    /// Whether what is rendered leaves; `off` skips everything before it is rendered.
     pub mode: DestinationMode,
+    /// Whether a destination that was sent the conversion hears of its changes.
     pub changes: Changes,
     /// The oldest event that the platform takes, counted from when it happened.
     pub age: AgeRule,
@@ -45,8 +47,11 @@ impl<'a> Rules<'a> {
 /// What is to be recorded: the attempt's verdict, and the delivery after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettledAttempt {
+    /// What was made of the answer, or why nothing was sent; kept with the attempt.
     pub verdict: ReplyVerdict,
+    /// The state that the delivery is left in.
     pub state: DeliveryState,
+    /// How many attempts count against the delivery then: a park and what was never sent add none.
     pub attempts: u32,
 }
 

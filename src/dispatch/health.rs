@@ -39,6 +39,7 @@ struct Parking {
 /// The waits by which a destination's health goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HealthRule {
+    /// What share of failures pauses sending, and for how long.
     pub breaker: BreakerRule,
     /// How often a parked destination is probed, in milliseconds.
     pub probe_every_ms: i64,
@@ -64,6 +65,7 @@ pub struct HealthTracker {
 /// How an answered attempt bears on the destination's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HealthEffect {
+    /// Whether the attempt was the one that was sent to ask, so that its answer lets another probe leave.
     pub probe: bool,
     /// Whether the account's settings have not been replaced since the attempt began.
     pub current: bool,
@@ -76,6 +78,7 @@ impl HealthTracker {
         HealthTracker { rule, breaker, parked: None, hold: None, proven, probing: false }
     }
 
+    /// What a worker may do at `now`. A refused account goes before a hold, and a hold before the breaker.
     pub fn gate(&self, now: Time) -> SendGate {
         if self.probing {
             return SendGate::Shut(None);
@@ -210,6 +213,7 @@ impl HealthTracker {
         self.hold.is_some()
     }
 
+    /// Until when the breaker lets nothing through, past or not; `None` while it is closed.
     pub fn open_until(&self) -> Option<Time> {
         self.breaker.open_until()
     }

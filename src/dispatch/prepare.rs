@@ -16,8 +16,15 @@ use crate::template::diagnostic::Problem;
 
 /// The outcome of preparing a delivery.
 pub enum Prepared {
-    /// Nothing leaves; with the request where one was made all the same.
-    Ended { settled: Box<SettledAttempt>, request: Option<Box<OutgoingRequest>>, remarks: Vec<Remark> },
+    /// Nothing leaves.
+    Ended {
+        /// How the delivery ends, and why.
+        settled: Box<SettledAttempt>,
+        /// The request that a shadow destination would have sent; `None` of others.
+        request: Option<Box<OutgoingRequest>>,
+        /// As of [`Prepared::Ready`]; empty where nothing was rendered.
+        remarks: Vec<Remark>,
+    },
     /// The request, and what of the conversion is not in it or is otherwise in it.
     Ready(OutgoingRequest, Vec<Remark>),
 }

@@ -86,7 +86,9 @@ pub enum AgeRule {
 /// The last moment at which an event may be sent, and why then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
+    /// Inclusive: what is due at this moment is still sent.
     pub until: Time,
+    /// What set it: the platform's age or our patience. Only the former keeps an event from being sent.
     pub kind: LimitKind,
 }
 

@@ -65,10 +65,12 @@ impl TargetHealth {
         }
     }
 
+    /// What lets attempts out one by one; `None` for an ad account, whose worker has limits of its own.
     pub fn target_limiter(&self) -> Option<Arc<TargetLimiter>> {
         self.target_limiter.lock().clone()
     }
 
+    /// Adds a worker, which is woken when the receiver may be sent to again.
     pub fn join(&self, worker: &Arc<Notify>, now: Time) {
         self.workers.lock().push(Arc::downgrade(worker));
         self.show(now);
@@ -81,6 +83,7 @@ impl TargetHealth {
         self.show(now);
     }
 
+    /// As [`HealthTracker::gate`], for all its workers together.
     pub fn gate(&self, now: Time) -> SendGate {
         let health = self.health.lock();
         let (gate, is_held) = (health.gate(now), health.hold(now).is_some());
@@ -97,10 +100,12 @@ impl TargetHealth {
         self.health.lock().hold(now).cloned()
     }
 
+    /// Since when and why the account is refused; `None` while it is not.
     pub fn parked(&self) -> Option<(Time, ParkReason)> {
         self.health.lock().parked()
     }
 
+    /// As [`HealthTracker::open_until`].
     pub fn open_until(&self) -> Option<Time> {
         self.health.lock().open_until()
     }
@@ -115,11 +120,13 @@ impl TargetHealth {
         self.health.lock().probe_begins()
     }
 
+    /// The probe ended without an answer: wakes the workers, of which another may probe.
     pub fn probe_is_void(&self) {
         self.health.lock().probe_is_void();
         self.poke();
     }
 
+    /// Takes note of an answer, logs what changed by it, and wakes the workers where one may send now.
     pub fn classified(&self, verdict: &ReplyVerdict, standing: HealthEffect, now: Time) {
         let mut health = self.health.lock();
         let (before, was_asked) = (alarms(&health, now), health.awaits_probe());

@@ -30,15 +30,19 @@ use crate::template::source::params::Params;
 /// What a caller reports of a conversion, read and found sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdvertiserReport {
+    /// The offer that the caller names; it takes reports here.
     pub offer: OfferId,
     /// As received, decoded once.
     pub click_id: String,
     /// The amounts are in the offer's currency.
     pub currency: Currency,
+    /// What the affiliate is to earn, in place of the offer's payout.
     pub payout: Option<Decimal>,
+    /// What the advertiser is to pay, in place of the offer's revenue.
     pub revenue: Option<Decimal>,
     /// What the customer paid.
     pub amount: Option<Decimal>,
+    /// `conversion_date`, read in the zone of the network's API; `None` makes it the time of arrival.
     pub happened: Option<Time>,
     /// The caller's own reference: of two tellings with the same one the first wins.
     pub unique_id: Option<String>,

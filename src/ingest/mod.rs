@@ -1,13 +1,13 @@
 //! What was received becomes one durable write: postbacks, clicks, pixels, advertisers' reports. No HTTP here, and
 //! nothing is sent.
 
-pub mod advertiser;
+pub(crate) mod advertiser;
 pub mod click;
 pub mod landing;
-pub mod parameters;
-pub mod pixel;
+pub(crate) mod parameters;
+pub(crate) mod pixel;
 pub mod postback;
 pub mod reopen;
 pub mod reprocess;
 pub mod submit;
-pub mod tag;
+pub(crate) mod tag;

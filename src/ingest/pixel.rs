@@ -34,15 +34,21 @@ use crate::template::source::{html_repair, request};
 /// How a pixel's parameters are called. An empty name: it has no such parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dialect {
+    /// The offer's id.
     pub offer: &'static str,
+    /// An event's name; without it the report is of a sale where there is something to pay, else of a lead.
     pub event: &'static str,
+    /// The id of the click that is to earn it, in place of the visitor's cookie.
     pub click_id: &'static str,
+    /// The sale's number at the advertiser; of two with the same one in one offer the first counts.
     pub transaction_id: &'static str,
     /// What the sale is worth.
     pub value: &'static str,
     /// What the advertiser pays for it.
     pub revenue: &'static str,
+    /// The code of the amounts; without it the offer's currency.
     pub currency: &'static str,
+    /// Kept among the conversion's parameters, and nothing goes by it.
     pub order_id: &'static str,
 }
 
@@ -84,7 +90,9 @@ const LONGEST_TEXT: LengthLimit = LengthLimit::Bytes(256);
 /// Who calls, and from where.
 #[derive(Debug, Clone, Copy)]
 pub struct PixelCaller<'a> {
+    /// By which route and in which spelling, and what the browser said of itself.
     pub keyless: &'a Keyless,
+    /// Where it was sent from: an offer may list the servers that it hears. `None` where it is not known.
     pub sender: Option<Sender>,
 }
 

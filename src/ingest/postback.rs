@@ -20,8 +20,11 @@ use crate::template::source::params::Params;
 /// One configured network, as ingest needs it.
 #[derive(Clone)]
 pub struct Network {
+    /// How its parameters are read.
     pub template: Arc<SourceTemplate>,
+    /// What `[[source]]` says over its template.
     pub binding: SourceBinding,
+    /// Which of its conversions are sent on, and what counts as a repeat.
     pub policy: Arc<SourcePolicy>,
     /// What decisions go by; the store is governed by the same.
     pub rules: Arc<Ruleset>,
@@ -69,7 +72,9 @@ pub async fn receive(
 /// Why a postback is not reprocessed.
 #[derive(Debug)]
 pub enum ReprocessError {
+    /// There is nothing to reprocess, or no way to; says why.
     Refused(ReprocessRefused),
+    /// The store could not be read or written.
     Store(StoreError),
 }
 

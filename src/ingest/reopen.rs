@@ -44,6 +44,7 @@ const SOURCES: [BuiltInSource; 2] = [BuiltInSource::Api, BuiltInSource::Pixel];
 /// What reports are read by.
 #[derive(Clone)]
 pub struct ReportTerms {
+    /// The offers, of which each says who may report to it.
     pub rules: Arc<Ruleset>,
     /// Whose days the API's dates are.
     pub zone: TimeZone,

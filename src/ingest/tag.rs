@@ -25,28 +25,39 @@ use crate::template::source::params::Param;
 /// A click as the tag reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagClick {
+    /// The one that the page's URL names or the browser keeps, else minted by the page.
     pub id: ClickId,
     /// When the page was opened.
     pub at: Time,
+    /// As the page names it: not yet looked up. `None` where only its address may say it.
     pub campaign: Option<String>,
+    /// The page's own address, whole.
     pub landing_url: Option<String>,
+    /// The page before; browsers often name only its origin.
     pub referrer: Option<String>,
+    /// Those of the address that the installed destinations need.
     pub params: Pairs,
+    /// The first-party cookies that the installed destinations need, with their values.
     pub cookies: Pairs,
+    /// Empty where the page asked for none, or the visitor has not answered.
     pub consent: ConsentRecord,
 }
 
 /// What is received where events are: an event, or an answer to the question of consent alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TagReport {
+    /// Something that happened on the page, such as a click on a link to the network.
     Event(TagEvent),
+    /// What the visitor answered; nothing else happened.
     Answer(TagAnswer),
 }
 
 /// What a visitor answered on a page whose click this is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagAnswer {
+    /// May be unknown yet: an answer can be received before its click.
     pub click: ClickId,
+    /// With the time at which the browser says it was given.
     pub consent: ConsentRecord,
 }
 
@@ -61,14 +72,19 @@ impl TagClick {
 /// An event as the tag reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagEvent {
+    /// The click that earns it.
     pub click: ClickId,
     /// What the visitor answered, where the message says it too.
     pub consent: ConsentRecord,
+    /// When it happened, by our clock less what the browser says it waited.
     pub at: Time,
+    /// As the page calls it: one of the industry's names or its own.
     pub name: EventName,
     /// Where the link leads that was clicked.
     pub link: Option<String>,
+    /// Never below 0; `None` too where no currency was named.
     pub value: Option<Money>,
+    /// As reported: a placeholder in it is noticed later.
     pub transaction_id: Option<String>,
     /// What was left out and why.
     pub notes: Vec<ReportNote>,
@@ -76,7 +92,9 @@ pub struct TagEvent {
 
 /// Whose click it is, by all that the page does not report.
 pub struct ClickOwner<'a> {
+    /// Address and user agent of the request that reports it.
     pub browser: Browser,
+    /// Whom the request's cookie names, or a new visitor.
     pub visitor: BrowserIdentity,
     /// The configured campaign that the page names, by what its address carries.
     pub campaign_ref: &'a dyn Fn(&TagClick, &CarriedPairs<'_>) -> Option<CampaignRef>,
@@ -124,6 +142,7 @@ const UNDER_WAY_MS: i64 = 60_000;
 
 /// A click that the tag reports, and who reports it.
 pub struct SeenClick {
+    /// As it would be recorded, before the click filters have seen it.
     pub click: Click,
     browser: Browser,
     visitor: BrowserIdentity,
@@ -131,6 +150,7 @@ pub struct SeenClick {
 }
 
 impl SeenClick {
+    /// Puts the click together from what the page reports and what its request says; records nothing.
     pub fn new(
         enricher: &VisitorEnricher,
         reported: TagClick,

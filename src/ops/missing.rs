@@ -4,6 +4,7 @@ use std::fmt;
 
 /// What was asked for and is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "what each is, is what it displays")]
 pub enum Missing {
     Click,
     Conversion,

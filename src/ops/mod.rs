@@ -26,7 +26,9 @@ use crate::template::destination::ready::ReadyDestination;
 /// What these functions work with, as configured now.
 #[derive(Clone)]
 pub struct Ops {
+    /// Where every change is made; these functions keep nothing themselves.
     pub store: Arc<dyn Store>,
+    /// What "due now" and "too old" go by.
     pub clock: Clock,
     /// The configured networks, by source id.
     pub networks: Arc<HashMap<SourceId, Network>>,
@@ -55,6 +57,7 @@ pub fn circumstances(ops: &Ops) -> UnsentContext {
 
 /// How every destination was doing at one moment.
 pub struct DestinationHealth {
+    /// The clock's time when the workers were asked: what is due is counted by it.
     pub at: Time,
     workers: Vec<DestinationState>,
 }
@@ -65,6 +68,7 @@ impl DestinationHealth {
         DestinationHealth { at: ops.clock.now(), workers: (ops.workers)() }
     }
 
+    /// `None` where nothing is sent to the destination: it is not configured, or was just added.
     pub fn worker(&self, id: &DestinationId) -> Option<&DestinationState> {
         self.workers.iter().find(|worker| worker.destination == *id)
     }
@@ -80,6 +84,7 @@ impl DestinationBacklogs {
         DestinationBacklogs(ops.store.backlog(health.at))
     }
 
+    /// `None` where the destination has nothing unfinished and no dead letters.
     pub fn queue(&self, id: &DestinationId) -> Option<&Backlog> {
         self.0.iter().find(|queue| queue.destination.as_ref() == Some(id))
     }
@@ -88,7 +93,9 @@ impl DestinationBacklogs {
 /// Why a delivery is not sent again.
 #[derive(Debug)]
 pub enum RetryError {
+    /// It must not be sent again, or no one would send it; says why and what to do.
     Refused(RetryRefused),
+    /// The store could not be read or written.
     Store(StoreError),
 }
 

@@ -131,6 +131,7 @@ pub struct Resolver {
 }
 
 impl Resolver {
+    /// `allow_private_network` lets names resolve to addresses that are not public, such as an own server's.
     pub fn new(allow_private_network: bool) -> Resolver {
         Resolver { allow_private_network, running: Arc::default() }
     }
