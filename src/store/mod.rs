@@ -65,7 +65,12 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 pub enum StoreError {
     /// Reading or writing failed; what was asked for did not become durable, and every later operation fails.
     #[error("the store failed while it tried to {doing}: {cause}")]
-    Broken { doing: &'static str, cause: String },
+    Broken {
+        /// A verb, as in `read` or `write`.
+        doing: &'static str,
+        /// The words of the engine or the operating system.
+        cause: String,
+    },
     /// The store is closing.
     #[error("the store is closed")]
     Closed,
@@ -75,18 +80,27 @@ pub enum StoreError {
     /// The caller's mistake: the record was reprocessed already, and postback `by` made of it what it
     /// is. Once more would count it twice.
     #[error("postback {by} has reprocessed it already")]
-    ReprocessedAlready { by: Seq },
+    ReprocessedAlready {
+        /// The newer record.
+        by: Seq,
+    },
     /// As many further sales of its click wait as may: nothing was kept. The caller keeps it, as a stranger's.
     #[error("as many further sales of its click wait as may")]
     Surplus(Rejection),
     /// A stored record cannot be read. Only what needs it fails; the rest of the store goes on.
     #[error("the record {key} cannot be read: {cause}")]
-    Corrupt { key: String, cause: String },
+    Corrupt {
+        /// What it is kept under, readable.
+        key: String,
+        /// What is wrong with its bytes.
+        cause: String,
+    },
 }
 
 /// A conversion by what one knows of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConversionRef {
+    /// The derived id, by which our own API and pages know it.
     Id(ConversionId),
     /// The number of the postback that made it: what the network's API calls the conversion id.
     Number(Seq),
@@ -99,7 +113,9 @@ pub enum StatusChanged {
     Changed(Box<Conversion>),
     /// It had the status already.
     Already(Box<Conversion>),
+    /// Its state does not allow the move; says why.
     Refused(MoveRefused),
+    /// No such conversion is kept.
     Unknown,
 }
 
@@ -112,13 +128,16 @@ pub struct SuppressionOrder {
     pub entries: Vec<Suppressed>,
     /// The name of the one who wants it.
     pub actor: String,
+    /// When it was asked for: kept with each entry that is new.
     pub now: Time,
 }
 
 /// What a destination asks for when it has room.
 #[derive(Debug, Clone)]
 pub struct ClaimRequest {
+    /// Whose queue is read: no other's work is handed out.
     pub destination: DestinationId,
+    /// What falls due by then is handed out.
     pub now: Time,
     /// The most first attempts to hand out.
     pub fresh: usize,
@@ -132,6 +151,7 @@ pub struct ClaimRequest {
 /// Work that is leased to the caller until it is recorded or released.
 #[derive(Debug, Clone, Default)]
 pub struct LeasedWork {
+    /// Each is sent once, then recorded or released; first attempts come before retries.
     pub work: Vec<Claimed>,
     /// When the next delivery of this destination falls due, if none is now. A hint.
     pub next_due: Option<Time>,
@@ -140,9 +160,13 @@ pub struct LeasedWork {
 /// One leased delivery with its conversion as it is now, and the click if it is matched and kept.
 #[derive(Debug, Clone)]
 pub struct Claimed {
+    /// By what the attempt is recorded or the lease released.
     pub id: DeliveryId,
+    /// Read when it was claimed, so that its current value is what is sent.
     pub conversion: Conversion,
+    /// As it was claimed: with the attempts that counted before this one.
     pub delivery: Delivery,
+    /// As it is kept, with its visitor's latest answers.
     pub click: Option<Arc<Click>>,
     /// Whether the destination was sent the conversion on an earlier occasion.
     pub sent_before: bool,
@@ -151,10 +175,13 @@ pub struct Claimed {
 /// What an attempt became.
 #[derive(Debug, Clone)]
 pub struct AttemptOutcome {
+    /// The delivery that was claimed; its lease ends.
     pub id: DeliveryId,
+    /// What was sent and received, with secrets masked.
     pub attempt: Attempt,
     /// The delivery after the attempt: its state, and how many attempts have counted.
     pub state: crate::domain::delivery::DeliveryState,
+    /// The new count, not what to add: a park leaves it as it was.
     pub attempts: u32,
     /// What the attempt knew, so that what was received meanwhile is not lost. `None` where it knew nothing:
     /// it failed inside.
@@ -164,11 +191,15 @@ pub struct AttemptOutcome {
 /// How much one destination has before it. Counted as things happen, never scanned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Backlog {
+    /// Always set by the store; `None` only in a backlog that is empty by default.
     pub destination: Option<DestinationId>,
+    /// Waits for its click.
     pub held: u64,
+    /// Has its click or needs none, due or not.
     pub waiting: u64,
     /// Waiting and due at the time asked for, leased ones included.
     pub due: u64,
+    /// The earliest due time that has passed; `None` where nothing is due.
     pub oldest_due: Option<Time>,
     /// The number of the oldest conversion that waits to be sent, and is not to be sent later only.
     pub oldest_unsent: Option<Seq>,
@@ -179,14 +210,18 @@ pub struct Backlog {
 /// The dates before which records may be purged.
 #[derive(Debug, Clone, Copy)]
 pub struct PurgeBefore {
+    /// The bytes of requests received before it go; what became of them is known as long as conversions.
     pub postbacks: Time,
+    /// By arrival; with them go their deliveries and attempts.
     pub conversions: Time,
+    /// By when the click was recorded; answers about consent that wait for a click go by it too.
     pub clicks: Time,
 }
 
 /// What one purge step did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Purged {
+    /// How many were deleted, of all kinds together.
     pub records: u64,
     /// Whether another step may find more.
     pub more: bool,
@@ -227,6 +262,7 @@ pub trait Store: transactions::Transactions + keeping::OperatorStore + Send + Sy
     /// The click that one of the readings of `given` names.
     fn find_click(&self, given: &str) -> StoreFuture<'_, Option<FoundClick>>;
 
+    /// A page of the recorded clicks, newest first.
     fn clicks(&self, filter: ClickFilter, page: PageRequest) -> StoreFuture<'_, Page<Arc<Click>>>;
 
     /// Leases what is due, oldest first, first attempts apart from retries. What cannot be read is
@@ -302,6 +338,7 @@ pub trait Store: transactions::Transactions + keeping::OperatorStore + Send + Sy
     /// unfinished delivery stays, and so do its deliveries, its attempts and its click.
     fn purge(&self, before: PurgeBefore) -> StoreFuture<'_, Purged>;
 
+    /// `None` where it was never recorded or is past its days.
     fn conversion(&self, id: ConversionId) -> StoreFuture<'_, Option<Trace>>;
 
     /// A conversion alone, as it is now: cheaper than its trace.
@@ -310,16 +347,20 @@ pub trait Store: transactions::Transactions + keeping::OperatorStore + Send + Sy
     /// See [`ReportQuery`].
     fn report(&self, query: ReportQuery) -> StoreFuture<'_, ReportPage>;
 
+    /// A page of conversions, newest first, each with its deliveries.
     fn conversions(
         &self,
         filter: ConversionFilter,
         page: PageRequest,
     ) -> StoreFuture<'_, Page<(Conversion, Vec<Delivery>)>>;
 
+    /// One record of the raw log; its bytes are gone once `keep_postbacks_days` have passed.
     fn postback(&self, seq: Seq) -> StoreFuture<'_, Option<Postback>>;
 
+    /// A page of the raw log, newest first.
     fn postbacks(&self, filter: PostbackFilter, page: PageRequest) -> StoreFuture<'_, Page<Postback>>;
 
+    /// A page of deliveries, those of the newest conversion first.
     fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> StoreFuture<'_, Page<ListedDelivery>>;
 
     /// What every destination has before it that has unfinished or dead deliveries.

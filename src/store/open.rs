@@ -24,6 +24,7 @@ const BLOCKS: usize = 512;
 
 /// Why a store cannot be opened. `Display` says what to do about it.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "what each means is its message")]
 pub enum OpenError {
     #[error(
         "another process has the data folder {} open: stop it first, or give this one its own folder",

@@ -15,9 +15,13 @@ use crate::domain::time::Time;
 /// Something that arrived on a postback URL.
 #[derive(Debug, Clone)]
 pub struct Arrival {
+    /// Kept as it is for `keep_postbacks_days`.
     pub raw: RawRequest,
+    /// When the request was read whole; of one that is reprocessed, when it was first received.
     pub received_at: Time,
+    /// Whose conversion it would be; `None` where the path names no configured source.
     pub source: Option<SourceId>,
+    /// What was made of it before the commit, which decides what it counts for.
     pub finding: Finding,
     /// Set when an earlier arrival is reprocessed.
     pub again: Option<Reprocess>,
@@ -29,20 +33,25 @@ pub struct Arrival {
 pub struct Reprocess {
     /// The record.
     pub of: Seq,
+    /// From when holds and due times of what it causes are counted.
     pub now: Time,
 }
 
 /// What the template made of an arrival.
 #[derive(Debug, Clone)]
 pub enum Finding {
+    /// It was understood: the commit decides whether it is new, a change or a repeat.
     Mapped(Box<MappedArrival>),
+    /// Its sender may report, and it cannot be used: it is kept whole and can be reprocessed.
     Quarantined(Rejection),
+    /// Turned away: a bad key, an unknown source, too large or too fast. It cannot be reprocessed.
     Refused(Rejection),
 }
 
 /// A mapped arrival. What the decision about it goes by is the ruleset of [`Store::set_rules`](crate::store::Store::set_rules).
 #[derive(Debug, Clone)]
 pub struct MappedArrival {
+    /// The conversion as it was reported, before it is known whose it is.
     pub draft: Draft,
     /// The click that was found before the commit. When `None`, the commit looks again.
     pub click: Option<FoundClick>,
@@ -51,17 +60,22 @@ pub struct MappedArrival {
 /// What became of an arrival, after it is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
+    /// The number of the new record, also where it reprocesses an earlier one.
     pub postback: Seq,
+    /// What it counts for, by the decision of the commit.
     pub verdict: Verdict,
     /// Whether a click earned the conversion. `None` without a conversion.
     pub matched: Option<bool>,
+    /// What was repaired or left out, and did not stop it.
     pub notes: Vec<ReportNote>,
 }
 
 /// A click that arrived.
 #[derive(Debug, Clone)]
 pub struct ClickArrival {
+    /// Its id may be that of a known click: then what that one lacks is filled from it.
     pub click: Click,
+    /// Who reports it decides: visitors' clicks are looked at, an own server's are not.
     pub screening: Screening,
 }
 
@@ -77,6 +91,7 @@ pub enum Screening {
 /// What became of a recorded click, after it is durable.
 #[derive(Debug, Clone)]
 pub struct ClickReceipt {
+    /// Whether it was new or added to a known one.
     pub recorded: ClickRecorded,
     /// The click as it is kept now, with its verdicts.
     pub click: Arc<Click>,
@@ -85,6 +100,7 @@ pub struct ClickReceipt {
 /// What became of a recorded click.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClickRecorded {
+    /// No click had the id. Conversions that waited for it are matched now.
     New,
     /// The id was known; absent fields were filled from what was received.
     Filled,
@@ -99,6 +115,8 @@ pub struct ConsentArrival {
     pub click: ClickId,
     /// Whom the browser is known as, where it is known.
     pub visitor: Option<VisitorId>,
+    /// Each answer with the time it was given; the later one counts, whenever it is received.
     pub consent: ConsentRecord,
+    /// When it was received, for its age in retention. It does not say which answer is the later one.
     pub received_at: Time,
 }

@@ -25,16 +25,22 @@ pub struct PageRequest {
 /// at a bounded number of records.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
+    /// May be fewer than the limit, or none, though more follow.
     pub items: Vec<T>,
+    /// Opaque, and good only for the same list; `None` at its end.
     pub next_cursor: Option<String>,
 }
 
 /// Which clicks to list. Every field given must fit.
 #[derive(Debug, Clone, Default)]
 pub struct ClickFilter {
+    /// The offer of its campaign ref; a click without one fits no value.
     pub offer: Option<OfferId>,
+    /// The campaign of its campaign ref.
     pub campaign: Option<CampaignId>,
+    /// The affiliate of its campaign ref.
     pub affiliate: Option<AffiliateId>,
+    /// By the visitor's cookie, as it was recorded with the click.
     pub visitor: Option<VisitorId>,
     /// By when it was recorded, inclusive.
     pub since: Option<Time>,
@@ -47,18 +53,27 @@ pub struct ClickFilter {
 /// Which conversions to list. Every field given must fit.
 #[derive(Debug, Clone, Default)]
 pub struct ConversionFilter {
+    /// A configured source, or a built-in one such as `pixel` or `tag`.
     pub source: Option<SourceId>,
+    /// The event's name, in its own spelling.
     pub event: Option<String>,
+    /// The status that it has now, not one that it had.
     pub status: Option<Status>,
+    /// Exactly as the sender wrote it.
     pub transaction_id: Option<String>,
+    /// The click that earned it, or the id that it was reported with, whether a click has it or not.
     pub click_id: Option<String>,
     /// By arrival, inclusive.
     pub since: Option<Time>,
     /// By arrival, exclusive.
     pub until: Option<Time>,
+    /// The offer of its campaign ref; a conversion without one fits no value.
     pub offer: Option<OfferId>,
+    /// The campaign of its campaign ref.
     pub campaign: Option<CampaignId>,
+    /// The affiliate of its campaign ref.
     pub affiliate: Option<AffiliateId>,
+    /// The creative of its campaign ref.
     pub creative: Option<CreativeId>,
     /// The sub ids `s1` to `s5`, as the conversion's parameters or its click have them.
     pub sub_ids: [Option<String>; 5],
@@ -69,7 +84,9 @@ pub struct ConversionFilter {
 /// Which postbacks to list.
 #[derive(Debug, Clone, Default)]
 pub struct PostbackFilter {
+    /// `None` lists those of unknown sources too.
     pub source: Option<SourceId>,
+    /// What became of it when it was received; one that was reprocessed keeps its own.
     pub verdict: Option<VerdictName>,
     /// Why it was quarantined or refused.
     pub reason_code: Option<RejectionCode>,
@@ -77,13 +94,16 @@ pub struct PostbackFilter {
     pub field: Option<String>,
     /// Leave out quarantined records that a later record reprocesses.
     pub open_only: bool,
+    /// By arrival, inclusive; of one that reprocesses another, by the first arrival.
     pub since: Option<Time>,
+    /// By arrival, exclusive.
     pub until: Option<Time>,
 }
 
 /// Which deliveries to list. Every field given must fit.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {
+    /// Also one that is no longer configured.
     pub destination: Option<DestinationId>,
     /// The delivery's own state.
     pub state: Option<DeliveryStateName>,
@@ -96,7 +116,9 @@ pub struct DeliveryFilter {
 /// A reason for which deliveries are not delivered, and what the reasons of those that wait depend on.
 #[derive(Debug, Clone)]
 pub struct ReasonFilter {
+    /// The code as API and pages write it.
     pub code: UndeliveredCode,
+    /// By what the reason of one that waits is worked out: it is not stored.
     pub circumstances: UnsentContext,
 }
 
@@ -112,17 +134,22 @@ impl ReasonFilter {
 /// A line of the delivery list.
 #[derive(Debug, Clone)]
 pub struct ListedDelivery {
+    /// As it is now, not as it was when it was sent.
     pub conversion: Conversion,
+    /// Its state and how many attempts counted.
     pub delivery: Delivery,
     /// As of a [`Claimed`](crate::store::Claimed).
     pub sent_before: bool,
+    /// `None` before the first one, and for what was skipped when it was planned.
     pub last_attempt: Option<Attempt>,
 }
 
 /// A conversion end to end.
 #[derive(Debug, Clone)]
 pub struct Trace {
+    /// With its whole history.
     pub conversion: Conversion,
+    /// The click that earned it; `None` without one, or when the click is past its days.
     pub click: Option<Arc<Click>>,
     /// The deliveries, each with its attempts in order.
     pub deliveries: Vec<(Delivery, Vec<Attempt>)>,
@@ -139,7 +166,9 @@ pub struct ReportQuery {
     pub until: Option<Time>,
     /// Any of these.
     pub offers: Option<Vec<OfferId>>,
+    /// Who brought the visitor.
     pub affiliate: Option<AffiliateId>,
+    /// The status that the conversion has now.
     pub status: Option<Status>,
     /// How many rows to pass over.
     pub skip: u64,
@@ -152,5 +181,6 @@ pub struct ReportQuery {
 pub struct ReportPage {
     /// All that fit, not only this page's.
     pub total: u64,
+    /// At most the limit of the query.
     pub rows: Vec<Conversion>,
 }

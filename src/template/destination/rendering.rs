@@ -11,9 +11,13 @@ use crate::domain::time::Time;
 
 /// What one delivery is rendered from.
 pub struct RenderInput<'a> {
+    /// As it is now; ids and amounts alone where consent has ended since it was sent.
     pub conversion: &'a Conversion,
+    /// What the network never knew of the visitor; `None` where no click earned the conversion, or is kept.
     pub click: Option<&'a Click>,
+    /// Names the occasion: a first report and a change are rendered by different templates.
     pub delivery: &'a DeliveryId,
+    /// The time of sending, for what a template stamps or signs.
     pub now: Time,
     /// How the conversion's source writes customer data.
     pub customer: CustomerFormat,
@@ -22,6 +26,7 @@ pub struct RenderInput<'a> {
 /// The result of rendering, and what a person should know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendering {
+    /// What leaves, or why nothing does.
     pub rendered: Rendered,
     /// What was there and is not in the request, and what the request says otherwise than the conversion.
     pub remarks: Vec<Remark>,
@@ -30,9 +35,11 @@ pub struct Rendering {
 /// A request, or why there is none to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rendered {
+    /// Complete, with its secrets: to be masked before it is kept or shown.
     Request(OutgoingRequest),
     /// The platform would certainly refuse it.
     Skip {
+        /// What the platform misses, by the template's own rules.
         reason: SkipReason,
     },
 }
@@ -40,17 +47,19 @@ pub enum Rendered {
 /// What a destination does with the events it is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DestinationMode {
+    /// What it is given is sent, and counts at the platform.
     #[default]
     Live,
     /// The platform's own test mode.
     Test,
     /// Rendered and validated, never sent.
     Shadow,
+    /// Takes nothing: what is planned for it is skipped.
     Off,
 }
 
 impl DestinationMode {
-    pub const ALL: [DestinationMode; 4] =
+    pub(crate) const ALL: [DestinationMode; 4] =
         [DestinationMode::Live, DestinationMode::Test, DestinationMode::Shadow, DestinationMode::Off];
 
     /// The word of the configuration.

@@ -13,11 +13,13 @@ use crate::template::diagnostic::Problem;
 pub struct DestinationSpec {
     /// The id of the configuration.
     pub id: DestinationId,
+    /// Built in, or of a user's own folder.
     pub template: Arc<DestinationTemplate>,
     /// Whether what is made of it is sent.
     pub mode: DestinationMode,
     /// Replaces scheme and host of the template's URL and goes before its path.
     pub endpoint: Option<String>,
+    /// What `[destination.settings]` says, by name; secrets are in it as they are used.
     pub settings: BTreeMap<String, String>,
     /// Our event names and the platform's, over the template's table.
     pub events: BTreeMap<String, String>,
@@ -32,7 +34,9 @@ pub enum SpecPart {
     TestSetting(String),
     /// The event of this name.
     Event(String),
+    /// Its mode: not every template has a test mode.
     Mode,
+    /// The URL that takes the place of the template's.
     Endpoint,
 }
 
@@ -49,7 +53,9 @@ impl SpecPart {
 /// A problem of a [`DestinationSpec`], without its place: the caller knows the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecProblem {
+    /// By what the caller finds the line.
     pub part: SpecPart,
+    /// What is wrong and how to fix it.
     pub problem: Problem,
 }
 

@@ -207,10 +207,13 @@ pub(crate) enum TimeFormat {
 /// One parameter that was received, and what the template made of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExplainedParam {
+    /// The name as it was received, which may be in another case than the template's.
     pub param: String,
+    /// The value, cut after 100 characters, with what is invisible written out; never a secret.
     pub received_text: String,
     /// `None` when it is not read.
     pub field: Option<ExplainedField>,
+    /// Whether its value was used for that field.
     pub outcome: ParamOutcome,
 }
 
@@ -226,7 +229,9 @@ pub enum ExplainedField {
 /// Whether a parameter's value is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParamOutcome {
+    /// Its value is the field's, or is kept.
     Taken,
+    /// The template reads no parameter of this name; it stays in the raw log.
     NotRead,
     /// What is wrong with it.
     LeftOut(&'static str),

@@ -15,6 +15,7 @@ use crate::template::source::charset::DAMAGE;
 /// One parameter, as the sender named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Param {
+    /// Decoded, in the sender's own case.
     pub name: String,
     /// Decoded once.
     pub value: String,
@@ -85,6 +86,7 @@ pub const MAX_PARAMS: usize = 256;
 const SECRET: &str = "api_key";
 
 impl Params {
+    /// The first value received under a name; names are compared byte by byte.
     pub fn get(&self, name: &str) -> Option<&Param> {
         self.pairs.iter().find(|param| param.name == name)
     }
