@@ -1,16 +1,16 @@
 //! What the API, the pages and `preview` show: one struct per noun, built by one function from domain types.
 //! Every member is always there, null where nothing is known. Nothing here knows of HTTP, HTML or a terminal.
 
-pub mod click;
-pub mod clock;
-pub mod conversion;
-pub mod delivery;
-pub mod destination;
+pub(crate) mod click;
+pub(crate) mod clock;
+pub(crate) mod conversion;
+pub(crate) mod delivery;
+pub(crate) mod destination;
 pub mod postback;
-pub mod preview;
-pub mod problem;
-pub mod reason;
-pub mod schema;
-pub mod suppression;
-pub mod template;
-pub mod value;
+pub(crate) mod preview;
+pub(crate) mod problem;
+pub(crate) mod reason;
+pub(crate) mod schema;
+pub(crate) mod suppression;
+pub(crate) mod template;
+pub(crate) mod value;

@@ -28,7 +28,7 @@ pub struct PostbackView<'a> {
 }
 
 impl<'a> PostbackView<'a> {
-    pub fn of(postback: &'a Postback) -> PostbackView<'a> {
+    pub(crate) fn of(postback: &'a Postback) -> PostbackView<'a> {
         PostbackView {
             verdict: PostbackVerdictView::of(postback),
             raw: postback.raw.as_ref().map(RawView::of),
@@ -56,7 +56,7 @@ pub struct PostbackVerdictView<'a> {
 }
 
 impl<'a> PostbackVerdictView<'a> {
-    pub fn of(postback: &'a Postback) -> PostbackVerdictView<'a> {
+    pub(crate) fn of(postback: &'a Postback) -> PostbackVerdictView<'a> {
         PostbackVerdictView {
             id: postback.seq.to_string(),
             received_at: postback.received_at,
@@ -107,7 +107,7 @@ pub struct SenderView<'a> {
 }
 
 impl<'a> SenderView<'a> {
-    pub fn of(raw: &'a RawRequest) -> SenderView<'a> {
+    pub(crate) fn of(raw: &'a RawRequest) -> SenderView<'a> {
         let hidden = match raw.reporter.as_deref() {
             Some(Reporter::Keyless(keyless)) => keyless.hidden(),
             _ => None,
@@ -158,6 +158,7 @@ pub struct ReceiptView {
 }
 
 impl ReceiptView {
+    /// The answer to a postback where its source's template sets none of its own.
     pub fn of(receipt: &Receipt) -> ReceiptView {
         let conversion = receipt.verdict.conversion();
         ReceiptView {
@@ -180,7 +181,7 @@ pub struct ReprocessedView {
 }
 
 impl ReprocessedView {
-    pub fn of(receipt: &Receipt) -> ReprocessedView {
+    pub(crate) fn of(receipt: &Receipt) -> ReprocessedView {
         ReprocessedView { receipt: ReceiptView::of(receipt), postback_id: receipt.postback.to_string() }
     }
 }
@@ -189,6 +190,7 @@ impl ReprocessedView {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ClickReceipt")]
 pub struct ClickReceiptView<'a> {
+    /// The one that was sent, else a new one: put it into links as the click id.
     #[schemars(with = "String")]
     pub click_id: &'a ClickId,
     /// What was left out, cut or read otherwise than it was written.

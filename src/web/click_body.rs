@@ -34,7 +34,9 @@ const MOST_NOTES: usize = 100;
 /// A click, and what of it could not be read: one sentence each, which begins with `left_out` or `read_as`.
 #[derive(Debug, Clone, Default)]
 pub struct ReadClick {
+    /// What is to be recorded; what could not be read is absent from it.
     pub draft: ClickDraft,
+    /// In the order of the body; the first 100.
     pub notes: Vec<String>,
 }
 

@@ -32,7 +32,9 @@ use crate::web::target;
 
 /// One configured network's endpoint.
 pub struct SourceEndpoint {
+    /// Its template, policy and rules.
     pub network: Network,
+    /// The path segments that open it; while a key is being changed, two.
     pub keys: Keys,
     limiter: Option<DefaultDirectRateLimiter>,
     counters: Counters,
@@ -45,6 +47,7 @@ struct Counters {
 }
 
 impl SourceEndpoint {
+    /// `max_per_second`: how many of its postbacks are taken; `None` takes all.
     pub fn new(network: Network, keys: Keys, max_per_second: Option<NonZeroU32>) -> SourceEndpoint {
         let source = network.policy.source.to_string();
         let by_verdict = ["accepted", "updated", "duplicate", "quarantined"]
@@ -123,10 +126,15 @@ impl RefusalBudget {
 /// The parts this endpoint works with.
 #[derive(Clone)]
 pub struct Postbacks {
+    /// By source id, as the path names it.
     pub endpoints: Arc<HashMap<String, Arc<SourceEndpoint>>>,
+    /// Where a postback is durable before it is answered.
     pub store: Arc<dyn Store>,
+    /// Says when a postback was received.
     pub clock: Clock,
+    /// Says whether there is room on the disk, and hears of a store that failed.
     pub health: Arc<ProcessHealth>,
+    /// What strangers may have recorded here and where else requests are turned away.
     pub budget: Arc<RefusalBudget>,
 }
 
@@ -297,14 +305,18 @@ impl Postbacks {
 /// How many wrong keys an address has shown in this second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WrongKeys {
+    /// It is answered as one wrong key is.
     Few,
+    /// It is answered 429 and leaves no record.
     TooMany,
 }
 
 /// Why a request may not come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TurnedAway {
+    /// 404: no source of this name is configured.
     UnknownSource,
+    /// 403: the source has other keys.
     BadKey,
 }
 

@@ -83,8 +83,11 @@ type ClosingTurn = (usize, u64);
 pub enum Admission {
     /// It is served; the place is free again when this is dropped.
     Seated(Seated),
-    /// All places are taken: try again in a moment. Whether a connection was asked to leave.
-    Full { displaced: bool },
+    /// All places are taken: try again in a moment.
+    Full {
+        /// Whether a connection was asked to leave.
+        displaced: bool,
+    },
     /// Its address has its share, and every connection of it has a request under way.
     OverShare,
 }

@@ -17,7 +17,9 @@ const STEP: usize = 16 * 1024;
 
 /// A body as it can be read, and how it was received where that is another thing.
 pub struct DecodedBody {
+    /// Inflated, or as it was received where that was not possible.
     pub body: Bytes,
+    /// What was received, where it had a `Content-Encoding` that says something.
     pub encoded: Option<EncodedBody>,
     /// It is larger than the limit; then `body` is empty.
     pub is_too_large: bool,

@@ -32,17 +32,25 @@ use crate::web::visitor::{self, CookieRule};
 
 /// The parts these endpoints work with.
 pub struct LinkEndpoints {
+    /// Where each link leads, and which campaign and creative it is of.
     pub table: Arc<LinkTable>,
+    /// What is known of a visitor by address and user agent, and what is kept of a link.
     pub enricher: Arc<VisitorEnricher>,
+    /// How the visitor is remembered for conversion pixels.
     pub cookie: CookieRule,
     /// Where a click without an offer goes.
     pub fallback_url: Option<String>,
+    /// Where a click is durable before its visitor is sent on.
     pub store: Arc<dyn Store>,
+    /// Says when a click happened; its id is minted from it.
     pub clock: Clock,
+    /// Says whether there is room on the disk, and hears of a store that failed.
     pub health: Arc<ProcessHealth>,
+    /// How many clicks and bytes strangers may have recorded.
     pub budget: Arc<ClickBudget>,
     /// What keeps the visitor of an unrecorded click from an offer.
     pub rules: Arc<Ruleset>,
+    /// `postbridge_clicks_total`, by where the visitor was sent.
     pub counters: LinkCounters,
 }
 

@@ -10,30 +10,30 @@ pub mod api;
 pub mod auth;
 pub mod body_mask;
 pub mod cake;
-pub mod click;
+pub(crate) mod click;
 pub mod click_body;
 pub mod click_budget;
 pub mod collect;
 pub mod connections;
-pub mod encoding;
+pub(crate) mod encoding;
 pub mod guesses;
 mod handler;
 pub mod health;
-pub mod import_limit;
-pub mod link_table;
-pub mod links;
+pub(crate) mod import_limit;
+pub(crate) mod link_table;
+pub(crate) mod links;
 mod list_query;
 pub mod listen;
 pub mod once_a_minute;
 pub mod pages;
 pub mod per_address;
-pub mod pixel;
+pub(crate) mod pixel;
 pub mod proxy;
 pub mod request;
 mod route;
 pub mod routes;
 mod snippets;
-pub mod tag;
+pub(crate) mod tag;
 pub mod target;
 pub mod tls;
 pub mod unrecorded;
@@ -59,19 +59,30 @@ use crate::web::route::{RouteArea, WebRoute};
 use crate::web::routes::{ApiCall, Endpoint, Permission, RouteRow, RouteSide};
 
 /// Everything that answers, as configured now. Reloading swaps it whole.
-pub struct Router {
+pub(crate) struct Router {
+    /// `/{key}/collect/{source}`.
     pub postbacks: collect::Postbacks,
+    /// `POST /api/v1/clicks`, which alone of the API records what visitors did.
     pub clicks: click::Clicks,
+    /// The rest of `/api/v1`, the two health checks, and what both work with.
     pub api: api::Api,
     /// What advertisers and the network's own programs ask, at `/api/2/`.
     pub network_api: AdvertiserApi,
+    /// The script and what it reports.
     pub tag: tag::Tag,
+    /// `/c/{campaign}`, its form with `a` and `c`, and the click pixel.
     pub links: links::LinkEndpoints,
+    /// `/pixel.gif`, `/pixel.js` and `/p.ashx`.
     pub pixels: pixel::PixelEndpoints,
+    /// What answers where no other row does.
     pub pages: pages::Pages,
+    /// Who may use the API; of the last configuration that was read whole.
     pub tokens: auth::Tokens,
+    /// Counts wrong tokens and logs changes; outlives a reload.
     pub access: Arc<Access>,
+    /// `[server] trusted_proxies`: their `X-Forwarded-For` and `-Proto` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Takes note of proxies that forward and are not among those.
     pub hiding_proxies: Arc<HidingProxies>,
     /// Whether the listeners speak TLS.
     pub is_tls: bool,
@@ -79,12 +90,13 @@ pub struct Router {
     pub open_metrics: bool,
     /// The largest body that is taken, in bytes; a source's template may say another.
     pub max_body_bytes: usize,
+    /// `/metrics`.
     pub metrics: health::MetricsPage,
 }
 
 /// Which paths a listener answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListenerSide {
+pub(crate) enum ListenerSide {
     /// Everything: no `admin_listen` is configured.
     Whole,
     /// What networks and visitors need.
@@ -95,7 +107,7 @@ pub enum ListenerSide {
 
 /// One listener's answers.
 #[derive(Clone)]
-pub struct WebListener {
+pub(crate) struct WebListener {
     current: Arc<RwLock<Arc<Router>>>,
     side: ListenerSide,
 }

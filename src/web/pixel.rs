@@ -32,12 +32,17 @@ use crate::web::{proxy, target, visitor};
 
 /// The parts these endpoints work with.
 pub struct PixelEndpoints {
+    /// The offers, each with the routes that it opens to reports.
     pub rules: Arc<Ruleset>,
+    /// `[pixel] max_per_second_per_ip`.
     pub limit: PerAddress,
     /// What keeps calls that make no conversion from filling the disk: anyone can send them.
     pub budget: Arc<RefusalBudget>,
+    /// Where a conversion is durable before the page is answered.
     pub store: Arc<dyn Store>,
+    /// Says when a report was received.
     pub clock: Clock,
+    /// Says whether there is room on the disk, and hears of a store that failed.
     pub health: Arc<ProcessHealth>,
 }
 

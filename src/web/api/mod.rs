@@ -40,7 +40,9 @@ use crate::web::routes::ApiCall;
 /// The parts the API works with.
 #[derive(Clone)]
 pub struct Api {
+    /// What is done, and all that is looked up.
     pub ops: Ops,
+    /// Hears of a store that failed, and answers the health checks.
     pub health: Arc<ProcessHealth>,
 }
 
@@ -50,7 +52,9 @@ pub struct ApiRequest<'a> {
     pub id: &'a str,
     /// The raw query.
     pub query: &'a [u8],
+    /// Only an import looks at it; empty where none was sent.
     pub content_type: String,
+    /// Plain: what was compressed is inflated.
     pub body: &'a [u8],
     /// The name of the token.
     pub actor: &'a str,
@@ -68,6 +72,7 @@ fn document(view: &impl Serialize) -> Outcome {
 pub enum Refused {
     /// The caller's mistake: status, code, message, hint.
     Asked(StatusCode, &'static str, String, &'static str),
+    /// The store failed: 500 for one damaged record, else 503.
     Store(StoreError),
 }
 

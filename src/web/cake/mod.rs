@@ -44,10 +44,15 @@ use crate::web::routes::{Endpoint, NetworkCall, PathRows, RouteRow};
 /// The parts this endpoint works with.
 #[derive(Clone)]
 pub struct AdvertiserApi {
+    /// Where reports are recorded and conversions looked up.
     pub store: Arc<dyn Store>,
+    /// Says when a report was received.
     pub clock: Clock,
+    /// Says whether there is room on the disk, and hears of a store that failed.
     pub health: Arc<ProcessHealth>,
+    /// The holders of `api_key`: advertisers, and the network's own programs.
     pub tokens: Tokens,
+    /// Counts wrong keys by address, and logs changes.
     pub access: Arc<Access>,
     /// The offers, with their advertisers.
     pub rules: Arc<Ruleset>,

@@ -61,15 +61,21 @@ use crate::web::unrecorded::Unrecorded;
 /// The parts the pages work with.
 #[derive(Clone)]
 pub struct Pages {
+    /// What the forms do, and all that the pages look up.
     pub ops: Ops,
+    /// Hears of a store that failed.
     pub health: Arc<ProcessHealth>,
+    /// What a person signs in with.
     pub tokens: Tokens,
     /// Outlives a reload of the configuration.
     pub sessions: Arc<Sessions>,
+    /// Counts wrong tokens by address, and logs sign-ins and changes.
     pub access: Arc<Access>,
+    /// Named on the pages until they are declared.
     pub hiding_proxies: Arc<HidingProxies>,
     /// The clicks of which no record is kept.
     pub unrecorded: Arc<Unrecorded>,
+    /// What is configured, for the pages that show it.
     pub config: Arc<Config>,
     /// The tag's script as it is served now.
     pub tag_script: Arc<TagScript>,
@@ -81,12 +87,15 @@ pub struct Pages {
 
 /// A request for a page.
 pub struct BrowserRequest {
+    /// Forms are `POST`; everything else looks.
     pub method: Method,
     /// The path as it was received, up to the `?`.
     pub path: String,
     /// The raw query.
     pub query: Vec<u8>,
+    /// The session's cookie and `Origin` are read.
     pub headers: HeaderMap,
+    /// A form, urlencoded.
     pub body: Bytes,
     /// Whose requests are counted together where there is a limit by address.
     pub limit_key: LimitKey,

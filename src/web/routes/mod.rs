@@ -17,13 +17,19 @@ use crate::web::auth::RequiredRight;
 pub struct RouteRow {
     /// As `/api/v1/conversions/{id}`; a part in braces is one segment of the path.
     pub path: &'static str,
+    /// Those that this row answers; other rows of the same path answer others.
     pub methods: &'static [Method],
+    /// It matters only where `admin_listen` is configured.
     pub side: RouteSide,
+    /// What keeps others out: they are answered 401 or 403, pages send them to the sign-in.
     pub permission: Permission,
+    /// More is answered 413.
     pub body: BodyLimit,
+    /// What bounds what is recorded of those who need no right.
     pub strangers: StrangerLimit,
     /// What the log calls the change that a request makes.
     pub change: Option<&'static str>,
+    /// The code that answers.
     pub endpoint: Endpoint,
     /// What a request does, in one sentence.
     pub does: &'static str,
@@ -46,6 +52,7 @@ pub enum RouteSide {
     Public,
     /// Pages, API and metrics.
     Admin,
+    /// The health checks: each listener answers for itself.
     Both,
 }
 
@@ -116,6 +123,7 @@ impl StrangerLimit {
 
 /// What answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "what a request does is said by its row of the table")]
 pub enum Endpoint {
     Alive,
     Ready,
@@ -133,6 +141,7 @@ pub enum Endpoint {
 
 /// How a conversion pixel is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "what a request does is said by its row of the table")]
 pub enum PixelRoute {
     Image,
     Script,
@@ -142,6 +151,7 @@ pub enum PixelRoute {
 
 /// What the tag reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "what a request does is said by its row of the table")]
 pub enum TagRoute {
     Click,
     Event,
@@ -149,6 +159,7 @@ pub enum TagRoute {
 
 /// A call of `/api/2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "what a request does is said by its row of the table")]
 pub enum NetworkCall {
     Record,
     List,
@@ -158,6 +169,7 @@ pub enum NetworkCall {
 
 /// A call of `/api/v1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "what a request does is said by its row of the table")]
 pub enum ApiCall {
     RecordClick,
     Clicks,
@@ -183,6 +195,7 @@ pub enum ApiCall {
 
 /// A page, or what its form does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "what a request does is said by its row of the table")]
 pub enum PageCall {
     Style,
     Home,
@@ -221,6 +234,7 @@ pub enum PageCall {
 
 /// The rows of one path.
 pub struct PathRows {
+    /// In the order of the table; no two take the same method.
     pub rows: Vec<&'static RouteRow>,
     /// The methods of all rows, as the `Allow` header writes them.
     pub allow: String,
@@ -247,6 +261,7 @@ impl PathRows {
 
 /// A path that has rows, and what was read in place of the parts in braces.
 pub struct PathMatch<'a> {
+    /// At least one.
     pub rows: &'static PathRows,
     params: Params<'static, 'a>,
 }

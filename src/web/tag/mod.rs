@@ -35,16 +35,23 @@ use crate::web::visitor::{self, CookieRule};
 /// The parts this endpoint works with.
 #[derive(Clone)]
 pub struct Tag {
+    /// Where clicks, events and versions of the script are kept.
     pub store: Arc<dyn Store>,
+    /// Says when a message was received: the browser's clock is not believed.
     pub clock: Clock,
+    /// Says whether there is room on the disk, and hears of a store that failed.
     pub health: Arc<ProcessHealth>,
+    /// What is known of a visitor by address and user agent.
     pub enricher: Arc<VisitorEnricher>,
+    /// How the visitor is remembered for conversion pixels and later clicks.
     pub cookie: CookieRule,
+    /// Today's version, with what the installed destinations need written into it.
     pub script: Arc<TagScript>,
     /// Whether this version of the script is durable: a page that names it by its hash must get it always.
     pub kept: Arc<AtomicBool>,
     /// Whose pages may report, as browsers write an origin. None: the tag is off.
     pub origins: Arc<Vec<String>>,
+    /// `[tag] max_per_second_per_ip`.
     pub limit: Arc<PerAddress>,
     /// The bytes of clicks and events that strangers may have recorded.
     pub budget: Arc<ClickBudget>,
@@ -57,12 +64,14 @@ pub struct Tag {
 /// The path of the script, or of one of its versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScriptPath<'a> {
+    /// `/tag.js`: the version that the configuration makes.
     Today,
     /// By the hash in `/tag.{hash}.js`.
     Version(&'a str),
 }
 
 impl<'a> ScriptPath<'a> {
+    /// `None` of any other path.
     pub fn of(path: &'a str) -> Option<ScriptPath<'a>> {
         if path == "/tag.js" {
             return Some(ScriptPath::Today);
