@@ -19,32 +19,52 @@ use crate::view::value::{CampaignRefView, PairsView, answered};
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Click")]
 pub struct ClickView<'a> {
+    /// What a postback names to have this click earn its conversion.
     #[schemars(with = "String")]
     click_id: &'a ClickId,
+    /// When the visitor clicked; never after `recorded_at`.
     #[schemars(with = "TimeText")]
     time: Time,
+    /// When it was received here; it is kept `keep_clicks_days` from then.
     #[schemars(with = "TimeText")]
     recorded_at: Time,
+    /// The page on which the visitor landed, or was sent to.
     landing_url: Option<&'a str>,
+    /// The page before, as far as the browser says.
     referrer: Option<&'a str>,
+    /// The visitor's address.
     ip: Option<IpAddr>,
+    /// The browser's own words.
     user_agent: Option<&'a str>,
+    /// Landing parameters: `fbclid`, `gclid`, `utm_source`…
     params: PairsView<'a>,
+    /// First-party cookies of ad platforms: `_fbp`, `_fbc`…
     cookies: PairsView<'a>,
+    /// `s1`…`s5` and their like, for reports.
     sub_ids: PairsView<'a>,
+    /// What was known of the customer when the click was recorded, such as `email`.
     customer: PairsView<'a>,
+    /// By which way it was recorded: `api`, `link`, `tag` or `pixel`.
     origin: &'static str,
+    /// `visit`; or `head`, `prefetch` or `preview` where no one may have clicked.
     kind: &'static str,
+    /// Null where the click names no campaign or offer that is configured.
     campaign_ref: Option<CampaignRefView<'a>>,
+    /// The visitor's cookie: other clicks with the same one are of the same browser.
     #[schemars(with = "Option<String>")]
     visitor: Option<&'a VisitorId>,
+    /// Null where the browser said nothing of itself.
     agent: Option<AgentView<'a>>,
+    /// Two capital letters of ISO 3166; null without a country file, or where it does not know the address.
     country: Option<&'a str>,
+    /// Whether it counts for caps, duplicates and conversions: a visit that no filter kept from the offer.
     billable: bool,
+    /// One for each filter that looked at it.
     verdicts: Vec<FilterVerdictView<'a>>,
     /// Null where nothing was answered.
     #[schemars(with = "Option<ConsentAnswers>")]
     consent: Option<Consent>,
+    /// What was sent with it and is not kept, or not whole.
     omitted: Vec<OmissionView<'a>>,
 }
 
@@ -81,9 +101,13 @@ impl<'a> ClickView<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Agent")]
 struct AgentView<'a> {
+    /// `desktop`, `mobile`, `tablet`, `tv`, `console`, `bot` or `other`.
     device: &'a str,
+    /// Name and version: `Windows 10`, `iOS 18`.
     system: Option<&'a str>,
+    /// Name and version: `Chrome 131`.
     browser: Option<&'a str>,
+    /// The bot's name, where it is a known one.
     bot: Option<&'a str>,
 }
 
@@ -103,7 +127,9 @@ impl<'a> AgentView<'a> {
 #[schemars(rename = "FilterVerdict")]
 pub struct FilterVerdictView<'a> {
     filter: &'static str,
+    /// `observe`: the click is only marked. `enforce`: one that it hits is kept away from the offer.
     mode: &'static str,
+    /// False: the filter found nothing, and the members below are null.
     hit: bool,
     reason_code: Option<&'static str>,
     field: Option<&'a str>,
@@ -133,8 +159,10 @@ impl<'a> FilterVerdictView<'a> {
 #[schemars(rename = "Omission")]
 struct OmissionView<'a> {
     code: &'static str,
+    /// As `params.utm_term` or `landing_url`; null where `code` is `more`.
     field: Option<&'a str>,
     sent_bytes: Option<u64>,
+    /// 0 where it is left out, because it is good only whole.
     kept_bytes: Option<u64>,
     text: String,
 }

@@ -16,6 +16,7 @@ pub struct ClockView {
     now: Time,
     /// `running` or `paused`.
     retention: &'static str,
+    /// Why retention is paused; null while it runs.
     reason_code: Option<&'static str>,
     reason: Option<String>,
     hint: Option<String>,

@@ -30,23 +30,34 @@ use crate::view::value::{CampaignRefView, MoneyView, PairsView, RemarkView, answ
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Reported")]
 pub struct ReportedView<'a> {
+    /// The id that ad platforms are sent, by which they know a repeat.
     #[schemars(with = "String")]
     event_id: EventId,
+    /// The id of a `[[source]]`, or `pixel`, `tag` or `cake-api`.
     #[schemars(with = "String")]
     source: &'a SourceId,
     #[schemars(with = "String")]
     event: &'a EventName,
     #[schemars(with = "StatusWord")]
     status: &'static str,
+    /// The sale's number at who sold it; null where none was reported, or a placeholder.
     transaction_id: Option<&'a str>,
+    /// What was sold, where the report says it.
     item_id: Option<&'a str>,
+    /// What ad platforms are sent; null where nothing says what the sale is worth.
     value: Option<MoneyView>,
+    /// What the affiliate earns.
     payout: Option<MoneyView>,
+    /// What the advertiser pays.
     revenue: Option<MoneyView>,
+    /// What the customer paid.
     sale_amount: Option<MoneyView>,
+    /// When it happened, as reported; else when it was received.
     #[schemars(with = "TimeText")]
     event_time: Time,
+    /// What was reported of the customer, such as `email`.
     traits: PairsView<'a>,
+    /// The parameters that are kept under their own names.
     params: PairsView<'a>,
 }
 
@@ -74,25 +85,34 @@ impl<'a> ReportedView<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Conversion")]
 pub struct ConversionView<'a> {
+    /// Derived from what identifies the sale at its source: a repeat has the same one.
     #[schemars(with = "String")]
     id: ConversionId,
+    /// The number of the postback that made it.
     sequence: u64,
     #[serde(flatten)]
     reported: ReportedView<'a>,
+    /// Why it has its status, or waits for a person; null where the network's word is all there is to say.
     reason_code: Option<&'static str>,
     reason: Option<String>,
     hint: Option<String>,
+    /// Null unless it is pending and its offer decides after some days.
     disposition: Option<DispositionView>,
+    /// Null where neither its report nor its click names an offer.
     campaign_ref: Option<CampaignRefView<'a>>,
     attribution: AttributionView<'a>,
+    /// What a person should know of it: nothing that stopped it.
     remarks: Vec<RemarkView>,
+    /// Clicks that might have earned it and did not, the latest first.
     candidates: Vec<CandidateView<'a>>,
+    /// `caller`: reported. `offer_percent`, `offer_fixed`: by the offer's terms. Null without a payout.
     payout_source: Option<&'static str>,
     #[schemars(with = "TimeText")]
     received_at: Time,
     /// Null where nothing was answered.
     #[schemars(with = "Option<ConsentAnswers>")]
     consent: Option<Consent>,
+    /// Destinations that take such a conversion from a network and, without `only`, not from an advertiser.
     #[schemars(with = "Vec<String>")]
     not_routed: &'a [DestinationId],
 }
@@ -135,6 +155,7 @@ impl<'a> ConversionView<'a> {
 pub struct DispositionView {
     #[schemars(with = "StatusWord")]
     status: &'static str,
+    /// When the conversion takes the status, unless another one is reported before.
     #[schemars(with = "TimeText")]
     due: Time,
 }
@@ -166,6 +187,7 @@ impl UnsentView {
 pub struct ListedConversionView<'a> {
     #[serde(flatten)]
     conversion: ConversionView<'a>,
+    /// Null where it has deliveries.
     unsent: Option<UnsentView>,
     deliveries: Vec<DeliveryView<'a>>,
 }
@@ -190,6 +212,7 @@ impl<'a> ListedConversionView<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Change")]
 pub struct ChangeView<'a> {
+    /// From 1; a delivery's `occasion` names it.
     number: u32,
     #[schemars(with = "TimeText")]
     at: Time,
@@ -258,6 +281,7 @@ pub struct AttributionView<'a> {
     state: &'static str,
     /// The click id as it was received.
     raw_click_id: Option<&'a str>,
+    /// The click that earned it.
     #[schemars(with = "Option<String>")]
     click_id: Option<&'a ClickId>,
     /// How the received id names the click: `exact`, `trimmed`, `decoded_twice` or `repeated`.
@@ -265,6 +289,7 @@ pub struct AttributionView<'a> {
     /// Where no click id was received and one of the visitor's clicks was chosen: whose, and by which model.
     #[schemars(with = "Option<String>")]
     visitor: Option<&'a VisitorId>,
+    /// `last_touch` or `first_touch`, as the offer has it.
     model: Option<&'static str>,
 }
 
@@ -315,12 +340,16 @@ impl<'a> CandidateView<'a> {
 pub struct TraceView<'a> {
     #[serde(flatten)]
     conversion: ConversionView<'a>,
+    /// Null where it has deliveries.
     unsent: Option<UnsentView>,
     deliveries: Vec<TracedDeliveryView<'a>>,
     /// The number by which its advertiser knows it, once an advertiser was given one.
     advertiser_number: Option<u64>,
+    /// The oldest change first.
     history: Vec<ChangeView<'a>>,
+    /// The click that earned it; null without one, or when it is past `keep_clicks_days`.
     click: Option<ClickView<'a>>,
+    /// Those that made and changed it, in order, while they are kept.
     postbacks: Vec<PostbackView<'a>>,
 }
 
@@ -330,6 +359,7 @@ pub struct TraceView<'a> {
 struct TracedDeliveryView<'a> {
     #[serde(flatten)]
     delivery: DeliveryView<'a>,
+    /// The first attempt first.
     attempt_log: Vec<AttemptView<'a>>,
 }
 

@@ -22,6 +22,7 @@ use crate::view::value::{MoneyView, RemarkView};
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Delivery")]
 pub struct DeliveryView<'a> {
+    /// `{conversion}~{destination}~{occasion}`: what a retry names.
     id: String,
     #[schemars(with = "String")]
     destination: &'a DestinationId,
@@ -100,7 +101,9 @@ pub struct ListedDeliveryView<'a> {
     #[schemars(with = "String")]
     event: &'a EventName,
     transaction_id: Option<&'a str>,
+    /// The conversion's `value` as it is now, which may be another than was sent.
     conversion_value: Option<MoneyView>,
+    /// Null before the first one, and where it was skipped when it was planned.
     last_attempt: Option<AttemptView<'a>>,
 }
 
@@ -126,6 +129,7 @@ impl<'a> ListedDeliveryView<'a> {
 pub struct AttemptView<'a> {
     #[schemars(with = "TimeText")]
     at: Time,
+    /// From its turn to the whole answer or the failure; making the request is in it.
     took_ms: u32,
     /// `delivered`, `retry`, `dead`, `park` or `skipped`.
     outcome: &'static str,
@@ -133,9 +137,11 @@ pub struct AttemptView<'a> {
     reason: ReasonView,
     /// What the platform remarked though it accepted the event.
     warnings: &'a [String],
+    /// What of the conversion is not in the request, or is otherwise in it.
     remarks: Vec<RemarkView>,
     /// Null where nothing was sent.
     request: Option<RequestView<'a>>,
+    /// Null where no answer was received.
     response: Option<ResponseView<'a>>,
 }
 
@@ -164,7 +170,9 @@ impl<'a> AttemptView<'a> {
 pub struct RequestView<'a> {
     method: &'a str,
     url: &'a str,
+    /// Name and value, in the order in which they were sent.
     headers: &'a [(String, String)],
+    /// Empty where the request has none.
     body: &'a str,
 }
 
@@ -181,7 +189,9 @@ impl<'a> RequestView<'a> {
 pub struct ResponseView<'a> {
     status: u16,
     headers: &'a [(String, String)],
+    /// Bytes that are not UTF-8 are replaced.
     body: Cow<'a, str>,
+    /// Whether there was more of it.
     truncated: bool,
 }
 

@@ -18,22 +18,32 @@ use crate::view::schema::TimeText;
 pub struct DestinationView<'a> {
     #[schemars(with = "String")]
     id: &'a DestinationId,
+    /// The destination template's name; `postback` for an outgoing postback.
     template: &'a str,
+    /// `live`, `test`, `shadow` (requests are made, not sent) or `off`.
     mode: &'static str,
     /// `sending`, `on_hold`, `paused`, `parked` or `off`.
     state: &'static str,
+    /// Since when and why its account is refused; null while it is not.
     parked: Option<SinceView>,
+    /// A wait that the platform asked for; null while there is none.
     pub on_hold: Option<HoldView>,
     /// Until when attempts pause after too many failures.
     #[schemars(with = "Option<TimeText>")]
     open_until: Option<Time>,
+    /// The latest attempt that did not deliver, since the start.
     pub last_error: Option<SinceView>,
+    /// Requests on their way now.
     in_flight: u64,
     /// Since the start.
     delivered: u64,
+    /// Deliveries that wait for their click.
     held: u64,
+    /// Deliveries that have all they need, due or not.
     waiting: u64,
+    /// Those of `waiting` whose time has come.
     due: u64,
+    /// Since when the oldest of those is due; null where none is.
     #[schemars(with = "Option<TimeText>")]
     oldest_due: Option<Time>,
 }
@@ -97,6 +107,7 @@ pub struct SinceView {
 pub struct HoldView {
     #[schemars(with = "TimeText")]
     since: Time,
+    /// Then one delivery is sent to ask; the others follow when it is taken.
     #[schemars(with = "TimeText")]
     until: Time,
     #[serde(flatten)]
@@ -115,13 +126,17 @@ impl HoldView {
 pub struct RemovedDestinationView {
     #[schemars(with = "String")]
     id: DestinationId,
+    /// Always `destination_removed`.
     state: &'static str,
+    /// When it was taken out of the configuration.
     #[schemars(with = "TimeText")]
     since: Time,
     /// When what waits is skipped.
     #[schemars(with = "TimeText")]
     until: Time,
+    /// Deliveries that wait for their click.
     held: u64,
+    /// Deliveries that would be sent, were it configured again.
     waiting: u64,
 }
 

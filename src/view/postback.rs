@@ -40,18 +40,23 @@ impl<'a> PostbackView<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "PostbackVerdict")]
 pub struct PostbackVerdictView<'a> {
+    /// A number that grows: what `/api/v1/postbacks/{id}` takes.
     id: String,
     #[schemars(with = "TimeText")]
     received_at: Time,
+    /// Null where the path named no configured source.
     #[schemars(with = "Option<String>")]
     source: Option<&'a SourceId>,
     #[schemars(with = "VerdictWord")]
     status: &'static str,
+    /// The conversion that it made, changed or repeated; null where it is quarantined or refused.
     #[schemars(with = "Option<String>")]
     conversion_id: Option<ConversionId>,
     #[serde(flatten)]
     rejected: ReasonView,
+    /// What was repaired or left out, and did not stop it.
     notes: Vec<NoteView>,
+    /// The id of the quarantined record that was reprocessed here.
     reprocesses: Option<String>,
 }
 
@@ -74,8 +79,10 @@ impl<'a> PostbackVerdictView<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Raw")]
 struct RawView<'a> {
+    /// The request line; its first path segment, the key, is masked.
     line: String,
     line_base64: String,
+    /// Inflated, where it was compressed.
     body: String,
     body_base64: String,
     #[serde(flatten)]
@@ -99,10 +106,12 @@ impl<'a> RawView<'a> {
 #[schemars(rename = "Sender")]
 pub struct SenderView<'a> {
     content_type: Option<&'a str>,
+    /// The sender's address: the connection's, or what a trusted proxy says.
     peer: Option<IpAddr>,
     /// The addresses that headers named, the farthest first, where a proxy hid the sender: no declared proxy
     /// confirmed them. Null for everything else.
     forwarded_for: Option<&'a [IpAddr]>,
+    /// Null where the body was not encoded.
     received_body: Option<ReceivedBodyView<'a>>,
 }
 
@@ -125,9 +134,13 @@ impl<'a> SenderView<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ReceivedBody")]
 struct ReceivedBodyView<'a> {
+    /// The value of `Content-Encoding`.
     encoding: &'a str,
+    /// How many were received, before they were inflated.
     bytes: u64,
+    /// Of the bytes as they were received, in hex.
     sha256: String,
+    /// False: the encoding is not known, or the bytes are damaged; `body` is as it was received.
     inflated: bool,
 }
 
@@ -148,10 +161,13 @@ impl<'a> ReceivedBodyView<'a> {
 pub struct ReceiptView {
     #[schemars(with = "VerdictWord")]
     status: &'static str,
+    /// Null where it is quarantined.
     #[schemars(with = "Option<String>")]
     conversion_id: Option<ConversionId>,
+    /// The id that ad platforms are sent.
     #[schemars(with = "Option<String>")]
     event_id: Option<EventId>,
+    /// `matched` or `unmatched`; null without a conversion.
     attribution: Option<&'static str>,
     #[serde(flatten)]
     rejected: ReasonView,
@@ -177,6 +193,7 @@ impl ReceiptView {
 pub struct ReprocessedView {
     #[serde(flatten)]
     receipt: ReceiptView,
+    /// The new record; the quarantined one stays as it was.
     postback_id: String,
 }
 

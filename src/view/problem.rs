@@ -14,8 +14,11 @@ pub struct ErrorView<'a> {
 
 #[derive(Serialize, JsonSchema)]
 struct ErrorParts<'a> {
+    /// What programs compare: `not_found`, `bad_parameter`…
     code: &'a str,
+    /// What is wrong, for a person.
     message: &'a str,
+    /// What to do about it.
     hint: &'a str,
 }
 

@@ -13,8 +13,10 @@ use crate::view::schema::TimeText;
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "List")]
 pub struct ListView<'a> {
+    /// Its name, as the path takes it.
     list: &'a str,
     entries: u64,
+    /// When an entry was put on it or taken off last.
     #[schemars(with = "TimeText")]
     changed_at: Time,
 }
@@ -29,7 +31,9 @@ impl<'a> ListView<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Entry")]
 pub struct EntryView<'a> {
+    /// `email`, `phone`, `ip`, `order_id` or `click_id`.
     kind: &'static str,
+    /// Null where it is hashed: no one can read it back.
     value: Option<&'a str>,
     hashed: bool,
     #[schemars(with = "TimeText")]
@@ -54,11 +58,14 @@ impl<'a> EntryView<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ListChange")]
 pub struct ListChangeView<'a> {
+    /// The list that was changed; it begins with its first entry and ends with its last.
     pub list: &'a str,
     /// How many lines had which outcome: `added` and `already_there`, or `removed` and `not_there`.
     #[serde(flatten)]
     pub counts: BTreeMap<&'static str, usize>,
+    /// How many lines could not be read; the others count all the same.
     pub refused: usize,
+    /// One for each line that is not empty, in order.
     pub lines: Vec<LineView<'a>>,
 }
 
@@ -79,11 +86,15 @@ impl<'a> ListChangeView<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Line")]
 pub struct LineView<'a> {
+    /// Its number in what was sent, from 1.
     line: u64,
     /// As it was received.
     received: &'a str,
+    /// What it was read as; null where it was not.
     kind: Option<&'static str>,
+    /// `added`, `already_there`, `removed`, `not_there` or `refused`.
     pub outcome: &'static str,
+    /// Why it was refused; null otherwise.
     reason: Option<&'a str>,
 }
 
@@ -103,6 +114,8 @@ impl<'a> LineView<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "RemovedList")]
 pub struct RemovedListView<'a> {
+    /// It can be begun again under the same name.
     pub list: &'a str,
+    /// How many entries it had.
     pub removed: u64,
 }

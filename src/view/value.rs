@@ -19,7 +19,9 @@ use crate::store::contract::lookup::Page;
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Money")]
 pub struct MoneyView {
+    /// A decimal with a dot, exactly as it is kept: `7.50`.
     amount: String,
+    /// Three letters of ISO 4217.
     currency: String,
 }
 
@@ -67,7 +69,9 @@ impl JsonSchema for PairsView<'_> {
 #[schemars(rename = "Remark")]
 pub struct RemarkView {
     code: &'static str,
+    /// What it is about; null where that is the whole.
     field: Option<String>,
+    /// The same for a person.
     text: String,
 }
 
@@ -92,8 +96,11 @@ pub struct NoteView {
     code: &'static str,
     /// Why a value was left out.
     reason_code: Option<&'static str>,
+    /// The parameter or field that it is about.
     field: Option<String>,
+    /// What was there, where it is not personal.
     value: Option<String>,
+    /// The same for a person.
     text: String,
 }
 
@@ -116,10 +123,13 @@ impl NoteView {
 pub struct CampaignRefView<'a> {
     #[schemars(with = "String")]
     offer: &'a OfferId,
+    /// Null where only the offer is known.
     #[schemars(with = "Option<String>")]
     campaign: Option<&'a CampaignId>,
+    /// Null where no one brought the visitor.
     #[schemars(with = "Option<String>")]
     affiliate: Option<&'a AffiliateId>,
+    /// The ad that was clicked, where the link names one.
     #[schemars(with = "Option<String>")]
     creative: Option<&'a CreativeId>,
 }
@@ -162,7 +172,9 @@ pub fn readable(bytes: &[u8]) -> String {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "PageOf{V}")]
 pub struct PageView<'a, V> {
+    /// Newest first, but where the list says otherwise.
     items: Vec<V>,
+    /// Opaque: send it as `cursor`, with the same filters. There may be more even where `items` is empty.
     next_cursor: Option<&'a str>,
 }
 
