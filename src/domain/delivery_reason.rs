@@ -58,7 +58,8 @@ codes! {
     ParkCode {
         AccountRefused = "account_refused",
             "the platform refuses the account, not the event",
-            "give the destination what its setup guide names, most often a new token, then reload";
+            "set the account up again as the destination's setup guide says, then reload; nothing is lost meanwhile: it is \
+             tried again every 15 minutes";
     }
 }
 

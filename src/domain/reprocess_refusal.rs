@@ -7,7 +7,7 @@ codes! {
     /// The codes of the refusals.
     ReprocessRefusedCode {
         Unknown = "not_found",
-            "no postback with this id is kept", "it may be past `keep_conversions_days`; look for it in the list of postbacks";
+            "no postback with this id is kept", "postbacks are kept for `keep_conversions_days`; look for it in the list of postbacks";
         NotQuarantined = "not_quarantined",
             "only a quarantined postback can be reprocessed", "choose one of those in quarantine";
         Purged = "bytes_purged",

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::domain::code::{CodedReason, ReasonCode, codes};
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Delivery, DeliveryState};
-use crate::domain::delivery_reason::{DeathCode, DeathReason};
+use crate::domain::delivery::{Delivery, DeliveryState, DestinationState};
+use crate::domain::delivery_reason::{DeathCode, DeathReason, ParkReason, RetryReason};
 use crate::domain::ids::DestinationId;
+use crate::domain::reporter::BuiltInSource;
 use crate::domain::routing::{Changes, Route};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::skip::{ForwardedBy, SkipCode, SkipReason};
@@ -44,6 +45,25 @@ codes! {
         ClickTooLate = "click_too_late",
             "its click was recorded when it was no longer waited for",
             "retry: it is sent with its click";
+        AwaitsClick = "awaits_click",
+            "it is held until its click is recorded",
+            "it is sent at once when the click is recorded; when the hold ends first it is skipped, and can be retried";
+        DestinationParked = "destination_parked",
+            "the destination is parked: the platform refuses the account",
+            "do what the hint of the destination's `parked` says";
+        DestinationOnHold = "destination_on_hold",
+            "the platform asked for a wait",
+            "nothing to do: waiting counts as no attempt; after it one delivery is tried, and the others follow when it \
+             is accepted";
+        DestinationPaused = "destination_paused",
+            "too many attempts at the destination failed in a row",
+            "nothing to do: attempts go on after the pause";
+        AwaitsTurn = "awaits_turn",
+            "it was not tried yet, and nothing keeps it from being sent",
+            "nothing to do: it is sent at its time";
+        AwaitsRetry = "awaits_retry",
+            "what was tried did not deliver it, and it is tried again",
+            "nothing to do: it is tried again at its time, with growing pauses";
     }
 }
 
@@ -67,11 +87,80 @@ pub enum Unsent {
     DestinationRemoved {
         until: Time,
     },
-    /// With the id that was received, if one was.
     NoClick {
-        given: Option<String>,
+        click: SoughtClick,
     },
     ClickTooLate,
+    /// With the end of the hold.
+    AwaitsClick {
+        click: SoughtClick,
+        until: Time,
+    },
+    DestinationParked(ParkReason),
+    /// With the wait's end and the answer that asked for it.
+    DestinationOnHold {
+        until: Time,
+        last: RetryReason,
+    },
+    DestinationPaused {
+        until: Time,
+    },
+    AwaitsTurn {
+        due: Time,
+    },
+    AwaitsRetry {
+        attempts: u32,
+        due: Time,
+    },
+}
+
+/// The click that a conversion without one needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SoughtClick {
+    /// With the id that was received.
+    Named(String),
+    /// The network's postback has no usable id.
+    NotInPostback,
+    /// What a page or an advertiser reported has none.
+    NotInReport,
+}
+
+impl SoughtClick {
+    /// Of a conversion that has no click.
+    pub fn of(conversion: &Conversion) -> SoughtClick {
+        match conversion.attribution.given() {
+            Some(given) => SoughtClick::Named(given.to_owned()),
+            None if BuiltInSource::of(&conversion.source).is_some() => SoughtClick::NotInReport,
+            None => SoughtClick::NotInPostback,
+        }
+    }
+
+    fn id(&self) -> Option<&str> {
+        match self {
+            SoughtClick::Named(id) => Some(id),
+            SoughtClick::NotInPostback | SoughtClick::NotInReport => None,
+        }
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            SoughtClick::Named(id) => format!("no click is recorded with the id `{id}` that was received"),
+            SoughtClick::NotInPostback | SoughtClick::NotInReport => {
+                "no usable click id was received".to_owned()
+            }
+        }
+    }
+
+    /// How its id is received; `None` where it was.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            SoughtClick::Named(_) => None,
+            SoughtClick::NotInPostback => {
+                Some("see that the network sends the click id: the URL under Sources carries it")
+            }
+            SoughtClick::NotInReport => Some("report it again with its click id"),
+        }
+    }
 }
 
 impl CodedReason for Unsent {
@@ -88,13 +177,19 @@ impl CodedReason for Unsent {
             Unsent::DestinationRemoved { .. } => UnsentCode::DestinationRemoved,
             Unsent::NoClick { .. } => UnsentCode::NoClick,
             Unsent::ClickTooLate => UnsentCode::ClickTooLate,
+            Unsent::AwaitsClick { .. } => UnsentCode::AwaitsClick,
+            Unsent::DestinationParked(_) => UnsentCode::DestinationParked,
+            Unsent::DestinationOnHold { .. } => UnsentCode::DestinationOnHold,
+            Unsent::DestinationPaused { .. } => UnsentCode::DestinationPaused,
+            Unsent::AwaitsTurn { .. } => UnsentCode::AwaitsTurn,
+            Unsent::AwaitsRetry { .. } => UnsentCode::AwaitsRetry,
         }
     }
 
     fn field(&self) -> Option<&str> {
         match self {
             Unsent::Pending { .. } | Unsent::StatusNotForwarded { .. } => Some("status"),
-            Unsent::NoClick { .. } => Some("click_id"),
+            Unsent::NoClick { .. } | Unsent::AwaitsClick { .. } => Some("click_id"),
             _ => None,
         }
     }
@@ -102,7 +197,7 @@ impl CodedReason for Unsent {
     fn value(&self) -> Option<&str> {
         match self {
             Unsent::StatusNotForwarded { status, .. } => Some(status.as_str()),
-            Unsent::NoClick { given } => given.as_deref(),
+            Unsent::NoClick { click } | Unsent::AwaitsClick { click, .. } => click.id(),
             _ => None,
         }
     }
@@ -122,10 +217,22 @@ impl CodedReason for Unsent {
                 "the destination is not in the configuration; put back before {until} it goes on, else it is \
                  skipped"
             ),
-            Unsent::NoClick { given: Some(given) } => {
-                format!("no click is recorded with the id `{given}` that was received")
+            Unsent::NoClick { click } => click.sentence(),
+            Unsent::AwaitsClick { click, until } => format!("{}; it is held until {until}", click.sentence()),
+            Unsent::DestinationParked(reason) => format!("the destination is parked: {}", reason.sentence()),
+            Unsent::DestinationOnHold { until, last } => {
+                format!("the platform asked for a wait until {until}: {}", last.sentence())
             }
-            Unsent::NoClick { given: None } => "no usable click id was received".to_owned(),
+            Unsent::DestinationPaused { until } => {
+                format!("too many attempts at the destination failed in a row: none is made until {until}")
+            }
+            Unsent::AwaitsTurn { due } => format!("it is sent at {due}"),
+            Unsent::AwaitsRetry { attempts: 1, due } => {
+                format!("one attempt did not deliver it; the next is at {due}")
+            }
+            Unsent::AwaitsRetry { attempts, due } => {
+                format!("{attempts} attempts did not deliver it; the next is at {due}")
+            }
             _ => self.code().meaning().to_owned(),
         }
     }
@@ -136,11 +243,15 @@ impl CodedReason for Unsent {
                 format!("nothing to do: it becomes `{}` automatically", status.as_str())
             }
             Unsent::StatusNotForwarded { by, .. } => by.hint().to_owned(),
-            Unsent::NoClick { given: None } => {
-                "see that the click id is sent: the URL under Sources carries it; retry once the conversion has \
-                 its click"
-                    .to_owned()
-            }
+            Unsent::NoClick { click } => match click.hint() {
+                Some(send) => format!("{send}; retry once the conversion has its click"),
+                None => self.code().fix().to_owned(),
+            },
+            Unsent::AwaitsClick { click, .. } => match click.hint() {
+                Some(send) => format!("{send}; without it it is skipped when the hold ends"),
+                None => self.code().fix().to_owned(),
+            },
+            Unsent::DestinationParked(reason) => reason.hint(),
             _ => self.code().fix().to_owned(),
         }
     }
@@ -199,11 +310,31 @@ impl UndeliveredCode {
                 matches!(self.unsent, Some(UnsentCode::NoClick | UnsentCode::ClickTooLate))
             }
             DeliveryState::Skipped { reason, .. } => self.skipped == Some(reason.code()),
-            DeliveryState::Held { .. } | DeliveryState::Waiting { .. } => matches!(
-                self.unsent,
-                Some(UnsentCode::Pending | UnsentCode::StatusNotForwarded | UnsentCode::DestinationRemoved)
-            ),
+            DeliveryState::Held { .. } => {
+                self.is_of_unfinished() || self.unsent == Some(UnsentCode::AwaitsClick)
+            }
+            DeliveryState::Waiting { .. } => {
+                self.is_of_unfinished()
+                    || matches!(
+                        self.unsent,
+                        Some(
+                            UnsentCode::DestinationParked
+                                | UnsentCode::DestinationOnHold
+                                | UnsentCode::DestinationPaused
+                                | UnsentCode::AwaitsTurn
+                                | UnsentCode::AwaitsRetry
+                        )
+                    )
+            }
         }
+    }
+
+    /// Whether it is a reason of what is held and of what waits alike.
+    fn is_of_unfinished(self) -> bool {
+        matches!(
+            self.unsent,
+            Some(UnsentCode::Pending | UnsentCode::StatusNotForwarded | UnsentCode::DestinationRemoved)
+        )
     }
 }
 
@@ -214,6 +345,8 @@ pub struct UnsentContext {
     pub rules: Arc<Ruleset>,
     /// The destinations that are not configured any more, and until when each can be put back.
     pub removed: BTreeMap<DestinationId, Time>,
+    /// How the configured destinations are doing; a hold or pause is in force.
+    pub workers: Arc<Vec<DestinationState>>,
 }
 
 /// Why no destination gets the conversion; `None` where some delivery says what becomes of it.
@@ -235,35 +368,47 @@ pub fn of_conversion(conversion: &Conversion, deliveries: &[Delivery], rules: &R
     })
 }
 
-/// Why a delivery is not delivered; `None` where it was, or will be sent at its time.
+/// Why a delivery is not delivered; `None` where it was.
 /// `sent_before`: its destination was sent the conversion on an earlier occasion.
 pub fn of_delivery<'a>(
     conversion: &Conversion,
     (delivery, sent_before): (&'a Delivery, bool),
     circumstances: &UnsentContext,
 ) -> Option<Undelivered<'a>> {
+    let kept = || of_unfinished(conversion, (delivery, sent_before), circumstances);
     match &delivery.state {
         DeliveryState::Delivered { .. } => None,
         DeliveryState::Dead { reason, .. } => Some(Undelivered::Dead(reason)),
         DeliveryState::Skipped { reason: SkipReason::NoClick, .. } => {
             Some(Undelivered::Unsent(match conversion.attribution.click() {
                 Some(_) => Unsent::ClickTooLate,
-                None => Unsent::NoClick { given: conversion.attribution.given().map(str::to_owned) },
+                None => Unsent::NoClick { click: SoughtClick::of(conversion) },
             }))
         }
         DeliveryState::Skipped { reason, .. } => Some(Undelivered::Skipped(reason)),
-        DeliveryState::Held { .. } | DeliveryState::Waiting { .. } => {
-            of_unfinished(conversion, (delivery, sent_before), circumstances).map(Undelivered::Unsent)
+        DeliveryState::Held { until } => {
+            Some(Undelivered::Unsent(kept().unwrap_or_else(|| Unsent::AwaitsClick {
+                click: SoughtClick::of(conversion),
+                until: *until,
+            })))
+        }
+        DeliveryState::Waiting { due } => {
+            let kept = kept().or_else(|| of_destination(&delivery.destination, circumstances));
+            Some(Undelivered::Unsent(kept.unwrap_or(match delivery.attempts {
+                0 => Unsent::AwaitsTurn { due: *due },
+                attempts => Unsent::AwaitsRetry { attempts, due: *due },
+            })))
         }
     }
 }
 
+/// What keeps an unfinished delivery from being sent, whatever its own state.
 fn of_unfinished(
     conversion: &Conversion,
     (delivery, sent_before): (&Delivery, bool),
     circumstances: &UnsentContext,
 ) -> Option<Unsent> {
-    let UnsentContext { rules, removed } = circumstances;
+    let UnsentContext { rules, removed, .. } = circumstances;
     if let Some(until) = removed.get(&delivery.destination) {
         return Some(Unsent::DestinationRemoved { until: *until });
     }
@@ -272,6 +417,18 @@ fn of_unfinished(
     let sends_change = route.changes == Changes::Send && sent_before;
     let is_sent = sends_change || route.forwards(conversion, &policy);
     (!is_sent).then(|| of_status(conversion, route.forwarded_by()))
+}
+
+/// What keeps everything that is due from a destination.
+fn of_destination(destination: &DestinationId, circumstances: &UnsentContext) -> Option<Unsent> {
+    let worker = circumstances.workers.iter().find(|worker| worker.destination == *destination)?;
+    if let Some((_, reason)) = &worker.parked {
+        return Some(Unsent::DestinationParked(reason.clone()));
+    }
+    if let Some(hold) = &worker.hold {
+        return Some(Unsent::DestinationOnHold { until: hold.until, last: hold.reason.clone() });
+    }
+    worker.open_until.map(|until| Unsent::DestinationPaused { until })
 }
 
 fn of_status(conversion: &Conversion, by: ForwardedBy) -> Unsent {

@@ -17,17 +17,15 @@ impl Missing {
     /// What to do.
     pub fn hint(self) -> &'static str {
         match self {
-            Missing::Click => {
-                "it may be past `keep_clicks_days`, or was never recorded; look for it in the list of clicks"
-            }
+            Missing::Click => "clicks are kept for `keep_clicks_days`; look for it in the list of clicks",
             Missing::Conversion => {
-                "it may be past `keep_conversions_days`; look for its transaction id in the list of conversions"
+                "conversions are kept for `keep_conversions_days`; look for its transaction id in the list of conversions"
             }
             Missing::Delivery => {
-                "it may be past `keep_conversions_days`; look for it in the list of deliveries"
+                "deliveries are kept for `keep_conversions_days`; look for it in the list of deliveries"
             }
             Missing::Postback => {
-                "it may be past `keep_conversions_days`; look for it in the list of postbacks"
+                "postbacks are kept for `keep_conversions_days`; look for it in the list of postbacks"
             }
             Missing::SuppressionList => "the list of suppression lists names those that there are",
         }

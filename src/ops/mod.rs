@@ -5,7 +5,7 @@ pub mod missing;
 pub mod numbers;
 pub mod suppression;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -48,11 +48,26 @@ pub struct Ops {
 
 /// What the reasons depend on for which something is not sent.
 pub fn circumstances(ops: &Ops) -> UnsentContext {
-    let until = |since: Time| since.plus_hours(i64::from(ops.keep_removed_hours));
+    let now = ops.clock.now();
+    let sends = |id: &DestinationId| {
+        ops.destinations.iter().any(|destination| destination.id() == id && destination.mode().sends())
+    };
+    let in_force = |worker: DestinationState| DestinationState {
+        hold: worker.hold.filter(|_| sends(&worker.destination)),
+        open_until: worker.open_until.filter(|until| *until > now),
+        ..worker
+    };
     UnsentContext {
         rules: Arc::clone(&ops.rules),
-        removed: ops.store.removed().into_iter().map(|(id, since)| (id, until(since))).collect(),
+        removed: removed(ops),
+        workers: Arc::new((ops.workers)().into_iter().map(in_force).collect()),
     }
+}
+
+/// The destinations that are not configured any more, and until when each can be put back.
+pub fn removed(ops: &Ops) -> BTreeMap<DestinationId, Time> {
+    let until = |since: Time| since.plus_hours(i64::from(ops.keep_removed_hours));
+    ops.store.removed().into_iter().map(|(id, since)| (id, until(since))).collect()
 }
 
 /// How every destination was doing at one moment.

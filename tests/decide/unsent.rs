@@ -3,14 +3,20 @@
 use std::sync::Arc;
 
 use postbridge::domain::clock_rule::ClockRecord;
+use postbridge::domain::conversion::Conversion;
+use postbridge::domain::delivery::{DestinationState, Hold};
+use postbridge::domain::ids::SourceId;
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::skip::ForwardedBy;
 use postbridge::domain::status::Status;
-use postbridge::domain::unsent::{Undelivered, Unsent, UnsentContext, of_conversion, of_delivery};
+use postbridge::domain::unsent::{
+    SoughtClick, Undelivered, Unsent, UnsentContext, of_conversion, of_delivery,
+};
 use postbridge::store::Store;
 use postbridge::store::contract::arrival::Receipt;
 
 use crate::support::pages_fixture::{PagesFixture, noon};
+use crate::support::reasons::{account_refused, unavailable};
 use crate::support::store_fixture::*;
 
 /// By these rules, with no destination removed.
@@ -57,13 +63,17 @@ fn a_delivery_says_what_holds_now_and_not_what_was_so() {
     let held = sale("held").click("late");
     let circumstances = by(held.rules());
     let reported = held.receive(&*store);
-    assert_eq!(of_it(&*store, &reported, &circumstances), None, "held is its state, and says all");
+    let named = || SoughtClick::Named("late".to_owned());
+    let awaits = Unsent::AwaitsClick { click: named(), until: at(72 * HOUR) };
+    assert_eq!(of_it(&*store, &reported, &circumstances), Some(awaits));
     wait(store.expire_holds(at(73 * HOUR), 9)).unwrap();
-    let given = Some("late".to_owned());
-    assert_eq!(of_it(&*store, &reported, &circumstances), Some(Unsent::NoClick { given }));
+    assert_eq!(of_it(&*store, &reported, &circumstances), Some(Unsent::NoClick { click: named() }));
     let nameless = sale("nameless").receive(&*store);
     wait(store.expire_holds(at(73 * HOUR), 9)).unwrap();
-    assert_eq!(of_it(&*store, &nameless, &circumstances), Some(Unsent::NoClick { given: None }));
+    assert_eq!(
+        of_it(&*store, &nameless, &circumstances),
+        Some(Unsent::NoClick { click: SoughtClick::NotInPostback })
+    );
     wait(store.record_click(unscreened(click("late")))).unwrap();
     assert_eq!(of_it(&*store, &reported, &circumstances), Some(Unsent::ClickTooLate));
 }
@@ -78,6 +88,47 @@ fn what_waits_for_a_status_or_a_destination_says_that_and_not_that_it_waits_for_
     assert_eq!(of_it(&*store, &reported, &circumstances), Some(Unsent::Pending { becomes: None }));
     circumstances.removed.insert(destination("ads"), at(9));
     assert_eq!(of_it(&*store, &reported, &circumstances), Some(Unsent::DestinationRemoved { until: at(9) }));
+}
+
+#[test]
+fn what_is_due_says_what_keeps_it_from_its_destination() {
+    let store = Engine::memory().open();
+    let sent = sale("sent").forward();
+    let mut circumstances = by(sent.rules());
+    let reported = sent.receive(&*store);
+    let due = Unsent::AwaitsTurn { due: at(0) };
+    assert_eq!(of_it(&*store, &reported, &circumstances), Some(due));
+    let (refused, last) = (account_refused("the token has expired"), unavailable(429, "slow down"));
+    let worker = |parked, hold, open_until| DestinationState {
+        destination: destination("ads"),
+        parked,
+        open_until,
+        hold,
+        in_flight: 0,
+        delivered: 0,
+        last_error: None,
+    };
+    let hold = Hold { since: at(0), until: at(9), reason: last.clone() };
+    let on_hold = Unsent::DestinationOnHold { until: at(9), last };
+    for (worker, expected) in [
+        (worker(None, None, Some(at(7))), Unsent::DestinationPaused { until: at(7) }),
+        (worker(None, Some(hold.clone()), Some(at(7))), on_hold),
+        (worker(Some((at(0), refused.clone())), Some(hold), None), Unsent::DestinationParked(refused)),
+    ] {
+        circumstances.workers = Arc::new(vec![worker]);
+        assert_eq!(of_it(&*store, &reported, &circumstances), Some(expected));
+    }
+}
+
+#[test]
+fn who_reports_without_a_click_id_is_advised_by_how_it_reports() {
+    let store = Engine::memory().open();
+    let reported = sale("nameless").receive(&*store);
+    let mut conversion = trace(&*store, &reported).conversion;
+    let hint = |conversion: &Conversion| SoughtClick::of(conversion).hint().unwrap();
+    assert!(hint(&conversion).contains("the URL under Sources"));
+    conversion.source = SourceId::parse("pixel").unwrap();
+    assert_eq!(hint(&conversion), "report it again with its click id");
 }
 
 #[tokio::test]

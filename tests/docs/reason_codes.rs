@@ -25,7 +25,7 @@ use postbridge::domain::status_move::MoveRefused;
 use postbridge::domain::status_reason::StatusReason;
 use postbridge::domain::suppression::SuppressedKind;
 use postbridge::domain::time::DAY_MS;
-use postbridge::domain::unsent::Unsent;
+use postbridge::domain::unsent::{SoughtClick, Unsent};
 
 use crate::docs::rejection_codes::{notes, rejections};
 use crate::support::known_facts::{noon, usd};
@@ -269,8 +269,17 @@ fn unsent() -> String {
         Unsent::NotTaken,
         Unsent::ConfiguredLater,
         Unsent::DestinationRemoved { until: noon(0) },
-        Unsent::NoClick { given: Some("abc-1".to_owned()) },
+        Unsent::NoClick { click: SoughtClick::Named("abc-1".to_owned()) },
         Unsent::ClickTooLate,
+        Unsent::AwaitsClick { click: SoughtClick::Named("abc-1".to_owned()), until: noon(72) },
+        Unsent::DestinationParked(ParkReason::AccountRefused(answer(401, "the token has expired"))),
+        Unsent::DestinationOnHold {
+            until: noon(1),
+            last: RetryReason::PlatformUnavailable(answer(429, "slow down")),
+        },
+        Unsent::DestinationPaused { until: noon(1) },
+        Unsent::AwaitsTurn { due: noon(0) },
+        Unsent::AwaitsRetry { attempts: 2, due: noon(1) },
     ];
     let place = "`unsent` of a conversion without deliveries, `reason_code` of a \
                  delivery that is held, waits, or was skipped for want of its click.";

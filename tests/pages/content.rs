@@ -186,7 +186,7 @@ async fn a_parked_destination_says_since_when_why_and_what_to_do() {
     page.shows("Parked since")
         .shows("code 190: the token has expired")
         .shows("account_refused")
-        .shows("most often a new token");
+        .shows("setup guide says, then reload");
     page.shows("<dt>Held for a click</dt><dd>1</dd>").shows("1204").shows("Setup guide");
 }
 

@@ -254,7 +254,10 @@ async fn a_link_signs_in_once_and_for_ten_minutes() {
 
     let stale = fixture.sessions.link(&fixture.clock);
     fixture.clock.run(LINK_MS);
-    assert_eq!(fixture.get(&stale).await.status, StatusCode::FORBIDDEN);
+    let late = fixture.get(&stale).await;
+    assert_eq!(late.status, StatusCode::FORBIDDEN);
+    late.shows("ten minutes of this sign-in link are over").hides("was used already");
+    fixture.get("/sign-in?once=of-another-start").await.shows("since Postbridge started");
     assert_eq!(fixture.get("/sign-in?once=").await.status, StatusCode::OK, "an empty one is no link");
 }
 

@@ -221,13 +221,15 @@ fn deliveries_are_listed_by_the_code_that_holds_now(engine: &Engine) {
     sale("waits").forward().to(&["ads"]).receive(&*store);
     sale("waits").forward().to(&["ads"]).status(Status::Pending).receive(&*store);
     sale("removed").forward().to(&["gone"]).receive(&*store);
+    sale("lookup").click("lookup").to(&["ads"]).receive(&*store);
+    sale("untried").forward().to(&["ads"]).receive(&*store);
     for (name, outcome) in [("dead", dead as fn(&Claimed, Time) -> AttemptOutcome), ("sent", delivered)] {
         sale(name).forward().to(&["other"]).receive(&*store);
         let work = claim(&*store, "other", at(0)).remove(0);
         wait(store.record(outcome(&work, at(1)))).unwrap();
     }
     let removed = [(destination("gone"), at(9))].into();
-    let circumstances = UnsentContext { rules, removed };
+    let circumstances = UnsentContext { rules, removed, ..UnsentContext::default() };
     before_and_after_reopening(engine, store, |store, _| {
         for (word, state, expected) in [
             ("platform_rejected", None, &["dead"][..]),
@@ -239,6 +241,9 @@ fn deliveries_are_listed_by_the_code_that_holds_now(engine: &Engine) {
             ("pending", None, &["waits"]),
             ("destination_removed", None, &["removed"]),
             ("status_not_forwarded", None, &[]),
+            ("awaits_turn", None, &["untried"]),
+            ("awaits_click", None, &["lookup"]),
+            ("awaits_retry", None, &[]),
         ] {
             let code = UndeliveredCode::parse(word).unwrap();
             let reason = Some(ReasonFilter { code, circumstances: circumstances.clone() });

@@ -52,7 +52,7 @@ codes! {
             "a page took the front of a name for an HTML character, and it was put back",
             "paste the URL as `postbridge url SOURCE` writes it";
         PageCharacter = "page_character",
-            "a text may be a parameter that a page took for an HTML character",
+            "a text holds a character that HTML makes of a parameter's name",
             "write `&amp;` in HTML";
         EqualIdsJoined = "equal_ids_joined",
             "equal ids joined by commas were read as one",
@@ -272,8 +272,8 @@ impl CodedReason for ReportNote {
                 "the URL was copied from a page that took the front of a name for an HTML character: {names} put back"
             ),
             ReportNote::PageCharacter(names) => format!(
-                "{names} may be a parameter of the URL that a page took for an HTML character; no such name is \
-                 read here, so it was left as it is. Write `&amp;` in HTML"
+                "{names} holds a character that HTML makes of a parameter's name; no such name is read here, so it \
+                 was left as it is. Write `&amp;` in HTML"
             ),
             ReportNote::EqualIdsJoined { field, value, one } => {
                 format!("`{field}` was received as `{value}`, equal ids joined, and was read as `{one}`")

@@ -48,7 +48,7 @@ impl Api {
     }
 
     fn removed(&self, queues: &DestinationBacklogs) -> Vec<RemovedDestinationView> {
-        let until = ops::circumstances(&self.ops).removed;
+        let until = ops::removed(&self.ops);
         let view = |(id, since): (DestinationId, Time)| {
             let (queue, until) = (queues.queue(&id), *until.get(&id)?);
             Some(RemovedDestinationView::of(id, (since, until), queue))

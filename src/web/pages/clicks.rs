@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::config::configuration::Config;
-use crate::domain::click::{Click, ClickKind};
+use crate::domain::click::{Click, ClickKind, ClickOrigin};
 use crate::domain::consent::Consent;
 use crate::domain::filter_verdict::FilterVerdict;
 use crate::domain::ids::ClickId;
@@ -57,6 +57,7 @@ impl Pages {
             path: path(&click.id),
             belongs_to: click.context.campaign_ref.as_ref().map(|placed| named(&self.config, placed)),
             facts: ClickRemarks::of(&click),
+            unfiltered: unfiltered(click.context.origin),
             kind_note: kind_note(click.context.kind),
             consent: (!click.context.consent.is_empty()).then(|| consent(click.context.consent.answers())),
             verdicts: click.context.verdicts.iter().map(FilterRow::of).collect(),
@@ -79,6 +80,8 @@ struct ClickPage<'a> {
     click: ClickView<'a>,
     belongs_to: Option<NamedCampaignRef<'a>>,
     facts: ClickRemarks,
+    /// Why no filter checked it, where none did.
+    unfiltered: &'static str,
     kind_note: &'static str,
     consent: Option<String>,
     verdicts: Vec<FilterRow<'a>>,
@@ -126,6 +129,13 @@ impl ClickRemarks {
             parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
         });
         ClickRemarks { is_visit: context.kind == ClickKind::Visit, is_blocked: context.is_blocked(), machine }
+    }
+}
+
+fn unfiltered(origin: ClickOrigin) -> &'static str {
+    match origin {
+        ClickOrigin::Api => "An own server recorded it: filters check only what visitors’ browsers send.",
+        ClickOrigin::Link | ClickOrigin::Tag | ClickOrigin::Pixel => "No filter had anything to check of it.",
     }
 }
 

@@ -16,11 +16,11 @@ use crate::domain::postback::Postback;
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::status::Status;
 use crate::domain::status_move::{self, Actor, StatusMove, is_rejected_by_advertiser};
-use crate::domain::unsent::{self, Unsent};
+use crate::domain::unsent::{self, SoughtClick, Unsent};
 use crate::ops::missing::Missing;
-use crate::ops::{self, DestinationHealth, RetryError};
-use crate::store::contract::lookup::Trace;
+use crate::ops::{self, RetryError};
 use crate::store::{ConversionRef, StatusChanged};
+use crate::store::contract::lookup::Trace;
 use crate::view::click::ClickView;
 use crate::view::conversion::{CandidateView, ChangeView, ConversionView, UnsentView};
 use crate::view::postback::PostbackVerdictView;
@@ -52,9 +52,9 @@ impl Pages {
     }
 
     fn trace<'a>(&self, trace: &'a Trace, numbers: Option<&AdvertiserNumbers>) -> Value {
-        let (conversion, health) = (&trace.conversion, DestinationHealth::now(&self.ops));
-        let (circumstances, now) = (ops::circumstances(&self.ops), health.at);
-        let present = DeliveryContext { health: &health, circumstances: &circumstances };
+        let conversion = &trace.conversion;
+        let (circumstances, now) = (ops::circumstances(&self.ops), self.ops.clock.now());
+        let present = DeliveryContext { now, circumstances: &circumstances };
         let all: Vec<Delivery> = trace.deliveries.iter().map(|(delivery, _)| delivery.clone()).collect();
         let card = |(one, attempts): &'a (Delivery, Vec<Attempt>)| {
             DeliveryCard::of(conversion, (one, sent_before(&all, one)), attempts, &present)
@@ -72,6 +72,7 @@ impl Pages {
             waits_for_a_person: is_held(conversion),
             postbacks: trace.postbacks.iter().map(|one| self.postback(one)).collect(),
             no_click: no_click(conversion).as_ref().map(RemarkView::of),
+            click_hint: SoughtClick::of(conversion).hint(),
             click_path: conversion.attribution.click().map(clicks::path),
             click: trace.click.as_deref().map(ClickView::of),
             candidates: conversion.considered.iter().map(Candidate::of).collect(),
@@ -177,6 +178,8 @@ struct ConversionPage<'a> {
     postbacks: Vec<PostbackCard<'a>>,
     /// Among the conversion's remarks too; shown next to the click, where it belongs.
     no_click: Option<RemarkView>,
+    /// How the id of a click is received, where none was.
+    click_hint: Option<&'static str>,
     click_path: Option<String>,
     click: Option<ClickView<'a>>,
     candidates: Vec<Candidate<'a>>,

@@ -7,7 +7,7 @@ use crate::domain::code::ReasonCode;
 use crate::domain::delivery::DeliveryStateName;
 use crate::domain::delivery_reason::DeathCode;
 use crate::domain::unsent::UndeliveredCode;
-use crate::ops::{self, DestinationHealth};
+use crate::ops;
 use crate::store::contract::lookup::{DeliveryFilter, ListedDelivery};
 use crate::view::conversion::ReportedView;
 use crate::web::pages::exchange::{DeliveryCard, DeliveryContext};
@@ -35,9 +35,9 @@ impl Pages {
             let state = if is_dead_only { Some(DeliveryStateName::Dead) } else { filter.state };
             self.ops.store.deliveries(DeliveryFilter { state, ..filter }, page)
         };
-        let (health, circumstances) = (DestinationHealth::now(&self.ops), ops::circumstances(&self.ops));
+        let circumstances = ops::circumstances(&self.ops);
         let found = filters.find(|query| query.delivery_filter(&circumstances), read).await?;
-        let present = DeliveryContext { health: &health, circumstances: &circumstances };
+        let present = DeliveryContext { now: self.ops.clock.now(), circumstances: &circumstances };
         let destinations = self.ops.destinations.iter().map(|destination| destination.id().as_str());
         let states = DeliveryStateName::ALL.map(DeliveryStateName::as_str);
         let codes = if is_dead_only { DeathCode::words().collect() } else { UndeliveredCode::words() };

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::domain::code::ReasonCode;
 use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
+use crate::domain::unsent::UnsentCode;
 use crate::ops::{self, DestinationBacklogs, DestinationHealth};
 use crate::store::Backlog;
 use crate::template::destination::ready::ReadyDestination;
@@ -17,7 +19,7 @@ use crate::web::pages::{PageContent, Pages, document};
 impl Pages {
     /// `/destinations`.
     pub(super) fn destinations(&self) -> PageContent {
-        let (health, removed) = (DestinationHealth::now(&self.ops), ops::circumstances(&self.ops).removed);
+        let (health, removed) = (DestinationHealth::now(&self.ops), ops::removed(&self.ops));
         let queues = DestinationBacklogs::at(&self.ops, &health);
         let card = |destination: &Arc<ReadyDestination>| {
             let (worker, queue) = (health.worker(destination.id()), queues.queue(destination.id()));
@@ -47,6 +49,8 @@ struct DestinationCard<'a> {
     setup: &'a str,
     /// Where the last error, which is shown anyway, does not say the same.
     hold_reason: Option<String>,
+    hold_hint: &'static str,
+    pause_hint: &'static str,
     #[serde(flatten)]
     destination: DestinationView<'a>,
 }
@@ -59,6 +63,8 @@ impl<'a> DestinationCard<'a> {
         DestinationCard {
             mode_note: mode_note(ready.mode()),
             setup: ready.template().map_or("", |template| template.setup().trim()),
+            hold_hint: UnsentCode::DestinationOnHold.fix(),
+            pause_hint: UnsentCode::DestinationPaused.fix(),
             hold_reason: hold.map(|reason| reason.sentence().to_owned()),
             destination,
         }

@@ -1,4 +1,4 @@
-//! A delivery for the pages: its state, each attempt's request and response, and the next step.
+//! A delivery for the pages: its state, and each attempt's request and response.
 
 use serde::Serialize;
 
@@ -6,25 +6,22 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
 use crate::domain::time::Time;
 use crate::domain::unsent::UnsentContext;
-use crate::ops::DestinationHealth;
 use crate::view::delivery::{AttemptView, DeliveryView};
 use crate::view::value::readable;
-use crate::web::pages::advice;
 
 /// What a delivery is shown by.
 pub struct DeliveryContext<'a> {
-    pub health: &'a DestinationHealth,
+    pub now: Time,
     pub circumstances: &'a UnsentContext,
 }
 
-/// A delivery with attempts, its next step, and whether it can be sent again, as the templates `conversion` and
+/// A delivery with attempts and whether it can be sent again, as the templates `conversion` and
 /// `deliveries` show it.
 #[derive(Serialize)]
 pub struct DeliveryCard<'a> {
     #[serde(flatten)]
     delivery: DeliveryView<'a>,
     timing: Timing,
-    next_step: String,
     can_retry: bool,
     attempt_log: Vec<AttemptCard<'a>>,
 }
@@ -44,18 +41,10 @@ impl<'a> DeliveryCard<'a> {
         attempts: &'a [Attempt],
         present: &DeliveryContext<'_>,
     ) -> DeliveryCard<'a> {
-        let DeliveryContext { health, circumstances } = *present;
-        let worker = health.worker(&delivery.destination);
-        let view = DeliveryView::of(conversion, (delivery, sent_before), circumstances);
-        let next_step = match view.reason().hint() {
-            "" => advice::next_step(conversion, delivery, attempts.last(), worker),
-            hint => advice::sentence(hint),
-        };
         DeliveryCard {
-            delivery: view,
+            delivery: DeliveryView::of(conversion, (delivery, sent_before), present.circumstances),
             timing: timing(&delivery.state),
-            next_step,
-            can_retry: can_retry(&delivery.state, health.at),
+            can_retry: can_retry(&delivery.state, present.now),
             attempt_log: attempts.iter().map(AttemptCard::of).collect(),
         }
     }

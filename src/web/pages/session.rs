@@ -32,8 +32,32 @@ pub struct Sessions(Mutex<SessionTable>);
 struct SessionTable {
     /// By the digest of the id in the cookie: what is looked up says nothing about what is there.
     sessions: HashMap<[u8; 32], Session>,
-    /// One-time links by the digest of their secret, with the end of their time.
-    links: HashMap<[u8; 32], i64>,
+    /// One-time links by the digest of their secret; those that sign no one in any more too, so that it can be said.
+    links: HashMap<[u8; 32], OneTimeLink>,
+}
+
+struct OneTimeLink {
+    ends: i64,
+    is_used: bool,
+}
+
+/// Why a one-time link signs no one in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StaleLink {
+    Used,
+    Expired,
+    Unknown,
+}
+
+impl StaleLink {
+    /// For the person who opened it.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            StaleLink::Used => "This sign-in link was used already.",
+            StaleLink::Expired => "The ten minutes of this sign-in link are over.",
+            StaleLink::Unknown => "No such sign-in link was made since Postbridge started.",
+        }
+    }
 }
 
 struct Session {
@@ -99,15 +123,22 @@ impl Sessions {
         };
         let now = clock.running_ms();
         let mut inner = self.0.lock();
-        inner.links.retain(|_, ends| *ends > now);
-        drop_oldest(&mut inner.links, MOST_LINKS, |ends| *ends);
-        inner.links.insert(digest(&secret), now + LINK_MS);
+        drop_oldest(&mut inner.links, MOST_LINKS, |link| link.ends);
+        inner.links.insert(digest(&secret), OneTimeLink { ends: now + LINK_MS, is_used: false });
         format!("/sign-in?once={secret}")
     }
 
-    /// Uses up a one-time link; says whether it was good.
-    pub fn redeem(&self, once: &str, now: i64) -> bool {
-        self.0.lock().links.remove(&digest(once)).is_some_and(|ends| ends > now)
+    /// Uses up a one-time link.
+    ///
+    /// # Errors
+    /// One that signs no one in, any more or at all.
+    pub fn redeem(&self, once: &str, now: i64) -> Result<(), StaleLink> {
+        let mut inner = self.0.lock();
+        let link = inner.links.get_mut(&digest(once)).ok_or(StaleLink::Unknown)?;
+        if std::mem::replace(&mut link.is_used, true) {
+            return Err(StaleLink::Used);
+        }
+        if link.ends <= now { Err(StaleLink::Expired) } else { Ok(()) }
     }
 
     /// Opens a session and answers the id for its cookie.

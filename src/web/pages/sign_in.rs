@@ -86,10 +86,9 @@ impl Pages {
 
     /// A one-time link is not guessed, and so it is not counted: a page of another site could open many.
     fn redeem(&self, request: &BrowserRequest, once: &str, next: &str) -> Answer {
-        if !self.sessions.redeem(once, self.ops.clock.running_ms()) {
+        if let Err(stale) = self.sessions.redeem(once, self.ops.clock.running_ms()) {
             self.access.log.refused(TokenArea::Pages, Reason::StaleLink, None, self.ops.clock.now());
-            let fault = "This sign-in link was used already, or its ten minutes are over.";
-            return self.sign_in_form(StatusCode::FORBIDDEN, next, Some(fault));
+            return self.sign_in_form(StatusCode::FORBIDDEN, next, Some(stale.sentence()));
         }
         self.let_in(request, "one-time link", None, next)
     }
