@@ -4,11 +4,9 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::domain::delivery::DeliveryStateName;
 use crate::domain::postback::VerdictName;
 use crate::domain::status::Status;
-
-/// The states of a delivery.
-pub const DELIVERY_STATES: [&str; 5] = ["held", "waiting", "delivered", "dead", "skipped"];
 
 /// A time, RFC 3339 in UTC.
 pub struct TimeText;
@@ -72,7 +70,7 @@ word!(
 );
 word!(
     /// The state of a delivery.
-    DeliveryStateWord, "DeliveryState", DELIVERY_STATES
+    DeliveryStateWord, "DeliveryState", DeliveryStateName::ALL.map(DeliveryStateName::as_str)
 );
 word!(
     /// What became of a postback.

@@ -15,6 +15,7 @@ use crate::domain::unsent::{UndeliveredCode, UnsentContext};
 use crate::store::contract::lookup::{
     ClickFilter, ConversionFilter, DeliveryFilter, PageRequest, PostbackFilter, ReasonFilter,
 };
+use crate::template::diagnostic::did_you_mean;
 
 /// A parameter that cannot be used, in a sentence.
 #[derive(Debug)]
@@ -127,6 +128,24 @@ impl Query {
             .transpose()
     }
 
+    /// A reason's code; one that is not known is answered with the nearest that is.
+    fn reason_code<T>(
+        &self,
+        parse: impl Fn(&str) -> Option<T>,
+        known: impl IntoIterator<Item = &'static str>,
+    ) -> Result<Option<T>, BadParameter> {
+        let name = "reason_code";
+        let Some(received_text) = self.get(name) else { return Ok(None) };
+        if let Some(code) = parse(received_text) {
+            return Ok(Some(code));
+        }
+        let allowed = match did_you_mean(received_text, known) {
+            Some(nearest) => format!("there is no such code here; did you mean `{nearest}`?"),
+            None => "there is no such code here; docs/reason-codes.md lists them".to_owned(),
+        };
+        Err(BadParameter::new(name, received_text, &allowed))
+    }
+
     fn text(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)
     }
@@ -207,11 +226,7 @@ impl Query {
                 "a postback is accepted, updated, duplicate, quarantined or refused",
                 VerdictName::parse,
             )?,
-            reason_code: self.parsed(
-                "reason_code",
-                "no postback is rejected with this code",
-                RejectionCode::parse,
-            )?,
+            reason_code: self.reason_code(RejectionCode::parse, RejectionCode::words())?,
             field: self.text("field"),
             open_only: self.get("open") == Some("true"),
             since: self.time("since")?,
@@ -226,7 +241,7 @@ impl Query {
         let any = "no destination can have this id";
         let destination =
             self.parsed("destination", any, |received_text| DestinationId::parse(received_text).ok())?;
-        let code = self.parsed("reason_code", "no delivery has this reason_code", UndeliveredCode::parse)?;
+        let code = self.reason_code(UndeliveredCode::parse, UndeliveredCode::words())?;
         let reason = code.map(|code| ReasonFilter { code, circumstances: circumstances.clone() });
         Ok(DeliveryFilter { destination, state: self.state()?, reason, of: self.of_conversions()? })
     }

@@ -350,6 +350,16 @@ fn a_quarantined_postback_has_its_reason_and_names_the_one_that_it_reprocesses()
     assert_eq!(found("reason_code=unknown_transaction&field=transaction_id"), json!([first]));
     assert_eq!(found("reason_code=ambiguous_transaction"), json!([]));
     assert_eq!(found("field=price"), json!([]));
+    for (list, typed, nearest) in [
+        ("postbacks", "unknown_transactions", "unknown_transaction"),
+        ("deliveries", "await_click", "awaits_click"),
+    ] {
+        let refused = relay.get(&format!("/api/v1/{list}?reason_code={typed}"));
+        let error = refused.json()["error"].clone();
+        assert_eq!((refused.status, &error["code"]), (400, &json!("bad_parameter")), "{error}");
+        let expected = format!("did you mean `{nearest}`?");
+        assert!(error["message"].as_str().unwrap().ends_with(&expected), "{error}");
+    }
     let id = first["id"].as_str().unwrap();
     let receipt = relay.post(&format!("/api/v1/postbacks/{id}/retry"), "").json();
     assert_eq!(

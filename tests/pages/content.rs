@@ -158,7 +158,8 @@ async fn a_dead_letter_shows_request_response_reason_and_next_step() {
     let by_code = "/dead-letters?reason_code=platform_rejected";
     fixture.get(by_code).await.shows("https://graph.example.com/events").shows("selected>platform_rejected");
     fixture.get("/dead-letters?reason_code=gave_up").await.shows("No dead letters");
-    fixture.get("/deliveries?reason_code=no_such").await.shows("no delivery has this reason_code");
+    let page = fixture.get("/deliveries?reason_code=gave_upp").await;
+    page.shows("there is no such code here; did you mean").shows("gave_up");
 }
 
 #[tokio::test]

@@ -220,7 +220,8 @@ impl Relay {
         (answer.status == 200).then(|| answer.json())
     }
 
-    fn get(&self, path: &str) -> Answer {
+    /// The same, whatever the status.
+    pub fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &format!("Authorization: Bearer {TOKEN}\r\n"), "")
     }
 

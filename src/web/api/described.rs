@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 
 use schemars::{Schema, json_schema};
 
+use crate::domain::code::ReasonCode;
+use crate::domain::delivery::DeliveryStateName;
 use crate::domain::postback::VerdictName;
+use crate::domain::rejection::code::RejectionCode;
 use crate::domain::status::Status;
 use crate::domain::suppression::SuppressedKind;
+use crate::domain::unsent::UndeliveredCode;
 use crate::ops::suppression::MOST_LINES;
 use crate::view::click::ClickView;
 use crate::view::clock::ClockView;
 use crate::view::conversion::{ListedConversionView, TraceView};
 use crate::view::delivery::{DeliveryView, ListedDeliveryView};
 use crate::view::postback::{ClickReceiptView, PostbackView, ReprocessedView};
-use crate::view::schema::DELIVERY_STATES;
 use crate::view::suppression::{EntryView, ListChangeView, ListView, RemovedListView};
 use crate::view::value::PageView;
 use crate::web::api::StatusWish;
@@ -186,8 +189,15 @@ fn in_query(call: ApiCall, name: &'static str) -> Parameter {
             ("this sub id of the conversion's click, or of its report", any())
         }
         "visitor" => ("the id of a visitor", pattern("[A-Za-z0-9_-]{16,64}")),
-        "state" => ("the state of a delivery", words(&DELIVERY_STATES)),
-        "reason_code" => ("the code of the reason, of docs/reason-codes.md", any()),
+        "state" => ("the state of a delivery", words(&DeliveryStateName::ALL.map(DeliveryStateName::as_str))),
+        "reason_code" if call == ApiCall::Postbacks => (
+            "the code of the reason, of docs/reason-codes.md",
+            words(&RejectionCode::words().collect::<Vec<_>>()),
+        ),
+        "reason_code" => {
+            let codes: Vec<&str> = UndeliveredCode::words().into_iter().collect();
+            ("the code of the reason, of docs/reason-codes.md", words(&codes))
+        }
         "field" => ("the field or parameter that the reason is about", any()),
         "event" => ("the name of an event, such as `Purchase`", any()),
         "status" if call == ApiCall::Postbacks => {
