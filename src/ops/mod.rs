@@ -1,8 +1,9 @@
-//! What a person or an API caller can do: retry, reprocess, change lists, confirm the clock. No HTTP here: what is
+//! What a person or an API caller can do: retry, reprocess, change a status or lists, confirm the clock. No HTTP here: what is
 //! refused is a typed error.
 
 pub mod missing;
 pub mod numbers;
+pub mod status;
 pub mod suppression;
 
 use std::collections::{BTreeMap, HashMap};

@@ -19,7 +19,7 @@ use crate::view::delivery::{DeliveryView, ListedDeliveryView};
 use crate::view::postback::{ClickReceiptView, PostbackView, ReprocessedView};
 use crate::view::suppression::{EntryView, ListChangeView, ListView, RemovedListView};
 use crate::view::value::PageView;
-use crate::web::api::StatusWish;
+use crate::web::api::StatusBody;
 use crate::web::api::clicks::ClickWithConversions;
 use crate::web::api::destinations::DestinationList;
 use crate::web::api::operation::{Content, Parameter, RequestBody, Schemas};
@@ -54,7 +54,7 @@ pub fn of(call: ApiCall, schemas: &mut Schemas) -> Described {
         }
         ApiCall::Conversion => read(schemas.answer::<TraceView<'static>>(), &[404]),
         ApiCall::SetStatus => {
-            let content = Content { schema: schemas.body::<StatusWish>() };
+            let content = Content { schema: schemas.body::<StatusBody>() };
             let content = BTreeMap::from([("application/json", content)]);
             let body =
                 RequestBody { description: "the status and, if you like, why", required: true, content };

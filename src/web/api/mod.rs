@@ -20,12 +20,13 @@ use crate::domain::delivery_reason::RetryRefusedCode;
 use crate::domain::ids::{ConversionId, DeliveryId, Seq};
 use crate::domain::reprocess_refusal::ReprocessRefusedCode;
 use crate::domain::status::Status;
-use crate::domain::status_move::{self, Actor, StatusMove};
+use crate::domain::status_move::{self, Actor};
 use crate::domain::suppression::ListChange;
 use crate::ingest::postback::ReprocessError;
 use crate::ops::missing::Missing;
+use crate::ops::status::{self, StatusError, StatusWish};
 use crate::ops::{self, Ops, RetryError};
-use crate::store::{ConversionRef, StatusChanged, StoreError};
+use crate::store::{ConversionRef, StoreError};
 use crate::view::clock::ClockView;
 use crate::view::conversion::{ListedConversionView, TraceView};
 use crate::view::delivery::{DeliveryView, ListedDeliveryView};
@@ -182,16 +183,10 @@ impl Api {
     /// named `actor`. Answers the conversion as it is then.
     pub async fn set_status(&self, id: &str, body: &[u8], actor: &str) -> Outcome {
         let which = list_query::id(id, ConversionId::parse)?;
-        let (to, note) = wanted_status(body)?;
-        let order = StatusMove { to, by: Actor::Network(actor.to_owned()), note };
+        let wish = wanted_status(body, actor)?;
         let now = self.ops.clock.now();
-        match self.ops.store.set_status(ConversionRef::Id(which), order, now).await? {
-            StatusChanged::Changed(_) | StatusChanged::Already(_) => self.conversion(id).await,
-            StatusChanged::Unknown => Err(Missing::Conversion.into()),
-            StatusChanged::Refused(refused) => {
-                Err(Refused::Asked(StatusCode::CONFLICT, refused.as_str(), refused.sentence(), refused.fix()))
-            }
-        }
+        status::set_status(self.ops.store.as_ref(), ConversionRef::Id(which), wish, now).await?;
+        self.conversion(id).await
     }
 
     /// `GET /api/v1/postbacks`.
@@ -257,10 +252,23 @@ impl From<RetryError> for Refused {
     }
 }
 
+impl From<StatusError> for Refused {
+    fn from(error: StatusError) -> Refused {
+        match error {
+            StatusError::Missing(missing) => missing.into(),
+            StatusError::Store(error) => error.into(),
+            StatusError::Refused(refused) => {
+                Refused::Asked(StatusCode::CONFLICT, refused.as_str(), refused.sentence(), refused.fix())
+            }
+        }
+    }
+}
+
 /// A wish for another status, as its JSON body writes it.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct StatusWish {
+#[schemars(rename = "StatusWish")]
+struct StatusBody {
     #[schemars(with = "StatusWord")]
     status: String,
     /// Why; kept in the conversion's history.
@@ -268,17 +276,16 @@ struct StatusWish {
     note: Option<String>,
 }
 
-fn wanted_status(body: &[u8]) -> Result<(Status, Option<String>), Refused> {
+fn wanted_status(body: &[u8], actor: &str) -> Result<StatusWish, Refused> {
     let asked = |message: String| {
         let hint = "send {\"status\": \"approved\", \"note\": \"…\"}; the note may be left out";
         Refused::Asked(StatusCode::BAD_REQUEST, "bad_body", message, hint)
     };
-    let wanted: StatusWish = serde_json::from_slice(body)
+    let wanted: StatusBody = serde_json::from_slice(body)
         .map_err(|error| asked(format!("the body is no wish for a status: {error}")))?;
-    let status = Status::parse(&wanted.status).ok_or_else(|| {
+    let to = Status::parse(&wanted.status).ok_or_else(|| {
         BadParameter::new("status", &wanted.status, "a status is approved, pending, rejected or scrubbed")
     })?;
-    let note = status_move::note(wanted.note.as_deref().unwrap_or_default());
-    let note = note.map_err(|too_long| asked(too_long.to_string()))?;
-    Ok((status, note))
+    StatusWish::new(to, Actor::Network(actor.to_owned()), wanted.note.as_deref().unwrap_or_default())
+        .map_err(|too_long| asked(too_long.to_string()))
 }

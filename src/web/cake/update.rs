@@ -8,10 +8,11 @@ use crate::domain::rejection::param::ParamFault;
 use crate::domain::rejection::wanted::{LengthLimit, ParamFix};
 use crate::domain::reporter::ReportRoute;
 use crate::domain::status::Status;
-use crate::domain::status_move::{self, StatusMove};
+use crate::domain::status_move::MAX_NOTE_CHARS;
 use crate::ingest::advertiser::LONGEST_TEXT;
 use crate::ingest::parameters::{ParamReader, missing, of_value};
-use crate::store::{ConversionRef, StatusChanged};
+use crate::ops::status::{self, StatusError, StatusOutcome, StatusWish};
+use crate::store::ConversionRef;
 use crate::template::source::params::Params;
 use crate::web::access_log::TokenArea;
 use crate::web::cake::caller::KeyHolder;
@@ -28,7 +29,7 @@ impl AdvertiserApi {
         if !caller.may_write_some() {
             return Err(self.only_looks(caller).into());
         }
-        let (number, order) = order(caller, params)?;
+        let (number, wish) = wish(caller, params)?;
         let unknown =
             || CakeError::Asked(format!("unknown_conversion: there is no conversion {number}; {ID_HINT}"));
         let meant = self.numbering(caller).await?.seq(number);
@@ -39,8 +40,8 @@ impl AdvertiserApi {
         if let Some(closed) = self.closed_to(caller, &kept) {
             return Err(closed.into());
         }
-        match self.store.set_status(which, order, self.clock.now()).await? {
-            StatusChanged::Changed(conversion) => {
+        match status::set_status(self.store.as_ref(), which, wish, self.clock.now()).await {
+            Ok(StatusOutcome::Changed(conversion)) => {
                 // No caller keeps this line from being written: nothing that it does cancels what answers it.
                 if let Some(change) = row.change {
                     let id = number.to_string();
@@ -48,9 +49,10 @@ impl AdvertiserApi {
                 }
                 Ok(envelope::updated(&conversion, number))
             }
-            StatusChanged::Already(conversion) => Ok(envelope::updated(&conversion, number)),
-            StatusChanged::Unknown => Err(unknown()),
-            StatusChanged::Refused(refused) => Err(CakeError::Asked(refused.line())),
+            Ok(StatusOutcome::Already(conversion)) => Ok(envelope::updated(&conversion, number)),
+            Err(StatusError::Missing(_)) => Err(unknown()),
+            Err(StatusError::Refused(refused)) => Err(CakeError::Asked(refused.line())),
+            Err(StatusError::Store(error)) => Err(error.into()),
         }
     }
 
@@ -62,16 +64,16 @@ impl AdvertiserApi {
     }
 }
 
-fn order(caller: &KeyHolder, params: &Params) -> Result<(u64, StatusMove), Rejection> {
+fn wish(caller: &KeyHolder, params: &Params) -> Result<(u64, StatusWish), Rejection> {
     let reader = ParamReader::new(params, &NAMES, LONGEST_TEXT);
     let no_id = || missing("conversion_id", ParamFix::ConversionIdOfReply);
     let number = reader.whole("conversion_id", ParamFix::Digits)?.ok_or_else(no_id)?;
     let no_status = || missing("status", ParamFix::StatusToSet);
     let to: Status = reader.status("status")?.ok_or_else(no_status)?;
     let written = reader.given("note")?.unwrap_or_default();
-    let note = status_move::note(written).map_err(|_| {
-        let limit = LengthLimit::Characters(u32::try_from(status_move::MAX_NOTE_CHARS).unwrap_or(u32::MAX));
+    let wish = StatusWish::new(to, caller.actor(), written).map_err(|_| {
+        let limit = LengthLimit::Characters(u32::try_from(MAX_NOTE_CHARS).unwrap_or(u32::MAX));
         of_value("note", written, ParamFault::TooLong { limit })
     })?;
-    Ok((number, StatusMove { to, by: caller.actor(), note }))
+    Ok((number, wish))
 }

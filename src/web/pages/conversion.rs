@@ -15,11 +15,12 @@ use crate::domain::offer::PayoutFrom;
 use crate::domain::postback::Postback;
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::status::Status;
-use crate::domain::status_move::{self, Actor, StatusMove, is_rejected_by_advertiser};
+use crate::domain::status_move::{Actor, is_rejected_by_advertiser};
 use crate::domain::unsent::{self, SoughtClick, Unsent};
 use crate::ops::missing::Missing;
+use crate::ops::status::{self, StatusError, StatusOutcome, StatusWish};
 use crate::ops::{self, RetryError};
-use crate::store::{ConversionRef, StatusChanged};
+use crate::store::ConversionRef;
 use crate::store::contract::lookup::Trace;
 use crate::view::click::ClickView;
 use crate::view::conversion::{CandidateView, ChangeView, ConversionView, UnsentView};
@@ -112,35 +113,32 @@ impl Pages {
             hint: hint.to_owned(),
             link: None,
         };
-        let unknown = || {
-            let missing = Missing::Conversion;
-            Flash::refused("Not changed", &missing.to_string(), missing.hint())
-        };
-        let Ok(id) = ConversionId::parse(id) else { return Ok(unknown()) };
+        let refused = |why: &str, hint: &str| Ok(Flash::refused("Not changed", why, hint));
+        let missing = |missing: Missing| refused(&missing.to_string(), missing.hint());
+        let Ok(id) = ConversionId::parse(id) else { return missing(Missing::Conversion) };
         let Some(to) = Status::parse(form.get("status")) else {
             return Ok(asked("Choose the new status", "Nothing was changed."));
         };
-        let note = match status_move::note(form.get("note")) {
-            Ok(note) => note,
-            Err(too_long) => return Ok(Flash::refused("Not changed", &too_long.to_string(), "shorten it")),
+        let wish = match StatusWish::new(to, Actor::Network(visitor.name.clone()), form.get("note")) {
+            Ok(wish) => wish,
+            Err(too_long) => return refused(&too_long.to_string(), "shorten it"),
         };
-        let order = StatusMove { to, by: Actor::Network(visitor.name.clone()), note };
-        let now = self.ops.clock.now();
-        Ok(match self.ops.store.set_status(ConversionRef::Id(id), order, now).await? {
-            StatusChanged::Changed(now) => Flash {
+        let (store, now) = (self.ops.store.as_ref(), self.ops.clock.now());
+        match status::set_status(store, ConversionRef::Id(id), wish, now).await {
+            Ok(StatusOutcome::Changed(now)) => Ok(Flash {
                 good: true,
                 text: format!("The conversion is {} now", now.status.as_str()),
                 hint: "Everyone who gets it is listed below.".to_owned(),
                 link: None,
-            },
-            StatusChanged::Already(now) => {
-                asked(&format!("The conversion is {} already", now.status.as_str()), "Nothing was changed.")
-            }
-            StatusChanged::Refused(refused) => {
-                Flash::refused("Not changed", &refused.sentence(), &refused.hint())
-            }
-            StatusChanged::Unknown => unknown(),
-        })
+            }),
+            Ok(StatusOutcome::Already(now)) => Ok(asked(
+                &format!("The conversion is {} already", now.status.as_str()),
+                "Nothing was changed.",
+            )),
+            Err(StatusError::Refused(why)) => refused(&why.sentence(), &why.hint()),
+            Err(StatusError::Missing(what)) => missing(what),
+            Err(StatusError::Store(error)) => Err(error.into()),
+        }
     }
 
     /// Makes a dead or skipped delivery due now, and words the result.
