@@ -185,7 +185,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> HyperStream<T> {
         let bytes = part(unread, ..head.length)?;
         self.number += 1;
         let line = part(bytes, head.line.clone())?;
-        let raw = RawHead::new(self.number, line, head.target.clone(), head::repaired(line, &head)?)?;
+        let raw = RawHead::new(self.number, line, &head.target, head::repaired(line, &head)?)?;
         let source = match (&framer, head.needs_rewrite) {
             (Framer::Length(length), false) => ByteSource::AsReceived(self.start + head.length + length),
             (framer, _) => {

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use memchr::memchr;
 
 use super::refusal::{HttpRefusal, part};
@@ -77,40 +78,46 @@ pub struct RawHead {
     pub number: u64,
     /// The request line byte for byte, without its CRLF.
     pub line: Vec<u8>,
-    target: Target,
-    /// The target hyper was given, where it is not the line's.
-    repaired: Option<String>,
+    path: String,
+    query: Bytes,
+    handed: Bytes,
 }
 
 impl RawHead {
+    /// `repaired`: the target hyper is given, where it is not the line's.
+    ///
     /// # Errors
     /// The target is one of another line.
     pub fn new(
         number: u64,
         line: &[u8],
-        target: Target,
+        target: &Target,
         repaired: Option<String>,
     ) -> Result<RawHead, HttpRefusal> {
-        target.path(line)?;
-        target.query(line)?;
-        Ok(RawHead { number, line: line.to_vec(), target, repaired })
+        let shared = Bytes::copy_from_slice(line);
+        let query = target.query(&shared)?;
+        let query = shared.slice_ref(query.strip_prefix(b"?").unwrap_or(query));
+        let handed = match repaired {
+            Some(repaired) => Bytes::from(repaired),
+            None => shared.slice_ref(part(&shared, target.whole.clone())?),
+        };
+        let path = target.path(line)?.to_owned();
+        Ok(RawHead { number, line: line.to_vec(), path, query, handed })
     }
 
     /// The path of the target; of a whole URL without its host.
     pub fn path(&self) -> &str {
-        // The head could not be made without one; so with the query.
-        self.target.path(&self.line).unwrap_or_default()
+        &self.path
     }
 
     /// What is behind the target's first `?`, byte for byte.
     pub fn query(&self) -> &[u8] {
-        self.target.query(&self.line).ok().and_then(|query| query.get(1..)).unwrap_or_default()
+        &self.query
     }
 
     /// The target hyper was given: path and query, percent-encoded behind the first `?` where it had to be.
     pub fn handed(&self) -> &[u8] {
-        let received = self.line.get(self.target.whole.clone());
-        self.repaired.as_deref().map(str::as_bytes).or(received).unwrap_or_default()
+        &self.handed
     }
 }
 

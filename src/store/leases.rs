@@ -95,7 +95,7 @@ pub fn claim_oldest(
 /// Gives leases back by the deliveries' ids.
 pub fn release(shared: &StoreShared, ids: &[DeliveryId]) -> Result<(), StoreError> {
     for id in ids {
-        let found = match read::find(shared, &id.conversion) {
+        let found = match without_panic(|| read::find(shared, &id.conversion)) {
             Err(error @ StoreError::Corrupt { .. }) => {
                 tracing::error!(delivery.id = %id, %error, "a lease cannot be given back and stays");
                 continue;

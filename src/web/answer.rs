@@ -69,9 +69,8 @@ pub fn unavailable() -> Answer {
     answer
 }
 
-/// 503 with `Retry-After`: there is too little free disk space to take it. Counted.
+/// 503 with `Retry-After`: there is too little free disk space to take it.
 pub fn disk_low() -> Answer {
-    count_disk_low();
     let mut answer = error(
         StatusCode::SERVICE_UNAVAILABLE,
         "disk_low",
@@ -80,11 +79,6 @@ pub fn disk_low() -> Answer {
     );
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
     answer
-}
-
-/// Counts a request that was not taken because there is too little free disk space.
-pub fn count_disk_low() {
-    metrics::counter!("postbridge_refused_total", "reason" => "disk").increment(1);
 }
 
 /// 429 with `Retry-After`: more in one second than is taken.

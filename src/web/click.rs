@@ -31,7 +31,7 @@ impl Clicks {
     /// Records the click that `body` describes and answers its id when it is durable.
     /// What of it could not be kept is named in `notes`.
     pub async fn record(&self, body: &[u8]) -> Answer {
-        if !self.health.disk_space().records_postbacks() {
+        if !self.health.admits_postback() {
             return answer::disk_low();
         }
         let now = self.clock.now();

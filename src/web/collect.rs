@@ -180,7 +180,7 @@ impl Postbacks {
             Ok(endpoint) => endpoint,
             Err(turned) => return self.turn_away(turned, asked).await,
         };
-        if !self.health.disk_space().records_postbacks() {
+        if !self.health.admits_postback() {
             return answer::disk_low();
         }
         if endpoint.limiter.as_ref().is_some_and(|limiter| limiter.check().is_err()) {

@@ -119,6 +119,17 @@ impl ProcessHealth {
         named.unwrap_or(DiskSpace::Enough)
     }
 
+    /// Whether the disk has room for what visitors' browsers send; a request that is refused for want of it is counted.
+    pub fn admits_visitor(&self) -> bool {
+        counted(self.disk_space().records_visitors())
+    }
+
+    /// Whether the disk has room for what networks and servers report; a request that is refused for want of it is
+    /// counted.
+    pub fn admits_postback(&self) -> bool {
+        counted(self.disk_space().records_postbacks())
+    }
+
     /// `/livez`: whether the loops tick.
     pub fn livez(&self, clock: &Clock) -> Answer {
         let last = self.heartbeat.load(Ordering::Relaxed);
@@ -169,3 +180,10 @@ impl ProcessHealth {
 
 const LOW: &str = "ready; free disk space is below the reserve: visitors are redirected without a record, conversion pixels and the tag are answered 503\n";
 const VERY_LOW: &str = "free disk space is below half of the reserve: postbacks, /api/v1/clicks and the network's API are answered 503\n";
+
+fn counted(has_room: bool) -> bool {
+    if !has_room {
+        metrics::counter!("postbridge_refused_total", "reason" => "disk").increment(1);
+    }
+    has_room
+}

@@ -79,7 +79,7 @@ impl PixelEndpoints {
             metrics::counter!("postbridge_refused_total", "reason" => "pixel_rate").increment(1);
             return too_many();
         }
-        if !self.health.disk_space().records_visitors() {
+        if !self.health.admits_visitor() {
             return answer::disk_low();
         }
         let query = request.head.query();

@@ -129,7 +129,7 @@ impl CakeFixture {
         let head = format!("{method} {target} HTTP/1.1\r\nHost: t\r\n\r\n");
         let read = head::read(head.as_bytes()).unwrap();
         let line = head.as_bytes().get(read.line.clone()).unwrap();
-        let head = RawHead::new(1, line, read.target.clone(), None).unwrap();
+        let head = RawHead::new(1, line, &read.target, None).unwrap();
         let peer = "203.0.113.9".parse().unwrap();
         let asked = ReceivedRequest {
             method: Method::from_bytes(method.as_bytes()).unwrap(),

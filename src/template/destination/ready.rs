@@ -132,7 +132,7 @@ impl ReadyDestination {
     pub fn render(&self, input: &RenderInput<'_>) -> Result<Rendering, Problem> {
         match &self.kind {
             Kind::Templated(destination) => {
-                let mut rendering = destination.render(input)?;
+                let mut rendering = destination.render(input, self.mode)?;
                 if matches!(rendering.rendered, Rendered::Request(_)) {
                     let consent = input.conversion.consent_with(input.click);
                     rendering.remarks.extend(self.consent_remark(consent));

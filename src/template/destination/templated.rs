@@ -22,7 +22,6 @@ use crate::template::diagnostic::{Problem, did_you_mean};
 /// A template and the settings of one account.
 pub(crate) struct Templated {
     pub(crate) template: Arc<DestinationTemplate>,
-    mode: DestinationMode,
     endpoint: Option<String>,
     /// In the order the template declares them; absent ones are `None`.
     settings: Vec<Option<String>>,
@@ -61,8 +60,8 @@ impl Templated {
         let given = specs.iter().zip(&settings).filter_map(|(known, value)| Some((known, value.as_deref()?)));
         let secrets = given.flat_map(|(known, value)| secrets_of(known, value)).flat_map(spellings).collect();
         let signing_keys = signing_keys(spec.template.auth(), &settings);
-        let DestinationSpec { template, mode, .. } = spec;
-        Ok(Templated { template, mode, endpoint, settings, events, secrets, signing_keys })
+        let template = spec.template;
+        Ok(Templated { template, endpoint, settings, events, secrets, signing_keys })
     }
 
     /// The request that reports a conversion to the platform, or why none is to be sent. The same
@@ -71,7 +70,11 @@ impl Templated {
     /// # Errors
     /// Where the settings and values make no usable request: a URL that is none, a header with a
     /// line break, a payload beyond 256 KiB.
-    pub(crate) fn render(&self, input: &RenderInput<'_>) -> Result<Rendering, Problem> {
+    pub(crate) fn render(
+        &self,
+        input: &RenderInput<'_>,
+        mode: DestinationMode,
+    ) -> Result<Rendering, Problem> {
         let unmade = |reason| Ok(Rendering { rendered: Rendered::Skip { reason }, remarks: Vec::new() });
         let event = &input.conversion.event;
         let Some(event_name) = self.event_name(event) else {
@@ -87,7 +90,7 @@ impl Templated {
             now: input.now,
             event_name,
             settings: &self.settings,
-            test: self.mode == DestinationMode::Test,
+            test: mode == DestinationMode::Test,
             customer: input.customer,
             left_out: RefCell::default(),
         };

@@ -199,7 +199,7 @@ impl AdvertiserApi {
         match endpoint {
             NetworkCall::List => self.list(&caller, &params?).await,
             NetworkCall::Tracking => self.tracking(&caller, &params?),
-            NetworkCall::Record | NetworkCall::Update if !self.health.disk_space().records_postbacks() => {
+            NetworkCall::Record | NetworkCall::Update if !self.health.admits_postback() => {
                 Err(CakeError::DiskLow)
             }
             NetworkCall::Update => self.update((&caller, row), &params?).await,
@@ -222,7 +222,6 @@ impl AdvertiserApi {
                 unavailable(message, "5")
             }
             Err(CakeError::DiskLow) => {
-                answer::count_disk_low();
                 let message =
                     "there is too little free disk space, and the request was not taken; send it again later";
                 unavailable(message, "60")

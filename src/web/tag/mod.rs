@@ -188,7 +188,7 @@ impl Tag {
             Ok(reported) => reported,
             Err(fault) => return answer::error(StatusCode::BAD_REQUEST, "bad_click", fault, HINT),
         };
-        if !self.health.disk_space().records_visitors() {
+        if !self.health.admits_visitor() {
             // The page keeps the click and sends it again.
             return answer::disk_low();
         }
@@ -242,12 +242,11 @@ impl Tag {
 
     async fn event(&self, request: &ReceivedRequest<'_>, now: Time) -> Answer {
         let visitor = visitor::known(&visitor::cookies(&request.headers));
-        let disk = self.health.disk_space();
         let reported = match read::event(&request.body, now) {
             // What a visitor refuses is taken as long as postbacks are: it keeps data from being sent.
-            Ok(TagReport::Answer(_)) if !disk.records_postbacks() => return answer::disk_low(),
+            Ok(TagReport::Answer(_)) if !self.health.admits_postback() => return answer::disk_low(),
             Ok(TagReport::Answer(answer)) => return self.consent(answer, visitor, now).await,
-            _ if !disk.records_visitors() => return answer::disk_low(),
+            _ if !self.health.admits_visitor() => return answer::disk_low(),
             Ok(TagReport::Event(event)) => Ok(event),
             Err(error) => Err(error),
         };
