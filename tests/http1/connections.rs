@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use crate::support::http1_server::{
     TestServer, count, read_answer, read_to_end, server_for_strangers, server_with,
 };
+use crate::support::tls_fixture::CertificateFolder;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: t\r\n\r\n";
 const SLOW: &[u8] = b"GET /slow HTTP/1.1\r\nHost: t\r\n\r\n";
@@ -191,12 +192,9 @@ async fn thousands_of_silent_sockets_of_one_address_shut_no_one_out() {
 
 #[tokio::test]
 async fn a_silent_tls_handshake_makes_room_too() {
-    let directory = tempfile::tempdir().unwrap();
-    let (certificate, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(&certificate, made.cert.pem()).unwrap();
-    std::fs::write(&key, made.key_pair.serialize_pem()).unwrap();
-    let tls = postbridge::web::tls::TlsSettings::load(&certificate, &key).unwrap();
+    let folder = CertificateFolder::empty();
+    folder.renew();
+    let tls = folder.load().unwrap();
     let server = server_with(ListenSettings { tls: Some(tls), ..at_most(4) }).await;
     let mut silent = Vec::new();
     for _ in 0..6 {

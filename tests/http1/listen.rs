@@ -1,62 +1,32 @@
 //! The listener: TLS and its reload, the graceful stop, and clients that leave in the middle.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use postbridge::web::listen::ListenSettings;
-use postbridge::web::tls::TlsSettings;
-use rustls::pki_types::ServerName;
-use rustls::pki_types::pem::PemObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 use crate::support::http1_server::{
     TestServer, count, is_own_refusal, read_answer, read_to_end, server, server_with,
 };
+use crate::support::tls_fixture::{CertificateFolder, connect_tls};
 
 const REQUEST: &[u8] = b"GET /?v=#raw# HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-fn write_certificate(directory: &Path) -> rustls::pki_types::CertificateDer<'static> {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(directory.join("cert.pem"), made.cert.pem()).unwrap();
-    std::fs::write(directory.join("key.pem"), made.key_pair.serialize_pem()).unwrap();
-    rustls::pki_types::CertificateDer::from_pem_slice(made.cert.pem().as_bytes()).unwrap()
-}
-
-/// A TLS client that trusts one certificate only and offers HTTP/2 first.
-async fn connect_tls(
-    server: &TestServer,
-    trusted: &rustls::pki_types::CertificateDer<'static>,
-) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(trusted.clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, server.connect().await).await
-}
-
 #[tokio::test]
 async fn raw_bytes_arrive_over_tls_and_a_reload_changes_the_certificate() {
-    let directory = tempfile::tempdir().unwrap();
-    let first = write_certificate(directory.path());
-    let tls =
-        TlsSettings::load(&directory.path().join("cert.pem"), &directory.path().join("key.pem")).unwrap();
+    let folder = CertificateFolder::empty();
+    let first = folder.renew();
+    let tls = folder.load().unwrap();
     let server = server_with(ListenSettings { tls: Some(tls.clone()), ..ListenSettings::default() }).await;
     let mut before = connect_tls(&server, &first).await.unwrap();
     assert_eq!(before.get_ref().1.alpn_protocol(), Some(b"http/1.1".as_slice()));
     before.write_all(REQUEST).await.unwrap();
     assert!(read_answer(&mut before).await.starts_with("HTTP/1.1 200 "));
 
-    let second = write_certificate(directory.path());
-    tls.reload(&directory.path().join("cert.pem"), &directory.path().join("key.pem")).unwrap();
+    let second = folder.renew();
+    folder.reload(&tls).unwrap();
     assert!(connect_tls(&server, &first).await.is_err(), "the old certificate is gone");
     let mut after = connect_tls(&server, &second).await.unwrap();
     for stream in [&mut after, &mut before] {
@@ -70,10 +40,9 @@ async fn raw_bytes_arrive_over_tls_and_a_reload_changes_the_certificate() {
 
 #[tokio::test]
 async fn a_refusal_over_tls_arrives_and_ends_with_a_proper_close() {
-    let directory = tempfile::tempdir().unwrap();
-    let trusted = write_certificate(directory.path());
-    let tls =
-        TlsSettings::load(&directory.path().join("cert.pem"), &directory.path().join("key.pem")).unwrap();
+    let folder = CertificateFolder::empty();
+    let trusted = folder.renew();
+    let tls = folder.load().unwrap();
     let server = server_with(ListenSettings { tls: Some(tls), ..ListenSettings::default() }).await;
     let mut stream = connect_tls(&server, &trusted).await.unwrap();
     stream.write_all(b"GET /#a HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
@@ -84,23 +53,19 @@ async fn a_refusal_over_tls_arrives_and_ends_with_a_proper_close() {
 
 #[test]
 fn a_failed_reload_names_the_file_and_keeps_what_was_there() {
-    let directory = tempfile::tempdir().unwrap();
-    let (certificate, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
-    let missing = TlsSettings::load(&certificate, &key).err().unwrap();
+    let (folder, other) = (CertificateFolder::empty(), CertificateFolder::empty());
+    let missing = folder.load().err().unwrap();
     assert!(missing.at.ends_with("cert.pem"), "{missing}");
-    write_certificate(directory.path());
-    let tls = TlsSettings::load(&certificate, &key).unwrap();
-    std::fs::write(&key, "nonsense").unwrap();
-    let unreadable = tls.reload(&certificate, &key).unwrap_err();
+    folder.renew();
+    let tls = folder.load().unwrap();
+    std::fs::write(&folder.key, "nonsense").unwrap();
+    let unreadable = folder.reload(&tls).unwrap_err();
     assert!(unreadable.at.ends_with("key.pem"), "{unreadable}");
-    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(&key, other.key_pair.serialize_pem()).unwrap();
-    assert!(
-        tls.reload(&certificate, &key).unwrap_err().what.contains("refused"),
-        "a key that is not the certificate's"
-    );
-    std::fs::write(&certificate, "").unwrap();
-    assert!(tls.reload(&certificate, &key).unwrap_err().what.contains("no certificate"));
+    other.renew();
+    std::fs::copy(&other.key, &folder.key).unwrap();
+    assert!(folder.reload(&tls).unwrap_err().what.contains("refused"), "a key that is not the certificate's");
+    std::fs::write(&folder.certificate, "").unwrap();
+    assert!(folder.reload(&tls).unwrap_err().what.contains("no certificate"));
 }
 
 #[tokio::test]
@@ -169,10 +134,9 @@ async fn a_reset_connection_does_not_cancel_the_handler() {
 
 #[tokio::test]
 async fn garbage_and_a_reset_after_a_request_over_tls_do_not_cancel_the_handler() {
-    let directory = tempfile::tempdir().unwrap();
-    let trusted = write_certificate(directory.path());
-    let tls =
-        TlsSettings::load(&directory.path().join("cert.pem"), &directory.path().join("key.pem")).unwrap();
+    let folder = CertificateFolder::empty();
+    let trusted = folder.renew();
+    let tls = folder.load().unwrap();
     let server = server_with(ListenSettings { tls: Some(tls), ..ListenSettings::default() }).await;
     let mut stream = connect_tls(&server, &trusted).await.unwrap();
     stream.write_all(b"GET /slow?kept HTTP/1.1\r\nHost: t\r\n\r\n").await.unwrap();

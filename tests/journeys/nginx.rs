@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -17,6 +16,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::support::platform::Platform;
 use crate::support::relay::{Answer, CAMPAIGN, KEY, Relay, Setup, ask, parse, wait_until};
+use crate::support::tls_fixture::write_pair;
 
 /// The name in the guide's configuration.
 const NAME: &str = "t.example.com";
@@ -68,10 +68,8 @@ fn replaced(text: &str, from: &str, to: &str) -> String {
 impl Nginx {
     /// Runs the guide's configuration in front of a relay, with other ports, files and `changes`.
     fn start(program: &str, folder: &Path, relay: SocketAddr, changes: &[(&str, &str)]) -> Nginx {
-        let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).unwrap();
         let here = folder.display();
-        std::fs::write(folder.join("fullchain.pem"), made.cert.pem()).unwrap();
-        std::fs::write(folder.join("privkey.pem"), made.key_pair.serialize_pem()).unwrap();
+        let certificate = write_pair(NAME, &folder.join("fullchain.pem"), &folder.join("privkey.pem"));
         let (plain, secure) = (free_port(), free_port());
         let mut server = guide_configuration();
         for (from, to) in [
@@ -92,7 +90,6 @@ impl Nginx {
         std::fs::write(&path, text).unwrap();
         let child = Command::new(program).arg("-c").arg(&path).arg("-p").arg(folder).spawn().unwrap();
         let [plain, secure] = [plain, secure].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-        let certificate = CertificateDer::from_pem_slice(made.cert.pem().as_bytes()).unwrap();
         let nginx = Nginx { child, plain, secure, certificate };
         let listens = || [plain, secure].iter().all(|port| std::net::TcpStream::connect(port).is_ok());
         assert!(wait_until(Duration::from_secs(10), listens), "nginx listens");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::support::platform::{Act, Platform};
 use crate::support::relay::{Connection, KEY, Setup, TOKEN, ask, wait_until};
 use crate::support::small_disk::SmallDisk;
+use crate::support::tls_fixture::write_pair;
 
 fn get(address: std::net::SocketAddr, path: &str, headers: &str) -> crate::support::relay::Answer {
     ask(address, format!("GET {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n").as_bytes()).unwrap()
@@ -276,7 +277,6 @@ fn a_clock_that_is_not_believed_is_reported_and_confirmed_by_the_command() {
 
 #[test]
 fn confirm_clock_asks_a_relay_with_tls_by_the_name_in_its_certificate_on_either_listener() {
-    let made = rcgen::generate_simple_self_signed(["relay.example".to_owned()]).unwrap();
     // Of the ports that no one is given who asks for any: what is free stays free until the relay has it.
     let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
     let free =
@@ -284,8 +284,7 @@ fn confirm_clock_asks_a_relay_with_tls_by_the_name_in_its_certificate_on_either_
     for listen in ["127.0.0.1", "0.0.0.0"] {
         let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
         let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-        std::fs::write(&certificate, made.cert.pem()).unwrap();
-        std::fs::write(&key, made.key_pair.serialize_pem()).unwrap();
+        write_pair("relay.example", &certificate, &key);
         let mut setup = Setup::cake_to_meta(folder.path(), platform.address);
         // As is usual, the public name leads elsewhere than to the pages.
         setup.server = format!(

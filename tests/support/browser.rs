@@ -47,6 +47,10 @@ impl Browser {
         command.args(["--host-resolver-rules=MAP *.test 127.0.0.1", "--remote-debugging-port=0"]);
         command.args(["--window-size=1000,700", "--hide-scrollbars"]);
         command.arg(format!("--user-data-dir={}", profile.path().display()));
+        // What it leaves in its folder for temporary files goes with the profile.
+        let temporary = profile.path().join("tmp");
+        std::fs::create_dir(&temporary).unwrap();
+        command.env("TMPDIR", &temporary);
         let child = command.arg("about:blank").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let file = profile.path().join("DevToolsActivePort");
         let port = || std::fs::read_to_string(&file).ok()?.lines().next()?.parse().ok();

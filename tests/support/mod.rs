@@ -29,4 +29,5 @@ pub mod small_disk;
 pub mod store_fixture;
 pub mod stories;
 pub mod tag_fixture;
+pub mod tls_fixture;
 pub mod trial;
