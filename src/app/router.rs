@@ -30,8 +30,8 @@ use crate::web::link_table::{Link, LinkTable};
 use crate::web::links::{LinkCounters, LinkEndpoints};
 use crate::web::pages::Pages;
 use crate::web::pages::offer_pages::PostbackUrl;
-use crate::web::per_address::PerAddress;
 use crate::web::pixel::PixelEndpoints;
+use crate::web::strangers::StrangerBudgets;
 use crate::web::visitor::{CookieRule, Transport};
 use crate::web::{Router, api, click};
 
@@ -95,14 +95,14 @@ pub fn build(
         health: Arc::clone(health),
         budget: Arc::clone(&shared.budget),
     };
-    let table = Arc::new(link_table(config));
-    let tag = tag::endpoint(shared, config, (&enricher, cookie, &table));
+    let (table, strangers) = (Arc::new(link_table(config)), strangers(shared, config));
+    let tag = tag::endpoint(shared, config, (&enricher, cookie, &table), &strangers);
     let tag_script = Arc::clone(&tag.script);
     let ops = ops(shared, config, &rules, networks);
     Router {
         tag,
-        links: links(shared, config, (Arc::clone(&enricher), cookie), (table, &rules)),
-        pixels: pixels(shared, config, &rules),
+        links: links(shared, config, (Arc::clone(&enricher), cookie), (table, &rules, &strangers)),
+        pixels: pixels(shared, &rules, &strangers),
         network_api: network_api(shared, config, &rules, (&tokens, &postbacks)),
         postbacks,
         clicks: click::Clicks {
@@ -229,9 +229,8 @@ fn links(
     shared: &AcrossReloads,
     config: &Config,
     (enricher, cookie): (Arc<VisitorEnricher>, CookieRule),
-    (table, rules): (Arc<LinkTable>, &Arc<Ruleset>),
+    (table, rules, strangers): (Arc<LinkTable>, &Arc<Ruleset>, &StrangerBudgets),
 ) -> LinkEndpoints {
-    shared.clicks.set(click_limits(config));
     LinkEndpoints {
         table,
         enricher,
@@ -240,10 +239,17 @@ fn links(
         store: Arc::clone(&shared.store),
         clock: shared.clock.clone(),
         health: Arc::clone(&shared.health),
-        budget: Arc::clone(&shared.clicks),
+        strangers: strangers.clone(),
         rules: Arc::clone(rules),
         counters: LinkCounters::default(),
     }
+}
+
+/// What strangers may have, as configured from now on.
+fn strangers(shared: &AcrossReloads, config: &Config) -> StrangerBudgets {
+    shared.clicks.set(click_limits(config));
+    let rates = (config.pixel.max_per_second_per_ip, config.tag.max_per_second_per_ip);
+    StrangerBudgets::new(rates.0.get(), rates.1.get(), &shared.clicks)
 }
 
 fn click_limits(config: &Config) -> ClickLimits {
@@ -257,10 +263,10 @@ fn click_limits(config: &Config) -> ClickLimits {
 /// How long visitors are remembered where no offer says it.
 const USUAL_COOKIE_DAYS: u32 = 30;
 
-fn pixels(shared: &AcrossReloads, config: &Config, rules: &Arc<Ruleset>) -> PixelEndpoints {
+fn pixels(shared: &AcrossReloads, rules: &Arc<Ruleset>, strangers: &StrangerBudgets) -> PixelEndpoints {
     PixelEndpoints {
         rules: Arc::clone(rules),
-        limit: PerAddress::new(config.pixel.max_per_second_per_ip.get()),
+        strangers: strangers.clone(),
         budget: Arc::clone(&shared.budget),
         store: Arc::clone(&shared.store),
         clock: shared.clock.clone(),

@@ -8,7 +8,7 @@ use crate::config::configuration::Config;
 use crate::ingest::landing::{Landing, VisitorEnricher};
 use crate::template::tag_script::{LinkGroup, TagConfig, TagScript};
 use crate::web::link_table::LinkTable;
-use crate::web::per_address::PerAddress;
+use crate::web::strangers::StrangerBudgets;
 use crate::web::tag::Tag;
 use crate::web::visitor::CookieRule;
 
@@ -17,6 +17,7 @@ pub fn endpoint(
     shared: &AcrossReloads,
     config: &Config,
     (enricher, cookie, links): (&Arc<VisitorEnricher>, CookieRule, &Arc<LinkTable>),
+    strangers: &StrangerBudgets,
 ) -> Tag {
     let script = TagScript::new(&tag_config(config, &enricher.landing));
     let tag = Tag {
@@ -28,8 +29,7 @@ pub fn endpoint(
         script: Arc::new(script),
         kept: Arc::default(),
         origins: Arc::new(config.tag.origins.clone()),
-        limit: Arc::new(PerAddress::new(config.tag.max_per_second_per_ip.get())),
-        budget: Arc::clone(&shared.clicks),
+        strangers: strangers.clone(),
         refusals: Arc::clone(&shared.budget),
         links: Arc::clone(links),
     };

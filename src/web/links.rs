@@ -22,11 +22,12 @@ use crate::ingest::landing::{self, CarriedPairs, VisitorEnricher};
 use crate::store::Store;
 use crate::store::contract::arrival::{ClickArrival, Screening};
 use crate::web::answer::{self, Answer};
-use crate::web::click_budget::ClickBudget;
 use crate::web::health::ProcessHealth;
 use crate::web::link_table::{AFFILIATE, CREATIVE, Link, LinkTable};
 use crate::web::per_address::LimitKey;
 use crate::web::request::ReceivedRequest;
+use crate::web::routes::StrangerLimit;
+use crate::web::strangers::{StrangerBudgets, StrangerRequest};
 use crate::web::unrecorded::UnrecordedReason;
 use crate::web::visitor::{self, CookieRule};
 
@@ -47,7 +48,7 @@ pub struct LinkEndpoints {
     /// Says whether there is room on the disk, and hears of a store that failed.
     pub health: Arc<ProcessHealth>,
     /// How many clicks and bytes strangers may have recorded.
-    pub budget: Arc<ClickBudget>,
+    pub strangers: StrangerBudgets,
     /// What keeps the visitor of an unrecorded click from an offer.
     pub rules: Arc<Ruleset>,
     /// `postbridge_clicks_total`, by where the visitor was sent.
@@ -124,7 +125,12 @@ impl<'a> LinkRequest<'a> {
 
 impl LinkEndpoints {
     /// `/c/{campaign}` and `/?a=&c=`: records the click, then sends the visitor on.
-    pub async fn follow(&self, link: LinkRequest<'_>, request: &ReceivedRequest<'_>) -> Answer {
+    pub async fn follow(
+        &self,
+        link: LinkRequest<'_>,
+        limit: StrangerLimit,
+        request: &ReceivedRequest<'_>,
+    ) -> Answer {
         let LinkRequest { campaign, carried } = link;
         let creative = carried.link_value(CREATIVE);
         let link = match campaign {
@@ -143,7 +149,9 @@ impl LinkEndpoints {
         arriving.draft.landing_url = Some(target.clone());
         arriving.draft.referrer = visitor::referrer(&request.headers);
         let cookie = arriving.draft.context.visitor.as_ref().and_then(|visitor| self.cookie.set(visitor));
-        let Some(outcome) = self.record(arriving, request.limit_key()).await else { return ask_again() };
+        let Some(outcome) = self.record(arriving, (limit, request.limit_key())).await else {
+            return ask_again();
+        };
         let mut answer = if outcome == LinkTarget::KeptAway {
             self.elsewhere(link.fallback_url.as_deref().or(self.fallback_url.as_deref()))
         } else {
@@ -156,7 +164,7 @@ impl LinkEndpoints {
 
     /// `/click.gif`: the page that shows it is where the visitor landed. Whose visitor it is says the
     /// page's own address, as a direct link does, else the image's `campaign`, or its `a` and `c`.
-    pub async fn pixel(&self, request: &ReceivedRequest<'_>) -> Answer {
+    pub async fn pixel(&self, limit: StrangerLimit, request: &ReceivedRequest<'_>) -> Answer {
         let page = visitor::referrer(&request.headers);
         let on_page = CarriedPairs::of_address(page.as_deref().unwrap_or_default());
         let on_image = CarriedPairs::of_query(request.head.query());
@@ -174,7 +182,7 @@ impl LinkEndpoints {
         };
         arriving.draft.landing_url = page;
         let cookie = arriving.draft.context.visitor.as_ref().and_then(|visitor| self.cookie.set(visitor));
-        if self.record(arriving, request.limit_key()).await.is_none() {
+        if self.record(arriving, (limit, request.limit_key())).await.is_none() {
             return answer::unavailable();
         }
         self.counters.pixel.increment(1);
@@ -210,13 +218,17 @@ impl LinkEndpoints {
     }
 
     /// Records the click. `None` where it could not be made durable.
-    async fn record(&self, arriving: ArrivingClick, key: LimitKey) -> Option<LinkTarget> {
+    async fn record(
+        &self,
+        arriving: ArrivingClick,
+        (limit, key): (StrangerLimit, LimitKey),
+    ) -> Option<LinkTarget> {
         let ArrivingClick { id, draft, now } = arriving;
         let mut click = draft.into_click(id, now);
         let admitted = if self.health.disk_space().records_visitors() {
-            self.budget.admit(key.address(), &click, now)
+            self.strangers.admit_click(StrangerRequest { limit, key, now }, &click)
         } else {
-            self.budget.unrecorded.count(UnrecordedReason::Disk, now);
+            self.strangers.clicks.unrecorded.count(UnrecordedReason::Disk, now);
             None
         };
         match admitted {

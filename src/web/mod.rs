@@ -33,6 +33,7 @@ pub mod request;
 mod route;
 pub mod routes;
 mod snippets;
+pub(crate) mod strangers;
 pub(crate) mod tag;
 pub mod target;
 pub mod tls;
@@ -190,11 +191,11 @@ impl Router {
         let api::Api { ops, health } = &self.api;
         Some(match (route, row.endpoint) {
             (WebRoute::Postback(entered), _) => self.postbacks.receive(entered, request).await,
-            (WebRoute::Link(_, link), _) => self.links.follow(link, request).await,
+            (WebRoute::Link(_, link), _) => self.links.follow(link, row.strangers, request).await,
             (WebRoute::Script(_, path), _) => return self.tag.script(path, request).await,
-            (_, Endpoint::ClickPixel) => self.links.pixel(request).await,
-            (_, Endpoint::Pixel(route)) => self.pixels.receive(route, request).await,
-            (_, Endpoint::Tag(route)) => self.tag.receive(route, request).await,
+            (_, Endpoint::ClickPixel) => self.links.pixel(row.strangers, request).await,
+            (_, Endpoint::Pixel(route)) => self.pixels.receive((route, row.strangers), request).await,
+            (_, Endpoint::Tag(route)) => self.tag.receive((route, row.strangers), request).await,
             (_, Endpoint::Alive) => health.livez(&ops.clock),
             (_, Endpoint::Ready) => health.readyz(ops.store.as_ref(), &ops.clock).await,
             (_, Endpoint::Metrics) => self.metrics((row, side), request).await,

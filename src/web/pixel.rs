@@ -25,17 +25,17 @@ use crate::store::{ConversionRef, Store, StoreError};
 use crate::web::answer::{self, Answer};
 use crate::web::collect::{REFUSED_BYTES as STRANGER_BYTES, RefusalBudget};
 use crate::web::health::ProcessHealth;
-use crate::web::per_address::PerAddress;
 use crate::web::request::ReceivedRequest;
-use crate::web::routes::PixelRoute;
+use crate::web::routes::{PixelRoute, StrangerLimit};
+use crate::web::strangers::{StrangerBudgets, StrangerRequest};
 use crate::web::{proxy, target, visitor};
 
 /// The parts these endpoints work with.
 pub struct PixelEndpoints {
     /// The offers, each with the routes that it opens to reports.
     pub rules: Arc<Ruleset>,
-    /// `[pixel] max_per_second_per_ip`.
-    pub limit: PerAddress,
+    /// How often one address may report.
+    pub strangers: StrangerBudgets,
     /// What keeps calls that make no conversion from filling the disk: anyone can send them.
     pub budget: Arc<RefusalBudget>,
     /// Where a conversion is durable before the page is answered.
@@ -73,9 +73,13 @@ const FURTHER: &str = "second_sale_of_click: this click has had its sale of this
 
 impl PixelEndpoints {
     /// Takes a conversion in. Runs to its end even when the page goes away.
-    pub async fn receive(&self, route: PixelRoute, request: &ReceivedRequest<'_>) -> Answer {
+    pub async fn receive(
+        &self,
+        (route, limit): (PixelRoute, StrangerLimit),
+        request: &ReceivedRequest<'_>,
+    ) -> Answer {
         let now = self.clock.now();
-        if !self.limit.admits(request.limit_key(), now) {
+        if !self.strangers.admits(StrangerRequest { limit, key: request.limit_key(), now }) {
             metrics::counter!("postbridge_refused_total", "reason" => "pixel_rate").increment(1);
             return too_many();
         }

@@ -6,6 +6,7 @@ mod proxies;
 mod refusal_log;
 mod rights;
 mod secret_strength;
+mod stranger_limits;
 mod tokens_and_proxies;
 mod undeclared_proxies;
 mod wrong_tokens;

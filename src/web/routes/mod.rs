@@ -100,7 +100,7 @@ impl BodyLimit {
 /// What keeps strangers from using up the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StrangerLimit {
-    /// Nothing is recorded of what they send.
+    /// Nothing is recorded of what they send, and no token of theirs is looked at.
     Nothing,
     /// Ten records a second of 2 KiB for all that is refused, and 20 wrong keys a second of one address.
     Refused,

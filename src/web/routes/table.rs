@@ -234,7 +234,6 @@ pub static ROUTES: &[RouteRow] = &[
     RouteRow { permission: Permission::Open, ..page(STYLE, PageCall::Style, "the stylesheet of the pages") },
     RouteRow {
         permission: Permission::Open,
-        strangers: StrangerLimit::WrongTokens,
         ..page("/sign-in", PageCall::SignIn, "the form for signing in, and sign-in links")
     },
     RouteRow {

@@ -22,13 +22,12 @@ use crate::ingest::tag::{self, BrowserIdentity, ClickOwner, SeenClick, TagAnswer
 use crate::store::{Store, StoreError};
 use crate::template::tag_script::{self, TagScript};
 use crate::web::answer::{self, Answer};
-use crate::web::click_budget::ClickBudget;
 use crate::web::collect::RefusalBudget;
 use crate::web::health::ProcessHealth;
 use crate::web::link_table::{CREATIVE, LinkTable};
-use crate::web::per_address::PerAddress;
 use crate::web::request::ReceivedRequest;
-use crate::web::routes::{BodyLimit, TagRoute};
+use crate::web::routes::{BodyLimit, StrangerLimit, TagRoute};
+use crate::web::strangers::{StrangerBudgets, StrangerRequest};
 use crate::web::target;
 use crate::web::visitor::{self, CookieRule};
 
@@ -51,10 +50,8 @@ pub struct Tag {
     pub kept: Arc<AtomicBool>,
     /// Whose pages may report, as browsers write an origin. None: the tag is off.
     pub origins: Arc<Vec<String>>,
-    /// `[tag] max_per_second_per_ip`.
-    pub limit: Arc<PerAddress>,
-    /// The bytes of clicks and events that strangers may have recorded.
-    pub budget: Arc<ClickBudget>,
+    /// How often one address may report, and the bytes that strangers may have recorded.
+    pub strangers: StrangerBudgets,
     /// The records of what strangers send that cannot be read.
     pub refusals: Arc<RefusalBudget>,
     /// The campaigns that a page may name, by their id or as direct links do.
@@ -126,13 +123,17 @@ impl Tag {
     }
 
     /// Takes a click or an event. 204 when it is durable.
-    pub async fn receive(&self, report: TagRoute, request: &ReceivedRequest<'_>) -> Answer {
+    pub async fn receive(
+        &self,
+        (report, limit): (TagRoute, StrangerLimit),
+        request: &ReceivedRequest<'_>,
+    ) -> Answer {
         let origin = match self.admitted(&request.headers) {
             Ok(origin) => origin,
             Err(answer) => return *answer,
         };
-        let now = self.clock.now();
-        let mut answer = if !self.limit.admits(request.limit_key(), now) {
+        let stranger = StrangerRequest { limit, key: request.limit_key(), now: self.clock.now() };
+        let mut answer = if !self.strangers.admits(stranger) {
             too_many()
         } else if request.body.len() > BodyLimit::TAG_BYTES {
             let what = format!(
@@ -150,8 +151,8 @@ impl Tag {
             )
         } else {
             match report {
-                TagRoute::Click => self.click(request, now).await,
-                TagRoute::Event => self.event(request, now).await,
+                TagRoute::Click => self.click(request, stranger).await,
+                TagRoute::Event => self.event(request, stranger).await,
             }
         };
         let allowed = answer.headers_mut();
@@ -183,7 +184,8 @@ impl Tag {
         }
     }
 
-    async fn click(&self, request: &ReceivedRequest<'_>, now: Time) -> Answer {
+    async fn click(&self, request: &ReceivedRequest<'_>, stranger: StrangerRequest) -> Answer {
+        let now = stranger.now;
         let reported = match read::click(&request.body, now) {
             Ok(reported) => reported,
             Err(fault) => return answer::error(StatusCode::BAD_REQUEST, "bad_click", fault, HINT),
@@ -206,7 +208,7 @@ impl Tag {
         let whose = ClickOwner { browser: visitor::browser(request), visitor, campaign_ref: &campaign_ref };
         let mut seen = SeenClick::new(&self.enricher, reported, whose, now);
         if !seen.is_refused() {
-            match self.budget.admit_bytes(request.limit_key().address(), &seen.click, now) {
+            match self.strangers.admit_click(stranger, &seen.click) {
                 // The tag keeps it and sends it again.
                 None => return too_many_bytes(),
                 Some(ClickSize::Full) => {}
@@ -240,7 +242,8 @@ impl Tag {
         found.map(|link| link.campaign_ref.clone())
     }
 
-    async fn event(&self, request: &ReceivedRequest<'_>, now: Time) -> Answer {
+    async fn event(&self, request: &ReceivedRequest<'_>, stranger: StrangerRequest) -> Answer {
+        let now = stranger.now;
         let visitor = visitor::known(&visitor::cookies(&request.headers));
         let reported = match read::event(&request.body, now) {
             // What a visitor refuses is taken as long as postbacks are: it keeps data from being sent.
@@ -264,7 +267,7 @@ impl Tag {
         let mut raw = request.raw_with(target::masked_values(&request.head.line));
         let cut = kept::cut(&mut raw);
         match &reported {
-            Ok(_) if !self.budget_takes(request, &raw, now) => return too_many_bytes(),
+            Ok(_) if !self.budget_takes(request, &raw, stranger) => return too_many_bytes(),
             Err(_) if !self.refusals.keeps_one() => {
                 metrics::counter!("postbridge_refused_total", "reason" => "bad_event").increment(1);
                 return answer;
@@ -290,10 +293,15 @@ impl Tag {
     }
 
     /// Whether an event's bytes are within what strangers may have recorded.
-    fn budget_takes(&self, request: &ReceivedRequest<'_>, raw: &RawRequest, now: Time) -> bool {
+    fn budget_takes(
+        &self,
+        request: &ReceivedRequest<'_>,
+        raw: &RawRequest,
+        stranger: StrangerRequest,
+    ) -> bool {
         // What it says is in its conversion too, and its link in what it is sent apart by.
         let bytes = raw.line.len() + raw.body.len() + 2 * request.body.len();
-        let takes = self.budget.admit_whole(request.limit_key().address(), bytes, now);
+        let takes = self.strangers.admits_bytes(stranger, bytes);
         if !takes {
             metrics::counter!("postbridge_refused_total", "reason" => "event_bytes").increment(1);
         }
