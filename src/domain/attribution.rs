@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::candidate::{Considered, NotChosen};
-use crate::domain::click::Click;
+use crate::domain::click::{Click, NotBillable};
 use crate::domain::ids::{ClickId, OfferId, VisitorId};
 use crate::domain::offer::{AttributionModel, Offer};
 use crate::domain::text::{equal_repeats, holds_invisible, is_invisible, trim};
@@ -130,8 +130,8 @@ pub struct EarlierClick {
     pub at: Time,
     /// What it was on; `None` for a click of no offer.
     pub offer: Option<OfferId>,
-    /// See [`crate::domain::click::ClickContext::is_billable`].
-    pub billable: bool,
+    /// Why it earns nothing, whatever the offer; `None` where it is billable.
+    pub not_billable: Option<NotBillable>,
 }
 
 /// The most losing candidates that a conversion keeps: the likeliest.
@@ -168,8 +168,10 @@ fn unfit(offer: &Offer, visit: &EarlierClick, at: Time) -> Option<NotChosen> {
     if visit.offer.as_ref() != Some(&offer.id) {
         return Some(NotChosen::OtherOffer { of: visit.offer.clone() });
     }
-    if !visit.billable {
-        return Some(NotChosen::NotBillable);
+    match visit.not_billable {
+        Some(NotBillable::NoVisit) => return Some(NotChosen::NoVisit),
+        Some(NotBillable::Blocked) => return Some(NotChosen::Blocked),
+        None => {}
     }
     if visit.at > at {
         return Some(NotChosen::AfterConversion);

@@ -11,8 +11,10 @@ codes! {
     NotChosenCode {
         OtherOffer = "other_offer",
             "the click is of another offer, or of none", "lead visitors to the offer by a link of its own campaign";
-        NotBillable = "not_billable",
-            "the click was no visit, or a filter kept it from the offer", "see the click's own page";
+        NoVisit = "no_visit",
+            "no one clicked: a program looked at the link", "nothing: only visits earn";
+        Blocked = "blocked_click",
+            "an enforced filter kept the click from the offer", "see the click's own page, which names the filter";
         AfterConversion = "after_conversion",
             "the click was received after the conversion had happened", "nothing: it cannot have led to it";
         TooOld = "too_old",
@@ -32,8 +34,10 @@ pub enum NotChosen {
         /// The offer that the click was on; `None` for a click of no offer.
         of: Option<OfferId>,
     },
-    /// A filter or a cap hit it, or no one clicked.
-    NotBillable,
+    /// No one clicked.
+    NoVisit,
+    /// An enforced filter or cap kept it from the offer.
+    Blocked,
     /// It happened after the conversion did.
     AfterConversion,
     /// It was out of the offer's `click_cookie_days`.
@@ -53,7 +57,8 @@ impl CodedReason for NotChosen {
     fn code(&self) -> NotChosenCode {
         match self {
             NotChosen::OtherOffer { .. } => NotChosenCode::OtherOffer,
-            NotChosen::NotBillable => NotChosenCode::NotBillable,
+            NotChosen::NoVisit => NotChosenCode::NoVisit,
+            NotChosen::Blocked => NotChosenCode::Blocked,
             NotChosen::AfterConversion => NotChosenCode::AfterConversion,
             NotChosen::TooOld { .. } => NotChosenCode::TooOld,
             NotChosen::LaterClick => NotChosenCode::LaterClick,
@@ -65,7 +70,8 @@ impl CodedReason for NotChosen {
         match self {
             NotChosen::OtherOffer { of: Some(offer) } => format!("it is of the offer {offer}"),
             NotChosen::OtherOffer { of: None } => "it is of no offer".to_owned(),
-            NotChosen::NotBillable => "it was no visit, or a filter kept it from the offer".to_owned(),
+            NotChosen::NoVisit => "no one clicked: a program looked at the link".to_owned(),
+            NotChosen::Blocked => "an enforced filter kept it from the offer".to_owned(),
             NotChosen::AfterConversion => "it was received after the conversion".to_owned(),
             NotChosen::TooOld { days } => format!("it is older than the offer's {days} days"),
             NotChosen::LaterClick => "a later click of the visitor earns: last touch".to_owned(),

@@ -124,6 +124,15 @@ pub struct Click {
     pub context: ClickContext,
 }
 
+/// Why a click counts for no one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NotBillable {
+    /// No one clicked; its [`ClickKind`] says what it was.
+    NoVisit,
+    /// An enforced filter keeps it from the offer.
+    Blocked,
+}
+
 /// How a click was received, and what was made of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClickContext {
@@ -216,7 +225,13 @@ pub struct Agent {
 impl ClickContext {
     /// Whether the click counts: for caps, for duplicates and for a visitor's conversions.
     pub fn is_billable(&self) -> bool {
-        self.kind == ClickKind::Visit && !self.is_blocked()
+        self.not_billable().is_none()
+    }
+
+    /// Why it is not billable, where it is not.
+    pub fn not_billable(&self) -> Option<NotBillable> {
+        let is_visit = self.kind == ClickKind::Visit;
+        if is_visit { self.is_blocked().then_some(NotBillable::Blocked) } else { Some(NotBillable::NoVisit) }
     }
 
     /// Whether an enforced filter keeps the click from the offer.

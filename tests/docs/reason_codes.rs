@@ -138,7 +138,8 @@ fn candidates() -> String {
         place,
         &[
             NotChosen::OtherOffer { of: Some(offer("566")) },
-            NotChosen::NotBillable,
+            NotChosen::NoVisit,
+            NotChosen::Blocked,
             NotChosen::AfterConversion,
             NotChosen::TooOld { days: 30 },
             NotChosen::LaterClick,

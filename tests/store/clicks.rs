@@ -261,7 +261,7 @@ fn a_blocked_click_earns_nothing_for_its_visitor(engine: &Engine) {
     let receipt = wait(store.arrive(earned("t1", at(2)).arrival())).unwrap();
     let trace = trace(&*store, &receipt);
     assert_eq!(trace.conversion.attribution.click(), Some(&click_id("a")));
-    assert_eq!(trace.conversion.considered[0].why, NotChosen::NotBillable);
+    assert_eq!(trace.conversion.considered[0].why, NotChosen::Blocked);
 }
 
 fn of_very_many_clicks_of_a_visitor_the_newest_that_count_are_looked_at(engine: &Engine) {

@@ -86,7 +86,7 @@ impl Facts for KnownFacts {
                 click: click.id.clone(),
                 at: click.at,
                 offer: click.context.campaign_ref.as_ref().map(|placed| placed.offer.clone()),
-                billable: click.context.is_billable(),
+                not_billable: click.context.not_billable(),
             })
             .collect())
     }

@@ -126,7 +126,7 @@ impl CommitGroup<'_> {
             click: click.id.clone(),
             at: click.at,
             offer: click.context.campaign_ref.as_ref().map(|placed| placed.offer.clone()),
-            billable: click.context.is_billable(),
+            not_billable: click.context.not_billable(),
         };
         let mut visits = self.visits(visitor)?;
         let consent = visits.consent.latest(answered);
@@ -138,7 +138,8 @@ impl CommitGroup<'_> {
         visits.visits.push(visit);
         if visits.visits.len() > VISITS {
             let first = self.first_touches(&visits.visits, click.recorded_at);
-            let rank = |visit: &EarlierClick| (first.contains(&visit.click), visit.billable, visit.at);
+            let rank =
+                |visit: &EarlierClick| (first.contains(&visit.click), visit.not_billable.is_none(), visit.at);
             let least = visits.visits.iter().enumerate().min_by_key(|(_, visit)| rank(visit));
             if let Some((least, _)) = least {
                 visits.visits.remove(least);
