@@ -24,6 +24,7 @@ impl StatusWish {
 /// What became of a wish that was not refused; with the conversion as it is then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StatusOutcome {
+    /// It has it now.
     Changed(Box<Conversion>),
     /// It had the status already.
     Already(Box<Conversion>),
@@ -32,8 +33,11 @@ pub enum StatusOutcome {
 /// Why a conversion keeps its status.
 #[derive(Debug)]
 pub enum StatusError {
+    /// No such conversion is kept.
     Missing(Missing),
+    /// The actor may not make this move.
     Refused(MoveRefused),
+    /// The store failed.
     Store(StoreError),
 }
 

@@ -67,13 +67,6 @@ impl<'a> DeliveryView<'a> {
     }
 }
 
-impl DeliveryView<'_> {
-    /// Why it is not delivered, for the pages, which show it with the next step.
-    pub fn reason(&self) -> &ReasonView {
-        &self.reason
-    }
-}
-
 impl StateTime {
     fn of(state: &DeliveryState) -> StateTime {
         match state {

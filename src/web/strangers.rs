@@ -15,6 +15,7 @@ pub struct StrangerRequest {
     pub limit: StrangerLimit,
     /// Whose requests count together.
     pub key: LimitKey,
+    /// When it was received.
     pub now: Time,
 }
 

@@ -44,8 +44,11 @@ struct OneTimeLink {
 /// Why a one-time link signs no one in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StaleLink {
+    /// It signed someone in.
     Used,
+    /// Its ten minutes are over.
     Expired,
+    /// This process made no such link.
     Unknown,
 }
 
