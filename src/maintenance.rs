@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::domain::age_clock::FAR_MS;
 use crate::domain::clock_rule::{ClockChange, ClockRecord, Doubt, Reminder};
+use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::ids::DestinationId;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Time};
 use crate::store::keeping::RemovedDestinations;
@@ -99,11 +100,13 @@ fn log_believed(clock: &Clock, change: Option<ClockChange>) {
 
 fn log_doubt(doubt: &Doubt) {
     tracing::warn!(
+        reason_code = doubt.code().as_str(),
         shown = %doubt.wall,
         believed = %doubt.believed,
         until = %doubt.until,
+        hint = %doubt.hint(),
         "the clock is more than 48 h away from the newest time on record: retention is paused, nothing is deleted \
-         and no hold ends. Set the clock right, or run `postbridge confirm-clock` if it is"
+         and no hold ends"
     );
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::domain::attribution::{self, FoundClick};
 use crate::domain::click::Click;
-use crate::domain::code::CodedReason;
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Conversion, Draft};
 use crate::domain::customer::CustomerFormat;
@@ -41,18 +40,16 @@ pub struct Preview {
     /// What was odd about the report.
     pub notes: Vec<ReportNote>,
     /// Why no destination would get it, where none would.
-    pub nothing_sent: Option<String>,
-    /// One for each destination that would get it, also where its turn would end without a request.
+    pub unsent: Option<Unsent>,
+    /// What each destination would get.
     pub deliveries: Vec<PreviewedDelivery>,
 }
 
 impl Preview {
-    /// What was odd about the report, and why nothing would be sent where nothing would. The parameters' notes
-    /// are among those of a report that counts.
-    pub fn sentences(&self) -> Vec<String> {
+    /// What was odd about the report. The parameters' notes are among those of a report that counts.
+    pub fn all_notes(&self) -> impl Iterator<Item = &ReportNote> {
         let of_params = self.params.as_ref().ok().filter(|_| self.conversion.is_err());
-        let of_params = of_params.into_iter().flat_map(|params| &params.notes);
-        of_params.chain(&self.notes).map(CodedReason::sentence).chain(self.nothing_sent.clone()).collect()
+        of_params.into_iter().flat_map(|params| &params.notes).chain(&self.notes)
     }
 }
 
@@ -150,16 +147,15 @@ pub fn preview(setup: PreviewSetup<'_>, pasted: PastedPostback, clicks: &[Click]
     let (conversion, notes) = match decided {
         Ok(decided) => decided,
         Err(rejection) => {
-            let (click, notes, nothing_sent, deliveries) = Default::default();
-            return Preview { params, conversion: Err(rejection), click, notes, nothing_sent, deliveries };
+            let (click, notes, unsent, deliveries) = Default::default();
+            return Preview { params, conversion: Err(rejection), click, notes, unsent, deliveries };
         }
     };
     let click = conversion.attribution.click().and_then(|id| clicks.iter().find(|click| click.id == *id));
     let deliveries = deliveries(setup, &conversion, click, now);
     let rules = &setup.network.rules;
     let unsent = deliveries.is_empty().then(|| unsent::of_conversion(&conversion, &[], rules)).flatten();
-    let nothing_sent = unsent.as_ref().map(Unsent::sentence);
-    Preview { params, click: click.cloned(), conversion: Ok(conversion), notes, nothing_sent, deliveries }
+    Preview { params, click: click.cloned(), conversion: Ok(conversion), notes, unsent, deliveries }
 }
 
 fn decide(

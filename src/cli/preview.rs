@@ -21,6 +21,7 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::ClickId;
 use crate::domain::money::Money;
+use crate::domain::rejection::note::omission_notes;
 use crate::domain::routing::Route;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
@@ -149,18 +150,17 @@ fn read_click(path: &Path, otherwise: ClickId, now: Time) -> Result<Click, Probl
     let body = std::fs::read(path).map_err(|error| {
         Problem::new(format!("the click cannot be read: {error}"), "name a JSON file").in_file(&file)
     })?;
-    let read = click_body::read(&body, &Landing::built_in(), now).map_err(|fault| {
+    let read = click_body::read(&body, &Landing::built_in(), now).map_err(|cause| {
         let hint =
             "write it as for POST /api/v1/clicks: {\"click_id\": …, \"ip\": …, \"params\": {\"fbclid\": …}}";
-        Problem::new(format!("the click is not understood: {fault}"), hint).in_file(&file)
+        Problem::new(format!("the click is not understood: {}", cause.sentence()), hint).in_file(&file)
     })?;
     // A preview is to show what would be sent, so a member that would be lost is a mistake in the file.
     let click = read.draft.into_click(otherwise, now);
-    let missing = click.context.omitted.named().first().map(CodedReason::sentence);
-    if let Some(note) = read.notes.first().or(missing.as_ref()) {
-        let hint = "correct or remove that member";
+    if let Some(note) = read.notes.into_iter().chain(omission_notes(&click.context.omitted)).next() {
+        let (what, hint) = (note.sentence(), "correct or remove that member");
         return Err(
-            Problem::new(format!("a member of the click would not be kept: {note}"), hint).in_file(&file)
+            Problem::new(format!("a member of the click would not be kept: {what}"), hint).in_file(&file)
         );
     }
     Ok(click)
@@ -185,8 +185,12 @@ fn in_words(preview: &Preview) -> String {
             line(&mut text, "hint", &rejection.hint());
         }
     }
-    for note in preview.sentences() {
-        line(&mut text, "note", &note);
+    for note in preview.all_notes() {
+        line(&mut text, "note", &note.sentence());
+    }
+    if let Some(unsent) = &preview.unsent {
+        line(&mut text, "not sent", &format!("{}: {}", unsent.code().as_str(), unsent.sentence()));
+        line(&mut text, "hint", &unsent.hint());
     }
     for delivery in &preview.deliveries {
         delivery_words(&mut text, delivery);
@@ -266,7 +270,7 @@ fn delivery_words(text: &mut String, delivery: &PreviewedDelivery) {
         }
     }
     for remark in &delivery.remarks {
-        line(text, "note", &remark.sentence());
+        line(text, "note", &remark.line());
     }
 }
 

@@ -55,13 +55,16 @@ pub struct DoubtRecord {
     pub agreed_ms: i64,
 }
 
+const SET_RIGHT: &str = "set the clock right; if it is right, as after a long pause of this machine, say so on the \
+                         page Clock (`/clock`) or by `postbridge confirm-clock`";
+
 codes! {
     /// Why a wall clock is not believed.
     ClockDoubtCode {
         After = "clock_far_after",
-            "the clock is more than 48 h after the newest time on record", "set the clock right; if it is right, as after a long pause of this machine, say so on the page Clock (`/clock`) or by `postbridge confirm-clock`";
+            "the clock is more than 48 h after the newest time on record", SET_RIGHT;
         Before = "clock_far_before",
-            "the clock is more than 48 h before the newest time on record", "set the clock right; if it is right, as after a long pause of this machine, say so on the page Clock (`/clock`) or by `postbridge confirm-clock`";
+            "the clock is more than 48 h before the newest time on record", SET_RIGHT;
     }
 }
 

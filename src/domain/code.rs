@@ -72,7 +72,7 @@ pub trait CodedReason {
 /// ```
 macro_rules! codes {
     ($(#[$attribute:meta])* $name:ident {
-        $($variant:ident = $word:literal, $meaning:literal, $fix:literal;)+
+        $($variant:ident = $word:literal, $meaning:literal, $fix:expr;)+
     }) => {
         $(#[$attribute])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

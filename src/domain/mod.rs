@@ -28,6 +28,7 @@ pub mod filter_verdict;
 pub mod forwarding;
 pub mod history;
 pub mod ids;
+pub mod import_refusal;
 pub mod landing_url;
 pub(crate) mod moment;
 pub mod money;

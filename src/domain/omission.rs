@@ -56,8 +56,8 @@ impl CodedReason for Omission {
         let Omission { field, reason, sent, kept } = self;
         let why = reason.meaning();
         match kept {
-            0 => format!("left_out: `{field}` has {sent} bytes; {why}"),
-            kept => format!("cut: `{field}` has {sent} bytes; its first {kept} are kept: {why}"),
+            0 => format!("`{field}` has {sent} bytes; {why}"),
+            kept => format!("`{field}` has {sent} bytes; its first {kept} are kept: {why}"),
         }
     }
 }
@@ -74,9 +74,6 @@ pub struct Omissions {
 const MOST_NAMED: usize = 6;
 const LONGEST_FIELD: usize = 72;
 
-/// What is said where more is missing than is named.
-pub const MORE: &str = "left_out: more is missing than is named here";
-
 impl Omissions {
     /// Each that is named.
     pub fn named(&self) -> &[Omission] {
@@ -86,12 +83,6 @@ impl Omissions {
     /// Whether more is missing than is named.
     pub fn has_more(&self) -> bool {
         self.more
-    }
-
-    /// A sentence for each, and one where more is missing than is named.
-    pub fn sentences(&self) -> Vec<String> {
-        let more = self.more.then(|| MORE.to_owned());
-        self.named.iter().map(CodedReason::sentence).chain(more).collect()
     }
 
     /// Names one more. Of a field that is named already, what was sent first and is kept now counts.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::code::{CodedReason, codes};
+use crate::domain::code::{CodedReason, ReasonCode, codes};
 use crate::domain::ids::{ConversionId, OfferId};
 use crate::domain::money::Money;
 
@@ -32,7 +32,7 @@ codes! {
             "report it by the offer's postback URL, with the click id that the visitor arrived with and the same transaction id";
         TransactionReused = "transaction_reused",
             "its transaction id was received before with another click",
-            "put the macro of the order's number in the place of the constant at the network";
+            "an id that every sale has is a constant: put the macro of the order's number in its place at the network";
         SecondSaleOfClick = "second_sale_of_click",
             "its click has had its sale of this offer and event; it waits until a person approves it",
             "approve it if it is another sale; `repeat = true` in the offer's table counts such sales at once";
@@ -101,14 +101,12 @@ impl CodedReason for Remark {
             Remark::ValueLeftOut { field } => {
                 format!("`{field}` could not be used as it was received; it was left out of the request")
             }
-            Remark::BirthdateAmbiguous { field } => format!(
-                "day and month of `{field}` cannot be distinguished; it was left out of the request. Say which \
-                 is first: `birthdate = \"dmy\"` or `\"mdy\"` in `[[source]]`"
-            ),
-            Remark::CallingCodeMissing { field } => format!(
-                "`{field}` has no country's calling code in front; it was left out of the request. Say whose \
-                 numbers the source reports: `phone_region = \"DE\"` in `[[source]]`"
-            ),
+            Remark::BirthdateAmbiguous { field } => {
+                format!("day and month of `{field}` cannot be distinguished; it was left out of the request")
+            }
+            Remark::CallingCodeMissing { field } => {
+                format!("`{field}` has no country's calling code in front; it was left out of the request")
+            }
             Remark::PayoutScaled { payout, sent, scale } => {
                 format!("payout {payout} sent as {sent} (scale {scale})")
             }
@@ -116,29 +114,37 @@ impl CodedReason for Remark {
                  (`ad_personalization`), and the template has no field of the platform's that says so"
                 .to_owned(),
             Remark::PercentWithoutAmount { offer } => format!(
-                "the offer {offer} pays a percentage of the sale, and no amount was reported: nothing is \
-                 paid. Report the sale's amount"
+                "the offer {offer} pays a percentage of the sale, and no amount was reported: nothing is paid"
             ),
-            Remark::NoClick { named: true } => "the click that it names is not recorded, so no affiliate earns it \
-                 before that click is received. Report it again, by the pixel or by the offer's postback URL, with \
-                 the click id that the visitor arrived with and the same transaction id"
-                .to_owned(),
+            Remark::NoClick { named: true } => {
+                "the click that it names is not recorded, so no affiliate earns it \
+                 before that click is received"
+                    .to_owned()
+            }
             Remark::NoClick { named: false } => {
                 "no recorded click belongs to it (many browsers hold back the cookies of other \
-                 sites), so no affiliate earns it. Report it by the offer's postback URL, with the click id \
-                 that the visitor arrived with and the same transaction id"
+                 sites), so no affiliate earns it"
                     .to_owned()
             }
             Remark::TransactionReused { first, nth } => format!(
                 "its transaction id was received before with another click: it is conversion {nth} of this \
-                 id, the first one is {first}. An id that every sale has is a constant: put the macro of \
-                 the order's number in its place at the network"
+                 id, the first one is {first}"
             ),
             Remark::SecondSaleOfClick { first } => format!(
-                "its click has had its sale of this offer and event: {first}. Anyone who has seen a click id can \
-                 report more of them, so it waits until a person approves it. Where one visitor buys several \
-                 times, `repeat = true` in the offer's table counts such sales at once"
+                "its click has had its sale of this offer and event, {first}; anyone who has seen a click id can \
+                 report more of them, so it waits until a person approves it"
             ),
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Remark::NoClick { named: true } => {
+                "report it again, by the pixel or by the offer's postback URL, with \
+                 the click id that the visitor arrived with and the same transaction id"
+                    .to_owned()
+            }
+            _ => self.code().fix().to_owned(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::import_refusal::ImportRefused;
 use crate::domain::time::Time;
 
 /// What a list's entry names.
@@ -74,23 +75,26 @@ impl Suppressed {
     /// Reads `text` as an entry of this kind.
     ///
     /// # Errors
-    /// A sentence saying what is wrong with it.
-    pub fn parse(kind: SuppressedKind, text: &str) -> Result<Suppressed, String> {
+    /// It is none.
+    pub fn parse(kind: SuppressedKind, text: &str) -> Result<Suppressed, ImportRefused> {
         let text = text.trim();
         let plain = || match text.len() {
-            0 => Err("it is empty".to_owned()),
+            0 => Err(ImportRefused::Empty),
             1..=200 => Ok(text.to_owned()),
-            length => Err(format!("it has {length} characters; at most 200 are kept")),
+            bytes => Err(ImportRefused::TooLong(bytes)),
         };
         match kind {
-            SuppressedKind::Email => normal_email(text).map(Suppressed::Email),
-            SuppressedKind::Phone => normal_phone(text).map(Suppressed::Phone),
+            SuppressedKind::Email => {
+                normal_email(text).map(Suppressed::Email).ok_or(ImportRefused::NotAnEmail)
+            }
+            SuppressedKind::Phone => {
+                normal_phone(text).map(Suppressed::Phone).ok_or(ImportRefused::NotAPhone)
+            }
             SuppressedKind::Ip => {
                 let single =
                     || text.parse::<IpAddr>().ok().map(|address| IpNet::from(address.to_canonical()));
                 let net = text.parse::<IpNet>().ok().map(|net| net.trunc()).or_else(single);
-                net.map(Suppressed::Ip)
-                    .ok_or_else(|| "it is no IP address and no network such as 10.0.0.0/8".to_owned())
+                net.map(Suppressed::Ip).ok_or(ImportRefused::NotAnIp)
             }
             SuppressedKind::OrderId => plain().map(Suppressed::OrderId),
             SuppressedKind::ClickId => plain().map(Suppressed::ClickId),
@@ -109,25 +113,21 @@ impl Suppressed {
     }
 }
 
-fn normal_email(text: &str) -> Result<String, String> {
+fn normal_email(text: &str) -> Option<String> {
     let text = text.to_lowercase();
     let sane = text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.'))
         && !text.chars().any(|c| c.is_whitespace() || c.is_control())
         && text.matches('@').count() == 1
         && text.len() <= 254;
-    if sane { Ok(text) } else { Err("it is no e-mail address".to_owned()) }
+    sane.then_some(text)
 }
 
 /// Digits only; 7 to 15 of them, as E.164 allows.
-fn normal_phone(text: &str) -> Result<String, String> {
+fn normal_phone(text: &str) -> Option<String> {
     let allowed = |c: char| c.is_ascii_digit() || matches!(c, '+' | ' ' | '-' | '.' | '(' | ')' | '/');
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let digits = digits.strip_prefix("00").map(str::to_owned).unwrap_or(digits);
-    if text.chars().all(allowed) && (7..=15).contains(&digits.len()) {
-        Ok(digits)
-    } else {
-        Err("it is no phone number of 7 to 15 digits".to_owned())
-    }
+    (text.chars().all(allowed) && (7..=15).contains(&digits.len())).then_some(digits)
 }
 
 /// What of a conversion and its click may stand on a list. Normalized as the entries are.
@@ -241,8 +241,8 @@ pub struct ChangedLine {
     pub number: u64,
     /// The line as it was received.
     pub received_text: String,
-    /// What it was read as, and whether the list has changed by it; or a sentence why it was not read.
-    pub outcome: Result<(SuppressedKind, bool), String>,
+    /// What it was read as, and whether the list has changed by it; or why it was not read.
+    pub outcome: Result<(SuppressedKind, bool), ImportRefused>,
 }
 
 impl ChangedLine {

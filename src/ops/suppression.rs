@@ -1,7 +1,8 @@
-//! Lines for a suppression list, from a person or a file: each becomes an entry, or a sentence why not.
+//! Lines for a suppression list, from a person or a file: each becomes an entry, or a reason why not.
 
 use csv::{ByteRecord, ReaderBuilder};
 
+use crate::domain::import_refusal::ImportRefused;
 use crate::domain::suppression::{ChangedLine, ListChange, ListSummary, Suppressed, SuppressedKind};
 use crate::domain::time::Time;
 use crate::store::{Store, StoreError, SuppressionOrder};
@@ -37,8 +38,8 @@ pub struct ReadLine {
     pub number: u64,
     /// The line's text, shortened.
     pub received_text: String,
-    /// The entry, or a sentence: why it is none.
-    pub entry: Result<Suppressed, String>,
+    /// The entry, or why it is none.
+    pub entry: Result<Suppressed, ImportRefused>,
 }
 
 /// Reads a text. `kind` says what every entry is; without it each line must show that it is an
@@ -46,13 +47,17 @@ pub struct ReadLine {
 /// lines and lines that begin with `#` are passed over.
 ///
 /// # Errors
-/// A sentence why nothing of it was read, and what to do.
-pub fn read(text: &[u8], layout: EntryLayout, kind: Option<SuppressedKind>) -> Result<Vec<ReadLine>, String> {
+/// Nothing of it was read.
+pub fn read(
+    text: &[u8],
+    layout: EntryLayout,
+    kind: Option<SuppressedKind>,
+) -> Result<Vec<ReadLine>, ImportRefused> {
     if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
-        return Err("it is written in UTF-16: save it as UTF-8".to_owned());
+        return Err(ImportRefused::Utf16);
     }
     if text.contains(&0) {
-        return Err("it is no text: save the table as CSV in UTF-8".to_owned());
+        return Err(ImportRefused::NotText);
     }
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut lines = Vec::new();
@@ -62,9 +67,7 @@ pub fn read(text: &[u8], layout: EntryLayout, kind: Option<SuppressedKind>) -> R
         lines.push(if nothing { b"".as_slice() } else { line });
     }
     if lines.iter().filter(|line| !line.is_empty()).count() > MOST_LINES {
-        return Err(format!(
-            "it has more than {MOST_LINES} lines: split it, and import one part after the other"
-        ));
+        return Err(ImportRefused::TooManyLines(MOST_LINES));
     }
     let first = lines.iter().copied().find(|line| !line.is_empty()).unwrap_or_default();
     match layout {
@@ -111,10 +114,8 @@ fn read_lines(lines: &[&[u8]], kind: Option<SuppressedKind>) -> Vec<ReadLine> {
 fn read_one(number: u64, cell: &[u8], kind: Option<SuppressedKind>) -> ReadLine {
     let received_text: String = String::from_utf8_lossy(cell).trim().chars().take(MOST_SHOWN).collect();
     let entry = match std::str::from_utf8(cell) {
-        Err(_) => Err("it is not UTF-8: save the file in that encoding".to_owned()),
-        Ok(text) if text.trim().contains(['\n', '\r']) => {
-            Err("it goes over the end of its line: a quote is not closed".to_owned())
-        }
+        Err(_) => Err(ImportRefused::NotUtf8),
+        Ok(text) if text.trim().contains(['\n', '\r']) => Err(ImportRefused::OpenQuote),
         Ok(text) => match kind {
             Some(kind) => Suppressed::parse(kind, text),
             None => recognize(text.trim()),
@@ -124,26 +125,22 @@ fn read_one(number: u64, cell: &[u8], kind: Option<SuppressedKind>) -> ReadLine 
 }
 
 /// What a text is where no one said so.
-fn recognize(text: &str) -> Result<Suppressed, String> {
+fn recognize(text: &str) -> Result<Suppressed, ImportRefused> {
     if text.contains('@') {
         return Suppressed::parse(SuppressedKind::Email, text);
     }
     if text.starts_with('+') {
         return Suppressed::parse(SuppressedKind::Phone, text);
     }
-    Suppressed::parse(SuppressedKind::Ip, text).map_err(|_| {
-        "it may be a phone number, an order id or a click id: choose the kind, or put a line such as \
-         `order_id` first"
-            .to_owned()
-    })
+    Suppressed::parse(SuppressedKind::Ip, text).map_err(|_| ImportRefused::KindUnclear)
 }
 
-fn read_csv(text: &[u8], mark: u8, kind: Option<SuppressedKind>) -> Result<Vec<ReadLine>, String> {
+fn read_csv(text: &[u8], mark: u8, kind: Option<SuppressedKind>) -> Result<Vec<ReadLine>, ImportRefused> {
     let mut rows = ReaderBuilder::new().has_headers(false).flexible(true).delimiter(mark).from_reader(text);
     let mut columns: Option<ImportColumns> = None;
     let mut found = Vec::new();
     let mut row = ByteRecord::new();
-    while rows.read_byte_record(&mut row).map_err(|error| format!("it is no CSV: {error}"))? {
+    while rows.read_byte_record(&mut row).map_err(|error| ImportRefused::NotCsv(error.to_string()))? {
         if row.iter().all(|cell| cell.trim_ascii().is_empty()) {
             continue;
         }
@@ -167,16 +164,13 @@ fn read_csv(text: &[u8], mark: u8, kind: Option<SuppressedKind>) -> Result<Vec<R
 type ImportColumns = Vec<(usize, Option<SuppressedKind>)>;
 
 /// The columns that a first row names; `None`: it is a row like the others.
-fn header(row: &ByteRecord, kind: Option<SuppressedKind>) -> Result<Option<ImportColumns>, String> {
+fn header(row: &ByteRecord, kind: Option<SuppressedKind>) -> Result<Option<ImportColumns>, ImportRefused> {
     let named = row.iter().enumerate().filter_map(|(at, cell)| Some((at, Some(kind_named(cell)?))));
     let named: ImportColumns = named.collect();
     let wanted: Vec<_> = named.iter().copied().filter(|(_, is)| kind.is_none() || *is == kind).collect();
     match (named.is_empty(), wanted.is_empty(), kind) {
         (true, ..) => Ok(None),
-        (false, true, Some(kind)) => Err(format!(
-            "its first line names no column `{0}`: choose another kind, or name the column `{0}`",
-            kind.as_str()
-        )),
+        (false, true, Some(kind)) => Err(ImportRefused::NoSuchColumn(kind.as_str())),
         _ => Ok(Some(wanted)),
     }
 }
@@ -186,7 +180,7 @@ fn read_row(number: u64, row: &ByteRecord, columns: &[(usize, Option<SuppressedK
     let full = cells.filter(|(cell, _)| !cell.trim_ascii().is_empty());
     let read: Vec<ReadLine> = full.map(|(cell, kind)| read_one(number, cell, kind)).collect();
     if read.is_empty() {
-        let entry = Err("the columns that are read are empty in it".to_owned());
+        let entry = Err(ImportRefused::ColumnsEmpty);
         return vec![ReadLine { number, received_text: String::new(), entry }];
     }
     read

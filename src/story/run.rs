@@ -16,6 +16,7 @@ use crate::template::catalog::Catalog;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::rendering::{Rendered, Rendering};
 use crate::template::diagnostic::Problem;
+use crate::view::reason::ReasonView;
 
 /// What to do with `expected.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,9 +210,8 @@ fn run(
 
 /// Where there are any, they are a member of their own.
 fn with_remarks(mut found: Json, remarks: &[Remark]) -> Json {
-    let one = |remark: &Remark| json!({ "code": remark.code().as_str(), "field": remark.field(), "text": remark.sentence() });
     if let Some(members) = found.as_object_mut().filter(|_| !remarks.is_empty()) {
-        members.insert("remarks".to_owned(), remarks.iter().map(one).collect());
+        members.insert("remarks".to_owned(), json!(ReasonView::all(remarks)));
     }
     found
 }

@@ -6,12 +6,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::click::{Agent, Click};
-use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::consent::Consent;
 use crate::domain::filter_verdict::FilterVerdict;
 use crate::domain::ids::{ClickId, VisitorId};
-use crate::domain::omission::{MORE, Omission, Omissions};
+use crate::domain::omission::Omissions;
+use crate::domain::rejection::note::{ReportNote, omission_notes};
 use crate::domain::time::Time;
+use crate::view::reason::{NoteView, ReasonView};
 use crate::view::schema::{ConsentAnswers, TimeText};
 use crate::view::value::{CampaignRefView, PairsView, answered};
 
@@ -59,13 +60,12 @@ pub struct ClickView<'a> {
     country: Option<&'a str>,
     /// Whether it counts for caps, duplicates and conversions: a visit that no filter kept from the offer.
     billable: bool,
-    /// One for each filter that looked at it.
-    verdicts: Vec<FilterVerdictView<'a>>,
+    verdicts: Vec<FilterVerdictView>,
     /// Null where nothing was answered.
     #[schemars(with = "Option<ConsentAnswers>")]
     consent: Option<Consent>,
     /// What was sent with it and is not kept, or not whole.
-    omitted: Vec<OmissionView<'a>>,
+    omitted: Vec<OmissionView>,
 }
 
 impl<'a> ClickView<'a> {
@@ -125,31 +125,24 @@ impl<'a> AgentView<'a> {
 /// What one filter said of the click.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "FilterVerdict")]
-pub struct FilterVerdictView<'a> {
+pub struct FilterVerdictView {
     filter: &'static str,
     /// `observe`: the click is only marked. `enforce`: one that it hits is kept away from the offer.
     mode: &'static str,
     /// False: the filter found nothing, and the members below are null.
     hit: bool,
-    reason_code: Option<&'static str>,
-    field: Option<&'a str>,
-    value: Option<&'a str>,
-    reason: Option<String>,
-    hint: Option<String>,
+    #[serde(flatten)]
+    reason: ReasonView,
 }
 
-impl<'a> FilterVerdictView<'a> {
-    pub fn of(verdict: &'a FilterVerdict) -> FilterVerdictView<'a> {
+impl FilterVerdictView {
+    pub fn of(verdict: &FilterVerdict) -> FilterVerdictView {
         let hit = verdict.hit.as_ref();
         FilterVerdictView {
             filter: verdict.filter.as_str(),
             mode: verdict.mode.as_str(),
             hit: hit.is_some(),
-            reason_code: hit.map(|hit| hit.code().as_str()),
-            field: hit.and_then(CodedReason::field),
-            value: hit.and_then(CodedReason::value),
-            reason: hit.map(CodedReason::sentence),
-            hint: hit.map(CodedReason::hint),
+            reason: hit.map(ReasonView::of).unwrap_or_default(),
         }
     }
 }
@@ -157,35 +150,29 @@ impl<'a> FilterVerdictView<'a> {
 /// What was sent with the click and is not kept, or not whole.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Omission")]
-struct OmissionView<'a> {
-    code: &'static str,
-    /// As `params.utm_term` or `landing_url`; null where `code` is `more`.
-    field: Option<&'a str>,
+struct OmissionView {
+    #[serde(flatten)]
+    note: NoteView,
+    /// How many bytes were sent; null where more is missing than is named.
     sent_bytes: Option<u64>,
     /// 0 where it is left out, because it is good only whole.
     kept_bytes: Option<u64>,
-    text: String,
 }
 
-impl<'a> OmissionView<'a> {
-    fn all(omitted: &'a Omissions) -> Vec<OmissionView<'a>> {
-        let more = omitted.has_more().then(|| OmissionView {
-            code: "more",
-            field: None,
-            sent_bytes: None,
-            kept_bytes: None,
-            text: MORE.to_owned(),
-        });
-        omitted.named().iter().map(OmissionView::of).chain(more).collect()
+impl OmissionView {
+    fn all(omitted: &Omissions) -> Vec<OmissionView> {
+        omission_notes(omitted).map(|note| OmissionView::of(&note)).collect()
     }
 
-    fn of(omission: &'a Omission) -> OmissionView<'a> {
+    fn of(note: &ReportNote) -> OmissionView {
+        let bytes = match note {
+            ReportNote::Omitted(omission) => Some((omission.sent, omission.kept)),
+            _ => None,
+        };
         OmissionView {
-            code: omission.code().as_str(),
-            field: Some(&omission.field),
-            sent_bytes: Some(omission.sent),
-            kept_bytes: Some(omission.kept),
-            text: omission.sentence(),
+            note: NoteView::of(note),
+            sent_bytes: bytes.map(|(sent, _)| sent),
+            kept_bytes: bytes.map(|(_, kept)| kept),
         }
     }
 }

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::clock_rule::Doubt;
-use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::time::Time;
+use crate::view::reason::ReasonView;
 use crate::view::schema::TimeText;
 
 /// The clock, and whether retention goes by it.
@@ -16,10 +16,9 @@ pub struct ClockView {
     now: Time,
     /// `running` or `paused`.
     retention: &'static str,
-    /// Why retention is paused; null while it runs.
-    reason_code: Option<&'static str>,
-    reason: Option<String>,
-    hint: Option<String>,
+    /// Why it is paused.
+    #[serde(flatten)]
+    doubted: ReasonView,
     /// The newest time that was believed.
     #[schemars(with = "Option<TimeText>")]
     believed: Option<Time>,
@@ -33,9 +32,7 @@ impl ClockView {
         ClockView {
             now,
             retention: if doubt.is_some() { "paused" } else { "running" },
-            reason_code: doubt.map(|doubt| doubt.code().as_str()),
-            reason: doubt.map(CodedReason::sentence),
-            hint: doubt.map(CodedReason::hint),
+            doubted: doubt.map(ReasonView::of).unwrap_or_default(),
             believed: doubt.map(|doubt| doubt.believed),
             until: doubt.map(|doubt| doubt.until),
         }

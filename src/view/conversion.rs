@@ -18,13 +18,14 @@ use crate::domain::ids::{ClickId, ConversionId, DestinationId, EventId, SourceId
 use crate::domain::offer::PayoutFrom;
 use crate::domain::remark::Remark;
 use crate::domain::time::Time;
-use crate::domain::unsent::{self, Unsent, UnsentContext};
+use crate::domain::unsent::{self, UnsentContext};
 use crate::store::contract::lookup::Trace;
 use crate::view::click::ClickView;
 use crate::view::delivery::{AttemptView, DeliveryView};
 use crate::view::postback::PostbackView;
+use crate::view::reason::ReasonView;
 use crate::view::schema::{ConsentAnswers, StatusWord, TimeText};
-use crate::view::value::{CampaignRefView, MoneyView, PairsView, RemarkView, answered};
+use crate::view::value::{CampaignRefView, MoneyView, PairsView, answered};
 
 /// What was reported of a conversion: all that is known of one that is only previewed.
 #[derive(Serialize, JsonSchema)]
@@ -101,9 +102,7 @@ pub struct ConversionView<'a> {
     /// Null where neither its report nor its click names an offer.
     campaign_ref: Option<CampaignRefView<'a>>,
     attribution: AttributionView<'a>,
-    /// What a person should know of it: nothing that stopped it.
-    remarks: Vec<RemarkView>,
-    /// Clicks that might have earned it and did not, the latest first.
+    remarks: Vec<ReasonView>,
     candidates: Vec<CandidateView<'a>>,
     /// `caller`: reported. `offer_percent`, `offer_fixed`: by the offer's terms. Null without a payout.
     payout_source: Option<&'static str>,
@@ -134,7 +133,7 @@ impl<'a> ConversionView<'a> {
             disposition: DispositionView::of(conversion),
             campaign_ref: conversion.campaign_ref.as_ref().map(CampaignRefView::of),
             attribution: AttributionView::of(&conversion.attribution),
-            remarks: RemarkView::all(conversion.remarks.iter().chain(&no_click(conversion))),
+            remarks: ReasonView::all(conversion.remarks.iter().chain(&no_click(conversion))),
             candidates: conversion.considered.iter().map(CandidateView::of).collect(),
             payout_source: conversion.payout_from.map(PayoutFrom::as_str),
             received_at: conversion.received_at,
@@ -166,29 +165,14 @@ impl DispositionView {
     }
 }
 
-/// Why no destination gets a conversion.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Unsent")]
-pub struct UnsentView {
-    code: &'static str,
-    reason: String,
-    hint: String,
-}
-
-impl UnsentView {
-    pub fn of(unsent: &Unsent) -> UnsentView {
-        UnsentView { code: unsent.code().as_str(), reason: unsent.sentence(), hint: unsent.hint() }
-    }
-}
-
 /// A conversion with its deliveries, as lists show it.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ListedConversion")]
 pub struct ListedConversionView<'a> {
     #[serde(flatten)]
     conversion: ConversionView<'a>,
-    /// Null where it has deliveries.
-    unsent: Option<UnsentView>,
+    /// Why no destination gets it.
+    unsent: Option<ReasonView>,
     deliveries: Vec<DeliveryView<'a>>,
 }
 
@@ -202,7 +186,7 @@ impl<'a> ListedConversionView<'a> {
         let view = |one| DeliveryView::of(conversion, (one, sent_before(deliveries, one)), circumstances);
         ListedConversionView {
             conversion: ConversionView::of(conversion),
-            unsent: unsent.as_ref().map(UnsentView::of),
+            unsent: unsent.as_ref().map(ReasonView::of),
             deliveries: deliveries.iter().map(view).collect(),
         }
     }
@@ -323,14 +307,14 @@ pub struct CandidateView<'a> {
     #[schemars(with = "TimeText")]
     time: Time,
     /// Why not.
-    reason_code: &'static str,
-    reason: String,
+    #[serde(flatten)]
+    why: ReasonView,
 }
 
 impl<'a> CandidateView<'a> {
     pub fn of(candidate: &'a Considered) -> CandidateView<'a> {
         let Considered { click, at, why } = candidate;
-        CandidateView { click_id: click, time: *at, reason_code: why.code().as_str(), reason: why.sentence() }
+        CandidateView { click_id: click, time: *at, why: ReasonView::of(why) }
     }
 }
 
@@ -340,8 +324,8 @@ impl<'a> CandidateView<'a> {
 pub struct TraceView<'a> {
     #[serde(flatten)]
     conversion: ConversionView<'a>,
-    /// Null where it has deliveries.
-    unsent: Option<UnsentView>,
+    /// Why no destination gets it.
+    unsent: Option<ReasonView>,
     deliveries: Vec<TracedDeliveryView<'a>>,
     /// The number by which its advertiser knows it, once an advertiser was given one.
     advertiser_number: Option<u64>,
@@ -379,7 +363,7 @@ impl<'a> TraceView<'a> {
         let consent = conversion.consent_with(trace.click.as_deref());
         TraceView {
             conversion: ConversionView::of(conversion).with_consent(consent),
-            unsent: unsent.as_ref().map(UnsentView::of),
+            unsent: unsent.as_ref().map(ReasonView::of),
             deliveries: trace.deliveries.iter().map(delivery).collect(),
             advertiser_number: numbers.and_then(|numbers| numbers.of(conversion)),
             history: conversion.history.iter().map(ChangeView::of).collect(),

@@ -16,7 +16,7 @@ use crate::domain::unsent::{self, UnsentContext};
 use crate::store::contract::lookup::ListedDelivery;
 use crate::view::reason::ReasonView;
 use crate::view::schema::{DeliveryStateWord, TimeText};
-use crate::view::value::{MoneyView, RemarkView};
+use crate::view::value::MoneyView;
 
 /// A delivery without its attempts.
 #[derive(Serialize, JsonSchema)]
@@ -130,8 +130,7 @@ pub struct AttemptView<'a> {
     reason: ReasonView,
     /// What the platform remarked though it accepted the event.
     warnings: &'a [String],
-    /// What of the conversion is not in the request, or is otherwise in it.
-    remarks: Vec<RemarkView>,
+    remarks: Vec<ReasonView>,
     /// Null where nothing was sent.
     request: Option<RequestView<'a>>,
     /// Null where no answer was received.
@@ -150,7 +149,7 @@ impl<'a> AttemptView<'a> {
             outcome: attempt.verdict.as_str(),
             reason: ReasonView::of_verdict(&attempt.verdict),
             warnings,
-            remarks: RemarkView::all(&attempt.remarks),
+            remarks: ReasonView::all(&attempt.remarks),
             request: attempt.request.as_ref().map(RequestView::of),
             response: attempt.answer.as_ref().map(ResponseView::of),
         }

@@ -13,9 +13,9 @@ use crate::domain::postback::{EncodedBody, Inflation, Postback, RawRequest};
 use crate::domain::reporter::Reporter;
 use crate::domain::time::Time;
 use crate::store::contract::arrival::Receipt;
-use crate::view::reason::ReasonView;
+use crate::view::reason::{NoteView, ReasonView};
 use crate::view::schema::{TimeText, VerdictWord};
-use crate::view::value::{NoteView, readable};
+use crate::view::value::readable;
 
 /// A record with its bytes.
 #[derive(Serialize, JsonSchema)]
@@ -211,5 +211,5 @@ pub struct ClickReceiptView<'a> {
     #[schemars(with = "String")]
     pub click_id: &'a ClickId,
     /// What was left out, cut or read otherwise than it was written.
-    pub notes: Vec<String>,
+    pub notes: Vec<NoteView>,
 }

@@ -9,8 +9,8 @@ use crate::domain::ids::{ConversionId, DestinationId};
 use crate::preview::{Preview, PreviewedDelivery};
 use crate::template::source::params::Param;
 use crate::view::conversion::{AttributionView, ReportedView};
-use crate::view::reason::ReasonView;
-use crate::view::value::{PairsView, RemarkView};
+use crate::view::reason::{NoteView, ReasonView};
+use crate::view::value::PairsView;
 
 /// The document of `preview --json`. A quarantined postback has neither conversion nor attribution.
 #[derive(Serialize)]
@@ -41,8 +41,10 @@ struct PreviewedPostbackView<'a> {
     #[serde(flatten)]
     rejected: ReasonView,
     parameters: Vec<ParameterView<'a>>,
-    /// What was repaired or left out, and why no destination would get it where none would.
-    notes: Vec<String>,
+    /// What was repaired or left out.
+    notes: Vec<NoteView>,
+    /// Why no destination would get it, where none would.
+    unsent: Option<ReasonView>,
 }
 
 #[derive(Serialize)]
@@ -59,7 +61,8 @@ impl<'a> PreviewedPostbackView<'a> {
             status: if rejection.is_some() { "quarantined" } else { "accepted" },
             rejected: ReasonView::of_report(rejection, &[]),
             parameters: params.into_iter().flat_map(|params| &params.pairs).map(parameter).collect(),
-            notes: preview.sentences(),
+            notes: NoteView::all(preview.all_notes()),
+            unsent: preview.unsent.as_ref().map(ReasonView::of),
         }
     }
 }
@@ -115,7 +118,7 @@ struct PreviewedDeliveryView<'a> {
     state: &'static str,
     #[serde(flatten)]
     reason: ReasonView,
-    remarks: Vec<RemarkView>,
+    remarks: Vec<ReasonView>,
 }
 
 impl<'a> PreviewedDeliveryView<'a> {
@@ -124,7 +127,7 @@ impl<'a> PreviewedDeliveryView<'a> {
             destination: &previewed.destination,
             state: previewed.state.as_str(),
             reason: previewed.reason().as_ref().map(ReasonView::of_undelivered).unwrap_or_default(),
-            remarks: RemarkView::all(&previewed.remarks),
+            remarks: ReasonView::all(&previewed.remarks),
         }
     }
 }

@@ -34,6 +34,11 @@ impl ReasonView {
         }
     }
 
+    /// All of some reasons: what is remarked of a conversion or a request, say.
+    pub fn all<'a, R: CodedReason + 'a>(reasons: impl IntoIterator<Item = &'a R>) -> Vec<ReasonView> {
+        reasons.into_iter().map(ReasonView::of).collect()
+    }
+
     /// Why a delivery is not delivered.
     pub fn of_undelivered(reason: &Undelivered<'_>) -> ReasonView {
         match reason {
@@ -62,6 +67,11 @@ impl ReasonView {
         }
     }
 
+    /// What is noted; `code` is the note's own, and why something is missing is another.
+    fn of_note(note: &ReportNote) -> ReasonView {
+        ReasonView { reason_code: note.why(), ..ReasonView::of(note) }
+    }
+
     /// The code; empty where there is no reason.
     pub fn code(&self) -> &str {
         self.reason_code.unwrap_or_default()
@@ -75,5 +85,26 @@ impl ReasonView {
     /// What a person can do; empty where there is no reason.
     pub fn hint(&self) -> &str {
         self.hint.as_deref().unwrap_or_default()
+    }
+}
+
+/// What was odd about a report or a click and did not stop it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Note")]
+pub struct NoteView {
+    /// What was done: `left_out`, `cut`, or how it was read.
+    code: &'static str,
+    /// Its code says why something is missing; null where `code` says all.
+    #[serde(flatten)]
+    why: ReasonView,
+}
+
+impl NoteView {
+    pub fn of(note: &ReportNote) -> NoteView {
+        NoteView { code: note.code().as_str(), why: ReasonView::of_note(note) }
+    }
+
+    pub fn all<'a>(notes: impl IntoIterator<Item = &'a ReportNote>) -> Vec<NoteView> {
+        notes.into_iter().map(NoteView::of).collect()
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::domain::suppression::{ChangedLine, LineEffect, ListChange, ListSummary, ListedEntry};
 use crate::domain::time::Time;
+use crate::view::reason::ReasonView;
 use crate::view::schema::TimeText;
 
 /// A list and how much is on it.
@@ -94,8 +95,9 @@ pub struct LineView<'a> {
     kind: Option<&'static str>,
     /// `added`, `already_there`, `removed`, `not_there` or `refused`.
     pub outcome: &'static str,
-    /// Why it was refused; null otherwise.
-    reason: Option<&'a str>,
+    /// Why it was refused.
+    #[serde(flatten)]
+    refused: ReasonView,
 }
 
 impl<'a> LineView<'a> {
@@ -105,7 +107,7 @@ impl<'a> LineView<'a> {
             received: &line.received_text,
             kind: line.outcome.as_ref().ok().map(|(kind, _)| kind.as_str()),
             outcome: line.effect().as_str(wish),
-            reason: line.outcome.as_ref().err().map(String::as_str),
+            refused: line.outcome.as_ref().err().map(ReasonView::of).unwrap_or_default(),
         }
     }
 }

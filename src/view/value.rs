@@ -1,4 +1,4 @@
-//! The small parts of views: money, names with their values, a remark, a campaign, bytes, a page of a list.
+//! The small parts of views: money, names with their values, a campaign, bytes, a page of a list.
 
 use std::borrow::Cow;
 
@@ -6,13 +6,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use crate::domain::click::{CustomerTrait, CustomerTraits, Pairs};
-use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::consent::Consent;
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId};
 use crate::domain::money::Money;
 use crate::domain::offer::CampaignRef;
-use crate::domain::rejection::note::ReportNote;
-use crate::domain::remark::Remark;
 use crate::store::contract::lookup::Page;
 
 /// `{"amount":"7.50","currency":"USD"}`.
@@ -61,59 +58,6 @@ impl JsonSchema for PairsView<'_> {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": "object", "additionalProperties": {"type": "string"}})
-    }
-}
-
-/// What a person should know of a conversion, or of a request that was sent.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Remark")]
-pub struct RemarkView {
-    code: &'static str,
-    /// What it is about; null where that is the whole.
-    field: Option<String>,
-    /// The same for a person.
-    text: String,
-}
-
-impl RemarkView {
-    pub fn of(remark: &Remark) -> RemarkView {
-        RemarkView {
-            code: remark.code().as_str(),
-            field: remark.field().map(str::to_owned),
-            text: remark.sentence(),
-        }
-    }
-
-    pub fn all<'a>(remarks: impl IntoIterator<Item = &'a Remark>) -> Vec<RemarkView> {
-        remarks.into_iter().map(RemarkView::of).collect()
-    }
-}
-
-/// What was odd about a report and did not stop it.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Note")]
-pub struct NoteView {
-    code: &'static str,
-    /// Why a value was left out.
-    reason_code: Option<&'static str>,
-    /// The parameter or field that it is about.
-    field: Option<String>,
-    /// What was there, where it is not personal.
-    value: Option<String>,
-    /// The same for a person.
-    text: String,
-}
-
-impl NoteView {
-    pub fn all(notes: &[ReportNote]) -> Vec<NoteView> {
-        let one = |note: &ReportNote| NoteView {
-            code: note.code().as_str(),
-            reason_code: note.problem().map(|problem| problem.code().as_str()),
-            field: note.field().map(str::to_owned),
-            value: note.value().map(str::to_owned),
-            text: note.sentence(),
-        };
-        notes.iter().map(one).collect()
     }
 }
 

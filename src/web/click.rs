@@ -6,10 +6,12 @@ use http::StatusCode;
 
 use crate::clock::{self, Clock};
 use crate::domain::ids::ClickId;
+use crate::domain::rejection::note::{ReportNote, omission_notes};
 use crate::ingest::landing::VisitorEnricher;
 use crate::store::Store;
 use crate::store::contract::arrival::{ClickArrival, ClickRecorded, Screening};
 use crate::view::postback::ClickReceiptView;
+use crate::view::reason::NoteView;
 use crate::web::answer::{self, Answer};
 use crate::web::click_body::{self, ReadClick};
 use crate::web::health::ProcessHealth;
@@ -37,7 +39,7 @@ impl Clicks {
         let now = self.clock.now();
         let ReadClick { draft, notes } = match click_body::read(body, &self.enricher.landing, now) {
             Ok(read) => read,
-            Err(fault) => return answer::error(StatusCode::BAD_REQUEST, "bad_click", fault, HINT),
+            Err(cause) => return answer::refused(StatusCode::BAD_REQUEST, &cause),
         };
         let entropy = match clock::entropy::<16>() {
             Ok(entropy) => entropy,
@@ -54,7 +56,8 @@ impl Clicks {
                     // A known click may have no room for all of it.
                     omitted.clone_from(&receipt.click.context.omitted);
                 }
-                let notes: Vec<String> = notes.into_iter().chain(omitted.sentences()).collect();
+                let notes: Vec<ReportNote> = notes.into_iter().chain(omission_notes(&omitted)).collect();
+                let notes = NoteView::all(&notes);
                 answer::json(StatusCode::OK, &ClickReceiptView { click_id: &receipt.click.id, notes })
             }
             Err(error) => {
@@ -64,5 +67,3 @@ impl Clicks {
         }
     }
 }
-
-const HINT: &str = "send a JSON object with click_id?, time?, landing_url?, referrer?, ip?, user_agent?, params{}, cookies{}, sub_ids{}, customer{}, consent{}";

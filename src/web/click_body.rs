@@ -14,10 +14,16 @@ use crate::domain::consent::Consent;
 use crate::domain::ids::ClickId;
 use crate::domain::moment::{self, EpochUnit};
 use crate::domain::omission::{Omission, OmissionReason, Omissions};
+use crate::domain::rejection::RejectionCause;
+use crate::domain::rejection::body::BodyProblem;
+use crate::domain::rejection::note::ReportNote;
+use crate::domain::rejection::param::{ParamFault, ParamProblem};
+use crate::domain::rejection::wanted::{LengthLimit, MemberOf, ParamFix, WantedValue};
 use crate::domain::text::{email_with_plus, trim};
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::landing::{CarriedPairs, Landing, NamePatterns, PickedPairs};
+use crate::ingest::parameters::{invalid, of_value};
 use crate::template::source::json_body::members;
 use crate::template::source::map::yes_or_no;
 use crate::template::source::params::{listed, shown};
@@ -31,31 +37,31 @@ const LONGEST_NAME: usize = 256;
 /// The most notes of one click.
 const MOST_NOTES: usize = 100;
 
-/// A click, and what of it could not be read: one sentence each, which begins with `left_out` or `read_as`.
+/// A click, and what of it could not be read or was read otherwise than it was written.
 #[derive(Debug, Clone, Default)]
 pub struct ReadClick {
     /// What is to be recorded; what could not be read is absent from it.
     pub draft: ClickDraft,
     /// In the order of the body; the first 100.
-    pub notes: Vec<String>,
+    pub notes: Vec<ReportNote>,
 }
 
 /// Reads a click as the API describes it. Names that `landing` declares are kept in its spelling, and come
 /// first where there are too many.
 ///
 /// # Errors
-/// The body is not a JSON object, or its click id cannot be one: a sentence saying so.
-pub fn read(body: &[u8], landing: &Landing, now: Time) -> Result<ReadClick, String> {
+/// The body is not a JSON object, or its click id cannot be one.
+pub fn read(body: &[u8], landing: &Landing, now: Time) -> Result<ReadClick, RejectionCause> {
     let text = String::from_utf8_lossy(body);
     let is_damaged = matches!(text, Cow::Owned(_));
     let text = text.trim_start_matches('\u{feff}').trim();
     if !text.starts_with('{') {
-        return Err("the body is not a JSON object".to_owned());
+        return Err(BodyProblem::NoClickObject.into());
     }
-    let members = members(text).ok_or("the body is not JSON")?;
+    let members = members(text).ok_or(BodyProblem::NoClickObject)?;
     let mut reader = ClickReader { landing, now, click: ReadClick::default(), consent: Consent::default() };
     if is_damaged {
-        reader.note("read_as: the body was not UTF-8; a text with such bytes is left out".to_owned());
+        reader.note(ReportNote::BodyNotUtf8);
     }
     let mut seen: HashMap<&str, &str> = HashMap::new();
     for (name, json) in &members {
@@ -65,7 +71,7 @@ pub fn read(body: &[u8], landing: &Landing, now: Time) -> Result<ReadClick, Stri
                 reader.member(name, json)?;
             }
             Some(first) if first == json => {}
-            Some(_) => reader.left_out(name, "was sent twice with different values; the first is kept"),
+            Some(first) => reader.leave_out(twice(name, name, (first, json))),
         }
     }
     reader.fill_from_landing_url();
@@ -100,16 +106,6 @@ impl<'j> ClickValue<'j> {
             Some(_) => ClickValue::Text(json.to_owned()),
         }
     }
-
-    fn kind(&self) -> &'static str {
-        match self {
-            ClickValue::Nothing => "null",
-            ClickValue::Text(_) => "a text",
-            ClickValue::Object(_) => "an object",
-            ClickValue::Array(_) => "an array",
-            ClickValue::Broken => "broken",
-        }
-    }
 }
 
 struct ClickReader<'l> {
@@ -120,17 +116,18 @@ struct ClickReader<'l> {
 }
 
 impl<'l> ClickReader<'l> {
-    fn note(&mut self, note: String) {
+    fn note(&mut self, note: ReportNote) {
         if self.click.notes.len() < MOST_NOTES {
             self.click.notes.push(note);
         }
     }
 
-    fn left_out(&mut self, name: &str, why: &str) {
-        self.note(format!("left_out: `{}` {why}", shown("", name)));
+    fn leave_out(&mut self, problem: ParamProblem) {
+        let field = shown("", &problem.field);
+        self.note(ReportNote::left_out(ParamProblem { field, ..problem }));
     }
 
-    fn member(&mut self, name: &str, json: &str) -> Result<(), String> {
+    fn member(&mut self, name: &str, json: &str) -> Result<(), ParamProblem> {
         match name {
             "click_id" => self.click.draft.id = click_id(json)?,
             "time" => self.click.draft.at = self.time(json),
@@ -143,7 +140,7 @@ impl<'l> ClickReader<'l> {
             "sub_ids" => self.click.draft.sub_ids = self.pairs(name, json, &self.landing.sub_ids),
             "customer" => self.click.draft.customer = self.customer(json),
             "consent" => self.consent = self.consent(json),
-            _ => self.left_out(name, "is not a member of a click"),
+            _ => self.leave_out(unknown(name, MemberOf::Click)),
         }
         Ok(())
     }
@@ -165,12 +162,13 @@ impl<'l> ClickReader<'l> {
         };
         match found {
             Some(text) if text.contains('\u{fffd}') => {
-                self.left_out(name, "holds bytes that are no text");
+                let wrong = ParamFault::UnreadableBytes;
+                self.leave_out(of_value(name, &text, wrong).with_fix(ParamFix::BodyInUtf8));
                 None
             }
             Some(text) => Some(trim(&text).to_owned()).filter(|text| !text.is_empty()),
             None => {
-                self.left_out(name, &format!("is {}; it must be a text", ClickValue::of(json).kind()));
+                self.leave_out(invalid((name, json), WantedValue::JsonText, ParamFix::OneText));
                 None
             }
         }
@@ -180,7 +178,8 @@ impl<'l> ClickReader<'l> {
     fn whole(&mut self, name: &str, json: &str) -> Option<String> {
         let text = self.one(name, json)?;
         if text.len() > LONGEST_TEXT {
-            self.left_out(name, &format!("has {} bytes; at most {LONGEST_TEXT} are kept", text.len()));
+            let omission = Omission::new(&shown("", name), OmissionReason::ValueTooLong, (text.len(), 0));
+            self.note(ReportNote::Omitted(omission));
             return None;
         }
         Some(text)
@@ -195,13 +194,13 @@ impl<'l> ClickReader<'l> {
                 .or_else(|| moment::compact(text, &TimeZone::UTC))
         };
         let found = read(&text).or_else(|| read(&moment::with_plus(&text)?));
-        let why = match found {
-            None => "which is no RFC 3339 time",
-            Some(time) if !moment::is_recent_enough(time) => "before 2005",
-            Some(time) if moment::is_ahead(time, self.now) => "more than a day ahead",
+        let wrong = match found {
+            None => ParamFault::InvalidValue { wanted: WantedValue::Moment },
+            Some(read) if !moment::is_recent_enough(read) => ParamFault::TimeTooOld { read },
+            Some(read) if moment::is_ahead(read, self.now) => ParamFault::TimeAhead { read },
             Some(time) => return Some(time),
         };
-        self.left_out("time", &format!("is `{}`, {why}; the click counts from now", shown("", &text)));
+        self.leave_out(of_value("time", &text, wrong).with_fix(ParamFix::ClickTime));
         None
     }
 
@@ -219,14 +218,12 @@ impl<'l> ClickReader<'l> {
         };
         let found = address::visitors(&text).map(|address| address.to_string());
         match &found {
-            None => self.left_out(
-                name,
-                &format!("is `{}`, which is no address that a visitor can have", shown("", &text)),
-            ),
-            Some(address) if text.contains(',') => {
-                self.note(format!(
-                    "read_as: `{name}` is a list; {address} is the first that a visitor can have"
-                ));
+            None => {
+                let problem = of_value(name, &text, ParamFault::NotVisitorsAddress);
+                self.leave_out(problem.with_fix(ParamFix::VisitorsAddress));
+            }
+            Some(_) if text.contains(',') => {
+                self.note(ReportNote::FirstAddressTaken { field: name.to_owned() });
             }
             Some(_) => {}
         }
@@ -241,17 +238,18 @@ impl<'l> ClickReader<'l> {
         for (key, value) in self.object(name, json).unwrap_or_default() {
             let place = format!("{name}.{key}");
             if key.is_empty() || key.len() > LONGEST_NAME {
-                self.left_out(
-                    &place,
-                    &format!("has a name that is empty or longer than {LONGEST_NAME} bytes"),
-                );
+                let wrong = ParamFault::InvalidName { limit: LengthLimit::Bytes(LONGEST_NAME as u32) };
+                self.leave_out(ParamProblem { field: place, value: None, wrong, fix: None });
                 continue;
             }
             let Some(text) = self.whole(&place, value) else { continue };
             let key = known.spelling(&key).unwrap_or(key);
             match places.get(&key).and_then(|at| kept.get(*at)) {
                 Some((_, had)) if *had == text => {}
-                Some(_) => self.left_out(&place, "was sent twice with different values; the first is kept"),
+                Some((first, had)) => {
+                    let other = format!("{name}.{first}");
+                    self.leave_out(twice(&place, &other, (had, &text)));
+                }
                 None => {
                     places.insert(key.clone(), kept.len());
                     kept.push((key, text));
@@ -262,10 +260,8 @@ impl<'l> ClickReader<'l> {
             // Stable: within a rank the order of the body stays.
             kept.sort_by_key(|(key, _)| known.rank(key));
             let beyond: Vec<String> = kept.drain(MOST_NAMES..).map(|(key, _)| key).collect();
-            self.left_out(
-                name,
-                &format!("has more than {MOST_NAMES} names; these are not kept: {}", listed(&beyond)),
-            );
+            let (field, names) = (name.to_owned(), listed(&beyond));
+            self.note(ReportNote::NamesLeftOut { field, most: MOST_NAMES as u64, names });
         }
         kept
     }
@@ -276,8 +272,8 @@ impl<'l> ClickReader<'l> {
             ClickValue::Object(members) => Some(members),
             // An empty list is how some languages write an empty map.
             ClickValue::Array(items) if items.is_empty() => None,
-            other => {
-                self.left_out(name, &format!("is {}; it must be an object of texts", other.kind()));
+            _ => {
+                self.leave_out(invalid((name, json), WantedValue::JsonTexts, ParamFix::ObjectOfTexts));
                 None
             }
         }
@@ -288,8 +284,7 @@ impl<'l> ClickReader<'l> {
         for (key, value) in self.object("customer", json).unwrap_or_default() {
             let place = format!("customer.{key}");
             let Some(name) = CustomerTrait::parse(&key) else {
-                let known: Vec<&str> = CustomerTrait::NAMES.iter().map(|(_, name)| *name).collect();
-                self.left_out(&place, &format!("is not known of a customer; known are {}", known.join(", ")));
+                self.leave_out(unknown(&place, MemberOf::Customer));
                 continue;
             };
             let text = match name {
@@ -299,7 +294,7 @@ impl<'l> ClickReader<'l> {
             let Some(text) = text else { continue };
             let restored = if name == CustomerTrait::Email { email_with_plus(&text) } else { None };
             if restored.is_some() {
-                self.note(format!("read_as: a space in `{place}` was read as `+`"));
+                self.note(ReportNote::SpaceReadAsPlus { field: place });
             }
             traits.0.insert(name, restored.unwrap_or(text));
         }
@@ -314,17 +309,21 @@ impl<'l> ClickReader<'l> {
                 "ad_user_data" => &mut consent.ad_user_data,
                 "ad_personalization" => &mut consent.ad_personalization,
                 _ => {
-                    self.left_out(&place, "is not known; a consent has ad_user_data and ad_personalization");
+                    self.leave_out(unknown(&place, MemberOf::Consent));
                     continue;
                 }
             };
-            match ClickValue::of(value) {
-                ClickValue::Nothing => {}
-                ClickValue::Text(text) => match yes_or_no(&text) {
-                    Some(said) => *answer = Some(said),
-                    None => self.left_out(&place, &format!("is `{}`; it is true or false", shown("", &text))),
-                },
-                other => self.left_out(&place, &format!("is {}; it is true or false", other.kind())),
+            let said = match ClickValue::of(value) {
+                ClickValue::Nothing => continue,
+                ClickValue::Text(text) => yes_or_no(&text),
+                _ => None,
+            };
+            match said {
+                Some(said) => *answer = Some(said),
+                None => {
+                    let problem = of_value(&place, value, ParamFault::NotYesOrNo);
+                    self.leave_out(problem.with_fix(ParamFix::YesOrNo));
+                }
             }
         }
         consent
@@ -355,14 +354,23 @@ fn fill(mine: &mut Pairs, others: PickedPairs, (sort, omitted): (&str, &mut Omis
 ///
 /// # Errors
 /// It can be none.
-fn click_id(json: &str) -> Result<Option<ClickId>, String> {
+fn click_id(json: &str) -> Result<Option<ClickId>, ParamProblem> {
+    let not_one = |value| invalid(("click_id", value), WantedValue::ClickId, ParamFix::ClickIdCharacters);
     match ClickValue::of(json) {
         ClickValue::Nothing => Ok(None),
         ClickValue::Text(text) if trim(&text).is_empty() => Ok(None),
-        ClickValue::Text(text) => match ClickId::parse(trim(&text)) {
-            Ok(id) => Ok(Some(id)),
-            Err(error) => Err(format!("`click_id` is `{}`: {error}", shown("", &text))),
-        },
-        other => Err(format!("`click_id` is {}; it must be a text", other.kind())),
+        ClickValue::Text(text) => ClickId::parse(trim(&text)).map(Some).map_err(|_| not_one(&text)),
+        _ => Err(not_one(json)),
     }
+}
+
+/// A member that nothing reads.
+fn unknown(name: &str, of: MemberOf) -> ParamProblem {
+    ParamProblem { field: name.to_owned(), value: None, wrong: ParamFault::UnknownMember { of }, fix: None }
+}
+
+/// A member that was sent twice, perhaps in two spellings, with two values: the first one was taken.
+fn twice(name: &str, first: &str, (value, other): (&str, &str)) -> ParamProblem {
+    let wrong = ParamFault::DifferentValues { other: first.to_owned(), other_value: shown("", other) };
+    of_value(name, value, wrong).with_fix(ParamFix::SentOnce)
 }

@@ -12,7 +12,7 @@ use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::conversion::no_click;
 use crate::domain::postback::{RawRequest, Verdict};
 use crate::domain::rejection::Rejection;
-use crate::domain::remark::Remark;
+use crate::domain::remark::RemarkCode;
 use crate::domain::reporter::{BuiltInSource, Keyless, ParamSpelling, ReportRoute, Reporter};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
@@ -66,10 +66,6 @@ enum PixelReply {
 
 /// The word that callers of `p.ashx` look for.
 const SUCCESS: &str = "SUCCESS";
-
-/// What is said of a sale that waits because its click has had one.
-const FURTHER: &str = "second_sale_of_click: this click has had its sale of this event; the further one waits \
-                       until the network approves it";
 
 impl PixelEndpoints {
     /// Takes a conversion in. Runs to its end even when the page goes away.
@@ -193,14 +189,16 @@ async fn worded(store: &dyn Store, receipt: &Receipt) -> Result<PixelReply, Stor
         return Ok(PixelReply::Success(repeat.map(str::to_owned)));
     };
     if conversion.status == Status::Scrubbed {
-        let why = conversion.reason.as_ref().map(CodedReason::sentence);
-        let why = why.unwrap_or_else(|| "the network scrubbed it".to_owned());
-        return Ok(PixelReply::Not(format!("it does not count: {why}")));
+        let reason = conversion.reason.as_ref();
+        let code = reason.map_or(Status::Scrubbed.as_str(), |reason| reason.code().as_str());
+        let why = reason.map_or_else(|| "the network scrubbed it".to_owned(), CodedReason::sentence);
+        return Ok(PixelReply::Not(format!("{code}: it does not count: {why}")));
     }
-    let code = |remark: Remark| format!("{}: {}", remark.code().as_str(), remark.sentence());
     // Which sale was the first is the network's business.
-    let further = is_held(&conversion).then(|| FURTHER.to_owned());
-    let said = repeat.map(str::to_owned).into_iter().chain(no_click(&conversion).map(code)).chain(further);
+    let further = is_held(&conversion).then_some(RemarkCode::SecondSaleOfClick);
+    let further = further.map(|code| format!("{}: {}", code.as_str(), code.meaning()));
+    let no_click = no_click(&conversion).map(|remark| remark.line());
+    let said = repeat.map(str::to_owned).into_iter().chain(no_click).chain(further);
     let said: Vec<String> = said.collect();
     Ok(PixelReply::Success(Some(said.join("; ")).filter(|said| !said.is_empty())))
 }

@@ -32,8 +32,8 @@ fn of_one_click_and_event_the_first_report_counts_and_the_others_wait_for_a_pers
     assert_eq!(word(approved[0], "transaction_id"), "T0");
     for waits in all.iter().filter(|one| one["status"] == "pending") {
         assert_eq!(waits["reason_code"], "second_sale_of_click", "{waits}");
-        assert_eq!(waits["remarks"][0]["code"], "second_sale_of_click", "{waits}");
-        assert!(waits["remarks"][0]["text"].as_str().unwrap().contains(word(approved[0], "id")), "{waits}");
+        assert_eq!(waits["remarks"][0]["reason_code"], "second_sale_of_click", "{waits}");
+        assert!(waits["remarks"][0]["reason"].as_str().unwrap().contains(word(approved[0], "id")), "{waits}");
     }
     // A report without a transaction id is the first sale once more.
     let again = fixture.server(&format!("r={click}"));

@@ -355,8 +355,12 @@ fn the_conversion_says_no_click_until_a_repeat_brings_the_click() {
     let (click, _) = visitor(&relay);
     browse(&relay, "/pixel.gif?offer=565&transaction_id=T1");
     let remark = the_conversion(&relay)["remarks"][0].clone();
-    assert_eq!((&remark["code"], &remark["field"]), (&"no_click".into(), &"click_id".into()), "{remark}");
-    assert!(remark["text"].as_str().unwrap().contains("postback URL"), "{remark}");
+    assert_eq!(
+        (&remark["reason_code"], &remark["field"]),
+        (&"no_click".into(), &"click_id".into()),
+        "{remark}"
+    );
+    assert!(remark["hint"].as_str().unwrap().contains("postback URL"), "{remark}");
     browse(&relay, &format!("/p.ashx?o=565&t=T1&r={click}&f=pb"));
     assert_eq!(the_conversion(&relay)["remarks"], serde_json::json!([]));
 }

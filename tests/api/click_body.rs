@@ -1,7 +1,12 @@
 //! What `POST /api/v1/clicks` keeps of a click whose members are odd, and what it says of the rest.
 
 use postbridge::domain::click::{Click, CustomerTrait, find};
+use postbridge::domain::code::{CodedReason, ReasonCode};
 use postbridge::domain::ids::ClickId;
+use postbridge::domain::omission::{Omission, OmissionReason};
+use postbridge::domain::rejection::RejectionCause;
+use postbridge::domain::rejection::code::RejectionCode;
+use postbridge::domain::rejection::note::{NoteCode, ReportNote, omission_notes};
 use postbridge::domain::time::Time;
 use postbridge::ingest::landing::Landing;
 use postbridge::web::click_body::{ReadClick, read as read_bytes};
@@ -11,7 +16,7 @@ fn now() -> Time {
     Time::parse("2026-11-27T12:00:00Z").unwrap()
 }
 
-fn read_text(body: &[u8]) -> Result<ReadClick, String> {
+fn read_text(body: &[u8]) -> Result<ReadClick, RejectionCause> {
     read_bytes(body, &Landing::built_in(), now())
 }
 
@@ -19,10 +24,11 @@ fn read(body: &Value) -> ReadClick {
     read_text(body.to_string().as_bytes()).unwrap()
 }
 
-/// The one note, which names `member`.
-fn noted(click: &ReadClick, member: &str) {
+/// The one note: which member it is about, and the code that says why.
+fn noted(click: &ReadClick, member: &str, code: &str) {
     assert_eq!(click.notes.len(), 1, "{:?}", click.notes);
-    assert!(click.notes[0].contains(&format!("`{member}`")), "{:?}", click.notes);
+    let note = &click.notes[0];
+    assert_eq!((note.field(), note.why().unwrap_or(note.code().as_str())), (Some(member), code));
 }
 
 fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -35,7 +41,7 @@ fn a_member_of_another_type_is_left_out_and_named_and_the_click_is_kept() {
         let click = read(
             &json!({"click_id": "c1", "params": {"utm_source": odd, "fbclid": "F1"}, "ip": "198.51.100.7"}),
         );
-        noted(&click, "params.utm_source");
+        noted(&click, "params.utm_source", "invalid_value");
         assert_eq!(click.draft.params, pairs(&[("fbclid", "F1")]));
         for member in [
             "landing_url",
@@ -62,7 +68,9 @@ fn a_member_of_another_type_is_left_out_and_named_and_the_click_is_kept() {
     }
     let click = read(&json!({"params": {"utm_id": 7, "x": true, "y": null, "z": ["one"], "w": ["s", "s"]}}));
     assert_eq!(click.draft.params, pairs(&[("utm_id", "7"), ("x", "true"), ("z", "one"), ("w", "s")]));
-    noted(&read(&json!({"session": {"deep": [1]}, "params": {"fbclid": "F1"}})), "session");
+    noted(&read(&json!({"session": {"deep": [1]}, "params": {"fbclid": "F1"}})), "session", "unknown_member");
+    noted(&read(&json!({"customer": {"nick": "jo"}})), "customer.nick", "unknown_member");
+    noted(&read(&json!({"params": {"": "x"}})), "params.", "invalid_name");
 }
 
 #[test]
@@ -72,16 +80,21 @@ fn an_id_keeps_all_its_digits_and_is_kept_whole_or_left_out() {
     let long = "x".repeat(5000);
     for member in ["params", "cookies", "sub_ids"] {
         let click = read(&json!({member: {"fbclid": long, "s1": "ok"}}));
-        noted(&click, &format!("{member}.fbclid"));
+        noted(&click, &format!("{member}.fbclid"), "value_too_long");
     }
-    noted(&read(&json!({"customer": {"email": long}})), "customer.email");
+    noted(&read(&json!({"customer": {"email": long}})), "customer.email", "value_too_long");
 }
 
-/// The click as it is recorded, with the sentences that the API answers of what is missing.
-fn recorded(body: &Value) -> (Click, Vec<String>) {
+/// The click as it is recorded, with the notes that the API answers of what is missing.
+fn recorded(body: &Value) -> (Click, Vec<ReportNote>) {
     let click = read(body).draft.into_click(ClickId::parse("c1").unwrap(), now());
-    let omitted = click.context.omitted.sentences();
+    let omitted = omission_notes(&click.context.omitted).collect();
     (click, omitted)
+}
+
+/// The note's code, what it is about, and why it is missing.
+fn parts(note: &ReportNote) -> (NoteCode, Option<&str>, Option<&str>) {
+    (note.code(), note.field(), note.why())
 }
 
 #[test]
@@ -89,13 +102,15 @@ fn a_long_referrer_is_cut_and_so_is_a_landing_url_whose_click_id_is_kept() {
     let long = format!("https://news.example/{}", "é".repeat(4000));
     let (click, omitted) = recorded(&json!({"referrer": long, "params": {"fbclid": "F1"}}));
     assert_eq!(omitted.len(), 1, "{omitted:?}");
-    assert!(omitted[0].starts_with("cut: `referrer` has 8021 bytes; its first "), "{omitted:?}");
+    assert_eq!(parts(&omitted[0]), (NoteCode::Cut, Some("referrer"), Some("click_too_large")));
+    assert!(matches!(&omitted[0], ReportNote::Omitted(cut) if cut.sent == 8021), "{omitted:?}");
     let referrer = click.referrer.unwrap();
     assert!(long.starts_with(&referrer) && referrer.len() > 5000 && referrer.len() < 6144);
     let url =
         format!("https://shop.example/?{}x=1?fbclid=F1", "q=1&".repeat(100) + &"p".repeat(7000) + "=1&");
     let (click, omitted) = recorded(&json!({"landing_url": url}));
-    assert!(omitted.len() == 1 && omitted[0].starts_with("cut: `landing_url`"), "{omitted:?}");
+    assert_eq!(omitted.len(), 1, "{omitted:?}");
+    assert_eq!(parts(&omitted[0]), (NoteCode::Cut, Some("landing_url"), Some("click_too_large")));
     assert_eq!(click.params, pairs(&[("fbclid", "F1")]));
     let kept = click.landing_url.unwrap();
     assert!(
@@ -110,7 +125,8 @@ fn what_the_landing_url_holds_too_long_or_too_much_is_named_unless_a_member_says
     let url = format!("https://shop.example/lp?fbclid={long}&gclid={long}");
     let (click, omitted) = recorded(&json!({"landing_url": url, "params": {"fbclid": "F1"}}));
     assert_eq!(click.params, pairs(&[("fbclid", "F1")]));
-    assert_eq!(omitted, ["left_out: `params.gclid` has 2049 bytes; no value may be so long"]);
+    let long = Omission::new("params.gclid", OmissionReason::ValueTooLong, (2049, 0));
+    assert_eq!(omitted, [ReportNote::Omitted(long)]);
     let own: serde_json::Map<_, _> = (0..64).map(|n| (format!("own_{n}"), json!("x"))).collect();
     let (click, omitted) =
         recorded(&json!({"landing_url": "https://shop.example/lp?gclid=G1&utm_source=x", "params": own}));
@@ -147,7 +163,7 @@ fn of_too_many_names_those_that_platforms_need_are_kept() {
     cookies.insert("z_fbc".to_owned(), json!("x"));
     cookies.insert("_fbc".to_owned(), json!("fb.1.2.4"));
     let click = read(&json!({"cookies": cookies}));
-    noted(&click, "cookies");
+    noted(&click, "cookies", "names_left_out");
     assert_eq!(click.draft.cookies.len(), 64);
     assert_eq!(find(&click.draft.cookies, "_fbp"), Some("fb.1.2.3"));
     assert_eq!(find(&click.draft.cookies, "_fbc"), Some("fb.1.2.4"));
@@ -160,13 +176,13 @@ fn of_too_many_names_those_that_platforms_need_are_kept() {
 #[test]
 fn names_are_kept_in_their_usual_spelling_whatever_their_case() {
     let click = read(&json!({"params": {"FBCLID": "F1", "Gclid": "G1", "Own": "x"}, "sub_ids": {"S1": "a"}}));
-    assert_eq!(click.notes, Vec::<String>::new());
+    assert_eq!(click.notes, []);
     assert_eq!(find(&click.draft.params, "fbclid"), Some("F1"));
     assert_eq!(find(&click.draft.params, "gclid"), Some("G1"));
     assert_eq!(find(&click.draft.params, "Own"), Some("x"));
     assert_eq!(click.draft.sub_ids, pairs(&[("s1", "a")]));
     let twice = read_text(br#"{"params":{"fbclid":"F1","FBCLID":"F2","fbclid":"F1"}}"#).unwrap();
-    noted(&twice, "params.FBCLID");
+    noted(&twice, "params.FBCLID", "different_values");
     assert_eq!(twice.draft.params, pairs(&[("fbclid", "F1")]));
 }
 
@@ -188,19 +204,19 @@ fn of_a_list_of_addresses_the_first_that_a_visitor_can_have_is_kept() {
         json!("[::ffff:198.51.100.7]:80,"),
     ] {
         let click = ip(list.clone());
-        noted(&click, "ip");
+        noted(&click, "ip", "first_address_taken");
         assert_eq!(click.draft.ip, "198.51.100.7".parse().ok(), "{list}");
     }
-    for not in [
-        json!("10.0.0.3"),
-        json!("::1"),
-        json!("somewhere"),
-        json!(["0.0.0.0"]),
-        json!(7),
-        json!({"v4": "198.51.100.7"}),
+    for (not, code) in [
+        (json!("10.0.0.3"), "not_visitors_address"),
+        (json!("::1"), "not_visitors_address"),
+        (json!("somewhere"), "not_visitors_address"),
+        (json!(["0.0.0.0"]), "not_visitors_address"),
+        (json!(7), "not_visitors_address"),
+        (json!({"v4": "198.51.100.7"}), "invalid_value"),
     ] {
         let click = ip(not.clone());
-        noted(&click, "ip");
+        noted(&click, "ip", code);
         assert_eq!(click.draft.ip, None, "{not}");
     }
     let click = read(&json!({"customer": {"ip": "10.0.0.3", "email": "ann tag@shop.example"}}));
@@ -224,15 +240,15 @@ fn a_time_that_is_none_is_left_out_and_the_click_counts_from_now() {
         assert_eq!(click.draft.at.map(|at| at.to_string()).as_deref(), Some(expected), "{time}");
         assert!(click.notes.is_empty());
     }
-    for not in [
-        json!("yesterday"),
-        json!("1970-01-01T00:00:00Z"),
-        json!("2099-01-01T00:00:00Z"),
-        json!(0),
-        json!(["x", 1]),
+    for (not, code) in [
+        (json!("yesterday"), "invalid_value"),
+        (json!("1970-01-01T00:00:00Z"), "time_too_old"),
+        (json!("2099-01-01T00:00:00Z"), "time_ahead"),
+        (json!(0), "invalid_value"),
+        (json!(["x", 1]), "invalid_value"),
     ] {
         let click = read(&json!({"time": not}));
-        noted(&click, "time");
+        noted(&click, "time", code);
         assert_eq!(click.draft.at, None, "{not}");
     }
 }
@@ -253,10 +269,10 @@ fn a_consent_is_a_member_and_an_answer_that_is_none_is_named() {
     );
     assert_eq!(said(&consent(json!(null))), (None, None));
     let odd = consent(json!({"ad_user_data": "perhaps", "ad_personalization": false}));
-    noted(&odd, "consent.ad_user_data");
+    noted(&odd, "consent.ad_user_data", "not_yes_or_no");
     assert_eq!(said(&odd), (None, Some(false)));
-    noted(&consent(json!({"analytics": true})), "consent.analytics");
-    noted(&consent(json!("yes")), "consent");
+    noted(&consent(json!({"analytics": true})), "consent.analytics", "unknown_member");
+    noted(&consent(json!("yes")), "consent", "invalid_value");
 }
 
 #[test]
@@ -265,7 +281,7 @@ fn a_member_that_is_sent_twice_is_kept_as_it_received_first_and_named() {
     let click = read_text(body).unwrap();
     assert_eq!(click.draft.params, pairs(&[("fbclid", "A")]));
     // An address that is sent twice is one, and needs no note.
-    noted(&click, "params");
+    noted(&click, "params", "different_values");
 }
 
 #[test]
@@ -278,7 +294,7 @@ fn a_name_that_is_cut_within_a_character_loses_that_member_alone() {
 #[test]
 fn only_a_body_that_is_no_object_and_a_click_id_that_can_be_none_are_refused() {
     for body in ["", "[]", "null", "7", "\"x\"", "{", "{\"a\":}", "{} {}", "{\"a\":1"] {
-        assert!(read_text(body.as_bytes()).unwrap_err().contains("JSON"), "{body}");
+        assert_eq!(read_text(body.as_bytes()).unwrap_err().code(), RejectionCode::NoClickObject, "{body}");
     }
     for id in [
         json!("has space"),
@@ -288,8 +304,10 @@ fn only_a_body_that_is_no_object_and_a_click_id_that_can_be_none_are_refused() {
         json!({}),
         json!("{click_id}"),
     ] {
-        assert!(
-            read_text(json!({"click_id": id}).to_string().as_bytes()).unwrap_err().contains("`click_id`"),
+        let refused = read_text(json!({"click_id": id}).to_string().as_bytes()).unwrap_err();
+        assert_eq!(
+            (refused.code(), refused.field()),
+            (RejectionCode::InvalidValue, Some("click_id")),
             "{id}"
         );
     }
@@ -315,7 +333,7 @@ fn no_body_makes_the_reader_stumble() {
     assert_eq!(damaged.draft.params, pairs(&[("gclid", "G1")]));
     assert_eq!((damaged.draft.referrer, damaged.notes.len()), (None, 3));
     let surrogate = read_text(br#"{"referrer":"\ud800","params":{"fbclid":"F1"}}"#).unwrap();
-    noted(&surrogate, "referrer");
+    noted(&surrogate, "referrer", "invalid_value");
     let many: String = (0..50_000).map(|n| format!("\"n{n}\":[],")).collect();
     let click = read_text(
         format!("{{\"params\":{{{many}\"fbclid\":\"F1\"}},\"sub_ids\":{{{many}\"s1\":\"a\"}}}}").as_bytes(),

@@ -86,7 +86,10 @@ fn entries_are_suppressed_by_text_csv_or_json_with_a_verdict_for_every_line() {
     assert_eq!(reported["list"], "fraud / 2026");
     assert_eq!(
         reported["lines"][0],
-        json!({"line": 1, "received": "jo@example.com", "kind": "email", "outcome": "added", "reason": null})
+        json!({
+            "line": 1, "received": "jo@example.com", "kind": "email", "outcome": "added", "reason_code": null,
+            "field": null, "value": null, "reason": null, "hint": null,
+        })
     );
     assert_eq!(
         (&reported["lines"][1]["line"], &reported["lines"][1]["outcome"]),
@@ -99,7 +102,8 @@ fn entries_are_suppressed_by_text_csv_or_json_with_a_verdict_for_every_line() {
     let removed =
         send(&relay, "POST", &format!("{path}/remove"), ("application/json", &entries.to_string())).json();
     assert_eq!((&removed["removed"], &removed["refused"]), (&json!(1), &json!(2)));
-    assert_eq!(removed["lines"][1]["reason"], "it has no `kind`");
+    assert_eq!(removed["lines"][1]["reason_code"], "kind_missing");
+    assert_eq!(removed["lines"][2]["reason_code"], "unknown_kind");
 
     assert_eq!(relay.api("/api/v1/suppression")["items"][0]["entries"], 2);
     let listed = relay.api(path);

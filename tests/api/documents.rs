@@ -163,7 +163,7 @@ fn attempt_document() -> Value {
         "reason": null,
         "hint": null,
         "warnings": [],
-        "remarks": [{"code": "text", "field": "text", "text": "text"}],
+        "remarks": [{"reason_code": "text", "field": "text", "value": null, "reason": "text", "hint": "text"}],
         "request": {"method": "text", "url": "text", "headers": [["text"]], "body": "text"},
         "response": {"status": "number", "headers": [["text"]], "body": "text", "truncated": "flag"},
     })
@@ -301,6 +301,30 @@ fn a_delivery_and_a_click_are_listed_with_all_their_members() {
 }
 
 #[test]
+fn what_is_not_kept_of_a_click_is_noted_by_code_and_listed_with_its_bytes() {
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let relay = relay(folder.path(), &platform);
+    let url = format!("https://shop.example/lp?{}", "a=1&".repeat(3000));
+    let sent = json!({"click_id": "c1", "landing_url": url, "session": "s", "time": "soon"});
+    let answer = relay.post("/api/v1/clicks", &sent.to_string()).json();
+    let of_field = |field: &str| {
+        let notes = answer["notes"].as_array().unwrap();
+        let note = notes.iter().find(|note| note["field"] == field).unwrap();
+        json!([note["code"], note["reason_code"]])
+    };
+    assert_eq!(of_field("session"), json!(["left_out", "unknown_member"]));
+    assert_eq!(of_field("time"), json!(["left_out", "invalid_value"]));
+    assert_eq!(of_field("landing_url"), json!(["cut", "click_too_large"]));
+    let note = json!({
+        "code": "text", "reason_code": "text", "field": "text", "value": null, "reason": "text", "hint": "text",
+    });
+    assert_eq!(shape(&answer), json!({"click_id": "text", "notes": [note]}));
+    let click = relay.api("/api/v1/clicks/c1");
+    let omitted = with(note, json!({"sent_bytes": "number", "kept_bytes": "number"}));
+    assert_eq!(shape(&click["omitted"]), json!([omitted]));
+}
+
+#[test]
 fn the_clicks_of_a_visitor_that_earned_nothing_are_named_with_the_reason() {
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let relay = relay(folder.path(), &platform);
@@ -318,7 +342,10 @@ fn the_clicks_of_a_visitor_that_earned_nothing_are_named_with_the_reason() {
     );
     assert_eq!(
         shape(&conversion["candidates"]),
-        json!([{"click_id": "text", "time": "text", "reason_code": "text", "reason": "text"}])
+        json!([{
+            "click_id": "text", "time": "text", "reason_code": "text", "field": null, "value": null, "reason": "text",
+            "hint": "text",
+        }])
     );
     assert_eq!(
         shape(&relay.api(&format!("/api/v1/clicks/{clicked}"))["verdicts"]),
@@ -372,6 +399,25 @@ fn a_quarantined_postback_has_its_reason_and_names_the_one_that_it_reprocesses()
     let second = relay.api("/api/v1/postbacks")["items"][0].clone();
     assert_eq!(second["reprocesses"], id);
     assert_eq!(shape(&second), quarantined(json!("text")), "{second:#}");
+}
+
+#[test]
+fn a_line_that_a_suppression_list_does_not_take_says_why_by_code() {
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let relay = relay(folder.path(), &platform);
+    let answer = relay.post("/api/v1/suppression/fraud?kind=ip", "203.0.113.7\nnowhere\n").json();
+    let none = json!({"reason_code": null, "field": null, "value": null, "reason": null, "hint": null});
+    let one = |members: Value| with(none.clone(), members);
+    let added = one(json!({"line": "number", "received": "text", "kind": "text", "outcome": "text"}));
+    assert_eq!(shape(&answer["lines"]), json!([added]));
+    let refused = one(json!({
+        "line": "number", "received": "text", "kind": null, "outcome": "text", "reason_code": "text", "reason": "text",
+        "hint": "text",
+    }));
+    assert_eq!(shape(&answer["lines"][1]), refused);
+    assert_eq!(answer["lines"][1]["reason_code"], "not_an_ip");
+    let whole = relay.post("/api/v1/suppression/fraud?kind=ip", "a\0b");
+    assert_eq!((whole.status, &whole.json()["error"]["code"]), (400, &json!("not_text")));
 }
 
 #[test]

@@ -230,7 +230,8 @@ fn a_delivery_names_what_was_left_out_in_the_api_on_the_page_and_in_preview() {
         ("birthdate_ambiguous", "traits.birthdate"),
         ("value_left_out", "click.cookies._fbp"),
     ];
-    let found: Vec<_> = remarks.as_array().unwrap().iter().map(|one| (&one["code"], &one["field"])).collect();
+    let found: Vec<_> =
+        remarks.as_array().unwrap().iter().map(|one| (&one["reason_code"], &one["field"])).collect();
     assert_eq!(
         found,
         expected
@@ -247,7 +248,7 @@ fn a_delivery_names_what_was_left_out_in_the_api_on_the_page_and_in_preview() {
     assert!(["em", "ph", "db", "fbp"].iter().all(|member| user[member].is_null()), "{user}");
 
     let texts: Vec<String> =
-        remarks.as_array().unwrap().iter().map(|one| one["text"].as_str().unwrap().to_owned()).collect();
+        remarks.as_array().unwrap().iter().map(|one| one["reason"].as_str().unwrap().to_owned()).collect();
     std::fs::write(folder.path().join("click.json"), click.to_string()).unwrap();
     let preview = |more: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_postbridge"))

@@ -67,6 +67,6 @@ fn the_readmes_click_is_one_that_the_api_takes() {
     let now = postbridge::domain::time::Time::parse("2026-11-27T12:00:00Z").unwrap();
     let landing = postbridge::ingest::landing::Landing::built_in();
     let read = postbridge::web::click_body::read(block(README, "json", 0).as_bytes(), &landing, now).unwrap();
-    assert_eq!(read.notes, Vec::<String>::new());
+    assert_eq!(read.notes, []);
     assert_eq!(read.draft.params, [("fbclid".to_owned(), "IwAR0abc".to_owned())]);
 }

@@ -14,6 +14,7 @@ use postbridge::domain::exchange::{NoAnswer, PlatformAnswer, Said, SendRefused};
 use postbridge::domain::filter_verdict::{FilterHit, ListedTrait};
 use postbridge::domain::history::{FieldChange, FromTo};
 use postbridge::domain::ids::{ClickId, ConversionId, DestinationId, OfferId, Seq};
+use postbridge::domain::import_refusal::ImportRefused;
 use postbridge::domain::money::Money;
 use postbridge::domain::offer::OfferStatus;
 use postbridge::domain::omission::{Omission, OmissionReason};
@@ -55,7 +56,7 @@ fn families() -> String {
     let reports = [rejections(), notes()].concat();
     let deliveries = [skips(), deaths(), retries(), parks(), unsent(), refused_retries(), remarks()].concat();
     let conversions = [status_reasons(), status_moves(), reprocessing(), history(), candidates()].concat();
-    [reports, deliveries, conversions, filters(), omissions(), clock()].concat()
+    [reports, deliveries, conversions, filters(), omissions(), imports(), clock()].concat()
 }
 
 fn offer(id: &str) -> OfferId {
@@ -172,8 +173,36 @@ fn omissions() -> String {
     let many = Omission::new("params.x64", OmissionReason::TooManyNames, (12, 0));
     let large = Omission::new("landing_url", OmissionReason::ClickTooLarge, (7000, 5000));
     let rate = Omission::new("referrer", OmissionReason::AddressRate, (900, 200));
-    let place = "`code` of what is `omitted` of a click; `more` says that more is missing than is named.";
+    let place = "`reason_code` of what is `omitted` of a click, where its `code` is `left_out` or `cut`, and of such a \
+                 note of `POST /api/v1/clicks`.";
     family("What is missing of a click", place, &[long, many, large, rate])
+}
+
+fn imports() -> String {
+    let error = "expected value at line 1 column 1".to_owned();
+    let examples = [
+        ImportRefused::Empty,
+        ImportRefused::TooLong(201),
+        ImportRefused::NotAnEmail,
+        ImportRefused::NotAPhone,
+        ImportRefused::NotAnIp,
+        ImportRefused::KindUnclear,
+        ImportRefused::KindMissing,
+        ImportRefused::UnknownKind,
+        ImportRefused::NotUtf8,
+        ImportRefused::OpenQuote,
+        ImportRefused::ColumnsEmpty,
+        ImportRefused::Utf16,
+        ImportRefused::NotText,
+        ImportRefused::TooManyLines(100_000),
+        ImportRefused::NotCsv("record 2 is not whole".to_owned()),
+        ImportRefused::NoSuchColumn("ip"),
+        ImportRefused::NotJson(error),
+        ImportRefused::NoEntries,
+    ];
+    let place = "`reason_code` of a line that `POST /api/v1/suppression/{list}` refused, on the page too; `error.code` \
+                 where nothing was read.";
+    family("Why a line for a suppression list is not taken", place, &examples)
 }
 
 fn clock() -> String {
@@ -282,7 +311,7 @@ fn unsent() -> String {
         Unsent::AwaitsTurn { due: noon(0) },
         Unsent::AwaitsRetry { attempts: 2, due: noon(1) },
     ];
-    let place = "`unsent` of a conversion without deliveries, `reason_code` of a \
+    let place = "`reason_code` of `unsent` of a conversion without deliveries, `reason_code` of a \
                  delivery that is held, waits, or was skipped for want of its click.";
     family("Why nothing is sent now", place, &examples)
 }
@@ -314,7 +343,7 @@ fn remarks() -> String {
         Remark::TransactionReused { first, nth: 2 },
         Remark::SecondSaleOfClick { first },
     ];
-    let place = "`remarks[].code`.";
+    let place = "`reason_code` of `remarks`, with `reason` and `hint`.";
     family("What is remarked of a conversion or an attempt", place, &examples)
 }
 

@@ -4,13 +4,14 @@ use postbridge::domain::event::EventName;
 use postbridge::domain::forwarding::HidingProxy;
 use postbridge::domain::ids::{ConversionId, OfferId, SourceId};
 use postbridge::domain::money::{DecimalMark, NoCurrency};
+use postbridge::domain::omission::{Omission, OmissionReason};
 use postbridge::domain::rejection::RejectionCause;
 use postbridge::domain::rejection::access::{AccessProblem, KeyPlace};
 use postbridge::domain::rejection::body::BodyProblem;
 use postbridge::domain::rejection::note::{ClickNotTaken, ReportNote};
 use postbridge::domain::rejection::param::{MissingClue, ParamFault, ParamProblem};
 use postbridge::domain::rejection::sale::{CandidateSale, CandidateSales, ReceivedValue, SaleProblem};
-use postbridge::domain::rejection::wanted::{LengthLimit, Names, ParamFix, WantedValue};
+use postbridge::domain::rejection::wanted::{LengthLimit, MemberOf, Names, ParamFix, WantedValue};
 use postbridge::domain::reporter::ReportRoute;
 use postbridge::domain::status::Status;
 
@@ -71,10 +72,13 @@ fn params() -> Vec<ParamProblem> {
         param("value", "", ParamFault::PriceNotTaken),
         param("s1", "", ParamFault::CutAtFragment { unexpanded: text("#s1#") }),
         param("o", "999", ParamFault::UnknownOffer).with_fix(ParamFix::NameOffer),
+        param("conversion_id", "99", ParamFault::UnknownConversion),
+        param("session", "", ParamFault::UnknownMember { of: MemberOf::Click }),
+        param("params.", "", ParamFault::InvalidName { limit: LengthLimit::Bytes(256) }),
     ]
 }
 
-fn bodies() -> [BodyProblem; 10] {
+fn bodies() -> [BodyProblem; 11] {
     [
         BodyProblem::TooManyParameters { most: 256 },
         BodyProblem::JsonArray,
@@ -86,6 +90,7 @@ fn bodies() -> [BodyProblem; 10] {
         BodyProblem::DamagedEncoding { encoding: "gzip".to_owned() },
         BodyProblem::InvalidMessage { error: "`click_id` is missing".to_owned() },
         BodyProblem::TooLarge,
+        BodyProblem::NoClickObject,
     ]
 }
 
@@ -177,8 +182,14 @@ pub fn notes() -> String {
         ReportNote::ClickNotTaken(ClickNotTaken::HasItsSale { first }),
         ReportNote::StaysScrubbed { reported: Status::Approved },
         ReportNote::RequestCut { sent: 9000, kept: 2048 },
+        ReportNote::MoreOmitted,
+        ReportNote::Omitted(Omission::new("landing_url", OmissionReason::ClickTooLarge, (7000, 5000))),
+        ReportNote::BodyNotUtf8,
+        ReportNote::FirstAddressTaken { field: text("ip") },
+        ReportNote::NamesLeftOut { field: text("cookies"), most: 64, names: names(&["a1", "a2"]) },
     ];
-    let place = "`code` of a postback's `notes`: what was repaired, read otherwise than it was received, or left out. \
-                 The report counts all the same.";
-    family("What is noted about a report that counts", place, &examples)
+    let place = "`code` of a postback's `notes`, of the `notes` that `POST /api/v1/clicks` answers, and of what is \
+                 `omitted` of a click: what was repaired, read otherwise than it was received, or left out. The \
+                 report counts all the same.";
+    family("What is noted about a report or a click that counts", place, &examples)
 }

@@ -59,7 +59,7 @@ fn what_the_landing_url_holds_is_stored_once_and_read_as_it_was() {
             ..draft(&url)
         };
         let click = click.into_click(click_id("once"), at(0));
-        assert!(click.context.omitted.sentences().is_empty(), "{:?}", click.context.omitted);
+        assert!(click.context.omitted.named().is_empty(), "{:?}", click.context.omitted);
         let (kept, bytes) = record(&click);
         assert_eq!(kept, click);
         assert!(bytes < url.len() + 700 + 300, "{bytes} bytes for a URL of {}", url.len());
@@ -116,7 +116,7 @@ fn no_click_is_stored_larger_than_six_kib_whatever_is_sent_and_what_is_kept_of_i
             assert!(sent.referrer.as_ref().unwrap().starts_with(&kept.referrer.unwrap()));
             assert!(kept.user_agent.is_none_or(|kept| Some(kept) == sent.user_agent));
             let omitted = kept.context.omitted;
-            assert!(!omitted.sentences().is_empty(), "{number}: what is missing is named");
+            assert!(!omitted.named().is_empty(), "{number}: what is missing is named");
         }
     }
 }
@@ -155,7 +155,7 @@ fn an_ordinary_click_loses_nothing() {
         ..draft(&format!("https://shop.example/lp?utm_campaign=Spring+sale+2026&fbclid={fbclid}"))
     };
     let click = click.into_click(click_id("c1"), at(0));
-    assert!(click.context.omitted.sentences().is_empty());
+    assert!(click.context.omitted.named().is_empty());
     let (kept, bytes) = record(&click);
     assert_eq!(kept, click);
     assert!(bytes < 1400, "{bytes}");

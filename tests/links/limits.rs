@@ -100,7 +100,7 @@ fn a_long_click_keeps_six_kib_names_what_is_missing_and_its_visitor_takes_all_al
     let fields: Vec<&str> = omitted.iter().map(|one| one["field"].as_str().unwrap_or("more")).collect();
     assert!(fields.contains(&"referrer") && fields.contains(&"landing_url"), "{fields:?}");
     assert!(
-        omitted.iter().any(|one| one["code"] == "click_too_large" && one["kept_bytes"] == 0),
+        omitted.iter().any(|one| one["reason_code"] == "click_too_large" && one["kept_bytes"] == 0),
         "{omitted:?}"
     );
 }
@@ -163,7 +163,7 @@ fn over_its_rate_an_address_loses_long_values_then_records_and_never_its_way() {
     let all = clicks(&relay);
     let of = |address: &str| all.iter().filter(|click| click["ip"] == address).collect::<Vec<_>>();
     let pressed = of("203.0.113.9");
-    let is_short = |click: &&&Value| click["omitted"][0]["code"] == "address_rate";
+    let is_short = |click: &&&Value| click["omitted"][0]["reason_code"] == "address_rate";
     let short = pressed.iter().filter(is_short).count();
     let whole = pressed.len() - short;
     assert!((50..150).contains(&whole) && (50..150).contains(&short), "{whole} whole, {short} short");

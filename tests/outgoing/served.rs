@@ -49,7 +49,13 @@ fn a_sale_of_a_tracking_link_is_reported_to_the_affiliates_tracker() {
         trace["deliveries"].as_array().unwrap().iter().find(|one| one["destination"] == "campaign:8599");
     let attempt = &reported.unwrap()["attempt_log"][0];
     let text = "payout 7.00 USD sent as 5.60 USD (scale 0.80)";
-    assert_eq!(attempt["remarks"], json!([{"code": "payout_scaled", "field": "payout", "text": text}]));
+    assert_eq!(attempt["remarks"], json!([scaled(text)]));
+}
+
+/// The remark that the API shows.
+fn scaled(reason: &str) -> Value {
+    let hint = "nothing to do: the conversion keeps its own payout";
+    json!({"reason_code": "payout_scaled", "field": "payout", "value": null, "reason": reason, "hint": hint})
 }
 
 #[test]
@@ -141,7 +147,7 @@ fn preview_shows_the_postbacks_of_a_campaigns_sale_and_sends_nothing() {
     let expected = format!("http://{}/pb?cid=their%20id&payout=3.50&tid=T1", tracker.address);
     assert_eq!((&request["method"], &request["url"]), (&"GET".into(), &expected.into()));
     let text = "payout 7.00 USD sent as 3.50 USD (scale 0.5)";
-    assert_eq!(request["remarks"], json!([{"code": "payout_scaled", "field": "payout", "text": text}]));
+    assert_eq!(request["remarks"], json!([scaled(text)]));
     let without = preview(&["--click", "click.json", "--destination", "campaign:8599"]);
     assert_eq!(without["requests"], Value::Array(Vec::new()), "nobody's click, no one's postback");
     assert_eq!(tracker.count(), 0);

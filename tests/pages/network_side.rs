@@ -149,7 +149,7 @@ async fn a_pixels_conversion_without_its_click_says_so_once_next_to_the_click() 
         sale.draft.click_id = click.map(str::to_owned);
         fixture.store.arrive(sale.arrival()).await.unwrap();
         let page = fixture.get(&fixture.path_of(transaction).await).await;
-        page.shows("<code>no_click</code>: ");
+        page.shows("<code>no_click</code>");
         assert_eq!(page.text.matches(said).count(), 1, "{}", page.text);
         page.hides("the URL under");
     }

@@ -38,6 +38,8 @@ pub enum BodyProblem {
         error: String,
     },
     TooLarge,
+    /// A click of an own server.
+    NoClickObject,
 }
 
 impl CodedReason for BodyProblem {
@@ -55,6 +57,7 @@ impl CodedReason for BodyProblem {
             BodyProblem::DamagedEncoding { .. } => RejectionCode::DamagedEncoding,
             BodyProblem::InvalidMessage { .. } => RejectionCode::InvalidMessage,
             BodyProblem::TooLarge => RejectionCode::BodyTooLarge,
+            BodyProblem::NoClickObject => RejectionCode::NoClickObject,
         }
     }
 
@@ -96,7 +99,8 @@ impl CodedReason for BodyProblem {
             BodyProblem::JsonArray
             | BodyProblem::NotAnObject
             | BodyProblem::BrokenMultipart
-            | BodyProblem::TooLarge => self.code().meaning().to_owned(),
+            | BodyProblem::TooLarge
+            | BodyProblem::NoClickObject => self.code().meaning().to_owned(),
         }
     }
 }

@@ -68,6 +68,15 @@ codes! {
         NotYesOrNo = "not_yes_or_no",
             "an answer about consent is neither yes nor no",
             "send `yes` or `no`, `1` or `0`, `granted` or `denied`";
+        NoClickObject = "no_click_object",
+            "the body is not a JSON object with a click",
+            "send a JSON object with click_id?, time?, landing_url?, referrer?, ip?, user_agent?, params{}, cookies{}, sub_ids{}, customer{}, consent{}";
+        UnknownMember = "unknown_member",
+            "a member of the click is not known",
+            "take it out, or name it as docs/http-api.md has it";
+        InvalidName = "invalid_name",
+            "a name is empty or longer than is kept",
+            "give the value a short name";
         PriceNotTaken = "price_not_taken",
             "the offer takes no prices from pixels and pages",
             "set `accept_pixel_value = true` in the offer's table where you trust the page";
@@ -110,6 +119,9 @@ codes! {
         ClickOfAnotherOffer = "click_of_another_offer",
             "the click that it names is of another offer",
             "report the conversion with the offer id of its own click";
+        UnknownConversion = "unknown_conversion",
+            "no conversion has this number",
+            "send the conversion_id that conversion.json or conversions.json answered";
         UnknownOffer = "unknown_offer",
             "no offer with this id is configured",
             "name the id of an `[[offer]]`";

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::code::{CodedReason, ReasonCode, codes};
 use crate::domain::ids::ConversionId;
+use crate::domain::omission::{Omission, Omissions};
 use crate::domain::rejection::param::ParamProblem;
 use crate::domain::rejection::sale::SaleProblem;
 use crate::domain::rejection::wanted::Names;
@@ -86,13 +87,28 @@ codes! {
             "nothing, where the first report is right";
         ClickNotTaken = "click_not_taken",
             "the conversion stays without the click that was named",
-            "see the text";
+            "see the reason";
         StaysScrubbed = "stays_scrubbed",
             "the conversion is scrubbed and stays so, whatever is reported",
             "give it another status by hand where the scrub was wrong";
         RequestCut = "request_cut",
             "not all of the request's bytes are kept",
             "nothing: what was read counts";
+        MoreLeftOut = "more_left_out",
+            "more is missing than is named",
+            "send less with each click";
+        Cut = "cut",
+            "the beginning of a value was kept; `reason_code` says why",
+            "see the code in `reason_code`";
+        BodyNotUtf8 = "body_not_utf8",
+            "the body was not UTF-8, and a text with such bytes was left out",
+            "send the body in UTF-8";
+        FirstAddressTaken = "first_address_taken",
+            "of a list of addresses the first that a visitor can have was taken",
+            "nothing, where that is the visitor's";
+        NamesLeftOut = "names_left_out",
+            "there were more names than are kept, and those that platforms need went first",
+            "send fewer";
     }
 }
 
@@ -163,6 +179,22 @@ pub enum ReportNote {
         sent: u64,
         kept: u64,
     },
+    /// What of a click is not kept, or not whole.
+    Omitted(Omission),
+    /// More of a click is missing than is named.
+    MoreOmitted,
+    /// A text of the body with such bytes was left out.
+    BodyNotUtf8,
+    /// `field`: the list of addresses.
+    FirstAddressTaken {
+        field: String,
+    },
+    /// `field`: the object whose names they are; `most`: how many it may have.
+    NamesLeftOut {
+        field: String,
+        most: u64,
+        names: Names,
+    },
 }
 
 /// Why a conversion stays without a click that a later report names.
@@ -188,6 +220,14 @@ impl ReportNote {
         match self {
             ReportNote::LeftOut(problem) | ReportNote::IdLeftOut(problem) => Some(problem),
             _ => None,
+        }
+    }
+
+    /// The code of why something is missing; `None` where the note's own code says it.
+    pub fn why(&self) -> Option<&'static str> {
+        match self {
+            ReportNote::Omitted(omission) => Some(omission.code().as_str()),
+            _ => self.problem().map(|problem| problem.code().as_str()),
         }
     }
 }
@@ -224,6 +264,12 @@ impl CodedReason for ReportNote {
             ReportNote::ClickNotTaken(_) => NoteCode::ClickNotTaken,
             ReportNote::StaysScrubbed { .. } => NoteCode::StaysScrubbed,
             ReportNote::RequestCut { .. } => NoteCode::RequestCut,
+            ReportNote::Omitted(omission) if omission.kept > 0 => NoteCode::Cut,
+            ReportNote::Omitted(_) => NoteCode::LeftOut,
+            ReportNote::MoreOmitted => NoteCode::MoreLeftOut,
+            ReportNote::BodyNotUtf8 => NoteCode::BodyNotUtf8,
+            ReportNote::FirstAddressTaken { .. } => NoteCode::FirstAddressTaken,
+            ReportNote::NamesLeftOut { .. } => NoteCode::NamesLeftOut,
         }
     }
 
@@ -233,7 +279,10 @@ impl CodedReason for ReportNote {
             ReportNote::EqualIdsJoined { field, .. }
             | ReportNote::InvisibleKept { field, .. }
             | ReportNote::InvisibleRemoved { field, .. }
-            | ReportNote::SpaceReadAsPlus { field } => Some(field),
+            | ReportNote::SpaceReadAsPlus { field }
+            | ReportNote::FirstAddressTaken { field }
+            | ReportNote::NamesLeftOut { field, .. } => Some(field),
+            ReportNote::Omitted(omission) => omission.field(),
             ReportNote::VisitorsClickTaken { .. }
             | ReportNote::AnotherClick { .. }
             | ReportNote::ClickNotTaken(_) => Some("click_id"),
@@ -290,7 +339,24 @@ impl CodedReason for ReportNote {
             ReportNote::RequestCut { sent, kept } => {
                 format!("of the request's {sent} bytes {kept} are kept")
             }
+            ReportNote::Omitted(omission) if omission.kept > 0 => format!("cut: {}", omission.sentence()),
+            ReportNote::Omitted(omission) => format!("left out: {}", omission.sentence()),
+            ReportNote::FirstAddressTaken { field } => {
+                format!("`{field}` is a list; the first address that a visitor can have was taken")
+            }
+            ReportNote::NamesLeftOut { field, most, names } => {
+                format!("`{field}` has more than {most} names; these are not kept: {names}")
+            }
             _ => self.of_the_sale(),
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            ReportNote::LeftOut(problem) | ReportNote::IdLeftOut(problem) => problem.hint(),
+            ReportNote::ClickNotTaken(ClickNotTaken::Unusable(problem)) => problem.hint(),
+            ReportNote::Omitted(omission) => omission.hint(),
+            _ => self.code().fix().to_owned(),
         }
     }
 }
@@ -344,6 +410,12 @@ impl ClickNotTaken {
             ClickNotTaken::Unusable(problem) => problem.sentence(),
         }
     }
+}
+
+/// All that is missing of a click, as notes.
+pub fn omission_notes(omitted: &Omissions) -> impl Iterator<Item = ReportNote> {
+    let more = omitted.has_more().then_some(ReportNote::MoreOmitted);
+    omitted.named().iter().cloned().map(ReportNote::Omitted).chain(more)
 }
 
 /// The sentences of some notes as one text; `None` where there are none.

@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::event::EventName;
+use crate::domain::ids::OfferId;
 use crate::domain::money::{DecimalMark, NoCurrency};
+use crate::domain::offer::hours;
 use crate::domain::rejection::code::RejectionCode;
-use crate::domain::rejection::wanted::{LengthLimit, Names, ParamFix, WantedValue};
+use crate::domain::rejection::wanted::{LengthLimit, MemberOf, Names, ParamFix, WantedValue};
 use crate::domain::time::Time;
 
 /// What is wrong with a parameter.
@@ -94,6 +96,30 @@ pub enum ParamFault {
         unexpanded: String,
     },
     UnknownOffer,
+    /// A member that nothing reads.
+    UnknownMember {
+        of: MemberOf,
+    },
+    /// It is the name that is empty or too long.
+    InvalidName {
+        limit: LengthLimit,
+    },
+    /// The last day is before `first`, the day of `start_date`.
+    BeforeFirstDay {
+        first: String,
+    },
+    /// More rows than a page has, or none.
+    RowsOfPage {
+        most: u64,
+    },
+    /// No conversion that the caller may change has this number.
+    UnknownConversion,
+    /// No click with this id is known, or it has expired, or it is of another offer: the sender is not informed which.
+    NoUsableClick {
+        offer: OfferId,
+        /// For how long a click of the offer converts.
+        session_hours: u32,
+    },
 }
 
 /// What may explain why a value is missing.
@@ -112,6 +138,10 @@ impl ParamProblem {
     #[must_use]
     pub fn with_fix(self, fix: ParamFix) -> ParamProblem {
         ParamProblem { fix: Some(fix), ..self }
+    }
+
+    fn shown(&self) -> &str {
+        self.value.as_deref().unwrap_or_default()
     }
 
     fn received(&self) -> String {
@@ -140,7 +170,11 @@ impl CodedReason for ParamProblem {
             ParamFault::MissingCurrency { .. } => RejectionCode::MissingCurrency,
             ParamFault::InvalidCurrency { .. } => RejectionCode::InvalidCurrency,
             ParamFault::NotANumber { .. } => RejectionCode::NotANumber,
-            ParamFault::InvalidValue { .. } => RejectionCode::InvalidValue,
+            ParamFault::InvalidValue { .. }
+            | ParamFault::BeforeFirstDay { .. }
+            | ParamFault::RowsOfPage { .. } => RejectionCode::InvalidValue,
+            ParamFault::UnknownConversion => RejectionCode::UnknownConversion,
+            ParamFault::NoUsableClick { .. } => RejectionCode::UnknownClick,
             ParamFault::BelowZero => RejectionCode::BelowZero,
             ParamFault::TooLong { .. } => RejectionCode::TooLong,
             ParamFault::UnknownStatus { .. } => RejectionCode::UnknownStatus,
@@ -152,6 +186,8 @@ impl CodedReason for ParamProblem {
             ParamFault::PriceNotTaken => RejectionCode::PriceNotTaken,
             ParamFault::CutAtFragment { .. } => RejectionCode::CutAtFragment,
             ParamFault::UnknownOffer => RejectionCode::UnknownOffer,
+            ParamFault::UnknownMember { .. } => RejectionCode::UnknownMember,
+            ParamFault::InvalidName { .. } => RejectionCode::InvalidName,
         }
     }
 
@@ -168,6 +204,7 @@ impl CodedReason for ParamProblem {
                 | ParamFault::TooLong { .. }
                 | ParamFault::InvalidValue { .. }
                 | ParamFault::NotVisitorsAddress
+                | ParamFault::UnknownMember { .. }
         );
         self.value.as_deref().filter(|_| is_shown)
     }
@@ -228,7 +265,7 @@ impl CodedReason for ParamProblem {
                  because the sender took `#…` for the URL's fragment and kept it"
             ),
             ParamFault::UnknownOffer => format!("{received}, and there is no such offer"),
-            ParamFault::MissingEvent => self.code().meaning().to_owned(),
+            _ => self.of_a_call(),
         }
     }
 
@@ -265,6 +302,18 @@ impl CodedReason for ParamProblem {
                     .to_owned()
             }
             ParamFault::TooLong { limit } => format!("send at most {limit}"),
+            ParamFault::InvalidName { limit } => format!("give the value a name of at most {limit}"),
+            ParamFault::BeforeFirstDay { .. } => {
+                "send the earlier day as start_date; both days are included".to_owned()
+            }
+            ParamFault::RowsOfPage { most } => {
+                format!("ask for at most {most}, then for the next with start_at_row")
+            }
+            ParamFault::NoUsableClick { session_hours, .. } => format!(
+                "pass back the click id that the offer's URL carried; it converts for {} after the click",
+                hours(*session_hours)
+            ),
+            ParamFault::UnknownMember { of } => format!("known are {}", of.members().join(", ")),
             ParamFault::UnknownStatus { template, known } => format!(
                 "copy the template `{template}` to your own `[templates] path` and add the word under [status] \
                  there, with what it means (known: {known})"
@@ -279,8 +328,30 @@ impl CodedReason for ParamProblem {
 }
 
 impl ParamProblem {
+    /// The same of what is wrong with a call of this program's own endpoints; of what is left the code says all.
+    fn of_a_call(&self) -> String {
+        let ParamProblem { field, wrong, .. } = self;
+        match wrong {
+            ParamFault::BeforeFirstDay { first } => {
+                format!("`{field}` {} is before `start_date` {first}", self.shown())
+            }
+            ParamFault::RowsOfPage { most } => {
+                format!("`{field}` is {}, and a page has 1 to {most} rows", self.shown())
+            }
+            ParamFault::UnknownConversion => format!("there is no conversion {}", self.shown()),
+            ParamFault::NoUsableClick { offer, .. } => {
+                format!("{}, which is no active, unexpired click of the offer {offer}", self.received())
+            }
+            ParamFault::UnknownMember { of } => format!("`{field}` is not a member of {}", of.text()),
+            ParamFault::InvalidName { limit } => {
+                format!("`{field}` has a name that is empty or longer than {limit}")
+            }
+            _ => self.code().meaning().to_owned(),
+        }
+    }
+
     fn different_values(&self, other: &str, other_value: &str) -> String {
-        let (field, value) = (&self.field, self.value.as_deref().unwrap_or_default());
+        let (field, value) = (&self.field, self.shown());
         if field == other {
             format!("`{field}` was received twice with different values, `{value}` and `{other_value}`")
         } else {

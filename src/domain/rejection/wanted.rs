@@ -4,6 +4,7 @@ use std::fmt::{self, Display};
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::click::CustomerTrait;
 use crate::domain::text::trim;
 
 /// What a parameter takes.
@@ -17,6 +18,21 @@ pub enum WantedValue {
     Moment,
     Event,
     ClickId,
+    /// One text, number, true or false of JSON.
+    JsonText,
+    /// A JSON object whose values are texts.
+    JsonTexts,
+}
+
+/// What a member belongs to that an own server sends of a click.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MemberOf {
+    /// The click itself.
+    Click,
+    /// Its `customer`.
+    Customer,
+    /// Its `consent`.
+    Consent,
 }
 
 /// How to fix a parameter of this program's own endpoints.
@@ -43,6 +59,14 @@ pub enum ParamFix {
     /// Of an id that counts as absent: the event counts all the same.
     MacroSpelling,
     MacroInItsPlace,
+    OneText,
+    ObjectOfTexts,
+    SentOnce,
+    BodyInUtf8,
+    ClickTime,
+    VisitorsAddress,
+    YesOrNo,
+    ClickIdCharacters,
 }
 
 /// The longest text that is kept.
@@ -82,6 +106,40 @@ impl WantedValue {
             WantedValue::Moment => "a date and time",
             WantedValue::Event => "an event's name",
             WantedValue::ClickId => "a click id",
+            WantedValue::JsonText => "a text",
+            WantedValue::JsonTexts => "an object of texts",
+        }
+    }
+}
+
+impl MemberOf {
+    /// As it is said behind "a member of".
+    pub fn text(self) -> &'static str {
+        match self {
+            MemberOf::Click => "a click",
+            MemberOf::Customer => "a customer",
+            MemberOf::Consent => "a consent",
+        }
+    }
+
+    /// The members that are known of it.
+    pub fn members(self) -> Vec<&'static str> {
+        match self {
+            MemberOf::Click => vec![
+                "click_id",
+                "time",
+                "landing_url",
+                "referrer",
+                "ip",
+                "user_agent",
+                "params",
+                "cookies",
+                "sub_ids",
+                "customer",
+                "consent",
+            ],
+            MemberOf::Customer => CustomerTrait::NAMES.iter().map(|(_, name)| *name).collect(),
+            MemberOf::Consent => vec!["ad_user_data", "ad_personalization"],
         }
     }
 }
@@ -125,6 +183,16 @@ impl ParamFix {
             }
             ParamFix::MacroSpelling => "check that the network knows this macro in just this spelling",
             ParamFix::MacroInItsPlace => "put the network's macro in its place in the postback URL",
+            ParamFix::OneText => "send one text, a number, true or false",
+            ParamFix::ObjectOfTexts => "send an object of texts, such as {\"fbclid\": \"IwAR…\"}",
+            ParamFix::SentOnce => "send it once; the first one was taken",
+            ParamFix::BodyInUtf8 => "send the body in UTF-8",
+            ParamFix::ClickTime => {
+                "write it as RFC 3339, such as 2024-01-01T14:32:00Z; without it the click counts from now"
+            }
+            ParamFix::VisitorsAddress => "send the visitor's address, not a server's",
+            ParamFix::YesOrNo => "send true or false",
+            ParamFix::ClickIdCharacters => "a click id is 1–100 of `A–Z a–z 0–9 . _ ~ -`",
         }
         .to_owned()
     }

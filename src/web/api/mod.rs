@@ -72,20 +72,27 @@ fn document(view: &impl Serialize) -> Outcome {
 /// Why the API does not do what was asked.
 pub enum Refused {
     /// The caller's mistake: status, code, message, hint.
-    Asked(StatusCode, &'static str, String, &'static str),
-    /// The store failed: 500 for one damaged record, else 503.
+    Asked(StatusCode, &'static str, String, String),
+    /// The store failed, or a cursor is none of its own.
     Store(StoreError),
+}
+
+impl Refused {
+    /// By the code of its reason.
+    fn coded(status: StatusCode, reason: &impl CodedReason) -> Refused {
+        Refused::Asked(status, reason.code().as_str(), reason.sentence(), reason.hint())
+    }
 }
 
 impl From<BadParameter> for Refused {
     fn from(BadParameter(message): BadParameter) -> Refused {
-        Refused::Asked(StatusCode::BAD_REQUEST, "bad_parameter", message, BadParameter::HINT)
+        Refused::Asked(StatusCode::BAD_REQUEST, "bad_parameter", message, BadParameter::HINT.to_owned())
     }
 }
 
 impl From<Missing> for Refused {
     fn from(missing: Missing) -> Refused {
-        Refused::Asked(StatusCode::NOT_FOUND, "not_found", missing.to_string(), missing.hint())
+        Refused::Asked(StatusCode::NOT_FOUND, "not_found", missing.to_string(), missing.hint().to_owned())
     }
 }
 
@@ -130,7 +137,7 @@ impl Api {
     pub fn answer(&self, outcome: Outcome) -> Answer {
         match outcome {
             Ok(answer) => answer,
-            Err(Refused::Asked(status, code, message, hint)) => answer::error(status, code, message, hint),
+            Err(Refused::Asked(status, code, message, hint)) => answer::error(status, code, message, &hint),
             Err(Refused::Store(error @ StoreError::Cursor(_))) => answer::error(
                 StatusCode::BAD_REQUEST,
                 "bad_parameter",
@@ -209,12 +216,11 @@ impl Api {
             Ok(receipt) => document(&ReprocessedView::of(&receipt)),
             Err(ReprocessError::Store(error)) => Err(error.into()),
             Err(ReprocessError::Refused(refused)) => {
-                let code = refused.code();
-                let status = match code {
+                let status = match refused.code() {
                     ReprocessRefusedCode::Unknown => StatusCode::NOT_FOUND,
                     _ => StatusCode::CONFLICT,
                 };
-                Err(Refused::Asked(status, code.as_str(), refused.sentence(), code.fix()))
+                Err(Refused::coded(status, &refused))
             }
         }
     }
@@ -248,7 +254,7 @@ impl From<RetryError> for Refused {
             RetryRefusedCode::Unknown => StatusCode::NOT_FOUND,
             _ => StatusCode::CONFLICT,
         };
-        Refused::Asked(status, refused.code().as_str(), refused.sentence(), refused.code().fix())
+        Refused::coded(status, &refused)
     }
 }
 
@@ -257,9 +263,7 @@ impl From<StatusError> for Refused {
         match error {
             StatusError::Missing(missing) => missing.into(),
             StatusError::Store(error) => error.into(),
-            StatusError::Refused(refused) => {
-                Refused::Asked(StatusCode::CONFLICT, refused.as_str(), refused.sentence(), refused.fix())
-            }
+            StatusError::Refused(refused) => Refused::coded(StatusCode::CONFLICT, &refused),
         }
     }
 }
@@ -279,7 +283,7 @@ struct StatusBody {
 fn wanted_status(body: &[u8], actor: &str) -> Result<StatusWish, Refused> {
     let asked = |message: String| {
         let hint = "send {\"status\": \"approved\", \"note\": \"…\"}; the note may be left out";
-        Refused::Asked(StatusCode::BAD_REQUEST, "bad_body", message, hint)
+        Refused::Asked(StatusCode::BAD_REQUEST, "bad_body", message, hint.to_owned())
     };
     let wanted: StatusBody = serde_json::from_slice(body)
         .map_err(|error| asked(format!("the body is no wish for a status: {error}")))?;

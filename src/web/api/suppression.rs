@@ -3,6 +3,8 @@
 use http::StatusCode;
 use serde_json::Value;
 
+use crate::domain::code::{CodedReason, ReasonCode};
+use crate::domain::import_refusal::ImportRefused;
 use crate::domain::suppression::{ListChange, Suppressed, SuppressedKind, list_name};
 use crate::ops::missing::Missing;
 use crate::ops::suppression::{self, EntryLayout, ListError, ReadLine, SuppressionRequest};
@@ -44,13 +46,8 @@ impl Api {
             _ => suppression::read(submission.body, EntryLayout::Lines, kind),
         };
         let lines = lines.map_err(|why| {
-            let message = format!("nothing was read: {why}");
-            Refused::Asked(
-                StatusCode::BAD_REQUEST,
-                "bad_body",
-                message,
-                "send text/plain with one entry a line, text/csv, or {\"entries\":[{\"kind\",\"value\"}]}",
-            )
+            let (code, message) = (why.code(), format!("nothing was read: {}", why.sentence()));
+            Refused::Asked(StatusCode::BAD_REQUEST, code.as_str(), message, why.hint())
         })?;
         let order = SuppressionRequest {
             wish,
@@ -79,14 +76,14 @@ impl From<ListError> for Refused {
 }
 
 /// The entries of a JSON body; a line's number is the entry's place, from 1.
-fn entries(body: &[u8], kind: Option<SuppressedKind>) -> Result<Vec<ReadLine>, String> {
+fn entries(body: &[u8], kind: Option<SuppressedKind>) -> Result<Vec<ReadLine>, ImportRefused> {
     let value: Value =
-        serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
+        serde_json::from_slice(body).map_err(|error| ImportRefused::NotJson(error.to_string()))?;
     let Some(entries) = value.get("entries").and_then(Value::as_array) else {
-        return Err("the body has no list `entries`".to_owned());
+        return Err(ImportRefused::NoEntries);
     };
     if entries.len() > suppression::MOST_LINES {
-        return Err(format!("`entries` has more than {} members", suppression::MOST_LINES));
+        return Err(ImportRefused::TooManyLines(suppression::MOST_LINES));
     }
     Ok((1..).zip(entries).map(|(number, one)| from_json(number, one, kind)).collect())
 }
@@ -95,9 +92,9 @@ fn from_json(number: u64, value: &Value, kind: Option<SuppressedKind>) -> ReadLi
     let text = |name: &str| value.get(name).and_then(Value::as_str);
     let received_text = text("value").or(value.as_str()).unwrap_or_default();
     let entry = match (text("kind").map(SuppressedKind::parse), kind) {
-        (Some(None), _) => Err("its `kind` is not email, phone, ip, order_id or click_id".to_owned()),
+        (Some(None), _) => Err(ImportRefused::UnknownKind),
         (Some(Some(kind)), _) | (None, Some(kind)) => Suppressed::parse(kind, received_text),
-        (None, None) => Err("it has no `kind`".to_owned()),
+        (None, None) => Err(ImportRefused::KindMissing),
     };
     ReadLine { number, received_text: received_text.chars().take(120).collect(), entry }
 }

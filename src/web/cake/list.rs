@@ -2,16 +2,17 @@
 
 use crate::domain::ids::{AdvertiserId, AffiliateId, OfferId};
 use crate::domain::rejection::Rejection;
+use crate::domain::rejection::param::ParamFault;
 use crate::domain::rejection::wanted::ParamFix;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::ingest::advertiser::LONGEST_TEXT;
-use crate::ingest::parameters::{ParamReader, start_of};
+use crate::ingest::parameters::{ParamReader, of_value, start_of};
 use crate::store::contract::lookup::{ReportPage, ReportQuery};
 use crate::template::source::params::Params;
 use crate::web::cake::caller::KeyHolder;
 use crate::web::cake::envelope::{HistoryReply, HistoryRow, text};
-use crate::web::cake::{AdvertiserApi, CakeError, CakeResult};
+use crate::web::cake::{AdvertiserApi, CakeResult};
 
 /// The parameters that are read.
 pub(super) const NAMES: [&str; 9] = [
@@ -76,22 +77,18 @@ impl AdvertiserApi {
         }
     }
 
-    fn wanted(&self, params: &Params) -> Result<ListQuery, CakeError> {
+    fn wanted(&self, params: &Params) -> Result<ListQuery, Rejection> {
         let reader = ParamReader::new(params, &NAMES, LONGEST_TEXT);
         let (first, last) = (reader.date("start_date")?, reader.date("end_date")?);
         if last < first {
-            return Err(CakeError::Asked(format!(
-                "invalid_value: `end_date` {last} is before `start_date` {first}; send the earlier day as start_date; \
-                 both days are included"
-            )));
+            let wrong = ParamFault::BeforeFirstDay { first: first.to_string() };
+            return Err(of_value("end_date", &last.to_string(), wrong).into());
         }
         let limit = reader.whole("row_limit", ParamFix::Digits)?.unwrap_or(USUAL_ROWS);
         if !(1..=MOST_ROWS).contains(&limit) {
             // Fewer rows than asked for would be missed by the one who steps by what they asked for.
-            return Err(CakeError::Asked(format!(
-                "invalid_value: `row_limit` is {limit}, and a page has 1 to {MOST_ROWS} rows; ask for at most \
-                 {MOST_ROWS}, then for the next with start_at_row"
-            )));
+            let wrong = ParamFault::RowsOfPage { most: MOST_ROWS };
+            return Err(of_value("row_limit", &limit.to_string(), wrong).into());
         }
         let id = |name: &str| -> Result<Option<String>, Rejection> {
             let number = reader.whole(name, ParamFix::Digits)?;

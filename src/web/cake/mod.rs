@@ -24,6 +24,7 @@ use crate::domain::offer::Offer;
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::access::{AccessProblem, KeyPlace};
 use crate::domain::ruleset::Ruleset;
+use crate::domain::status_move::MoveRefused;
 use crate::ingest::advertiser;
 use crate::ingest::parameters::ParamReader;
 use crate::ops::numbers::StoreNumbers;
@@ -68,8 +69,10 @@ pub struct AdvertiserApi {
 
 /// Why there is no answer of the usual form.
 enum CakeError {
-    /// The caller's mistake, or what it does not reach, as it is answered.
-    Asked(String),
+    /// The caller's mistake, or what it does not reach.
+    Refused(Rejection),
+    /// The status does not change so.
+    NotMoved(MoveRefused),
     Store(StoreError),
     /// There is too little free disk space to record anything.
     DiskLow,
@@ -77,7 +80,7 @@ enum CakeError {
 
 impl<T: Into<Rejection>> From<T> for CakeError {
     fn from(problem: T) -> CakeError {
-        CakeError::Asked(problem.into().line())
+        CakeError::Refused(problem.into())
     }
 }
 
@@ -210,7 +213,8 @@ impl AdvertiserApi {
     fn answer_of(&self, outcome: CakeResult) -> Answer {
         match outcome {
             Ok(text) => envelope::success(text),
-            Err(CakeError::Asked(message)) => envelope::error(StatusCode::OK, message),
+            Err(CakeError::Refused(rejection)) => envelope::error(StatusCode::OK, rejection.line()),
+            Err(CakeError::NotMoved(refused)) => envelope::error(StatusCode::OK, refused.line()),
             Err(CakeError::Store(error @ StoreError::Corrupt { .. })) => {
                 tracing::error!(%error, "a record that the API needs cannot be read");
                 let message = "the record is damaged on disk; inform the network";

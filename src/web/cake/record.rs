@@ -2,14 +2,16 @@
 
 use crate::domain::ids::OfferId;
 use crate::domain::rejection::Rejection;
+use crate::domain::rejection::param::{ParamFault, ParamProblem};
 use crate::domain::reporter::{BuiltInSource, Reporter};
 use crate::domain::time::Time;
 use crate::ingest::advertiser::{self, AdvertiserReport, RecordedReport};
+use crate::ingest::parameters::of_value;
 use crate::ingest::submit::Received;
-use crate::template::source::params::{Params, shown};
+use crate::template::source::params::Params;
 use crate::web::cake::caller::KeyHolder;
 use crate::web::cake::envelope::{RecordReply, text};
-use crate::web::cake::{AdvertiserApi, CakeError, CakeResult};
+use crate::web::cake::{AdvertiserApi, CakeResult};
 use crate::web::request::ReceivedRequest;
 
 impl AdvertiserApi {
@@ -41,7 +43,7 @@ impl AdvertiserApi {
             // The network hears whose click it is; an advertiser is not.
             RecordedReport::AnotherOffer(rejection) if caller.changes_all() => Err(rejection.into()),
             RecordedReport::TooLate(_) | RecordedReport::AnotherOffer(_) | RecordedReport::NoClick => {
-                Err(self.no_usable_click(&click, &offer))
+                Err(self.no_usable_click(&click, offer).into())
             }
         }
     }
@@ -65,12 +67,8 @@ impl AdvertiserApi {
 
     /// One answer for a click that is not known, that has expired, or that is another's: anyone who
     /// guesses click ids learns nothing by it.
-    fn no_usable_click(&self, click: &str, offer: &OfferId) -> CakeError {
-        let click = shown("click_id", click.trim());
-        let session = self.rules.offer(offer).map(|offer| offer.session()).unwrap_or_default();
-        CakeError::Asked(format!(
-            "unknown_click: `click_id` was received as `{click}`, which is no active, unexpired click of the offer \
-             {offer}; pass back the click id that the offer's URL carried; it converts for {session} after the click"
-        ))
+    fn no_usable_click(&self, click: &str, offer: OfferId) -> ParamProblem {
+        let session_hours = self.rules.offer(&offer).map(|offer| offer.session_hours).unwrap_or_default();
+        of_value("click_id", click.trim(), ParamFault::NoUsableClick { offer, session_hours })
     }
 }

@@ -1,6 +1,5 @@
 //! `POST update_conversion.json`: a conversion's status changed, with a note.
 
-use crate::domain::code::CodedReason;
 use crate::domain::conversion::Conversion;
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::access::AccessProblem;
@@ -22,16 +21,13 @@ use crate::web::routes::RouteRow;
 /// The parameters that are read.
 pub(super) const NAMES: [&str; 4] = ["api_key", "conversion_id", "status", "note"];
 
-const ID_HINT: &str = "send the conversion_id that conversion.json or conversions.json answered";
-
 impl AdvertiserApi {
     pub(super) async fn update(&self, (caller, row): (&KeyHolder, &RouteRow), params: &Params) -> CakeResult {
         if !caller.may_write_some() {
             return Err(self.only_looks(caller).into());
         }
         let (number, wish) = wish(caller, params)?;
-        let unknown =
-            || CakeError::Asked(format!("unknown_conversion: there is no conversion {number}; {ID_HINT}"));
+        let unknown = || of_value("conversion_id", &number.to_string(), ParamFault::UnknownConversion);
         let meant = self.numbering(caller).await?.seq(number);
         let which = meant.map(ConversionRef::Number).ok_or_else(unknown)?;
         let kept = self.store.conversion_now(which).await?;
@@ -50,8 +46,8 @@ impl AdvertiserApi {
                 Ok(envelope::updated(&conversion, number))
             }
             Ok(StatusOutcome::Already(conversion)) => Ok(envelope::updated(&conversion, number)),
-            Err(StatusError::Missing(_)) => Err(unknown()),
-            Err(StatusError::Refused(refused)) => Err(CakeError::Asked(refused.line())),
+            Err(StatusError::Missing(_)) => Err(unknown().into()),
+            Err(StatusError::Refused(refused)) => Err(CakeError::NotMoved(refused)),
             Err(StatusError::Store(error)) => Err(error.into()),
         }
     }

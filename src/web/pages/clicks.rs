@@ -84,7 +84,7 @@ struct ClickPage<'a> {
     unfiltered: &'static str,
     kind_note: &'static str,
     consent: Option<String>,
-    verdicts: Vec<FilterRow<'a>>,
+    verdicts: Vec<FilterRow>,
     items: Vec<SaleLine<'a>>,
 }
 
@@ -96,7 +96,7 @@ struct ClickLine<'a> {
     belongs_to: Option<NamedCampaignRef<'a>>,
     facts: ClickRemarks,
     /// The filters that hit.
-    marks: Vec<FilterRow<'a>>,
+    marks: Vec<FilterRow>,
 }
 
 impl<'a> ClickLine<'a> {
@@ -163,14 +163,14 @@ fn consent(consent: Consent) -> String {
 
 /// What a filter said, and what that did to the click.
 #[derive(Serialize)]
-struct FilterRow<'a> {
+struct FilterRow {
     #[serde(flatten)]
-    verdict: FilterVerdictView<'a>,
+    verdict: FilterVerdictView,
     outcome: &'static str,
 }
 
-impl<'a> FilterRow<'a> {
-    fn of(verdict: &'a FilterVerdict) -> FilterRow<'a> {
+impl FilterRow {
+    fn of(verdict: &FilterVerdict) -> FilterRow {
         let outcome = match (&verdict.hit, verdict.blocks()) {
             (None, _) => "passed",
             (Some(_), true) => "blocked",

@@ -23,9 +23,9 @@ use crate::ops::{self, RetryError};
 use crate::store::ConversionRef;
 use crate::store::contract::lookup::Trace;
 use crate::view::click::ClickView;
-use crate::view::conversion::{CandidateView, ChangeView, ConversionView, UnsentView};
+use crate::view::conversion::{CandidateView, ChangeView, ConversionView};
 use crate::view::postback::PostbackVerdictView;
-use crate::view::value::RemarkView;
+use crate::view::reason::ReasonView;
 use crate::web::list_query::{self, BadParameter};
 use crate::web::pages::exchange::{DeliveryCard, DeliveryContext};
 use crate::web::pages::form::PostedForm;
@@ -72,7 +72,7 @@ impl Pages {
             statuses: others.map(|status| status.as_str()).collect(),
             waits_for_a_person: is_held(conversion),
             postbacks: trace.postbacks.iter().map(|one| self.postback(one)).collect(),
-            no_click: no_click(conversion).as_ref().map(RemarkView::of),
+            no_click: no_click(conversion).as_ref().map(ReasonView::of),
             click_hint: SoughtClick::of(conversion).hint(),
             click_path: conversion.attribution.click().map(clicks::path),
             click: trace.click.as_deref().map(ClickView::of),
@@ -82,7 +82,7 @@ impl Pages {
             deliveries: trace.deliveries.iter().map(card).collect(),
             shows_not_routed: !conversion.not_routed.is_empty()
                 && unsent.as_ref().is_none_or(|unsent| *unsent == Unsent::NotRouted),
-            unsent: unsent.as_ref().map(UnsentView::of),
+            unsent: unsent.as_ref().map(ReasonView::of),
             partners: self.partners(trace, now),
         })
     }
@@ -175,7 +175,7 @@ struct ConversionPage<'a> {
     waits_for_a_person: bool,
     postbacks: Vec<PostbackCard<'a>>,
     /// Among the conversion's remarks too; shown next to the click, where it belongs.
-    no_click: Option<RemarkView>,
+    no_click: Option<ReasonView>,
     /// How the id of a click is received, where none was.
     click_hint: Option<&'static str>,
     click_path: Option<String>,
@@ -186,7 +186,7 @@ struct ConversionPage<'a> {
     is_held: bool,
     deliveries: Vec<DeliveryCard<'a>>,
     shows_not_routed: bool,
-    unsent: Option<UnsentView>,
+    unsent: Option<ReasonView>,
     partners: Option<Value>,
 }
 

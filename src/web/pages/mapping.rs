@@ -2,13 +2,12 @@
 
 use serde::Serialize;
 
-use crate::domain::code::CodedReason;
 use crate::domain::postback::RawRequest;
 use crate::domain::rejection::Rejection;
 use crate::ingest::postback::Network;
 use crate::template::source::definition::{ExplainedField, ExplainedParam, ParamOutcome};
 use crate::template::source::params::Params;
-use crate::view::reason::ReasonView;
+use crate::view::reason::{NoteView, ReasonView};
 
 /// What the template `mapping` shows.
 #[derive(Serialize)]
@@ -16,7 +15,7 @@ pub struct MappingTable {
     template: String,
     lines: Vec<MappingRow>,
     /// What was repaired.
-    notes: Vec<String>,
+    notes: Vec<NoteView>,
     /// Why there is nothing to show.
     rejected: Option<ReasonView>,
 }
@@ -53,7 +52,7 @@ pub fn of(network: &Network, params: &Result<Params, Rejection>) -> MappingTable
     match params {
         Ok(params) => {
             let lines = network.template.explain(params).into_iter().map(MappingRow::of).collect();
-            let notes = params.notes.iter().map(CodedReason::sentence).collect();
+            let notes = NoteView::all(&params.notes);
             MappingTable { template, lines, notes, rejected: None }
         }
         Err(rejection) => MappingTable {

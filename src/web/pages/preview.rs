@@ -27,7 +27,6 @@ struct PreviewCard<'a> {
     mapping: MappingTable,
     /// When the click that the conversion would have was received.
     click_time: Option<Time>,
-    notes: Vec<String>,
     document: PreviewView<'a>,
 }
 
@@ -58,7 +57,6 @@ impl Pages {
             source,
             mapping: mapping::of(network, &found.params),
             click_time: found.click.as_ref().map(|click| click.at),
-            notes: found.sentences(),
             document: PreviewView::of(&found),
         };
         Ok(Shown {

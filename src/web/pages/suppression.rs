@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::domain::code::CodedReason;
 use crate::domain::suppression::{
     ChangedLine, LineEffect, ListChange, ListSummary, ListedEntry, SuppressedKind, list_name,
 };
@@ -71,9 +72,10 @@ impl Pages {
         let mut lines = Vec::new();
         for (text, layout) in posted_texts(form) {
             let read = suppression::read(text, layout, kind);
-            lines.extend(
-                read.map_err(|why| refused("Nothing was read, and nothing was changed", &sentence(&why)))?,
-            );
+            lines.extend(read.map_err(|why| {
+                let hint = format!("{}; {}", why.sentence(), why.hint());
+                refused("Nothing was read, and nothing was changed", &sentence(&hint))
+            })?);
         }
         if lines.is_empty() {
             return Err(refused(
