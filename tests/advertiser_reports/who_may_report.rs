@@ -325,10 +325,12 @@ fn only_the_events_that_the_offer_names_are_taken_without_a_key() {
     let (click, _) = fixture.visitor();
     for event in ["Signup", "AddToCart", "4"] {
         let image = browse(&fixture.relay, &format!("/pixel.gif?offer=565&click_id={click}&event={event}"));
-        assert!(result(&image).starts_with("endpoint_closed: "), "{event}: {}", result(&image));
-        assert!(fixture.server(&format!("r={click}&e={event}")).starts_with("endpoint_closed: "), "{event}");
+        assert!(result(&image).starts_with("event_closed: "), "{event}: {}", result(&image));
+        assert!(fixture.server(&format!("r={click}&e={event}")).starts_with("event_closed: "), "{event}");
     }
-    assert_eq!(word(&fixture.quarantined()[0], "field"), "e");
+    let latest = &fixture.quarantined()[0];
+    let about = ["reason_code", "field", "value"].map(|member| word(latest, member));
+    assert_eq!(about, ["event_closed", "e", "4"]);
     assert_eq!(fixture.conversions().len(), 0);
     for event in ["Lead", "purchase"] {
         let image = browse(&fixture.relay, &format!("/pixel.gif?offer=565&click_id={click}&event={event}"));
@@ -339,7 +341,7 @@ fn only_the_events_that_the_offer_names_are_taken_without_a_key() {
     assert_eq!(word(&fixture.waits_for(3)[0], "event"), "Signup");
     let (click, _) = fixture.visitor();
     let unnamed = fixture.server(&format!("r={click}&t=T9"));
-    assert!(unnamed.starts_with("endpoint_closed: "), "a sale without a name is a Purchase: {unnamed}");
+    assert!(unnamed.starts_with("event_closed: "), "a sale without a name is a Purchase: {unnamed}");
 }
 
 #[test]

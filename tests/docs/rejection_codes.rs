@@ -119,11 +119,17 @@ fn sales() -> [SaleProblem; 6] {
     ]
 }
 
-fn accesses() -> [AccessProblem; 9] {
+fn accesses() -> [AccessProblem; 10] {
     let (route, open) = (ReportRoute::Server, vec![ReportRoute::Api]);
     let proxy = HidingProxy::Undeclared("10.0.0.2".parse().unwrap());
     [
         AccessProblem::RouteClosed { offer: offer("565"), route, open },
+        AccessProblem::EventClosed {
+            field: "e".to_owned(),
+            offer: offer("565"),
+            event: EventName::parse("Signup").unwrap(),
+            open: vec![EventName::purchase()],
+        },
         AccessProblem::SenderBehindProxy { offer: offer("565"), proxy },
         AccessProblem::ReadOnlyKey { name: "reports".to_owned() },
         AccessProblem::MissingKey { place: KeyPlace::Query },

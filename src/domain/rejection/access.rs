@@ -74,9 +74,10 @@ impl CodedReason for AccessProblem {
 
     fn code(&self) -> RejectionCode {
         match self {
-            AccessProblem::RouteClosed { .. }
-            | AccessProblem::AddressNotListed { .. }
-            | AccessProblem::EventClosed { .. } => RejectionCode::EndpointClosed,
+            AccessProblem::RouteClosed { .. } | AccessProblem::AddressNotListed { .. } => {
+                RejectionCode::EndpointClosed
+            }
+            AccessProblem::EventClosed { .. } => RejectionCode::EventClosed,
             AccessProblem::SenderBehindProxy { .. } => RejectionCode::SenderBehindProxy,
             AccessProblem::ReadOnlyKey { .. } => RejectionCode::ReadOnlyKey,
             AccessProblem::MissingKey { .. } => RejectionCode::MissingKey,
@@ -102,6 +103,14 @@ impl CodedReason for AccessProblem {
             | AccessProblem::UnknownSource
             | AccessProblem::TooFast
             | AccessProblem::MalformedRequest { .. } => None,
+        }
+    }
+
+    /// The event. Keys and addresses are not shown.
+    fn value(&self) -> Option<&str> {
+        match self {
+            AccessProblem::EventClosed { event, .. } => Some(event.as_str()),
+            _ => None,
         }
     }
 

@@ -126,8 +126,11 @@ codes! {
             "no offer with this id is configured",
             "name the id of an `[[offer]]`";
         EndpointClosed = "endpoint_closed",
-            "the offer takes no reports by this route, from this address or of this event",
+            "the offer takes no reports by this route or from this address",
             "open it in the offer's table";
+        EventClosed = "event_closed",
+            "the offer takes no reports of this event without a key",
+            "add the event to `pixel_events` in the offer's table";
         SenderBehindProxy = "sender_behind_proxy",
             "the offer takes reports only from the addresses it names, and a proxy hides whose this one is",
             "declare the proxy in `trusted_proxies` under [server], and have it send `X-Forwarded-For`";
@@ -171,7 +174,7 @@ impl RejectionCode {
     /// Whether a report that fails for this alone may count later as it was received: once the configuration
     /// allows it, or a person has made room for it.
     pub fn may_reopen(self) -> bool {
-        use RejectionCode::{EndpointClosed, SenderBehindProxy, TooManyFurtherSales};
-        matches!(self, EndpointClosed | SenderBehindProxy | TooManyFurtherSales)
+        use RejectionCode::{EndpointClosed, EventClosed, SenderBehindProxy, TooManyFurtherSales};
+        matches!(self, EndpointClosed | EventClosed | SenderBehindProxy | TooManyFurtherSales)
     }
 }

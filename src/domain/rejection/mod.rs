@@ -157,7 +157,7 @@ impl CodedReason for RejectionCause {
             RejectionCause::Param(problem) => problem.value(),
             RejectionCause::Body(problem) => problem.value(),
             RejectionCause::Sale(problem) => problem.value(),
-            RejectionCause::Access(_) => None,
+            RejectionCause::Access(problem) => problem.value(),
         }
     }
 
