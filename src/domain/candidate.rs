@@ -8,7 +8,7 @@ use crate::domain::time::Time;
 
 codes! {
     /// What a [`NotChosen`] says.
-    NotChosenCode {
+    NotChosenCode = "candidate" {
         OtherOffer = "other_offer",
             "the click is of another offer, or of none", "lead visitors to the offer by a link of its own campaign";
         NoVisit = "no_visit",

@@ -60,7 +60,7 @@ const SET_RIGHT: &str = "set the clock right; if it is right, as after a long pa
 
 codes! {
     /// Why a wall clock is not believed.
-    ClockDoubtCode {
+    ClockDoubtCode = "clock" {
         After = "clock_far_after",
             "the clock is more than 48 h after the newest time on record", SET_RIGHT;
         Before = "clock_far_before",

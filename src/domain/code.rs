@@ -2,6 +2,10 @@
 
 /// A code of a closed list, without what it is about. Metric labels, filters and `docs/reason-codes.md` read it.
 pub trait ReasonCode: Copy + Eq + std::fmt::Debug + 'static {
+    /// The family's word, as the API calls what has its codes: lower case with `_`. It is public and never changes
+    /// its meaning.
+    const FAMILY: &'static str;
+
     /// Every code, in the order of the documentation.
     const ALL: &'static [Self];
 
@@ -59,19 +63,19 @@ pub trait CodedReason {
     }
 }
 
-/// Defines a closed list of codes: each with its word, its meaning and its fix.
+/// Defines a closed list of codes, with its family's word: each code with its word, its meaning and its fix.
 ///
 /// ```text
 /// codes! {
 ///     /// Why a delivery is skipped.
-///     SkipCode {
+///     SkipCode = "skipped" {
 ///         ConsentDenied = "consent_denied",
 ///             "the visitor refused consent", "nothing is sent unless a later answer grants it";
 ///     }
 /// }
 /// ```
 macro_rules! codes {
-    ($(#[$attribute:meta])* $name:ident {
+    ($(#[$attribute:meta])* $name:ident = $family:literal {
         $($variant:ident = $word:literal, $meaning:literal, $fix:expr;)+
     }) => {
         $(#[$attribute])*
@@ -81,6 +85,8 @@ macro_rules! codes {
         }
 
         impl $crate::domain::code::ReasonCode for $name {
+            const FAMILY: &'static str = $family;
+
             const ALL: &'static [$name] = &[$($name::$variant),+];
 
             fn as_str(self) -> &'static str {

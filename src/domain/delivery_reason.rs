@@ -10,7 +10,7 @@ use crate::domain::time::Time;
 
 codes! {
     /// Why a delivery is dead.
-    DeathCode {
+    DeathCode = "dead" {
         PlatformRejected = "platform_rejected",
             "the platform answered that it will never take the event as it is",
             "fix what the answer names, then retry; the event id stays the same, so it is counted once";
@@ -40,7 +40,7 @@ codes! {
 
 codes! {
     /// Why an attempt is to be repeated.
-    RetryCode {
+    RetryCode = "retry" {
         NoAnswer = "no_answer",
             "the platform did not answer",
             "nothing to do: it is tried again by the schedule";
@@ -55,7 +55,7 @@ codes! {
 
 codes! {
     /// Why a destination is parked.
-    ParkCode {
+    ParkCode = "parked" {
         AccountRefused = "account_refused",
             "the platform refuses the account, not the event",
             "set the account up again as the destination's setup guide says, then reload; nothing is lost meanwhile: it is \
@@ -65,7 +65,7 @@ codes! {
 
 codes! {
     /// Why a delivery is not sent again though a person asks.
-    RetryRefusedCode {
+    RetryRefusedCode = "retry_refused" {
         Unknown = "not_found",
             "no such delivery is kept",
             "ids come from the lists";

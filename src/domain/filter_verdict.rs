@@ -61,7 +61,7 @@ impl FilterMode {
 
 codes! {
     /// What a [`FilterHit`] says.
-    FilterHitCode {
+    FilterHitCode = "filter_verdict" {
         Duplicate = "duplicate_click",
             "the same visitor clicked on the same offer shortly before",
             "shorten `window_seconds` of `[filters] duplicate` where that is too long";

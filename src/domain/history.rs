@@ -66,7 +66,7 @@ impl ActorRole {
 
 codes! {
     /// A field whose changes are kept. What is known of the person is not among them.
-    ChangedField {
+    ChangedField = "changed_field" {
         Status = "status",
             "the conversion has another status", "give it another one on its page, or by `POST /api/v1/conversions/{id}/status`";
         Reason = "reason",

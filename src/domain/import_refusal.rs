@@ -4,7 +4,7 @@ use crate::domain::code::{CodedReason, ReasonCode, codes};
 
 codes! {
     /// Why a line, or all of them, is not put on a list or taken off.
-    ImportRefusedCode {
+    ImportRefusedCode = "import_refused" {
         Empty = "empty",
             "there is nothing in it", "write the entry there, or take the line out";
         TooLong = "too_long",

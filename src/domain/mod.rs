@@ -11,6 +11,7 @@ pub(crate) mod click_fill;
 pub mod click_size;
 pub mod clock_rule;
 pub mod code;
+pub mod code_family;
 pub mod consent;
 pub mod conversion;
 pub mod customer;

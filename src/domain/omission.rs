@@ -8,7 +8,7 @@ use crate::domain::landing_url::up_to;
 codes! {
     /// Why something of a click is missing.
     #[derive(Serialize, Deserialize)]
-    OmissionReason {
+    OmissionReason = "omitted" {
         ValueTooLong = "value_too_long",
             "no value may be so long", "send a shorter value";
         TooManyNames = "too_many_names",

@@ -8,7 +8,7 @@ use crate::domain::money::Money;
 
 codes! {
     /// What a conversion or an attempt is shown with.
-    RemarkCode {
+    RemarkCode = "remark" {
         ValueLeftOut = "value_left_out",
             "the value of the field could not be used as it was received; it was left out of the request",
             "have the source send the value as its template reads it";

@@ -5,7 +5,7 @@ use crate::domain::ids::Seq;
 
 codes! {
     /// The codes of the refusals.
-    ReprocessRefusedCode {
+    ReprocessRefusedCode = "reprocess_refused" {
         Unknown = "not_found",
             "no postback with this id is kept", "postbacks are kept for `keep_conversions_days`; look for it in the list of postbacks";
         NotQuarantined = "not_quarantined",

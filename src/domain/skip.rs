@@ -9,7 +9,7 @@ use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 
 codes! {
     /// Why a delivery was skipped.
-    SkipCode {
+    SkipCode = "skipped" {
         NoClick = "no_click",
             "no click is recorded for it",
             "record the click (`POST /api/v1/clicks`), then retry";

@@ -70,7 +70,7 @@ pub fn note(written: &str) -> Result<Option<String>, NoteTooLong> {
 
 codes! {
     /// Why a status may not change.
-    MoveRefused {
+    MoveRefused = "status_refused" {
         Scrubbed = "scrubbed_by_network",
             "the conversion is scrubbed; only the network can take that back", "ask the network to take it back";
         Rejected = "rejected_by_network",

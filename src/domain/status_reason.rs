@@ -10,7 +10,7 @@ use crate::domain::time::Time;
 
 codes! {
     /// What a [`StatusReason`] says.
-    StatusReasonCode {
+    StatusReasonCode = "status_reason" {
         ClickExpired = "click_expired",
             "the click's session was over before the conversion happened",
             "raise the offer's `session_hours`, or give the conversion another status by hand";

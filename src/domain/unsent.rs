@@ -17,7 +17,7 @@ use crate::domain::time::Time;
 
 codes! {
     /// Why a conversion is not sent now.
-    UnsentCode {
+    UnsentCode = "unsent" {
         Pending = "pending",
             "its status is `pending`, which is not forwarded",
             "nothing to do while the network decides; a person can approve it at once";

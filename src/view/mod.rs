@@ -10,6 +10,7 @@ pub mod postback;
 pub(crate) mod preview;
 pub(crate) mod problem;
 pub(crate) mod reason;
+pub(crate) mod reason_code;
 pub(crate) mod schema;
 pub(crate) mod suppression;
 pub(crate) mod template;

@@ -64,6 +64,7 @@ fn each_right_opens_just_its_part_of_the_api() {
     for (method, target, body, allowed) in [
         ("GET", "/api/v1/conversions", "", [200, 200, 403]),
         ("GET", "/api/v1/postbacks", "", [200, 200, 403]),
+        ("GET", "/api/v1/reason-codes", "", [200, 200, 403]),
         ("GET", "/metrics", "", [200, 200, 403]),
         ("POST", "/api/v1/clicks", "{}", [200, 403, 403]),
         ("POST", "/api/v1/deliveries/none/retry", "", [400, 403, 403]),

@@ -4,5 +4,6 @@ mod click_body;
 mod clicks;
 mod documents;
 mod openapi;
+mod reason_codes;
 mod routes;
 mod suppression_import;

@@ -117,6 +117,7 @@ fn every_call_answers_what_the_document_says() {
         "destinations",
         "suppression",
         "clock",
+        "reason-codes",
         "openapi.json",
     ] {
         ok("GET", &format!("/api/v1/{list}"), "");

@@ -72,16 +72,16 @@ const NAMED_KEYS: [&str; 2] = ["cake_api", "cake-api"];
 const MAX_LINES: usize = 450;
 const MAX_FUNCTION_LINES: usize = 70;
 
-struct File {
-    path: String,
-    text: String,
+pub struct File {
+    pub path: String,
+    pub text: String,
 }
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn files_under(folder: &str) -> Vec<File> {
+pub fn files_under(folder: &str) -> Vec<File> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {

@@ -1,5 +1,6 @@
 //! Rules of the source code itself.
 
+mod code_families;
 mod file_cycles;
 mod layout_rules;
 mod plain_words;

@@ -38,13 +38,17 @@ people and may change. This page is made from the program's own lists: `BLESS=1`
 `docs::reason_codes` writes it anew.
 ";
 
-/// One family: where its codes are, and a table of them.
+/// One family: its word, where its codes are, and a table of them. The caller is blamed for a missing example.
+#[track_caller]
 pub fn family<R: CodedReason>(title: &str, place: &str, examples: &[R]) -> String {
-    let mut text =
-        format!("\n## {title}\n\n{place}\n\n| code | means | fix | example |\n|---|---|---|---|\n");
+    let word = R::Code::FAMILY;
+    let head = "| code | means | fix | example |\n|---|---|---|---|\n";
+    let mut text = format!("\n## {title}\n\nFamily `{word}`: {place}\n\n{head}");
     for code in R::Code::ALL {
-        let example = examples.iter().find(|example| example.code() == *code);
-        let example = example.unwrap_or_else(|| panic!("{title}: no example of {code:?}")).sentence();
+        let Some(example) = examples.iter().find(|example| example.code() == *code) else {
+            panic!("{word}: {code:?} has no example here");
+        };
+        let example = example.sentence();
         let (code, means, fix) = (code.as_str(), code.meaning(), code.fix());
         let cells = [means, fix, &example].map(|cell| cell.replace('|', "\\|"));
         writeln!(text, "| `{code}` | {} |", cells.join(" | ")).unwrap();

@@ -4,7 +4,7 @@ use crate::domain::code::codes;
 
 codes! {
     /// Why a report was quarantined or refused, or why a value of it was left out.
-    RejectionCode {
+    RejectionCode = "rejection" {
         UnexpandedMacro = "unexpanded_macro",
             "a value is still the macro of the URL",
             "check that the network knows this macro in just this spelling";

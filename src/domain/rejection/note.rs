@@ -12,7 +12,7 @@ use crate::domain::status::Status;
 
 codes! {
     /// What was odd about a report that counts all the same.
-    NoteCode {
+    NoteCode = "note" {
         LeftOut = "left_out",
             "a value was left out; `reason_code` says why",
             "see the code in `reason_code`";

@@ -17,6 +17,7 @@ use crate::view::clock::ClockView;
 use crate::view::conversion::{ListedConversionView, TraceView};
 use crate::view::delivery::{DeliveryView, ListedDeliveryView};
 use crate::view::postback::{ClickReceiptView, PostbackView, ReprocessedView};
+use crate::view::reason_code::ReasonCodeView;
 use crate::view::suppression::{EntryView, ListChangeView, ListView, RemovedListView};
 use crate::view::value::PageView;
 use crate::web::api::StatusBody;
@@ -79,6 +80,7 @@ pub fn of(call: ApiCall, schemas: &mut Schemas) -> Described {
             ..send(schemas.answer::<ListChangeView<'static>>(), entries_body(), &[413, 415])
         },
         ApiCall::RemoveList => read(schemas.answer::<RemovedListView<'static>>(), &[404]),
+        ApiCall::ReasonCodes => read(schemas.answer::<PageView<'static, ReasonCodeView>>(), &[]),
         ApiCall::OpenApi => read(json_schema!({"type": "object", "required": ["openapi"]}), &[]),
     }
 }

@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::code::{CodedReason, ReasonCode};
+use crate::domain::code_family::CodeFamily;
 use crate::domain::delivery::{Delivery, sent_before};
 use crate::domain::delivery_reason::RetryRefusedCode;
 use crate::domain::ids::{ConversionId, DeliveryId, Seq};
@@ -31,6 +32,7 @@ use crate::view::clock::ClockView;
 use crate::view::conversion::{ListedConversionView, TraceView};
 use crate::view::delivery::{DeliveryView, ListedDeliveryView};
 use crate::view::postback::{PostbackView, ReprocessedView};
+use crate::view::reason_code::ReasonCodeView;
 use crate::view::schema::StatusWord;
 use crate::view::value::PageView;
 use crate::web::answer::{self, Answer};
@@ -128,6 +130,7 @@ impl Api {
             ApiCall::Suppress => self.suppress(ListChange::Add, asked, &query).await,
             ApiCall::Unsuppress => self.suppress(ListChange::TakeOff, asked, &query).await,
             ApiCall::RemoveList => self.remove_list(asked.id).await,
+            ApiCall::ReasonCodes => reason_codes(&query),
             ApiCall::OpenApi => Ok(answer::json_text(StatusCode::OK, openapi::text())),
             ApiCall::RecordClick => Err(Missing::Click.into()),
         }
@@ -242,6 +245,12 @@ impl Api {
         let one = (&delivery, sent_before(&all, &delivery));
         document(&DeliveryView::of(&trace.conversion, one, &ops::circumstances(&self.ops)))
     }
+}
+
+/// `GET /api/v1/reason-codes`: every code of every family, as one page.
+fn reason_codes(query: &Query) -> Outcome {
+    query.only(&[])?;
+    document(&PageView::whole(CodeFamily::all().iter().flat_map(ReasonCodeView::of).collect()))
 }
 
 impl From<RetryError> for Refused {

@@ -190,6 +190,7 @@ pub enum ApiCall {
     Suppress,
     Unsuppress,
     RemoveList,
+    ReasonCodes,
     OpenApi,
 }
 

@@ -218,6 +218,7 @@ pub static ROUTES: &[RouteRow] = &[
             "takes entries off a suppression list; a verdict for every line",
         )
     },
+    api("/api/v1/reason-codes", ApiCall::ReasonCodes, "every reason code, with its family, meaning and fix"),
     api("/api/v1/openapi.json", ApiCall::OpenApi, "this API's document in OpenAPI 3.1"),
     RouteRow { side: RouteSide::Both, ..row("/livez", LOOK, Endpoint::Alive, "whether the loops go on") },
     RouteRow {
