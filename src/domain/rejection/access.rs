@@ -69,6 +69,26 @@ pub enum KeyPlace {
     Body,
 }
 
+impl AccessProblem {
+    /// Whether the report may count later as it was received.
+    pub(super) fn may_reopen(&self) -> bool {
+        match self {
+            AccessProblem::RouteClosed { .. }
+            | AccessProblem::AddressNotListed { .. }
+            | AccessProblem::EventClosed { .. }
+            | AccessProblem::SenderBehindProxy { .. } => true,
+            AccessProblem::ReadOnlyKey { .. }
+            | AccessProblem::MissingKey { .. }
+            | AccessProblem::NoKeyConfigured
+            | AccessProblem::BadPathKey
+            | AccessProblem::BadKey { .. }
+            | AccessProblem::UnknownSource
+            | AccessProblem::TooFast
+            | AccessProblem::MalformedRequest { .. } => false,
+        }
+    }
+}
+
 impl CodedReason for AccessProblem {
     type Code = RejectionCode;
 

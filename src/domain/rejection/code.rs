@@ -169,12 +169,3 @@ codes! {
             "the sender must send a well-formed HTTP/1.1 request; nothing was taken";
     }
 }
-
-impl RejectionCode {
-    /// Whether a report that fails for this alone may count later as it was received: once the configuration
-    /// allows it, or a person has made room for it.
-    pub fn may_reopen(self) -> bool {
-        use RejectionCode::{EndpointClosed, EventClosed, SenderBehindProxy, TooManyFurtherSales};
-        matches!(self, EndpointClosed | EventClosed | SenderBehindProxy | TooManyFurtherSales)
-    }
-}

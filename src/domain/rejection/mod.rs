@@ -88,9 +88,10 @@ impl Rejection {
         self
     }
 
-    /// Whether it is a report that may count later as it was received.
+    /// Whether it is a report that may count later as it was received: once the configuration allows it, or a
+    /// person has made room for it.
     pub fn may_reopen(&self) -> bool {
-        self.code().may_reopen()
+        self.0.first.may_reopen()
     }
 
     /// Everything that is wrong, the first thing first.
@@ -131,51 +132,46 @@ impl CodedReason for Rejection {
     }
 }
 
+impl RejectionCause {
+    /// The one that it is: everything that is said of a cause is said by it.
+    fn problem(&self) -> &dyn CodedReason<Code = RejectionCode> {
+        match self {
+            RejectionCause::Param(problem) => problem,
+            RejectionCause::Body(problem) => problem,
+            RejectionCause::Sale(problem) => problem,
+            RejectionCause::Access(problem) => problem,
+        }
+    }
+
+    fn may_reopen(&self) -> bool {
+        match self {
+            RejectionCause::Param(_) | RejectionCause::Body(_) => false,
+            RejectionCause::Sale(problem) => problem.may_reopen(),
+            RejectionCause::Access(problem) => problem.may_reopen(),
+        }
+    }
+}
+
 impl CodedReason for RejectionCause {
     type Code = RejectionCode;
 
     fn code(&self) -> RejectionCode {
-        match self {
-            RejectionCause::Param(problem) => problem.code(),
-            RejectionCause::Body(problem) => problem.code(),
-            RejectionCause::Sale(problem) => problem.code(),
-            RejectionCause::Access(problem) => problem.code(),
-        }
+        self.problem().code()
     }
 
     fn field(&self) -> Option<&str> {
-        match self {
-            RejectionCause::Param(problem) => problem.field(),
-            RejectionCause::Body(problem) => problem.field(),
-            RejectionCause::Sale(problem) => problem.field(),
-            RejectionCause::Access(problem) => problem.field(),
-        }
+        self.problem().field()
     }
 
     fn value(&self) -> Option<&str> {
-        match self {
-            RejectionCause::Param(problem) => problem.value(),
-            RejectionCause::Body(problem) => problem.value(),
-            RejectionCause::Sale(problem) => problem.value(),
-            RejectionCause::Access(problem) => problem.value(),
-        }
+        self.problem().value()
     }
 
     fn sentence(&self) -> String {
-        match self {
-            RejectionCause::Param(problem) => problem.sentence(),
-            RejectionCause::Body(problem) => problem.sentence(),
-            RejectionCause::Sale(problem) => problem.sentence(),
-            RejectionCause::Access(problem) => problem.sentence(),
-        }
+        self.problem().sentence()
     }
 
     fn hint(&self) -> String {
-        match self {
-            RejectionCause::Param(problem) => problem.hint(),
-            RejectionCause::Body(problem) => problem.hint(),
-            RejectionCause::Sale(problem) => problem.hint(),
-            RejectionCause::Access(problem) => problem.hint(),
-        }
+        self.problem().hint()
     }
 }

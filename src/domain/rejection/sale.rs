@@ -60,6 +60,21 @@ pub struct CandidateSale {
     pub item: Option<String>,
 }
 
+impl SaleProblem {
+    /// Whether the report may count later as it was received.
+    pub(super) fn may_reopen(&self) -> bool {
+        match self {
+            SaleProblem::TooManyFurtherSales { .. } => true,
+            SaleProblem::AmbiguousTransaction { .. }
+            | SaleProblem::OtherItems { .. }
+            | SaleProblem::UnknownTransaction { .. }
+            | SaleProblem::UnknownClick { .. }
+            | SaleProblem::ClickOfAnotherOffer { .. }
+            | SaleProblem::TooManyChanges { .. } => false,
+        }
+    }
+}
+
 impl CodedReason for SaleProblem {
     type Code = RejectionCode;
 
