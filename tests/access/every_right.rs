@@ -1,14 +1,17 @@
 //! Every page and every answer of the API with every right: none shows a secret that opens more.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::time::Duration;
 
+use http::Method;
+use postbridge::web::routes::{Endpoint, NetworkCall, PageCall, RouteRow, table};
 use serde_json::Value;
 
 use crate::support::access_fixture::{ADVERTISER, NETWORK, READER, tokens};
 use crate::support::platform::{Act, Platform};
 use crate::support::relay::{CAMPAIGN, KEY, Relay, Setup, wait_until};
+use crate::support::signed_in::{FORM, cookie, csrf};
 
 const OLD_KEY: &str = "key-that-is-being-changed-8844";
 const META: &str = "EAAB-access-token-8845";
@@ -100,22 +103,15 @@ fn fill(relay: &Relay) {
     );
 }
 
-/// Signs in; the cookie's header line.
-fn cookie(relay: &Relay, token: &str) -> String {
-    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
-    let answer = relay.send("POST", "/sign-in", form, &format!("token={token}"));
-    let set = answer.head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a cookie");
-    format!("Cookie: {}\r\n", set.split(';').next().unwrap())
-}
-
 fn unescaped(html: &str) -> String {
     html.replace("&#x3D;", "=").replace("&quot;", "\"").replace("&amp;", "&").replace("&#x2F;", "/")
 }
 
-/// Every page that is reached from the first one, by its path.
+/// Every page of the table of routes, and every one that is reached from there, by its path.
 fn pages(relay: &Relay, cookie: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    let mut next = VecDeque::from(["/".to_owned(), "/conversions".to_owned()]);
+    let of_table = page_paths().filter(|path| !path.contains('{'));
+    let mut next: VecDeque<String> = of_table.map(str::to_owned).collect();
     while let Some(path) = next.pop_front() {
         if found.contains_key(&path) || found.len() >= 300 {
             continue;
@@ -128,33 +124,63 @@ fn pages(relay: &Relay, cookie: &str) -> BTreeMap<String, String> {
     found
 }
 
-/// Every answer of the API, by its path.
+/// The paths of all pages as the table of routes writes them.
+fn page_paths() -> impl Iterator<Item = &'static str> {
+    let shown = |row: &&RouteRow| row.page().is_some_and(|page| page != PageCall::Style) && is_looked_at(row);
+    table::ROUTES.iter().filter(shown).map(|row| row.path)
+}
+
+fn is_looked_at(row: &RouteRow) -> bool {
+    row.methods.contains(&Method::GET)
+}
+
+/// Every answer of the APIs and the metrics, by its path.
 fn answers(relay: &Relay, token: &str) -> BTreeMap<String, String> {
     let bearer = format!("Authorization: Bearer {token}\r\n");
-    let mut found = BTreeMap::new();
-    let mut keep = |path: String| {
-        let answer = relay.send("GET", &path, &bearer, "");
-        found.insert(path, answer.text());
-        answer
-    };
-    for list in ["conversions", "postbacks", "deliveries", "clicks", "destinations", "suppression"] {
-        let answer = keep(format!("/api/v1/{list}"));
-        let ids = serde_json::from_slice::<Value>(&answer.body).unwrap()["items"].clone();
-        for item in ids.as_array().into_iter().flatten() {
-            let id = [&item["id"], &item["click_id"], &item["list"]].into_iter().find_map(Value::as_str);
-            id.into_iter().for_each(|id| drop(keep(format!("/api/v1/{list}/{id}"))));
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for row in table::ROUTES.iter().filter(|row| is_looked_at(row)) {
+        let paths: Vec<String> = match row.endpoint {
+            Endpoint::Api(_) => match row.path.split_once("/{") {
+                None => vec![row.path.to_owned()],
+                Some((list, _)) => ids(&found[list]).map(|id| format!("{list}/{id}")).collect(),
+            },
+            Endpoint::NetworkApi(call) => {
+                let path = |query: &&str| format!("{}?api_key={token}{query}", row.path);
+                queries(call).iter().map(path).collect()
+            }
+            Endpoint::Metrics => vec![row.path.to_owned()],
+            // What visitors and their browsers are answered, and [`pages`].
+            Endpoint::Alive | Endpoint::Ready | Endpoint::Postback | Endpoint::Link => continue,
+            Endpoint::ClickPixel | Endpoint::Pixel(_) | Endpoint::TagScript | Endpoint::Tag(_) => continue,
+            Endpoint::Page(_) => continue,
+        };
+        for path in paths {
+            let text = relay.send("GET", &path, &bearer, "").text();
+            found.insert(path, text);
         }
     }
-    keep("/metrics".to_owned());
-    for (path, query) in [
-        ("conversions.json", "&start_date=2020-01-01&end_date=2030-01-01"),
-        ("tracking.json", "&offer_id=565"),
-        ("conversion.json", "&click_id=none&offer_id=565"),
-        ("tracking.json", "&offer_id=565&api_key=x"),
-    ] {
-        keep(format!("/api/2/{path}?api_key={token}{query}"));
-    }
     found
+}
+
+/// The ids of what a list answered; none of a refusal.
+fn ids(list: &str) -> impl Iterator<Item = String> {
+    let items = serde_json::from_str::<Value>(list).unwrap()["items"].take();
+    let items: Vec<Value> = items.as_array().cloned().unwrap_or_default();
+    items.into_iter().map(|item| {
+        let id = [&item["id"], &item["click_id"], &item["list"]].into_iter().find_map(Value::as_str);
+        id.expect("an id").to_owned()
+    })
+}
+
+/// What a call of the network's API is asked.
+fn queries(call: NetworkCall) -> &'static [&'static str] {
+    match call {
+        NetworkCall::Record => &["&click_id=none&offer_id=565"],
+        NetworkCall::List => &["&start_date=2020-01-01&end_date=2030-01-01"],
+        NetworkCall::Tracking => &["&offer_id=565", "&offer_id=565&api_key=x"],
+        // It takes a POST.
+        NetworkCall::Update => &[],
+    }
 }
 
 #[test]
@@ -174,16 +200,12 @@ fn no_page_and_no_answer_shows_a_secret_that_opens_more_than_the_right_gives() {
     for (token, sees_keys) in [(NETWORK, true), (READER, false)] {
         let cookie = cookie(&relay, token);
         let shown = pages(&relay, &cookie);
-        let kinds: BTreeSet<&str> = shown.keys().filter_map(|path| path.split(['/', '?']).nth(1)).collect();
-        for kind in
-            ["conversions", "clicks", "quarantine", "sources", "destinations", "offers", "campaigns", "tag"]
-        {
-            assert!(kinds.contains(kind), "the walk did not see {kind}: {kinds:?}");
+        for path in page_paths() {
+            let beginning = path.split('{').next().unwrap();
+            assert!(shown.keys().any(|seen| seen.starts_with(beginning)), "the walk did not see {path}");
         }
-        assert!(shown.keys().any(|path| path.starts_with("/conversions/")), "{kinds:?}");
-        let csrf =
-            shown["/sources"].split_once("name=\"csrf\" value=\"").unwrap().1.split('"').next().unwrap();
-        let form = format!("{cookie}Content-Type: application/x-www-form-urlencoded\r\n");
+        let csrf = csrf(&shown["/sources"]);
+        let form = format!("{cookie}{FORM}");
         let preview = relay.send(
             "POST",
             "/sources",
@@ -207,8 +229,7 @@ fn no_page_and_no_answer_shows_a_secret_that_opens_more_than_the_right_gives() {
         assert_eq!(shown["/sources"].contains(KEY), sees_keys);
         assert!(shown["/sources"].contains("/collect/cake-test?"), "the URL itself is shown to {token}");
     }
-    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
-    assert_eq!(relay.send("POST", "/sign-in", form, &format!("token={ADVERTISER}")).status, 403);
+    assert_eq!(relay.send("POST", "/sign-in", FORM, &format!("token={ADVERTISER}")).status, 403);
     for (path, text) in answers(&relay, ADVERTISER) {
         for secret in SECRETS.into_iter().chain([KEY, OLD_KEY]) {
             assert!(!text.contains(secret), "{path} shows {secret} to an advertiser:\n{text}");

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::relay::{Setup, TOKEN};
+use crate::support::relay::Setup;
 
 /// A row of the page, without its example.
 fn row(code: &Value) -> String {
@@ -36,8 +36,7 @@ fn the_list_of_reason_codes_has_the_rows_of_the_page_in_its_families() {
 fn the_list_of_reason_codes_has_no_filters() {
     let folder = tempfile::tempdir().unwrap();
     let relay = Setup::of(folder.path()).start();
-    let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
-    let refused = relay.send("GET", "/api/v1/reason-codes?family=skipped", &bearer, "");
+    let refused = relay.get("/api/v1/reason-codes?family=skipped");
     assert_eq!(refused.status, 400, "{}", refused.text());
     assert_eq!(refused.json()["error"]["code"], "bad_parameter");
 }

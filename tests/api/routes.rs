@@ -6,17 +6,8 @@ use http::Method;
 use postbridge::web::routes::{self, Endpoint, Permission, RouteRow, RouteSide, table};
 
 use crate::support::access_fixture::header;
-use crate::support::relay::{CAMPAIGN, KEY, Setup, TOKEN};
-
-/// A path of the table as someone asks for it.
-fn sample(path: &str) -> String {
-    match path {
-        table::POSTBACK => format!("/{KEY}/collect/cake-test"),
-        table::DIRECT_LINK => "/?a=200&c=761".to_owned(),
-        table::SCRIPT_VERSION => "/tag.0123456789abcdef.js".to_owned(),
-        _ => path.replace("{campaign}", "8599").replace("{id}", "some-id").replace("{list}", "some-list"),
-    }
-}
+use crate::support::relay::{CAMPAIGN, Setup, TOKEN};
+use crate::support::sample_paths::sample;
 
 fn by_path() -> BTreeMap<&'static str, Vec<&'static RouteRow>> {
     let mut paths: BTreeMap<&str, Vec<&RouteRow>> = BTreeMap::new();

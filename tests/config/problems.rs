@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use postbridge::config::configuration::Config;
 
+use crate::support::golden;
+
 fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/problems")
 }
@@ -36,7 +38,6 @@ fn findings(folder: &Path) -> String {
 
 #[test]
 fn each_mistake_in_fixtures_problems_is_reported_as_its_golden_file_says() {
-    let bless = std::env::var_os("BLESS").is_some_and(|bless| bless == "1");
     let mut wrong = Vec::new();
     let mut count = 0;
     for entry in fs::read_dir(fixtures()).unwrap() {
@@ -47,7 +48,7 @@ fn each_mistake_in_fixtures_problems_is_reported_as_its_golden_file_says() {
         count += 1;
         let said = findings(&folder);
         let golden = folder.join("expected.txt");
-        if bless {
+        if golden::is_rewritten() {
             fs::write(&golden, &said).unwrap();
         }
         let expected = fs::read_to_string(&golden).unwrap_or_default();

@@ -6,6 +6,7 @@ use std::process::Command;
 use postbridge::web::auth::RequiredRight;
 use postbridge::web::routes::{BodyLimit, Permission, RouteRow, RouteSide, StrangerLimit, table};
 
+use crate::support::golden;
 use crate::support::platform::Platform;
 use crate::support::relay::{Setup, TOKEN};
 
@@ -78,7 +79,7 @@ fn the_guide_to_the_http_api_has_the_table_of_routes() {
     let head = "| methods and path | does | needs | listener | largest body | limit for strangers |\n|---|---|---|---|---|---|\n";
     let rows: String = table::ROUTES.iter().map(line).collect();
     let made = format!("{head}{rows}");
-    if std::env::var_os("BLESS").is_some() {
+    if golden::is_rewritten() {
         std::fs::write(&file, format!("{before}{BEGIN}{made}{END}{after}")).unwrap();
         return;
     }

@@ -29,6 +29,7 @@ use postbridge::domain::time::DAY_MS;
 use postbridge::domain::unsent::{SoughtClick, Unsent};
 
 use crate::docs::rejection_codes::{notes, rejections};
+use crate::support::golden;
 use crate::support::known_facts::{noon, usd};
 
 const BEGINNING: &str = "# Reason codes
@@ -355,7 +356,7 @@ fn remarks() -> String {
 fn the_page_of_reason_codes_is_what_the_code_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reason-codes.md");
     let made = format!("{BEGINNING}{}", families());
-    if std::env::var_os("BLESS").is_some_and(|bless| bless == "1") {
+    if golden::is_rewritten() {
         std::fs::write(&path, &made).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();

@@ -78,8 +78,8 @@ fn params() -> Vec<ParamProblem> {
     ]
 }
 
-fn bodies() -> [BodyProblem; 11] {
-    [
+fn bodies() -> Vec<BodyProblem> {
+    vec![
         BodyProblem::TooManyParameters { most: 256 },
         BodyProblem::JsonArray,
         BodyProblem::NotAnObject,
@@ -94,10 +94,10 @@ fn bodies() -> [BodyProblem; 11] {
     ]
 }
 
-fn sales() -> [SaleProblem; 6] {
+fn sales() -> Vec<SaleProblem> {
     let one = CandidateSale { conversion: conversion(), click: Some("c1".to_owned()), item: None };
     let transaction = "T-1001".to_owned();
-    [
+    vec![
         SaleProblem::AmbiguousTransaction {
             transaction: transaction.clone(),
             click: None,
@@ -119,10 +119,10 @@ fn sales() -> [SaleProblem; 6] {
     ]
 }
 
-fn accesses() -> [AccessProblem; 10] {
+fn accesses() -> Vec<AccessProblem> {
     let (route, open) = (ReportRoute::Server, vec![ReportRoute::Api]);
     let proxy = HidingProxy::Undeclared("10.0.0.2".parse().unwrap());
-    [
+    vec![
         AccessProblem::RouteClosed { offer: offer("565"), route, open },
         AccessProblem::EventClosed {
             field: "e".to_owned(),

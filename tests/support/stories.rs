@@ -4,13 +4,11 @@ use std::path::Path;
 
 use postbridge::story::run::Expectations;
 
+use crate::support::golden;
+
 /// Whether this run compares or rewrites.
 pub fn expectations() -> Expectations {
-    if std::env::var_os("BLESS").is_some_and(|bless| bless == "1") {
-        Expectations::Rewrite
-    } else {
-        Expectations::Check
-    }
+    if golden::is_rewritten() { Expectations::Rewrite } else { Expectations::Check }
 }
 
 /// The names of the folders in one of the repository's.
