@@ -58,7 +58,7 @@ impl<'a> ParamReader<'a> {
         match classify(&param.value, &param.raw, ValueUse::Id) {
             ValueClass::Sound => Ok(self.short(param)?.to_owned()),
             ValueClass::Empty => Err(problem(param, ParamFault::MissingParameter).with_fix(fix).into()),
-            class => Err(unfilled(param, &class).with_fix(fix).into()),
+            class => Err(unfilled(param, &class).of_the_sale().with_fix(fix).into()),
         }
     }
 
@@ -92,7 +92,7 @@ impl<'a> ParamReader<'a> {
             ValueClass::Sound => Ok(Some(self.short(param)?)),
             ValueClass::Empty => Ok(None),
             class => {
-                self.leave_out(unfilled(param, &class));
+                self.leave_out(unfilled(param, &class).of_the_sale());
                 Ok(None)
             }
         }
@@ -114,7 +114,7 @@ impl<'a> ParamReader<'a> {
         match classify(&param.value, &param.raw, used) {
             ValueClass::Sound => Ok(Some(trim(&param.value))),
             ValueClass::Empty | ValueClass::Nothing => Ok(None),
-            class => Err(unfilled(param, &class).with_fix(fix).into()),
+            class => Err(unfilled(param, &class).of_the_sale().with_fix(fix).into()),
         }
     }
 
@@ -209,7 +209,7 @@ impl<'a> ParamReader<'a> {
 
 /// Something wrong with what was received in a parameter.
 pub fn of_value(name: &str, value: &str, wrong: ParamFault) -> ParamProblem {
-    ParamProblem { field: name.to_owned(), value: Some(shown(name, value)), wrong, fix: None }
+    ParamProblem::new(name.to_owned(), Some(shown(name, value)), wrong).of_the_sale()
 }
 
 /// A value that is not what its parameter takes.
@@ -219,8 +219,7 @@ pub fn invalid((name, value): (&str, &str), wanted: WantedValue, fix: ParamFix) 
 
 /// A parameter that is needed and was not received.
 pub fn missing(name: &str, fix: ParamFix) -> ParamProblem {
-    let wrong = ParamFault::MissingParameter;
-    ParamProblem { field: name.to_owned(), value: None, wrong, fix: Some(fix) }
+    ParamProblem::new(name.to_owned(), None, ParamFault::MissingParameter).with_fix(fix)
 }
 
 fn parse_moment(value: &str, zone: &TimeZone) -> Option<Time> {

@@ -241,8 +241,7 @@ fn money(
         return Ok(None);
     }
     if !offer.accept_pixel_value {
-        let wrong = ParamFault::PriceNotTaken;
-        reader.leave_out(ParamProblem { field: name.to_owned(), value: None, wrong, fix: None });
+        reader.leave_out(ParamProblem::new(name.to_owned(), None, ParamFault::PriceNotTaken));
         return Ok(None);
     }
     let Some(amount) = reader.amount(name, ParamFix::PixelTakesNothingBack)? else {

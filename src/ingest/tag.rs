@@ -276,7 +276,7 @@ fn transaction(reported: &str, notes: &mut Vec<ReportNote>) -> Option<String> {
         ValueClass::Sound => Some(trim(reported).to_owned()),
         ValueClass::Empty => None,
         class => {
-            notes.push(ReportNote::left_out(unfilled(&param, &class)));
+            notes.push(ReportNote::left_out(unfilled(&param, &class).of_the_sale()));
             None
         }
     }

@@ -239,7 +239,7 @@ impl<'l> ClickReader<'l> {
             let place = format!("{name}.{key}");
             if key.is_empty() || key.len() > LONGEST_NAME {
                 let wrong = ParamFault::InvalidName { limit: LengthLimit::Bytes(LONGEST_NAME as u32) };
-                self.leave_out(ParamProblem { field: place, value: None, wrong, fix: None });
+                self.leave_out(ParamProblem::new(place, None, wrong));
                 continue;
             }
             let Some(text) = self.whole(&place, value) else { continue };
@@ -366,7 +366,7 @@ fn click_id(json: &str) -> Result<Option<ClickId>, ParamProblem> {
 
 /// A member that nothing reads.
 fn unknown(name: &str, of: MemberOf) -> ParamProblem {
-    ParamProblem { field: name.to_owned(), value: None, wrong: ParamFault::UnknownMember { of }, fix: None }
+    ParamProblem::new(name.to_owned(), None, ParamFault::UnknownMember { of })
 }
 
 /// A member that was sent twice, perhaps in two spellings, with two values: the first one was taken.

@@ -32,7 +32,7 @@ fn names(names: &[&str]) -> Names {
 
 fn param(field: &str, value: &str, wrong: ParamFault) -> ParamProblem {
     let value = (!value.is_empty()).then(|| value.to_owned());
-    ParamProblem { field: field.to_owned(), value, wrong, fix: None }
+    ParamProblem::new(field.to_owned(), value, wrong).of_the_sale()
 }
 
 /// One of each that is about a parameter.

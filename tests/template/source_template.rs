@@ -1,5 +1,6 @@
 //! The format of source templates: what a file may say, the URL it makes, and what is said of a wrong one.
 
+use postbridge::domain::click::CustomerTrait;
 use postbridge::domain::code::CodedReason;
 use postbridge::domain::conversion::{Dedup, EventClaim};
 use postbridge::domain::ids::SourceId;
@@ -299,4 +300,33 @@ fn each_parameter_is_explained_and_no_secret_shown() {
         ("api_key", "***", None, NotRead),
     ];
     assert_eq!(rows, expected);
+}
+
+/// Every field and value by which the draft's notes name what was left out.
+fn values_of_notes(template: &SourceTemplate, query: &str) -> Vec<(String, Option<String>)> {
+    let notes = map(template, query).notes;
+    let problems = notes.iter().filter_map(|note| note.problem());
+    problems.map(|problem| (problem.field.clone(), problem.value().map(str::to_owned))).collect()
+}
+
+#[test]
+fn no_value_of_a_customer_is_shown_apart_from_its_sentence() {
+    let generic = template(GENERIC);
+    for (_, name) in CustomerTrait::NAMES {
+        let query = format!("value=1&{name}=anna%40example.com%7Blast%7D");
+        assert_eq!(values_of_notes(&generic, &query), [(name.to_owned(), None)], "{name}");
+        let exact = template(&SMALL.replace("[event]", &format!("{name} = \"{name}\"\n[event]")));
+        let misspelt = name.to_uppercase();
+        let query = format!("amount=1&{misspelt}=anna");
+        assert_eq!(values_of_notes(&exact, &query), [(misspelt, None)]);
+        // It may be read for a field of the sale too.
+        let both = template(&SMALL.replace("\nvalue =", &format!("\n{name} = \"amount\"\nvalue =")));
+        let read = request::read(b"amount=anna", None, b"").unwrap();
+        let rejection = both.map(&binding(Some("USD")), &read).unwrap_err();
+        assert_eq!((rejection.field(), rejection.value()), (Some("amount"), None), "{name}");
+    }
+    // What a parameter holds that is only kept, no one knows.
+    assert_eq!(values_of_notes(&generic, "value=1&sub1=%23s1%23"), [("sub1".to_owned(), None)]);
+    let of_the_sale = ("payout".to_owned(), Some("7,50".to_owned()));
+    assert_eq!(values_of_notes(&generic, "value=1&payout=7,50"), [of_the_sale]);
 }

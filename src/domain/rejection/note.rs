@@ -215,6 +215,16 @@ impl ReportNote {
         ReportNote::LeftOut(Box::new(problem))
     }
 
+    /// The same, where a value was left out with another word about why.
+    #[must_use]
+    pub fn map_problem(self, change: impl FnOnce(ParamProblem) -> ParamProblem) -> ReportNote {
+        match self {
+            ReportNote::LeftOut(problem) => ReportNote::LeftOut(Box::new(change(*problem))),
+            ReportNote::IdLeftOut(problem) => ReportNote::IdLeftOut(Box::new(change(*problem))),
+            other => other,
+        }
+    }
+
     /// Why a value was left out.
     pub fn problem(&self) -> Option<&ParamProblem> {
         match self {

@@ -19,10 +19,21 @@ pub struct ParamProblem {
     /// What was received, short and with what is invisible written out; `***` where it is a secret. `None` where
     /// nothing was.
     pub value: Option<String>,
+    /// What the parameter holds, as far as it is known.
+    pub content: ParamContent,
     /// The code, with what else it is about.
     pub wrong: ParamFault,
     /// How to fix it, where the endpoint says more than the code.
     pub fix: Option<ParamFix>,
+}
+
+/// What a parameter holds, and so whether its value is shown apart from the sentence about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParamContent {
+    /// Something about the sale: its value is shown.
+    OfTheSale,
+    /// Something about the customer, or no one knows what: its value is not shown.
+    MaybePersonal,
 }
 
 /// What is wrong, with what else it is about.
@@ -134,6 +145,17 @@ pub struct MissingClue {
 }
 
 impl ParamProblem {
+    /// Of a parameter of which it is not known what it holds.
+    pub fn new(field: String, value: Option<String>, wrong: ParamFault) -> ParamProblem {
+        ParamProblem { field, value, content: ParamContent::MaybePersonal, wrong, fix: None }
+    }
+
+    /// The same of a parameter that holds nothing about the customer.
+    #[must_use]
+    pub fn of_the_sale(self) -> ParamProblem {
+        ParamProblem { content: ParamContent::OfTheSale, ..self }
+    }
+
     /// The same with how to fix it.
     #[must_use]
     pub fn with_fix(self, fix: ParamFix) -> ParamProblem {
@@ -195,18 +217,19 @@ impl CodedReason for ParamProblem {
         Some(&self.field)
     }
 
-    /// Absent where it may be personal: two values, a text that is too long, an address.
+    /// Absent where it may be personal, as an address always is, and where it says little alone: one of two values,
+    /// a text that is too long.
     fn value(&self) -> Option<&str> {
-        let is_shown = !matches!(
+        let says_enough = !matches!(
             self.wrong,
             ParamFault::DifferentValues { .. }
                 | ParamFault::UnreadableBytes
+                | ParamFault::NotVisitorsAddress
                 | ParamFault::TooLong { .. }
                 | ParamFault::InvalidValue { .. }
-                | ParamFault::NotVisitorsAddress
                 | ParamFault::UnknownMember { .. }
         );
-        self.value.as_deref().filter(|_| is_shown)
+        self.value.as_deref().filter(|_| self.content == ParamContent::OfTheSale && says_enough)
     }
 
     fn sentence(&self) -> String {

@@ -120,11 +120,17 @@ impl SourceTemplate {
     }
 
     pub(crate) fn field_of(&self, index: usize) -> Option<Field> {
-        let reads = |reading: &FieldRule| match reading {
+        self.fields_of(index).next()
+    }
+
+    /// Every field that is read from a parameter.
+    pub(crate) fn fields_of(&self, index: usize) -> impl Iterator<Item = Field> {
+        let reads = move |reading: &FieldRule| match reading {
             FieldRule::One(one) => *one == index,
             FieldRule::Join(pieces) => pieces.contains(&ValuePiece::Param(index)),
         };
-        self.fields.iter().find(|(_, readings)| readings.iter().any(reads)).map(|(field, _)| *field)
+        let fields = self.fields.iter().filter(move |(_, readings)| readings.iter().any(reads));
+        fields.map(|(field, _)| *field)
     }
 
     /// What is wrong with a value that is read.

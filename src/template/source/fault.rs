@@ -55,23 +55,15 @@ pub(crate) fn no_id(param: &Param, class: &ValueClass) -> ParamProblem {
 
 pub(crate) fn cut(name: &str, template: &SourceTemplate) -> ParamProblem {
     let (before, behind) = &template.macro_marks;
-    ParamProblem {
-        field: name.to_owned(),
-        value: None,
-        wrong: ParamFault::CutAtFragment { unexpanded: format!("{before}{name}{behind}") },
-        fix: None,
-    }
+    let wrong = ParamFault::CutAtFragment { unexpanded: format!("{before}{name}{behind}") };
+    ParamProblem::new(name.to_owned(), None, wrong)
 }
 
 /// `name`: the parameter, or the field that has it by default.
 pub(crate) fn unknown_status(name: &str, word: &str, template: &SourceTemplate) -> ParamProblem {
     let known: Vec<&str> = template.statuses.iter().map(|(word, _)| word.as_str()).collect();
-    ParamProblem {
-        field: name.to_owned(),
-        value: Some(shown(name, word)),
-        wrong: ParamFault::UnknownStatus { template: template.name.clone(), known: listed(&known) },
-        fix: None,
-    }
+    let wrong = ParamFault::UnknownStatus { template: template.name.clone(), known: listed(&known) };
+    ParamProblem::new(name.to_owned(), Some(shown(name, word)), wrong)
 }
 
 pub(crate) fn no_currency_code(param: &Param, why: NoCurrency) -> ParamProblem {
@@ -80,8 +72,7 @@ pub(crate) fn no_currency_code(param: &Param, why: NoCurrency) -> ParamProblem {
 
 pub(crate) fn no_currency(name: &str, template: &SourceTemplate) -> ParamProblem {
     let param = first_param(Field::Currency, template).map(str::to_owned);
-    let wrong = ParamFault::MissingCurrency { param };
-    ParamProblem { field: name.to_owned(), value: None, wrong, fix: None }
+    ParamProblem::new(name.to_owned(), None, ParamFault::MissingCurrency { param })
 }
 
 pub(crate) fn no_decimal(param: &Param, mark: DecimalMark) -> ParamProblem {
@@ -95,7 +86,19 @@ pub(crate) fn no_decimal(param: &Param, mark: DecimalMark) -> ParamProblem {
 
 pub(crate) fn no_event(template: &SourceTemplate) -> ParamProblem {
     let field = first_param(Field::Event, template).unwrap_or("event").to_owned();
-    ParamProblem { field, value: None, wrong: ParamFault::MissingEvent, fix: None }
+    ParamProblem::new(field, None, ParamFault::MissingEvent)
+}
+
+impl SourceTemplate {
+    /// The problem as far as its value may be shown: where fields of the sale are read from its parameter, and
+    /// none of the customer.
+    pub(crate) fn with_content(&self, problem: ParamProblem) -> ParamProblem {
+        let Some(index) = self.names.find(&problem.field) else { return problem };
+        let mut fields = self.fields_of(index).peekable();
+        let is_read = fields.peek().is_some();
+        let is_of_the_sale = is_read && !fields.any(|field| matches!(field, Field::Trait(_)));
+        if is_of_the_sale { problem.of_the_sale() } else { problem }
+    }
 }
 
 /// A value that the event needs and that was not received, or was received empty.
@@ -121,7 +124,7 @@ pub(crate) fn missing(
     let wrong = ParamFault::MissingValue { needed_by, clue: Box::new(clue) };
     match received {
         Some(param) => problem(param, wrong),
-        None => ParamProblem { field: name.to_owned(), value: None, wrong, fix: None },
+        None => ParamProblem::new(name.to_owned(), None, wrong),
     }
 }
 

@@ -56,7 +56,8 @@ impl SourceTemplate {
         match draft {
             Some(draft) if mapping.problems.is_empty() => Ok(draft),
             _ => {
-                let mut problems = mapping.problems.into_iter().chain(mapping.no_ids);
+                let problems = mapping.problems.into_iter().chain(mapping.no_ids);
+                let mut problems = problems.map(|problem| self.with_content(problem));
                 let first = problems.next().unwrap_or_else(|| fault::no_event(self));
                 // What was or may be a parameter of the URL explains a value that cannot be read.
                 let notes = params.notes.get(received.notes.len()..).unwrap_or_default();
@@ -403,7 +404,9 @@ impl<'a> Mapping<'a> {
     }
 
     fn notes(&mut self) -> Vec<ReportNote> {
+        let template = self.template;
         let own = self.repaired.drain(..).chain(self.left_out.drain(..));
+        let own = own.map(|note| note.map_problem(|problem| template.with_content(problem)));
         self.params.notes.iter().cloned().chain(own).collect()
     }
 }

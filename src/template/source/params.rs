@@ -179,7 +179,7 @@ pub fn unread_repeats(params: &Params, read: &[&str]) -> Option<ReportNote> {
 /// Something wrong with a parameter that was received.
 pub fn problem(param: &Param, wrong: ParamFault) -> ParamProblem {
     let value = Some(shown(&param.name, trim(&param.value)));
-    ParamProblem { field: shown("", &param.name), value, wrong, fix: None }
+    ParamProblem::new(shown("", &param.name), value, wrong)
 }
 
 /// One parameter with two values. The names differ where they are compared loosely.
@@ -190,7 +190,7 @@ pub(crate) fn twice(first: &Param, second: &Param) -> ParamProblem {
 
 /// Bytes that are no text.
 pub(crate) fn unreadable(param: &Param) -> ParamProblem {
-    ParamProblem { field: shown("", &param.name), value: None, wrong: ParamFault::UnreadableBytes, fix: None }
+    ParamProblem::new(shown("", &param.name), None, ParamFault::UnreadableBytes)
 }
 
 /// The parameters a template knows, and how their names are compared.

@@ -94,10 +94,10 @@ impl SourceTemplate {
             Some(param) => problem(param, wrong),
             None => {
                 let field = Field::EventTime.name().to_owned();
-                ParamProblem { field, value: Some(ahead.to_string()), wrong, fix: None }
+                ParamProblem::new(field, Some(ahead.to_string()), wrong)
             }
         };
-        draft.notes.push(ReportNote::left_out(problem));
+        draft.notes.push(ReportNote::left_out(self.with_content(problem)));
     }
 
     fn field_of_name(&self, name: &str) -> Option<Field> {

@@ -107,7 +107,7 @@ pub fn event(body: &[u8], now: Time) -> Result<TagReport, String> {
 
 fn value_without_currency() -> ReportNote {
     let wrong = ParamFault::MissingCurrency { param: Some("currency".to_owned()) };
-    ReportNote::left_out(ParamProblem { field: "value".to_owned(), value: None, wrong, fix: None })
+    ReportNote::left_out(ParamProblem::new("value".to_owned(), None, wrong))
 }
 
 fn members(body: &[u8]) -> Result<Map<String, Value>, String> {

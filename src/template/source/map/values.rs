@@ -48,7 +48,7 @@ impl Mapping<'_> {
         let answer = yes_or_no(&word);
         if answer.is_none() {
             let (field, value) = (field.name().to_owned(), Some(shown("", &word)));
-            self.leave_out(ParamProblem { field, value, wrong: ParamFault::NotYesOrNo, fix: None });
+            self.leave_out(ParamProblem::new(field, value, ParamFault::NotYesOrNo).of_the_sale());
         }
         answer
     }
