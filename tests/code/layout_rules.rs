@@ -254,6 +254,16 @@ fn unfinished(path: &str, text: &str) -> Vec<String> {
     found.map(|mark| format!("{path}: `{mark}` is unfinished work")).collect()
 }
 
+/// What only Linux has, where no `cfg` says so: people build the program on other systems too.
+fn unguarded_linux(path: &str, text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let is_guarded = |at: usize| {
+        lines[at.saturating_sub(4)..at].iter().any(|line| line.contains("cfg(target_os = \"linux\")"))
+    };
+    let of_linux = (0..lines.len()).filter(|at| lines[*at].contains("os::linux") && !is_guarded(*at));
+    of_linux.map(|at| format!("{path}:{}: {}", at + 1, lines[at].trim())).collect()
+}
+
 fn check_all(files: &[File], rule: fn(&str, &str) -> Vec<String>) {
     let faults: Vec<String> = files.iter().flat_map(|file| rule(&file.path, &file.text)).collect();
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
@@ -278,6 +288,12 @@ fn no_function_is_longer_than_the_wall() {
 #[test]
 fn no_source_file_names_a_network_or_platform() {
     check_all(&files_under("src"), proper_names);
+}
+
+#[test]
+fn what_only_linux_has_is_behind_a_cfg() {
+    check_all(&files_under("src"), unguarded_linux);
+    assert_eq!(unguarded_linux("x.rs", "use std::os::linux::net::SocketAddrExt;").len(), 1);
 }
 
 #[test]
