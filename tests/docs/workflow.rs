@@ -3,6 +3,7 @@
 use yaml_rust2::{Yaml, YamlLoader};
 
 const WORKFLOW: &str = include_str!("../../.github/workflows/ci.yml");
+const TEST_COMMAND: &str = include_str!("../run");
 const MANIFEST: &str = include_str!("../../Cargo.toml");
 
 /// The steps of every job, in order: what each runs or uses.
@@ -27,8 +28,25 @@ fn the_workflow_runs_the_one_test_command_and_the_oldest_rust_that_the_manifest_
         "tests/run",
         "tests/run --long",
         "cargo-deny-action",
+        "cargo fuzz build",
         &format!("rust-toolchain@{version}"),
     ] {
         assert!(runs(wanted), "{wanted} is not in {steps:#?}");
+    }
+}
+
+#[test]
+fn the_workflow_installs_the_versions_of_tools_that_the_test_command_does() {
+    let pinned = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| c.is_whitespace() || c == ';').filter(|word| word.contains("=="));
+        words.map(str::to_owned).collect()
+    };
+    let here = pinned(TEST_COMMAND);
+    for step in steps(&YamlLoader::load_from_str(WORKFLOW).unwrap()[0]) {
+        let is_pinned = !step.contains("pipx install") || !pinned(&step).is_empty();
+        assert!(is_pinned, "{step} installs whatever version is newest");
+        for tool in pinned(&step) {
+            assert!(here.contains(&tool), "{tool} is not what tests/run installs: {here:?}");
+        }
     }
 }
