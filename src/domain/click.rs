@@ -240,14 +240,20 @@ impl ClickContext {
     }
 }
 
-/// The sub id of this number (1 and up) by the names that links use for it: `s2`, `sub2`, `aff_sub2`; the first may
+/// The sub id of this number (1 to 5) by the names that links use for it: `s2`, `sub2`, `aff_sub2`; the first may
 /// be `aff_sub` too. An empty one is none.
 pub fn sub_id(pairs: &Pairs, number: u8) -> Option<&str> {
-    let numbered = [format!("s{number}"), format!("sub{number}"), format!("aff_sub{number}")];
-    let first = (number == 1).then_some("aff_sub");
-    let mut names = numbered.iter().map(String::as_str).chain(first);
-    names.find_map(|name| find(pairs, name).filter(|value| !value.is_empty()))
+    let names = SUB_ID_NAMES.get(usize::from(number).checked_sub(1)?)?;
+    names.iter().find_map(|name| find(pairs, name).filter(|value| !value.is_empty()))
 }
+
+const SUB_ID_NAMES: [&[&str]; 5] = [
+    &["s1", "sub1", "aff_sub1", "aff_sub"],
+    &["s2", "sub2", "aff_sub2"],
+    &["s3", "sub3", "aff_sub3"],
+    &["s4", "sub4", "aff_sub4"],
+    &["s5", "sub5", "aff_sub5"],
+];
 
 /// Looks a name up among pairs.
 pub fn find<'a>(pairs: &'a Pairs, name: &str) -> Option<&'a str> {

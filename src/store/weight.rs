@@ -9,6 +9,9 @@ use crate::domain::click::{Click, Pairs};
 use crate::domain::conversion::Conversion;
 use crate::domain::filter_verdict::FilterHit;
 use crate::domain::ids::ClickId;
+use crate::domain::postback::Postback;
+use crate::domain::rejection::RejectionCause;
+use crate::domain::rejection::note::ReportNote;
 use crate::store::layout::{Block, BlockEntry, EntryHead};
 
 /// What an entry of a cache takes besides its key and its value's own bytes.
@@ -50,7 +53,14 @@ pub fn of_click(click: &Click) -> usize {
 /// The bytes behind an entry of a block.
 fn of_entry(entry: &BlockEntry) -> usize {
     let raw = entry.postback.raw.as_ref().map_or(0, |raw| raw.line.len() + raw.body.len());
-    raw + entry.conversion.as_ref().map_or(0, of_conversion)
+    raw + of_verdict(&entry.postback) + entry.conversion.as_ref().map_or(0, of_conversion)
+}
+
+/// Why a postback was not taken, and what was noted about it: each is one to four short texts.
+fn of_verdict(postback: &Postback) -> usize {
+    let causes = postback.verdict.rejection().map_or(0, |rejection| rejection.causes().count());
+    causes * (size_of::<RejectionCause>() + 8 * TEXT)
+        + postback.notes.len() * (size_of::<ReportNote>() + 8 * TEXT)
 }
 
 fn of_conversion(conversion: &Conversion) -> usize {
@@ -62,4 +72,27 @@ fn of_conversion(conversion: &Conversion) -> usize {
 
 fn of_pairs(pairs: &Pairs) -> usize {
     pairs.iter().map(|(name, value)| name.capacity() + value.capacity() + 2 * TEXT).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_entry;
+    use crate::domain::ids::Seq;
+    use crate::domain::postback::{Postback, Verdict};
+    use crate::domain::rejection::access::AccessProblem;
+    use crate::domain::rejection::note::ReportNote;
+    use crate::domain::time::Time;
+    use crate::store::layout::BlockEntry;
+
+    #[test]
+    fn what_is_wrong_with_a_postback_and_what_was_noted_about_it_weigh_too() {
+        let weight = |notes: Vec<ReportNote>| {
+            let (seq, verdict) = (Seq::new(1).unwrap(), Verdict::Quarantined(AccessProblem::TooFast.into()));
+            let (received_at, again) = (Time::EPOCH, None);
+            let postback = Postback { seq, received_at, source: None, raw: None, verdict, notes, again };
+            of_entry(&BlockEntry { postback, conversion: None })
+        };
+        assert!(weight(Vec::new()) > 100, "{}", weight(Vec::new()));
+        assert!(weight(vec![ReportNote::NoIdentity]) > weight(Vec::new()) + 100);
+    }
 }
