@@ -5,13 +5,7 @@
 //! way through it. `POSTBRIDGE_BENCH_EVENTS` makes it smaller.
 
 // A bench reads the clock, and what is not as it must be ends it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods
-)]
+#![allow(clippy::restriction, clippy::disallowed_methods)]
 
 mod support;
 

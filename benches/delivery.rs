@@ -1,13 +1,7 @@
 //! How fast deliveries leave: claim, render, send and record, against a bare client loop with the same requests.
 
 // A bench reads the clock, and what is not as it must be ends it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods
-)]
+#![allow(clippy::restriction, clippy::disallowed_methods)]
 
 #[allow(dead_code)] // Of its faults only tests make use.
 #[path = "../tests/support/memory.rs"]

@@ -1,13 +1,7 @@
 //! Durable postbacks a second through the built `serve`, against a bare hyper server, round by round.
 
 // A bench reads the clock, and what is not as it must be ends it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods
-)]
+#![allow(clippy::restriction, clippy::disallowed_methods)]
 
 mod support;
 

@@ -2,13 +2,7 @@
 //! what durability adds to a visitor's wait at 1,000 clicks a second, in fdatasyncs of the same disk.
 
 // A bench reads the clock, and what is not as it must be ends it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods
-)]
+#![allow(clippy::restriction, clippy::disallowed_methods)]
 
 mod support;
 

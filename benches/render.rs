@@ -1,13 +1,7 @@
 //! What a template costs: a Meta request rendered from text, against a serde struct with the same hashes.
 
 // A bench reads the clock, and what is not as it must be ends it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods
-)]
+#![allow(clippy::restriction, clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;

@@ -6,13 +6,7 @@
 //! in a fresh process.
 
 // A bench reads the clock, and what is not as it must be ends it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods
-)]
+#![allow(clippy::restriction, clippy::disallowed_methods)]
 
 use std::error::Error;
 use std::path::Path;
