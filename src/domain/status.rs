@@ -19,6 +19,9 @@ impl Status {
     /// Every status, in the order in which pages offer them.
     pub const ALL: [Status; 4] = [Status::Approved, Status::Pending, Status::Rejected, Status::Scrubbed];
 
+    /// What to say to someone who wrote another word.
+    pub const EXPECTED: &str = "a status is approved, pending, rejected or scrubbed";
+
     /// As API, pages and templates write it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -197,11 +197,7 @@ impl Query {
         Ok(ConversionFilter {
             source: self.source()?,
             event: self.text("event"),
-            status: self.parsed(
-                "status",
-                "a status is approved, pending, rejected or scrubbed",
-                Status::parse,
-            )?,
+            status: self.parsed("status", Status::EXPECTED, Status::parse)?,
             transaction_id: self.text("transaction_id"),
             click_id: self.text("click_id"),
             since: self.time("since")?,

@@ -57,7 +57,7 @@ use crate::web::cake::AdvertiserApi;
 use crate::web::proxy::HidingProxies;
 use crate::web::request::ReceivedRequest;
 use crate::web::route::{RouteArea, WebRoute};
-use crate::web::routes::{ApiCall, Endpoint, Permission, RouteRow, RouteSide};
+use crate::web::routes::{ApiCall, BodyLimit, Endpoint, Permission, RouteRow, RouteSide};
 
 /// Everything that answers, as configured now. Reloading swaps it whole.
 pub(crate) struct Router {
@@ -134,18 +134,18 @@ impl WebListener {
 }
 
 impl Router {
-    /// The answer to a body that cannot be read, on every path but a postback's, which keeps a record of it.
-    fn unread(route: &WebRoute<'_>, request: &ReceivedRequest<'_>) -> Option<Answer> {
+    /// The answer to a body that cannot be read, where the row reads one; a postback's keeps a record of it.
+    fn unread(row: Option<&RouteRow>, area: RouteArea, request: &ReceivedRequest<'_>) -> Option<Answer> {
+        let is_looked_at = row.is_some_and(|row| !matches!(row.body, BodyLimit::Unread | BodyLimit::Source));
         let problem = request.encoded.as_ref().and_then(EncodedBody::problem);
         let problem = if request.is_too_large { Some(BodyProblem::TooLarge) } else { problem };
-        let problem =
-            problem.filter(|_| request.method != Method::GET && !matches!(route, WebRoute::Postback(_)))?;
+        let problem = problem.filter(|_| is_looked_at && request.method != Method::GET)?;
         let status = match problem {
             BodyProblem::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             BodyProblem::UnsupportedEncoding { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             _ => StatusCode::BAD_REQUEST,
         };
-        if route.area() == RouteArea::NetworkApi {
+        if area == RouteArea::NetworkApi {
             return Some(AdvertiserApi::unread(status, &problem.into()));
         }
         Some(answer::refused(status, &problem))
@@ -162,7 +162,7 @@ impl Router {
         if let Some(rows) = rows.filter(|_| row.is_none() && area == RouteArea::Open) {
             return answer::method_not_allowed(&rows.allow);
         }
-        if let Some(answer) = Router::unread(&route, &request) {
+        if let Some(answer) = Router::unread(row, area, &request) {
             return answer;
         }
         let answered = match (area, row) {
@@ -230,7 +230,7 @@ impl Router {
         let WebRoute::Listed(found) = &route else { return answer::not_found() };
         let Some(row) = row else { return answer::method_not_allowed(&found.rows.allow) };
         // Only now: how much is inflated depends on the token.
-        if let Some(answer) = Router::unread(&route, &request) {
+        if let Some(answer) = Router::unread(Some(row), RouteArea::Api, &request) {
             return answer;
         }
         let Endpoint::Api(call) = row.endpoint else { return answer::not_found() };

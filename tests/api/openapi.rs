@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::Method;
 use postbridge::web::api::openapi;
-use postbridge::web::routes::{Endpoint, table};
+use postbridge::web::routes::{BodyLimit, Endpoint, table};
 use serde_json::{Value, json};
 
 use crate::support::access_fixture::{ADVERTISER, READER, tokens};
@@ -148,5 +148,38 @@ fn every_call_answers_what_the_document_says() {
     println!("{} answers of {} kinds were checked:", checked.values().sum::<usize>(), checked.len());
     for (name, times) in &checked {
         println!("{times:5} {name}");
+    }
+}
+
+#[test]
+fn a_body_that_no_call_can_read_is_answered_as_the_document_says_or_not_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = Setup::of(folder.path()).start();
+    let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
+    for row in table::ROUTES.iter().filter(|row| matches!(row.endpoint, Endpoint::Api(_))) {
+        let path = row.path.replace("{id}", "1").replace("{list}", "fraud");
+        for method in row.methods {
+            let encoded = format!("{bearer}Content-Encoding: br\r\n");
+            let status = relay.send(method.as_str(), &path, &encoded, "x").status;
+            let is_read = row.body != BodyLimit::Unread;
+            assert_eq!(status == 415, is_read, "{method} {path}: {status}");
+            let large = "x".repeat(70_000);
+            relay.send(method.as_str(), &path, &bearer, &large);
+        }
+    }
+}
+
+#[test]
+fn a_body_that_is_no_object_is_refused_in_words_of_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = Setup::of(folder.path()).start();
+    let path = format!("/api/v1/conversions/{}/status", "0".repeat(32));
+    for body in
+        ["[]", "[\"approved\", null]", "\"approved\"", "1", "{\"status\":1}", "{\"state\":\"approved\"}", "{"]
+    {
+        let (status, answer) = send(&relay, "POST", &path, body);
+        assert_eq!((status, answer["error"]["code"].as_str()), (400, Some("bad_body")), "{body}");
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(!message.contains("struct") && !message.contains("StatusBody"), "{message}");
     }
 }

@@ -165,7 +165,8 @@ pub fn in_path(call: ApiCall, name: &'static str) -> Parameter {
             "the id of a delivery: conversion, destination and occasion",
             pattern(&format!("[0-9a-f]{{32}}~{CONFIG_ID}~(first|[1-9][0-9]{{0,8}})")),
         ),
-        _ => ("the id of a conversion", pattern("[0-9a-f]{32}")),
+        ApiCall::Conversion | ApiCall::SetStatus => ("the id of a conversion", pattern("[0-9a-f]{32}")),
+        _ => ("an id", json_schema!({"type": "string"})),
     };
     Parameter { name, r#in: "path", description, required: true, schema }
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::code_family::CodeFamily;
@@ -294,11 +295,13 @@ fn wanted_status(body: &[u8], actor: &str) -> Result<StatusWish, Refused> {
         let hint = "send {\"status\": \"approved\", \"note\": \"…\"}; the note may be left out";
         Refused::Asked(StatusCode::BAD_REQUEST, "bad_body", message, hint.to_owned())
     };
-    let wanted: StatusBody = serde_json::from_slice(body)
-        .map_err(|error| asked(format!("the body is no wish for a status: {error}")))?;
-    let to = Status::parse(&wanted.status).ok_or_else(|| {
-        BadParameter::new("status", &wanted.status, "a status is approved, pending, rejected or scrubbed")
-    })?;
+    // As an object first: serde takes a list for a struct, and names the struct where it is none.
+    let members: Map<String, Value> = serde_json::from_slice(body)
+        .map_err(|error| asked(format!("the body is not a JSON object: {error}")))?;
+    let wanted: StatusBody = serde_path_to_error::deserialize(members)
+        .map_err(|error| asked(format!("`{}`: {}", error.path(), error.inner())))?;
+    let to = Status::parse(&wanted.status)
+        .ok_or_else(|| BadParameter::new("status", &wanted.status, Status::EXPECTED))?;
     StatusWish::new(to, Actor::Network(actor.to_owned()), wanted.note.as_deref().unwrap_or_default())
         .map_err(|too_long| asked(too_long.to_string()))
 }

@@ -109,7 +109,8 @@ fn operation(row: &RouteRow, call: ApiCall, schemas: &mut Schemas) -> Operation 
     let is_changing = row.permission == Permission::Token(RequiredRight::Change);
     let json = |schema| BTreeMap::from([("application/json", Content { schema })]);
     let error = schemas.answer::<ErrorView<'static>>();
-    let common = [400, 401, 403, 429, 500, 503];
+    // 408, 413, 414 and 431 are answered before the call is known.
+    let common = [400, 401, 403, 408, 413, 414, 429, 431, 500, 503];
     let errors = common.iter().chain(described.errors).map(|status| {
         let response = ResponseDoc { description: meaning(*status), content: json(error.clone()) };
         (status.to_string(), response)
@@ -146,6 +147,9 @@ fn meaning(status: u16) -> &'static str {
         StatusCode::FORBIDDEN => "the token lacks the right",
         StatusCode::NOT_FOUND => "no such thing is kept",
         StatusCode::CONFLICT => "it cannot be done as things are; the message says why",
+        StatusCode::REQUEST_TIMEOUT => "the request did not arrive in time",
+        StatusCode::URI_TOO_LONG => "the request line is too long",
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "the headers are too many or too large",
         StatusCode::PAYLOAD_TOO_LARGE => "the body is larger than this path takes",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "the body's `Content-Encoding` is neither gzip nor deflate",
         StatusCode::TOO_MANY_REQUESTS => {

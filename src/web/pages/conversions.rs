@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::Delivery;
+use crate::domain::delivery::{Delivery, DeliveryStateName};
 use crate::domain::event::EventName;
 use crate::domain::ids::{CreativeId, DestinationId};
 use crate::domain::reporter::BuiltInSource;
@@ -55,7 +55,7 @@ impl Pages {
             "placed": self.placed_filters(filters),
             "sub_ids": sub_ids.map(|(name, value)| json!({"name": name, "value": value})),
             "sources": options(self.origins(), filters.get("source")),
-            "states": options(["held", "waiting", "delivered", "dead", "skipped"], filters.get("state")),
+            "states": options(DeliveryStateName::ALL.map(DeliveryStateName::as_str), filters.get("state")),
             "statuses": options(Status::ALL.map(Status::as_str), filters.get("status")),
             "events": EventName::STANDARD,
             "event": filters.get("event"),

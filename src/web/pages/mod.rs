@@ -1,6 +1,7 @@
 //! The pages: server-rendered, signed in by token, whole without JavaScript. Who may see which. What a form
 //! changes is done by `ops`.
 
+mod actions;
 mod advice;
 mod api;
 mod clicks;
@@ -37,21 +38,17 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::config::configuration::Config;
-use crate::domain::suppression::ListChange;
 use crate::ops::Ops;
 use crate::ops::missing::Missing;
 use crate::preview::Forecast;
 use crate::store::StoreError;
 use crate::template::tag_script::TagScript;
 use crate::web::access::Access;
-use crate::web::access_log::TokenArea;
 use crate::web::answer::{self, Answer};
 use crate::web::auth::{RequiredRight, Tokens};
 use crate::web::health::ProcessHealth;
 use crate::web::list_query::BadParameter;
-use crate::web::pages::form::PostedForm;
 use crate::web::pages::offer_pages::PostbackUrl;
-use crate::web::pages::route::own_path;
 use crate::web::pages::session::{Flash, Sessions, SignedIn, capitalised, sentence};
 use crate::web::per_address::LimitKey;
 use crate::web::proxy::HidingProxies;
@@ -131,6 +128,11 @@ impl From<BadParameter> for PageExit {
     }
 }
 
+fn no_such_page() -> PageExit {
+    let hint = "Go on from one of the pages above.".to_owned();
+    PageExit::Refused(StatusCode::NOT_FOUND, "There is no such page".to_owned(), hint)
+}
+
 /// One page to make: its template, its title (which is also its place in the navigation), its data.
 struct PageContent {
     status: StatusCode,
@@ -176,7 +178,9 @@ impl Pages {
         let visitor = self.visitor(&request);
         let outcome = match &visitor {
             None => Err(PageExit::SignIn),
-            Some(visitor) if request.method == Method::POST => self.act(visitor, (row, &id), &request).await,
+            Some(visitor) if request.method == Method::POST => {
+                self.act(visitor, (row, call, &id), &request).await
+            }
             Some(visitor) => match self.admits(visitor, row) {
                 Ok(()) => {
                     self.show(visitor, (call, &id), &request).await.map(|page| self.page(Some(visitor), page))
@@ -200,8 +204,7 @@ impl Pages {
         let accepts = request.headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
         let reads_pages = request.method == Method::GET && accepts.is_some_and(|a| a.contains("text/html"));
         let visitor = self.visitor(request).filter(|_| reads_pages)?;
-        let hint = "Go on from one of the pages above.";
-        Some(self.said(Some(&visitor), StatusCode::NOT_FOUND, "There is no such page", hint))
+        Some(self.stopped(Some(&visitor), no_such_page(), request))
     }
 
     async fn show(
@@ -228,90 +231,21 @@ impl Pages {
             PageCall::Api => Ok(self.api_page()),
             PageCall::SuppressionLists => self.lists().await,
             PageCall::SuppressionList => self.list(id, &request.query).await,
-            _ => self.conversions(&request.query).await,
-        }
-    }
-
-    /// Does what a form asks for. Only a form of this very session is heard.
-    async fn act(
-        &self,
-        visitor: &SignedIn,
-        (row, id): (&RouteRow, &str),
-        request: &BrowserRequest,
-    ) -> Result<Answer, PageExit> {
-        let form = PostedForm::posted(&request.headers, &request.body);
-        if is_cross_site(&request.headers) || !visitor.sent(form.get("csrf")) {
-            return Err(PageExit::Refused(
-                StatusCode::FORBIDDEN,
-                "This form is not from a page of your session".to_owned(),
-                "Open the page again and press the button there: nothing was done.".to_owned(),
-            ));
-        }
-        self.admits(visitor, row)?;
-        let change = (row, id);
-        match row.page() {
-            Some(PageCall::SignOut) => {
-                self.sessions.close(visitor);
-                Ok(self.signed_out(request))
-            }
-            Some(PageCall::RetryDelivery) => {
-                self.leave(visitor, self.retry(id).await?, change);
-                Ok(engine::redirect(own_path(form.get("back")).unwrap_or("/dead-letters")))
-            }
-            Some(PageCall::Reprocess) => {
-                self.leave(visitor, self.retry_postback(id).await?, change);
-                Ok(engine::redirect(own_path(form.get("back")).unwrap_or("/quarantine")))
-            }
-            Some(PageCall::SetStatus) => {
-                self.leave(visitor, self.set_status(visitor, id, &form).await?, change);
-                let page = format!("/conversions/{id}");
-                Ok(engine::redirect(own_path(&page).unwrap_or("/conversions")))
-            }
-            Some(PageCall::ConfirmClock) => {
-                self.leave(visitor, self.confirm_clock(visitor), change);
-                Ok(engine::redirect("/clock"))
-            }
-            Some(PageCall::RemoveList) => {
-                self.leave(visitor, self.remove_list(id, &form).await?, change);
-                Ok(engine::redirect("/suppression"))
-            }
-            Some(PageCall::ChooseList) => {
-                self.changed_list(visitor, ListChange::Add, (row, form.get("list")), &form).await
-            }
-            Some(PageCall::Suppress) => self.changed_list(visitor, ListChange::Add, change, &form).await,
-            Some(PageCall::Unsuppress) => {
-                self.changed_list(visitor, ListChange::TakeOff, change, &form).await
-            }
-            _ => {
-                let preview = self.preview(&form).await?;
-                Ok(self.page(Some(visitor), self.sources(visitor, Some(preview)).await?))
-            }
-        }
-    }
-
-    async fn changed_list(
-        &self,
-        visitor: &SignedIn,
-        wish: ListChange,
-        (row, list): (&RouteRow, &str),
-        form: &PostedForm,
-    ) -> Result<Answer, PageExit> {
-        let page = self.change_list(visitor, (wish, list), form).await?;
-        self.note_change(visitor, row, list);
-        Ok(self.page(Some(visitor), page))
-    }
-
-    /// Leaves what an action became for the next page, and in the log where it changed something.
-    fn leave(&self, visitor: &SignedIn, flash: Flash, (row, id): (&RouteRow, &str)) {
-        if flash.good {
-            self.note_change(visitor, row, id);
-        }
-        self.sessions.leave(visitor, flash);
-    }
-
-    fn note_change(&self, visitor: &SignedIn, row: &RouteRow, id: &str) {
-        if let Some(change) = row.change {
-            self.access.log.changed(&visitor.name, TokenArea::Pages, change, id);
+            PageCall::Conversions => self.conversions(&request.query).await,
+            // Answered to everyone, or by a form alone.
+            PageCall::Style
+            | PageCall::Home
+            | PageCall::SignIn
+            | PageCall::SignOut
+            | PageCall::SetStatus
+            | PageCall::RetryDelivery
+            | PageCall::Reprocess
+            | PageCall::Preview
+            | PageCall::ConfirmClock
+            | PageCall::ChooseList
+            | PageCall::Suppress
+            | PageCall::Unsuppress
+            | PageCall::RemoveList => Err(no_such_page()),
         }
     }
 
