@@ -10,8 +10,12 @@ use parking_lot::Mutex;
 
 use crate::clock::{Clock, stopwatch};
 use crate::dispatch::OUTGOING;
+use crate::domain::code::ReasonCode;
 use crate::domain::ids::{DestinationId, SourceId};
+use crate::domain::rejection::code::RejectionCode;
+use crate::domain::reporter::BuiltInSource;
 use crate::domain::time::Time;
+use crate::ingest::submit::ReportCounters;
 use crate::store::writer::{CommitReport, Watch};
 use crate::store::{Backlog, Store};
 use crate::template::diagnostic::Problem;
@@ -130,7 +134,13 @@ const HISTOGRAMS: [(&str, Unit, &str); 6] = [
 ];
 
 fn describe() {
-    // They stand at 0 before the first one, so that the first one raises them.
+    // They are at 0 before the first one, so that the first one raises them.
+    for source in BuiltInSource::ALL {
+        let _at_zero = ReportCounters::of(source.as_str());
+    }
+    for code in [RejectionCode::BadKey, RejectionCode::UnknownSource] {
+        metrics::counter!("postbridge_refused_total", "reason_code" => code.as_str()).increment(0);
+    }
     for which in ["idle", "halfway", "new"] {
         metrics::counter!("postbridge_connections_closed_total", "which" => which).increment(0);
     }

@@ -392,10 +392,10 @@ impl AttemptContext {
         let mut notes = self.notes.lock();
         let Some(left_out) = notes.dead_lines.admit(now) else { return };
         drop(notes);
-        let (destination, reason) = (&self.destination, settled.code());
+        let (destination, reason_code) = (&self.destination, settled.code());
         tracing::warn!(
             %destination,
-            reason,
+            reason_code,
             left_out,
             "a delivery is dead: see Dead letters, fix what its reason names, then retry"
         );

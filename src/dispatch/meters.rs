@@ -42,15 +42,15 @@ impl Meters {
         Meters {
             attempts: each(
                 attempt_codes(),
-                |code| counter!("postbridge_attempts_total", "destination" => name(), "class" => code),
+                |code| counter!("postbridge_attempts_total", "destination" => name(), "reason_code" => code),
             ),
             dead: each(
                 DeathCode::words(),
-                |code| counter!("postbridge_dead_total", "destination" => name(), "reason" => code),
+                |code| counter!("postbridge_dead_total", "destination" => name(), "reason_code" => code),
             ),
             skipped: each(
                 SkipCode::words(),
-                |code| counter!("postbridge_skipped_total", "destination" => name(), "reason" => code),
+                |code| counter!("postbridge_skipped_total", "destination" => name(), "reason_code" => code),
             ),
             attempt_seconds: histogram!("postbridge_attempt_seconds", "destination" => name()),
             first_seconds: histogram!("postbridge_delivery_seconds", "destination" => name(), "try" => "first"),

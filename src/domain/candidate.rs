@@ -27,6 +27,8 @@ codes! {
 }
 
 /// Why a click of the visitor did not earn a conversion.
+///
+/// It is stored: new variants go to the end, and those that are here keep their order and their fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NotChosen {
     /// `None`: it is of no offer.

@@ -70,7 +70,7 @@ pub trait CodedReason {
 ///     /// Why a delivery is skipped.
 ///     SkipCode = "skipped" {
 ///         ConsentDenied = "consent_denied",
-///             "the visitor refused consent", "nothing is sent unless a later answer grants it";
+///             "the visitor refused consent", "nothing to do; after a later yes, retry";
 ///     }
 /// }
 /// ```

@@ -85,6 +85,8 @@ codes! {
 }
 
 /// Why a delivery is dead, with what it is about.
+///
+/// It is stored: new variants go to the end, and those that are here keep their order and their fields.
 #[allow(missing_docs, reason = "a variant is the code of the same name, which has its meaning above")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeathReason {
@@ -112,6 +114,8 @@ pub enum DeathReason {
 }
 
 /// What ends a delivery's time.
+///
+/// It is stored: new variants go to the end, and those that are here keep their order and their fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LimitKind {
     /// The platform takes no event older than this many milliseconds.
@@ -121,6 +125,8 @@ pub enum LimitKind {
 }
 
 /// Why an attempt is to be repeated, with what it is about.
+///
+/// It is stored: new variants go to the end, and those that are here keep their order and their fields.
 #[allow(missing_docs, reason = "a variant is the code of the same name, which has its meaning above")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RetryReason {
@@ -130,6 +136,8 @@ pub enum RetryReason {
 }
 
 /// Why a destination is parked, with what it is about.
+///
+/// It is stored: new variants go to the end, and those that are here keep their order and their fields.
 #[allow(missing_docs, reason = "a variant is the code of the same name, which has its meaning above")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ParkReason {
@@ -212,7 +220,7 @@ impl CodedReason for RetryReason {
 
     fn sentence(&self) -> String {
         match self {
-            RetryReason::NoAnswer(cause) => format!("no answer: {cause}"),
+            RetryReason::NoAnswer(cause) => cause.to_string(),
             RetryReason::PlatformUnavailable(answer) => answer.sentence(None),
             RetryReason::AttemptFailed => self.code().meaning().to_owned(),
         }

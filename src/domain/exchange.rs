@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 /// Why a request does not leave from here. A header's value may be a secret, so only its name is kept.
+///
+/// It is stored: new variants go to the end, and those that are here keep their order and their fields.
 #[allow(missing_docs, reason = "the message of a variant says what it means")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum SendRefused {
@@ -46,6 +48,8 @@ impl SendRefused {
 }
 
 /// Why a request got no answer. A cause is in the words of the system or of TLS, and names no URL.
+///
+/// It is stored: new variants go to the end, and those that are here keep their order and their fields.
 #[allow(missing_docs, reason = "the message of a variant says what it means")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum NoAnswer {

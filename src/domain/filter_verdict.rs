@@ -106,6 +106,8 @@ impl ListedTrait {
 }
 
 /// Why a filter hit a click.
+///
+/// It is stored: new variants go to the end, and those that are here keep their order and their fields.
 #[allow(missing_docs, reason = "the comment of a variant says what its fields are")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FilterHit {

@@ -100,6 +100,8 @@ pub struct FromTo<T> {
 }
 
 /// One field that changed.
+///
+/// It is stored: new variants go to the end, and those that are here keep their order and their fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FieldChange {
     /// The status.

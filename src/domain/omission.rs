@@ -7,6 +7,8 @@ use crate::domain::landing_url::up_to;
 
 codes! {
     /// Why something of a click is missing.
+    ///
+    /// It is stored: new codes go to the end, and those that are here keep their order.
     #[derive(Serialize, Deserialize)]
     OmissionReason = "omitted" {
         ValueTooLong = "value_too_long",

@@ -41,6 +41,8 @@ codes! {
 
 /// Something that a person should know of a conversion or of a request that was sent. Values that may be
 /// personal are not copied here: they are read from the conversion.
+///
+/// It is stored: new variants go to the end, and those that are here keep their order and their fields.
 #[allow(missing_docs, reason = "the comment of a variant says what its fields are")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Remark {

@@ -26,11 +26,11 @@ codes! {
             "the destination is in shadow mode: the request was made, not sent",
             "set the destination's `mode` to `live`, reload, then retry";
         ConsentDenied = "consent_denied",
-            "the visitor refused consent (`ad_user_data`): nothing is sent unless a later answer grants it",
-            "ask the visitor again; a later answer that grants it sends the conversion";
+            "the visitor refused consent (`ad_user_data`)",
+            "nothing to do; after a later yes, retry";
         ConsentUnknown = "consent_unknown",
             "the visitor's consent is not known, and this destination has `consent = \"granted\"`",
-            "ask visitors for consent, and send their answer with the click or the postback";
+            "ask visitors for consent, and send their answer with the click or the postback; after a yes, retry";
         DestinationRemoved = "destination_removed",
             "the destination was taken out of the configuration and not put back within `keep_removed_hours`",
             "put the destination back into the configuration, then retry";
@@ -50,6 +50,8 @@ codes! {
 }
 
 /// Why a delivery was skipped, with what it is about.
+///
+/// It is stored: new variants go to the end, and those that are here keep their order and their fields.
 #[allow(missing_docs, reason = "a variant is the code of the same name, which has its meaning above")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SkipReason {
@@ -235,7 +237,7 @@ impl ClickParts {
 
 /// That an event is older than the platform takes.
 pub(in crate::domain) fn too_old(event_time: Time, max_age_ms: i64) -> String {
-    format!("too old: event_time {event_time} is more than {} ago", duration(max_age_ms))
+    format!("event_time {event_time} is more than {} ago", duration(max_age_ms))
 }
 
 /// `7 days`, `36 hours`, `90 s`.

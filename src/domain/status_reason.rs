@@ -33,6 +33,8 @@ codes! {
 }
 
 /// Why a conversion is as it is.
+///
+/// It is stored: new variants go to the end, and those that are here keep their order and their fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StatusReason {
     /// The click's session was over.

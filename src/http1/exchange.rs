@@ -101,8 +101,8 @@ pub async fn converse<H, T>(
     let (io, refused, unread) = connection.into_parts().io.into_rest();
     let mut answer = Vec::new();
     let lingers = unread || refused.is_some();
-    if let Some((fault, refusal)) = refused {
-        answer = fault.answer(refusal.line.starts_with(b"HEAD "), endpoint.is_https);
+    if let Some(refusal) = refused {
+        answer = refusal.why.answer(refusal.line.starts_with(b"HEAD "), endpoint.is_https);
         endpoint.handler.refused(refusal, peer).await;
     }
     // What was asked to leave before has its last answer in flight.
@@ -166,13 +166,12 @@ impl<H: Handler> HyperHalf<H> {
 
     async fn refuse(&self, head: Option<RawHead>) -> Response<Full<Bytes>> {
         error!("hyper does not read a request as the wire handed it on");
-        let fault = HttpRefusal::NOT_AS_READ;
+        let why = HttpRefusal::NOT_AS_READ;
         // Without a head nothing is known of the request but that it was there.
         let mut line = head.map_or_else(Vec::new, |head| head.line);
         line.truncate(REFUSED_BYTES);
-        let refusal = Refusal { status: fault.status.as_u16(), reason: fault.message.to_owned(), line };
-        self.handler.refused(refusal, self.peer).await;
-        fault.response(self.is_https)
+        self.handler.refused(Refusal { why, line }, self.peer).await;
+        why.response(self.is_https)
     }
 }
 

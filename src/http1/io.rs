@@ -73,7 +73,7 @@ pub struct HyperStream<T> {
     skipped_blank: bool,
     timer: Timer,
     write_time: WriteTime,
-    refused: Option<(HttpRefusal, Refusal)>,
+    refused: Option<Refusal>,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> HyperStream<T> {
@@ -106,7 +106,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> HyperStream<T> {
 
     /// What is left when hyper has let go of the wire: the stream, what was refused, and whether the
     /// client may have sent bytes that no one read.
-    pub fn into_rest(self) -> (T, Option<(HttpRefusal, Refusal)>, bool) {
+    pub fn into_rest(self) -> (T, Option<Refusal>, bool) {
         let unhanded = matches!(self.phase, Phase::Body(..) | Phase::Handing(_));
         let unread = unhanded || self.has_unread();
         (self.io, self.refused, unread && !self.at_end)
@@ -290,8 +290,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> HyperStream<T> {
     }
 
     /// Keeps the refusal for the one who closes the connection; hyper only sees the stream end.
-    fn refuse(&mut self, fault: HttpRefusal) -> Poll<io::Result<()>> {
-        if fault == HttpRefusal::MISCOUNTED {
+    fn refuse(&mut self, why: HttpRefusal) -> Poll<io::Result<()>> {
+        if why == HttpRefusal::MISCOUNTED {
             error!("positions within a request lie outside its bytes; the connection is closed");
         }
         let unread = self.inbox.iter().skip(self.start).take(REFUSED_BYTES);
@@ -299,8 +299,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> HyperStream<T> {
         if line.last() == Some(&b'\r') {
             line.pop();
         }
-        self.refused =
-            Some((fault, Refusal { status: fault.status.as_u16(), reason: fault.message.to_owned(), line }));
+        self.refused = Some(Refusal { why, line });
         self.end()
     }
 

@@ -48,10 +48,8 @@ use self::target::RawHead;
 /// A request that was not handed on: what it was answered, and the beginning of what it sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The HTTP status it was answered.
-    pub status: u16,
-    /// The reason in a sentence, as in the answer's body.
-    pub reason: String,
+    /// Why, and what it was answered.
+    pub why: HttpRefusal,
     /// The first bytes of what was received, at most 2 KiB: the request line where one was found.
     pub line: Vec<u8>,
 }

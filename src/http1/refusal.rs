@@ -11,11 +11,70 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
-/// One refusal: the status, and the words for the person who reads the answer.
+/// Why a request is refused: what its answer's status and code say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpRefusalKind {
+    /// The head or the body's framing is not HTTP/1.1 as this endpoint reads it.
+    Malformed,
+    /// It bears no token that is known.
+    Unauthorized,
+    /// Its token lacks the right.
+    Forbidden,
+    /// It was not whole in time.
+    TooSlow,
+    /// Its body is larger than is taken.
+    BodyTooLarge,
+    /// Its request line is longer than is taken.
+    LineTooLong,
+    /// Its headers are more or larger than is taken.
+    HeadersTooLarge,
+    /// Its sender is to wait.
+    TooMany,
+    /// This server has no room for it, or failed at it.
+    Overloaded,
+    /// A fault of this server's own.
+    Internal,
+}
+
+impl HttpRefusalKind {
+    /// The HTTP status of the answer.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            HttpRefusalKind::Malformed => StatusCode::BAD_REQUEST,
+            HttpRefusalKind::Unauthorized => StatusCode::UNAUTHORIZED,
+            HttpRefusalKind::Forbidden => StatusCode::FORBIDDEN,
+            HttpRefusalKind::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            HttpRefusalKind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            HttpRefusalKind::LineTooLong => StatusCode::URI_TOO_LONG,
+            HttpRefusalKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            HttpRefusalKind::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            HttpRefusalKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            HttpRefusalKind::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The answer's `error.code`.
+    pub const fn code(self) -> &'static str {
+        match self {
+            HttpRefusalKind::Malformed => "malformed_request",
+            HttpRefusalKind::Unauthorized => "unauthorized",
+            HttpRefusalKind::Forbidden => "forbidden",
+            HttpRefusalKind::TooSlow => "request_timeout",
+            HttpRefusalKind::BodyTooLarge => "body_too_large",
+            HttpRefusalKind::LineTooLong => "request_line_too_long",
+            HttpRefusalKind::TooMany => "too_many",
+            HttpRefusalKind::HeadersTooLarge => "headers_too_large",
+            HttpRefusalKind::Internal => "internal_error",
+            HttpRefusalKind::Overloaded => "overloaded",
+        }
+    }
+}
+
+/// One refusal: of which kind, and the words for the person who reads the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpRefusal {
-    /// The HTTP status of the answer.
-    pub status: StatusCode,
+    /// What the answer's status and code say.
+    pub kind: HttpRefusalKind,
     /// What is wrong, as a sentence.
     pub message: &'static str,
     /// How to fix it, as an imperative sentence.
@@ -32,45 +91,43 @@ pub const ONE_YEAR: &str = "max-age=31536000";
 impl HttpRefusal {
     /// 400: the head or the body's framing is not HTTP/1.1 as this endpoint reads it.
     pub const fn bad(message: &'static str, hint: &'static str) -> HttpRefusal {
-        HttpRefusal::new(StatusCode::BAD_REQUEST, message, hint)
+        HttpRefusal::new(HttpRefusalKind::Malformed, message, hint)
     }
 
     /// A refusal that is not to be repeated soon and asks for no token.
-    pub const fn new(status: StatusCode, message: &'static str, hint: &'static str) -> HttpRefusal {
-        HttpRefusal { status, message, hint, retry_after: None, challenge: None }
+    pub const fn new(kind: HttpRefusalKind, message: &'static str, hint: &'static str) -> HttpRefusal {
+        HttpRefusal { kind, message, hint, retry_after: None, challenge: None }
     }
 
     /// 503: send it again in a moment.
     const fn overloaded(message: &'static str, hint: &'static str) -> HttpRefusal {
-        HttpRefusal {
-            retry_after: Some(1),
-            ..HttpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, message, hint)
-        }
+        HttpRefusal { retry_after: Some(1), ..HttpRefusal::new(HttpRefusalKind::Overloaded, message, hint) }
     }
 
     /// 408: the head or the body did not arrive in time.
     pub const fn slow(message: &'static str) -> HttpRefusal {
         let hint = "send the whole request within the server's time limit";
-        HttpRefusal::new(StatusCode::REQUEST_TIMEOUT, message, hint)
+        HttpRefusal::new(HttpRefusalKind::TooSlow, message, hint)
     }
 
     /// 413: the body is larger than the server takes.
     pub const BODY_TOO_LARGE: HttpRefusal = HttpRefusal::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "the body is larger than this server takes",
-        "send a smaller body, or raise `max_body_bytes`",
+        HttpRefusalKind::BodyTooLarge,
+        "the body is larger than is taken",
+        "send a smaller body, or raise `max_bytes` under [body] of the source's template, or the server's \
+         `max_body_bytes` where the template has none",
     );
 
     /// 414: the request line is too long.
     pub const LINE_TOO_LONG: HttpRefusal = HttpRefusal::new(
-        StatusCode::URI_TOO_LONG,
+        HttpRefusalKind::LineTooLong,
         "the request line is too long",
         "send the parameters in the body of a POST",
     );
 
     /// 431: too many headers, or too large ones.
     pub const HEAD_TOO_LARGE: HttpRefusal = HttpRefusal::new(
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        HttpRefusalKind::HeadersTooLarge,
         "the request's headers are too many or too large",
         "send fewer or shorter headers",
     );
@@ -101,7 +158,7 @@ impl HttpRefusal {
     pub const BROKEN: HttpRefusal = HttpRefusal {
         retry_after: Some(5),
         ..HttpRefusal::new(
-            StatusCode::SERVICE_UNAVAILABLE,
+            HttpRefusalKind::Overloaded,
             "this server failed to answer; the request may not have been kept",
             "send it again in a few seconds; see the server's log",
         )
@@ -109,29 +166,13 @@ impl HttpRefusal {
 
     /// 500: the positions that were read of a message lie outside its bytes. Never seen; see `part`.
     pub const MISCOUNTED: HttpRefusal = HttpRefusal::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
+        HttpRefusalKind::Internal,
         "this server lost count of the request's bytes",
         "send it again on a new connection, and report it",
     );
 
-    /// The machine-readable word for the status, in the answer's `error.code`.
-    pub const fn code(&self) -> &'static str {
-        match self.status.as_u16() {
-            401 => "unauthorized",
-            403 => "forbidden",
-            408 => "request_timeout",
-            413 => "body_too_large",
-            414 => "request_line_too_long",
-            429 => "too_many",
-            431 => "headers_too_large",
-            500 => "internal_error",
-            503 => "overloaded",
-            _ => "bad_request",
-        }
-    }
-
     fn body(&self) -> String {
-        json!({"error": {"code": self.code(), "message": self.message, "hint": self.hint}}).to_string()
+        json!({"error": {"code": self.kind.code(), "message": self.message, "hint": self.hint}}).to_string()
     }
 
     /// The headers of the answer, but for its length.
@@ -156,9 +197,10 @@ impl HttpRefusal {
     /// The whole answer as bytes; without a body where the request was a HEAD. `is_https`: by our own TLS.
     pub fn answer(&self, to_head: bool, is_https: bool) -> Vec<u8> {
         // The phrase is for people who read along; a status without one has none.
-        let reason = self.status.canonical_reason().unwrap_or_default();
+        let status = self.kind.status();
+        let reason = status.canonical_reason().unwrap_or_default();
         let body = self.body();
-        let mut answer = format!("HTTP/1.1 {} {reason}\r\n", self.status.as_u16()).into_bytes();
+        let mut answer = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
         for (name, value) in &self.headers(is_https) {
             answer.extend_from_slice(title_case(name.as_str()).as_bytes());
             answer.extend_from_slice(b": ");
@@ -175,7 +217,7 @@ impl HttpRefusal {
     /// The same answer where hyper writes it; the connection closes after it.
     pub fn response(&self, is_https: bool) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(Bytes::from(self.body())));
-        *response.status_mut() = self.status;
+        *response.status_mut() = self.kind.status();
         *response.headers_mut() = self.headers(is_https);
         response
     }

@@ -156,7 +156,7 @@ pub async fn report(
     let mapped = with_click(store, draft).await?;
     let is_known = mapped.click.is_some();
     let receipt = submit(store, received, Finding::Mapped(Box::new(mapped))).await?;
-    count(BuiltInSource::Api.as_str(), &receipt);
+    count(BuiltInSource::Api, &receipt);
     match &receipt.verdict {
         Verdict::Quarantined(rejection) if is_known => Ok(RecordedReport::AnotherOffer(rejection.clone())),
         Verdict::Quarantined(_) | Verdict::Refused(_) => Ok(RecordedReport::NoClick),
@@ -183,7 +183,7 @@ pub async fn quarantine(
     rejection: Rejection,
 ) -> Result<(), StoreError> {
     let receipt = submit(store, received, Finding::Quarantined(rejection)).await?;
-    count(BuiltInSource::Api.as_str(), &receipt);
+    count(BuiltInSource::Api, &receipt);
     Ok(())
 }
 

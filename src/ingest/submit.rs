@@ -3,7 +3,8 @@
 
 use crate::domain::conversion::Draft;
 use crate::domain::ids::{Seq, SourceId};
-use crate::domain::postback::RawRequest;
+use crate::domain::postback::{RawRequest, VerdictName};
+use crate::domain::reporter::BuiltInSource;
 use crate::domain::time::Time;
 use crate::store::contract::arrival::{Arrival, Finding, MappedArrival, Receipt, Reprocess};
 use crate::store::{Store, StoreError};
@@ -48,8 +49,31 @@ pub async fn with_click(store: &dyn Store, draft: Draft) -> Result<MappedArrival
     Ok(MappedArrival { draft, click })
 }
 
-/// Counts a report by what became of it.
-pub fn count(source: &str, receipt: &Receipt) {
-    let (source, verdict) = (source.to_owned(), receipt.verdict.as_str());
-    metrics::counter!("postbridge_postbacks_total", "source" => source, "verdict" => verdict).increment(1);
+/// Counts the reports of one source by what became of them. There from the start: a counter that first appears
+/// with its first count has no earlier value, and a monitor sees no increase.
+pub struct ReportCounters(Vec<(VerdictName, metrics::Counter)>);
+
+impl ReportCounters {
+    /// Those of the source with this id.
+    pub fn of(source: &str) -> ReportCounters {
+        let verdicts = VerdictName::ALL.into_iter().filter(|verdict| *verdict != VerdictName::Refused);
+        ReportCounters(verdicts.map(|verdict| (verdict, counter(source, verdict))).collect())
+    }
+
+    /// Counts a report. What was refused is counted by its reason, where it is refused.
+    pub fn count(&self, verdict: VerdictName) {
+        if let Some((_, counter)) = self.0.iter().find(|(known, _)| *known == verdict) {
+            counter.increment(1);
+        }
+    }
+}
+
+/// Counts a report of a built-in source by what became of it.
+pub fn count(source: BuiltInSource, receipt: &Receipt) {
+    counter(source.as_str(), receipt.verdict.name()).increment(1);
+}
+
+fn counter(source: &str, verdict: VerdictName) -> metrics::Counter {
+    let source = source.to_owned();
+    metrics::counter!("postbridge_postbacks_total", "source" => source, "verdict" => verdict.as_str())
 }

@@ -235,7 +235,7 @@ pub async fn event(
     };
     let source = Some(BuiltInSource::Tag.id());
     let receipt = submit(store, Received { source, raw, received_at }, finding).await?;
-    count(BuiltInSource::Tag.as_str(), &receipt);
+    count(BuiltInSource::Tag, &receipt);
     Ok(())
 }
 

@@ -96,7 +96,7 @@ impl Default for AccessLog {
             area,
             reason,
             counter: metrics::counter!(
-                "postbridge_failed_sign_ins_total", "area" => area.as_str(), "reason" => reason.as_str()
+                "postbridge_failed_sign_ins_total", "area" => area.as_str(), "reason_code" => reason.as_str()
             ),
             lines: Mutex::default(),
         };

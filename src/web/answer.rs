@@ -83,7 +83,15 @@ pub fn disk_low() -> Answer {
 
 /// 429 with `Retry-After`: more in one second than is taken.
 pub fn too_many(message: impl AsRef<str>, hint: &str) -> Answer {
-    let mut answer = error(StatusCode::TOO_MANY_REQUESTS, "too_many", message, hint);
+    in_a_second(error(StatusCode::TOO_MANY_REQUESTS, "too_many", message, hint))
+}
+
+/// The same of a coded reason.
+pub fn too_fast(reason: &impl CodedReason) -> Answer {
+    in_a_second(refused(StatusCode::TOO_MANY_REQUESTS, reason))
+}
+
+fn in_a_second(mut answer: Answer) -> Answer {
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     answer
 }

@@ -18,8 +18,10 @@ use crate::domain::rejection::access::AccessProblem;
 use crate::domain::rejection::body::BodyProblem;
 use crate::domain::rejection::code::RejectionCode;
 use crate::domain::time::{LineLimit, Time};
+use crate::http1::Refusal;
+use crate::http1::refusal::{HttpRefusal, HttpRefusalKind};
 use crate::ingest::postback::{self, Network};
-use crate::ingest::submit::{Received, submit};
+use crate::ingest::submit::{Received, ReportCounters, submit};
 use crate::store::Store;
 use crate::store::contract::arrival::{Finding, Receipt};
 use crate::view::postback::ReceiptView;
@@ -42,7 +44,7 @@ pub struct SourceEndpoint {
 
 /// Handles made once, so that counting costs no look-up.
 struct Counters {
-    by_verdict: HashMap<&'static str, metrics::Counter>,
+    reports: ReportCounters,
     ack_seconds: metrics::Histogram,
 }
 
@@ -50,20 +52,13 @@ impl SourceEndpoint {
     /// `max_per_second`: how many of its postbacks are taken; `None` takes all.
     pub fn new(network: Network, keys: Keys, max_per_second: Option<NonZeroU32>) -> SourceEndpoint {
         let source = network.policy.source.to_string();
-        let by_verdict = ["accepted", "updated", "duplicate", "quarantined"]
-            .into_iter()
-            .map(|verdict| {
-                let counter =
-                    metrics::counter!("postbridge_postbacks_total", "source" => source.clone(), "verdict" => verdict);
-                (verdict, counter)
-            })
-            .collect();
+        let reports = ReportCounters::of(&source);
         let ack_seconds = metrics::histogram!("postbridge_ack_seconds", "source" => source);
         SourceEndpoint {
             network,
             keys,
             limiter: max_per_second.map(|rate| RateLimiter::direct(Quota::per_second(rate))),
-            counters: Counters { by_verdict, ack_seconds },
+            counters: Counters { reports, ack_seconds },
         }
     }
 }
@@ -102,15 +97,15 @@ impl RefusalBudget {
     /// Counts a refused request, and writes a line about it, unless there was one lately. Nothing of what
     /// was sent is in it: a wrong key may be a good one of another source.
     fn note(&self, why: RejectionCode, source: Option<&SourceId>, now: Time) {
-        let reason = why.as_str();
-        metrics::counter!("postbridge_refused_total", "reason" => reason).increment(1);
+        let reason_code = why.as_str();
+        metrics::counter!("postbridge_refused_total", "reason_code" => reason_code).increment(1);
         let mut lines = self.lines.lock();
         let limit = lines.entry((why, source.cloned())).or_default();
         let Some(left_out) = limit.admit(now) else { return };
         drop(lines);
         let source = source.map(SourceId::as_str);
         tracing::warn!(
-            reason,
+            reason_code,
             source,
             left_out,
             "a postback was refused: see what was sent under /api/v1/postbacks?status=refused"
@@ -186,7 +181,7 @@ impl Postbacks {
         if endpoint.limiter.as_ref().is_some_and(|limiter| limiter.check().is_err()) {
             let source = endpoint.network.policy.source.clone();
             self.keep_refused(asked.raw(), Some(source), AccessProblem::TooFast.into()).await;
-            return answer::too_many(RejectionCode::TooFast.meaning(), RejectionCode::TooFast.fix());
+            return answer::too_fast(&AccessProblem::TooFast);
         }
         if asked.is_too_large {
             return self.too_large(&endpoint, asked).await;
@@ -200,9 +195,7 @@ impl Postbacks {
         match postback::receive(self.store.as_ref(), &endpoint.network, request, now).await {
             Ok(receipt) => {
                 endpoint.counters.ack_seconds.record(started.elapsed());
-                if let Some(counter) = endpoint.counters.by_verdict.get(receipt.verdict.as_str()) {
-                    counter.increment(1);
-                }
+                endpoint.counters.reports.count(receipt.verdict.name());
                 answer_of(endpoint, &receipt)
             }
             Err(error) => {
@@ -242,21 +235,24 @@ impl Postbacks {
         answer::refused(status, &rejection)
     }
 
-    /// Counts a wrong key, and keeps a record of the request within the budget.
+    /// Counts a request without a key that opens anything, whatever of the key is wrong, and keeps a record of it
+    /// within the budget.
     pub async fn wrong_key(&self, asked: &ReceivedRequest<'_>, rejection: &Rejection) -> WrongKeys {
         if self.budget.is_guessing(asked.limit_key(), self.clock.now()) {
-            metrics::counter!("postbridge_refused_total", "reason" => "guessing").increment(1);
+            metrics::counter!("postbridge_refused_total", "reason_code" => "guessing").increment(1);
             return WrongKeys::TooMany;
         }
-        self.keep_refused(asked.raw(), None, rejection.clone()).await;
+        self.budget.note(RejectionCode::BadKey, None, self.clock.now());
+        self.keep_strangers(asked.raw(), rejection.clone()).await;
         WrongKeys::Few
     }
 
     /// Keeps bytes that were refused before they were a request. With a valid key in its path the
     /// record is always kept; otherwise within the budget.
-    pub async fn keep_unread(&self, line: &[u8], peer: IpAddr, reason: &str) {
+    pub async fn keep_unread(&self, refusal: &Refusal, peer: IpAddr) {
+        let (line, Some(rejection)) = (&refusal.line, unread(&refusal.why)) else { return };
         let start = line.iter().position(|b| *b == b' ').map_or(0, |at| at + 1);
-        let path = target::path(line.get(start..).unwrap_or(&[]));
+        let path = target::path(line.get(start..).unwrap_or_default());
         let path = String::from_utf8_lossy(path.split(|b| *b == b' ').next().unwrap_or(&[])).into_owned();
         let endpoint = self.enter(&path).and_then(Result::ok);
         let kept = line.get(..REFUSED_BYTES).unwrap_or(line);
@@ -268,27 +264,27 @@ impl Postbacks {
             encoded: None,
             reporter: None,
         };
-        let rejection = Rejection::from(AccessProblem::MalformedRequest { error: reason.to_owned() });
-        match endpoint {
-            Some(endpoint) => {
-                self.write_refused(raw, Some(endpoint.network.policy.source.clone()), rejection).await
-            }
-            None => self.keep_refused(raw, None, rejection).await,
+        let source = endpoint.map(|endpoint| endpoint.network.policy.source.clone());
+        self.keep_refused(raw, source, rejection).await;
+    }
+
+    /// Counts a refused request by its code, and keeps it: a stranger's within the budget.
+    async fn keep_refused(&self, raw: RawRequest, source: Option<SourceId>, rejection: Rejection) {
+        self.budget.note(rejection.code(), source.as_ref(), self.clock.now());
+        match source {
+            None => self.keep_strangers(raw, rejection).await,
+            source => self.write_refused(raw, source, rejection).await,
         }
     }
 
-    async fn keep_refused(&self, mut raw: RawRequest, source: Option<SourceId>, rejection: Rejection) {
-        self.budget.note(rejection.code(), source.as_ref(), self.clock.now());
-        let is_stranger = source.is_none();
-        if is_stranger && (!self.health.disk_space().records_visitors() || !self.budget.keeps_one()) {
+    async fn keep_strangers(&self, mut raw: RawRequest, rejection: Rejection) {
+        if !self.health.disk_space().records_visitors() || !self.budget.keeps_one() {
             return;
         }
-        if is_stranger {
-            raw.line.truncate(REFUSED_BYTES);
-            raw.body.truncate(REFUSED_BYTES.saturating_sub(raw.line.len()));
-            raw.content_type = raw.content_type.filter(|kind| kind.len() <= 128);
-        }
-        self.write_refused(raw, source, rejection).await;
+        raw.line.truncate(REFUSED_BYTES);
+        raw.body.truncate(REFUSED_BYTES.saturating_sub(raw.line.len()));
+        raw.content_type = raw.content_type.filter(|kind| kind.len() <= 128);
+        self.write_refused(raw, None, rejection).await;
     }
 
     async fn write_refused(&self, raw: RawRequest, source: Option<SourceId>, rejection: Rejection) {
@@ -300,6 +296,23 @@ impl Postbacks {
             self.health.store_failed(&error);
         }
     }
+}
+
+/// Why a request was refused before it was one, as its record says it; `None` of one that is refused for its token,
+/// which is logged and counted where the token is read.
+fn unread(why: &HttpRefusal) -> Option<Rejection> {
+    Some(match why.kind {
+        HttpRefusalKind::Unauthorized | HttpRefusalKind::Forbidden | HttpRefusalKind::TooMany => return None,
+        HttpRefusalKind::BodyTooLarge => BodyProblem::TooLarge.into(),
+        HttpRefusalKind::LineTooLong => AccessProblem::RequestLineTooLong.into(),
+        HttpRefusalKind::HeadersTooLarge => AccessProblem::HeadersTooLarge.into(),
+        HttpRefusalKind::TooSlow => AccessProblem::RequestTimeout.into(),
+        HttpRefusalKind::Overloaded => AccessProblem::Overloaded.into(),
+        HttpRefusalKind::Internal => AccessProblem::InternalError.into(),
+        HttpRefusalKind::Malformed => {
+            AccessProblem::MalformedRequest { error: why.message.to_owned() }.into()
+        }
+    })
 }
 
 /// How many wrong keys an address has shown in this second.

@@ -93,7 +93,6 @@ impl crate::http1::Handler for WebListener {
     }
 
     async fn refused(&self, refusal: Refusal, peer: SocketAddr) {
-        let router = self.router();
-        router.postbacks.keep_unread(&refusal.line, peer.ip().to_canonical(), &refusal.reason).await;
+        self.router().postbacks.keep_unread(&refusal, peer.ip().to_canonical()).await;
     }
 }

@@ -183,7 +183,7 @@ const VERY_LOW: &str = "free disk space is below half of the reserve: postbacks,
 
 fn counted(has_room: bool) -> bool {
     if !has_room {
-        metrics::counter!("postbridge_refused_total", "reason" => "disk").increment(1);
+        metrics::counter!("postbridge_refused_total", "reason_code" => "disk").increment(1);
     }
     has_room
 }

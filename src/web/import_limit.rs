@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::http1::refusal::HttpRefusal;
+use crate::http1::refusal::{HttpRefusal, HttpRefusalKind};
 use crate::web::access::{self, Denied, TokenCheck};
 use crate::web::access_log::{Reason, TokenArea};
 use crate::web::auth::RequiredRight;
@@ -80,14 +80,13 @@ impl Router {
 
 const HINT: &str = "send `Authorization: Bearer …` with a token under [api] that may change lists";
 const LACKS_RIGHT: HttpRefusal =
-    HttpRefusal::new(StatusCode::FORBIDDEN, "the token may not change lists", HINT);
+    HttpRefusal::new(HttpRefusalKind::Forbidden, "the token may not change lists", HINT);
 
 fn fault_of(why: Denied) -> HttpRefusal {
     let (message, challenge) = match why {
         Denied::TooMany { seconds } => {
             let message = "too many wrong tokens were presented from this address; none is looked at now";
-            let fault =
-                HttpRefusal::new(StatusCode::TOO_MANY_REQUESTS, message, "wait, then send a right one");
+            let fault = HttpRefusal::new(HttpRefusalKind::TooMany, message, "wait, then send a right one");
             return HttpRefusal { retry_after: u32::try_from(seconds).ok(), ..fault };
         }
         Denied::WrongToken => (
@@ -96,7 +95,10 @@ fn fault_of(why: Denied) -> HttpRefusal {
         ),
         Denied::NoToken | Denied::NoBearer => ("a token is needed", "Bearer realm=\"postbridge\""),
     };
-    HttpRefusal { challenge: Some(challenge), ..HttpRefusal::new(StatusCode::UNAUTHORIZED, message, HINT) }
+    HttpRefusal {
+        challenge: Some(challenge),
+        ..HttpRefusal::new(HttpRefusalKind::Unauthorized, message, HINT)
+    }
 }
 
 /// The headers of a raw head that was read already; its request line is left out.

@@ -76,7 +76,7 @@ impl PixelEndpoints {
     ) -> Answer {
         let now = self.clock.now();
         if !self.strangers.admits(StrangerRequest { limit, key: request.limit_key(), now }) {
-            metrics::counter!("postbridge_refused_total", "reason" => "pixel_rate").increment(1);
+            metrics::counter!("postbridge_refused_total", "reason_code" => "pixel_rate").increment(1);
             return too_many();
         }
         if !self.health.admits_visitor() {
@@ -127,7 +127,7 @@ impl PixelEndpoints {
             Err(StoreError::Surplus(rejection)) => return keep(store, &self.budget, call, rejection).await,
             receipt => receipt?,
         };
-        count(BuiltInSource::Pixel.as_str(), &receipt);
+        count(BuiltInSource::Pixel, &receipt);
         worded(store, &receipt).await
     }
 }
@@ -167,11 +167,11 @@ async fn keep(
     rejection: Rejection,
 ) -> Result<PixelReply, StoreError> {
     if !budget.keeps_one() {
-        metrics::counter!("postbridge_refused_total", "reason" => "turned_away").increment(1);
+        metrics::counter!("postbridge_refused_total", "reason_code" => "turned_away").increment(1);
         return Ok(PixelReply::Not(rejection.line()));
     }
     let receipt = submit(store, call.received(Some(&rejection)), Finding::Quarantined(rejection)).await?;
-    count(BuiltInSource::Pixel.as_str(), &receipt);
+    count(BuiltInSource::Pixel, &receipt);
     worded(store, &receipt).await
 }
 

@@ -87,7 +87,10 @@ const LOG_EVERY_MS: i64 = 60_000;
 impl Default for Unrecorded {
     fn default() -> Unrecorded {
         let counter = |reason: UnrecordedReason| {
-            (reason, metrics::counter!("postbridge_unrecorded_clicks_total", "reason" => reason.as_str()))
+            (
+                reason,
+                metrics::counter!("postbridge_unrecorded_clicks_total", "reason_code" => reason.as_str()),
+            )
         };
         Unrecorded { counters: UnrecordedReason::ALL.map(counter), recent: Mutex::default() }
     }
@@ -129,7 +132,7 @@ impl Unrecorded {
             let (code, why) = (reason.as_str(), reason.sentence());
             tracing::warn!(
                 count,
-                reason = code,
+                reason_code = code,
                 "clicks were not recorded, their visitors were sent on: {why}"
             );
         }

@@ -79,10 +79,10 @@ fn wrong_tokens_are_limited_by_address_on_every_route_together() {
 
     let metrics = ask_from(two, relay.address, &bearer("/metrics", TOKEN)).text();
     for line in [
-        "postbridge_failed_sign_ins_total{area=\"pages\",reason=\"wrong_token\"} 2",
-        "postbridge_failed_sign_ins_total{area=\"api_v1\",reason=\"wrong_token\"} 3",
-        "postbridge_failed_sign_ins_total{area=\"api_2\",reason=\"too_many\"} 2",
-        "postbridge_failed_sign_ins_total{area=\"metrics\",reason=\"lacks_right\"} 0",
+        "postbridge_failed_sign_ins_total{area=\"pages\",reason_code=\"wrong_token\"} 2",
+        "postbridge_failed_sign_ins_total{area=\"api_v1\",reason_code=\"wrong_token\"} 3",
+        "postbridge_failed_sign_ins_total{area=\"api_2\",reason_code=\"too_many\"} 2",
+        "postbridge_failed_sign_ins_total{area=\"metrics\",reason_code=\"lacks_right\"} 0",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }

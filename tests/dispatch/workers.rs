@@ -367,10 +367,10 @@ async fn counters_say_what_happened_by_destination_and_class() {
     dispatch.stop(Duration::from_secs(5)).await;
     let text = recorder.handle().render();
     for line in [
-        "postbridge_attempts_total{destination=\"a\",class=\"platform_unavailable\"} 1",
-        "postbridge_attempts_total{destination=\"a\",class=\"delivered\"} 1",
-        "postbridge_attempts_total{destination=\"a\",class=\"platform_rejected\"} 1",
-        "postbridge_dead_total{destination=\"a\",reason=\"platform_rejected\"} 1",
+        "postbridge_attempts_total{destination=\"a\",reason_code=\"platform_unavailable\"} 1",
+        "postbridge_attempts_total{destination=\"a\",reason_code=\"delivered\"} 1",
+        "postbridge_attempts_total{destination=\"a\",reason_code=\"platform_rejected\"} 1",
+        "postbridge_dead_total{destination=\"a\",reason_code=\"platform_rejected\"} 1",
         "postbridge_delivery_seconds_count{destination=\"a\",try=\"retry\"} 1",
         "postbridge_in_flight{destination=\"a\"} 0",
     ] {

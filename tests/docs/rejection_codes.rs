@@ -15,7 +15,7 @@ use postbridge::domain::rejection::wanted::{LengthLimit, MemberOf, Names, ParamF
 use postbridge::domain::reporter::ReportRoute;
 use postbridge::domain::status::Status;
 
-use crate::docs::reason_codes::family;
+use crate::docs::reason_codes::{Family, stored_family};
 use crate::support::known_facts::{noon, usd};
 
 fn offer(id: &str) -> OfferId {
@@ -138,11 +138,16 @@ fn accesses() -> Vec<AccessProblem> {
         AccessProblem::UnknownSource,
         AccessProblem::TooFast,
         AccessProblem::MalformedRequest { error: "the request line has no HTTP version".to_owned() },
+        AccessProblem::RequestLineTooLong,
+        AccessProblem::HeadersTooLarge,
+        AccessProblem::RequestTimeout,
+        AccessProblem::Overloaded,
+        AccessProblem::InternalError,
     ]
 }
 
 /// Why a report was quarantined or refused.
-pub fn rejections() -> String {
+pub fn rejections() -> Family {
     let params = params().into_iter().map(RejectionCause::from);
     let bodies = bodies().into_iter().map(RejectionCause::from);
     let sales = sales().into_iter().map(RejectionCause::from);
@@ -150,12 +155,13 @@ pub fn rejections() -> String {
         params.chain(bodies).chain(sales).chain(accesses().into_iter().map(RejectionCause::from)).collect();
     let place = "`reason_code` of a postback that is quarantined or refused, with `field`, `value`, `reason` and \
                  `hint`; the beginning of what a pixel or the network's API answers; `reason_code` of a note that \
-                 says what was left out; the label `reason_code` of `postbridge_quarantined_total`.";
-    family("Why a report was not taken, or a value of it left out", place, &examples)
+                 says what was left out; the label `reason_code` of `postbridge_quarantined_total` and, of what is refused, of \
+                 `postbridge_refused_total`.";
+    stored_family("Why a report was not taken, or a value of it left out", place, &examples)
 }
 
 /// What is noted about a report that counts.
-pub fn notes() -> String {
+pub fn notes() -> Family {
     let text = str::to_owned;
     let (field, value) = (text("s2"), text("C,C"));
     let left_out = || Box::new(param("s1", "#s1#", ParamFault::UnexpandedMacro { decoded: None }));
@@ -197,5 +203,5 @@ pub fn notes() -> String {
     let place = "`code` of a postback's `notes`, of the `notes` that `POST /api/v1/clicks` answers, and of what is \
                  `omitted` of a click: what was repaired, read otherwise than it was received, or left out. The \
                  report counts all the same.";
-    family("What is noted about a report or a click that counts", place, &examples)
+    stored_family("What is noted about a report or a click that counts", place, &examples)
 }

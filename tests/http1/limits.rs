@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use postbridge::http1::ConnectionLimits;
 use postbridge::http1::memory::{BodySender, FREE_BYTES, RequestMemory};
-use postbridge::http1::refusal::HttpRefusal;
+use postbridge::http1::refusal::{HttpRefusal, HttpRefusalKind};
 use postbridge::http1::timer::{LEAST_PER_SECOND, WriteTime};
 use postbridge::web::listen::ListenSettings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -43,7 +43,7 @@ async fn a_request_line_without_end_is_414_as_soon_as_it_is_too_long() {
     stream.write_all(&b"GET /?".repeat(3000)).await.unwrap();
     let answer = read_answer(&mut stream).await;
     assert!(is_own_refusal(answer.as_bytes(), 414), "{answer}");
-    assert_eq!(server.refusals()[0].status, 414);
+    assert_eq!(server.refusals()[0].why, HttpRefusal::LINE_TOO_LONG);
 }
 
 #[tokio::test]
@@ -158,7 +158,7 @@ async fn a_head_that_does_not_end_in_time_is_408_however_it_trickles() {
         () = trickle => String::new(),
     };
     assert!(is_own_refusal(answer.as_bytes(), 408), "{answer}");
-    assert_eq!(server.refusals()[0].status, 408);
+    assert_eq!(server.refusals()[0].why.kind, HttpRefusalKind::TooSlow);
 }
 
 #[tokio::test]

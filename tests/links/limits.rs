@@ -176,7 +176,7 @@ fn over_its_rate_an_address_loses_long_values_then_records_and_never_its_way() {
     assert_eq!(others.len(), 20, "other addresses lose nothing");
     assert!(others.iter().all(|click| click["omitted"] == serde_json::json!([])));
     let unrecorded = PRESSED - pressed.len() as u64;
-    assert_eq!(relay.metric("postbridge_unrecorded_clicks_total{reason=\"rate\"}"), unrecorded);
+    assert_eq!(relay.metric("postbridge_unrecorded_clicks_total{reason_code=\"rate\"}"), unrecorded);
     let log = || std::fs::read_to_string(folder.path().join("serve.log")).unwrap();
     assert!(wait_until(Duration::from_secs(10), || log().contains("clicks were not recorded")), "{}", log());
     assert_eq!(log().matches("clicks were not recorded").count(), 1, "{}", log());
@@ -194,7 +194,7 @@ fn all_addresses_together_have_their_bytes_and_the_image_is_shown_all_the_same()
     let recorded = clicks(&relay).len() as u64;
     // Even where the machine takes a minute for them: each takes some hundred bytes of a KiB a second.
     assert!((2..400).contains(&recorded), "{recorded} of 600");
-    let reason = "postbridge_unrecorded_clicks_total{reason=\"bytes\"}";
+    let reason = "postbridge_unrecorded_clicks_total{reason_code=\"bytes\"}";
     assert_eq!(relay.metric(reason), 600 - recorded);
 }
 
@@ -248,5 +248,5 @@ fn two_thousand_buyers_behind_one_address_lose_nothing() {
     let all = clicks(&relay);
     assert_eq!(all.len(), 2_000);
     assert!(all.iter().all(|click| click["omitted"] == serde_json::json!([])), "and nothing is cut");
-    assert_eq!(relay.metric("postbridge_unrecorded_clicks_total{reason=\"rate\"}"), 0);
+    assert_eq!(relay.metric("postbridge_unrecorded_clicks_total{reason_code=\"rate\"}"), 0);
 }

@@ -115,7 +115,7 @@ fn below_the_reserve_visitors_go_on_without_a_record_and_below_half_postbacks_ar
     assert_eq!(get(&relay, "/c/8599").status, 302);
     assert_eq!(clicks(&relay), 2);
     assert_eq!(get(&relay, "/readyz").text(), "ready\n");
-    assert!(metric(&relay, r#"postbridge_unrecorded_clicks_total{reason="disk"} 0"#), "it begins at 0");
+    assert!(metric(&relay, r#"postbridge_unrecorded_clicks_total{reason_code="disk"} 0"#), "it begins at 0");
 
     // The reserve is 10 MB: a tenth.
     fill(&disk, 8 * MB);
@@ -126,7 +126,7 @@ fn below_the_reserve_visitors_go_on_without_a_record_and_below_half_postbacks_ar
     assert_eq!(get(&relay, "/click.gif?campaign=8599").status, 200);
     assert_eq!(tag(&relay, "click", &message("0mwprfhn25sqgpbr2ksobbbg2sqv8", json!({})).to_string()), 503);
     assert_eq!(clicks(&relay), 2, "nothing of them is kept");
-    assert!(metric(&relay, r#"postbridge_unrecorded_clicks_total{reason="disk"} 2"#));
+    assert!(metric(&relay, r#"postbridge_unrecorded_clicks_total{reason_code="disk"} 2"#));
     for path in ["/pixel.gif?offer=565&tid=P1", "/pixel.js?offer=565", "/p.ashx?o=565&f=pb&t=P1"] {
         let pixel = get(&relay, path);
         assert_eq!(pixel.status, 503, "{path}");
@@ -140,7 +140,7 @@ fn below_the_reserve_visitors_go_on_without_a_record_and_below_half_postbacks_ar
         ),
         503
     );
-    let not_taken = r#"postbridge_refused_total{reason="disk"} 5"#;
+    let not_taken = r#"postbridge_refused_total{reason_code="disk"} 5"#;
     assert!(metric(&relay, not_taken), "the tag's click and event, three pixels");
     assert_eq!(relay.postback("cake-test", b"s2=c1&tid=D2&price=3").status, 200, "postbacks are taken");
     assert_eq!(relay.post("/api/v1/clicks", &CLICK.replace("c1", "c2")).status, 200);
@@ -159,7 +159,7 @@ fn below_the_reserve_visitors_go_on_without_a_record_and_below_half_postbacks_ar
         assert_eq!(answer.status, 503, "{}", answer.text());
         assert!(answer.head.to_ascii_lowercase().contains("retry-after"), "{}", answer.head);
     }
-    let not_taken = r#"postbridge_refused_total{reason="disk"} 8"#;
+    let not_taken = r#"postbridge_refused_total{reason_code="disk"} 8"#;
     assert!(metric(&relay, not_taken), "a postback, a click of the API, a report");
     assert_eq!(get(&relay, "/c/8599").status, 302, "visitors go on");
     // What is on record goes on being sent, and what was received of it is recorded.

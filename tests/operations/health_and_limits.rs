@@ -32,7 +32,7 @@ fn metrics_count_what_happens_and_need_a_token_also_on_loopback() {
     let has = |line: &str| metrics().lines().any(|known| known == line);
     assert!(
         wait_until(Duration::from_secs(10), || has(
-            r#"postbridge_attempts_total{destination="meta-main",class="delivered"} 1"#
+            r#"postbridge_attempts_total{destination="meta-main",reason_code="delivered"} 1"#
         )),
         "{}",
         metrics()
@@ -194,7 +194,7 @@ fn what_an_operator_must_act_on_leaves_one_line_and_is_counted_also_after_a_rest
     );
     let refused = metrics(relay.address);
     for reason in ["bad_key", "unknown_source"] {
-        let line = format!(r#"postbridge_refused_total{{reason="{reason}"}} 5"#);
+        let line = format!(r#"postbridge_refused_total{{reason_code="{reason}"}} 5"#);
         assert!(refused.contains(&line), "{line} in {refused}");
     }
     assert!(!refused.contains("nobody-"), "no label is a stranger's");

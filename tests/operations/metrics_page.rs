@@ -39,15 +39,27 @@ fn every_number_of_metrics_says_what_it_is() {
 fn the_first_death_raises_a_counter_that_was_at_0() {
     let text = metrics();
     for line in [
-        "postbridge_dead_total{destination=\"meta-main\",reason=\"platform_rejected\"} 0",
-        "postbridge_dead_total{destination=\"meta-main\",reason=\"gave_up\"} 0",
-        "postbridge_skipped_total{destination=\"meta-main\",reason=\"value_missing\"} 0",
-        "postbridge_attempts_total{destination=\"meta-main\",class=\"delivered\"} 0",
-        "postbridge_attempts_total{destination=\"meta-main\",class=\"no_answer\"} 0",
+        "postbridge_dead_total{destination=\"meta-main\",reason_code=\"platform_rejected\"} 0",
+        "postbridge_dead_total{destination=\"meta-main\",reason_code=\"gave_up\"} 0",
+        "postbridge_skipped_total{destination=\"meta-main\",reason_code=\"value_missing\"} 0",
+        "postbridge_attempts_total{destination=\"meta-main\",reason_code=\"delivered\"} 0",
+        "postbridge_attempts_total{destination=\"meta-main\",reason_code=\"no_answer\"} 0",
         "postbridge_parked{destination=\"meta-main\"} 0",
         "postbridge_breaker_open{destination=\"meta-main\"} 0",
         "postbridge_on_hold{destination=\"meta-main\"} 0",
     ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn the_first_quarantined_postback_of_a_source_and_the_first_wrong_key_raise_counters_that_were_at_0() {
+    let text = metrics();
+    let quarantined = ["cake-test", "cake-api", "pixel", "tag"]
+        .map(|source| format!("postbridge_postbacks_total{{source=\"{source}\",verdict=\"quarantined\"}} 0"));
+    let refused = ["bad_key", "unknown_source"]
+        .map(|code| format!("postbridge_refused_total{{reason_code=\"{code}\"}} 0"));
+    for line in quarantined.iter().chain(&refused) {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
 }

@@ -6,3 +6,4 @@ mod file_permissions;
 mod health_and_limits;
 mod metrics_page;
 mod open_files;
+mod refused_requests;

@@ -79,3 +79,37 @@ fn prometheus_takes_the_rules() {
     let done = Command::new(promtool).args(["check", "rules"]).arg(rules).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
+
+/// Alerts and the first series that must raise each: a counter that is at 0, and then at what it counts.
+const RAISED: [(&str, &str, &str); 3] = [
+    ("PostbridgeQuarantine", r#"postbridge_postbacks_total{source="a",verdict="quarantined"}"#, "0x5 1x20"),
+    ("PostbridgeDeadLetters", r#"postbridge_dead_total{destination="a",reason_code="gave_up"}"#, "0x5 1x20"),
+    ("PostbridgeBadKeys", r#"postbridge_refused_total{reason_code="bad_key"}"#, "0x5 30x20"),
+];
+
+#[test]
+fn the_first_of_what_an_alert_counts_raises_it() {
+    let Some(promtool) = [PathBuf::from("/usr/bin/promtool")].into_iter().find(|path| path.exists()) else {
+        assert!(std::env::var_os("CI").is_none(), "missing in CI: apt-get install prometheus");
+        return eprintln!("skipped: promtool is not installed");
+    };
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/alerts.yml");
+    let mut cases = format!("rule_files: ['{}']\nevaluation_interval: 1m\ntests:\n", rules.display());
+    for (alert, series, values) in RAISED {
+        let firing = |minute, samples: &str| {
+            format!(
+                "      - expr: count(ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}})\n        eval_time: {minute}m\n        exp_samples: {samples}\n"
+            )
+        };
+        let never = firing(4, "[]");
+        let once = firing(10, "[{labels: '{}', value: 1}]");
+        cases.push_str(&format!(
+            "  - interval: 1m\n    input_series:\n      - series: '{series}'\n        values: '{values}'\n    promql_expr_test:\n{never}{once}"
+        ));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("alerts_test.yml");
+    std::fs::write(&file, &cases).unwrap();
+    let done = Command::new(promtool).args(["test", "rules"]).arg(file).output().unwrap();
+    assert!(done.status.success(), "{cases}\n{}", String::from_utf8_lossy(&done.stderr));
+}

@@ -114,6 +114,7 @@ fn what_was_skipped_can_be_retried_once_consent_is_granted_and_not_before() {
     assert_eq!(verdict(&ended(&fixture, &id)), ("skipped", &json!("consent_denied")));
     assert!(fixture.platform.received().is_empty());
     say(&fixture, "a-click", "", json!({"ad_user_data": true}), 2_000);
+    assert_eq!(verdict(&ended(&fixture, &id)).0, "skipped", "a later yes alone sends nothing");
     assert_eq!(retry(), 200);
     assert_eq!(verdict(&ended(&fixture, &id)).0, "delivered");
 }

@@ -88,6 +88,8 @@ fn messages_are_read_strictly() {
     let refused = |path: &str, body: &str, status: u16, names: &str| {
         let reported = receive(&fixture, path, body);
         assert_eq!(reported.status, status, "{body}: {}", reported.text());
+        let code = if status == 413 { "body_too_large" } else { "invalid_message" };
+        assert_eq!(reported.json()["error"]["code"], code, "{body}");
         assert!(reported.text().contains(names), "{body}: {}", reported.text());
     };
     refused("/t/click", "{", 400, "not a JSON object");
@@ -282,8 +284,7 @@ fn a_transaction_id_that_is_none_is_left_out_and_an_exponent_is_applied() {
         (&Value::Null, &json!("25"))
     );
     assert_eq!(of("Lead")["transaction_id"], "T-1");
-    let records = fixture.relay.api("/api/v1/postbacks?limit=2")["items"].clone();
-    let notes = records[1]["notes"].clone();
+    let notes = fixture.relay.api("/api/v1/postbacks?limit=2")["items"][1]["notes"].clone();
     assert_eq!(
         (&notes[0]["reason_code"], &notes[0]["value"]),
         (&"placeholder".into(), &"ORDER_ID".into()),

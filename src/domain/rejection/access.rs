@@ -58,6 +58,16 @@ pub enum AccessProblem {
     MalformedRequest {
         error: String,
     },
+    /// More bytes than a request line may have.
+    RequestLineTooLong,
+    /// More headers, or larger ones, than a request may have.
+    HeadersTooLarge,
+    /// It was not whole in time.
+    RequestTimeout,
+    /// There was no room for it; it was to be sent again.
+    Overloaded,
+    /// A fault of this program's own.
+    InternalError,
 }
 
 /// Where the network's API looks for a key.
@@ -84,7 +94,12 @@ impl AccessProblem {
             | AccessProblem::BadKey { .. }
             | AccessProblem::UnknownSource
             | AccessProblem::TooFast
-            | AccessProblem::MalformedRequest { .. } => false,
+            | AccessProblem::MalformedRequest { .. }
+            | AccessProblem::RequestLineTooLong
+            | AccessProblem::HeadersTooLarge
+            | AccessProblem::RequestTimeout
+            | AccessProblem::Overloaded
+            | AccessProblem::InternalError => false,
         }
     }
 }
@@ -106,6 +121,11 @@ impl CodedReason for AccessProblem {
             AccessProblem::UnknownSource => RejectionCode::UnknownSource,
             AccessProblem::TooFast => RejectionCode::TooFast,
             AccessProblem::MalformedRequest { .. } => RejectionCode::MalformedRequest,
+            AccessProblem::RequestLineTooLong => RejectionCode::RequestLineTooLong,
+            AccessProblem::HeadersTooLarge => RejectionCode::HeadersTooLarge,
+            AccessProblem::RequestTimeout => RejectionCode::RequestTimeout,
+            AccessProblem::Overloaded => RejectionCode::Overloaded,
+            AccessProblem::InternalError => RejectionCode::InternalError,
         }
     }
 
@@ -117,12 +137,7 @@ impl CodedReason for AccessProblem {
             }
             AccessProblem::EventClosed { field, .. } => Some(field),
             AccessProblem::MissingKey { .. } | AccessProblem::BadKey { .. } => Some("api_key"),
-            AccessProblem::ReadOnlyKey { .. }
-            | AccessProblem::NoKeyConfigured
-            | AccessProblem::BadPathKey
-            | AccessProblem::UnknownSource
-            | AccessProblem::TooFast
-            | AccessProblem::MalformedRequest { .. } => None,
+            _ => None,
         }
     }
 
@@ -161,9 +176,7 @@ impl CodedReason for AccessProblem {
             AccessProblem::BadPathKey => "the key in the path is not this source's".to_owned(),
             AccessProblem::BadKey { .. } => "`api_key` is none of the configured keys".to_owned(),
             AccessProblem::MalformedRequest { error } => error.clone(),
-            AccessProblem::NoKeyConfigured | AccessProblem::UnknownSource | AccessProblem::TooFast => {
-                self.code().meaning().to_owned()
-            }
+            _ => self.code().meaning().to_owned(),
         }
     }
 

@@ -167,5 +167,20 @@ codes! {
         MalformedRequest = "malformed_request",
             "the request is not well-formed HTTP/1.1",
             "the sender must send a well-formed HTTP/1.1 request; nothing was taken";
+        RequestLineTooLong = "request_line_too_long",
+            "the request line is too long",
+            "send the parameters in the body of a POST";
+        HeadersTooLarge = "headers_too_large",
+            "the request's headers are too many or too large",
+            "send fewer or shorter headers";
+        RequestTimeout = "request_timeout",
+            "the request did not arrive in time",
+            "send the whole request within the server's time limit";
+        Overloaded = "overloaded",
+            "the server had no room for the request; its sender was asked to send it again",
+            "nothing where it is rare, because networks send again what is answered 503; else raise `max_connections` under [server], and look for a sender of many large requests";
+        InternalError = "internal_error",
+            "the server failed at the request",
+            "see the log and report it; the sender has to send it again";
     }
 }

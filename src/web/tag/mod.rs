@@ -15,6 +15,7 @@ use crate::domain::code::ReasonCode;
 use crate::domain::ids::VisitorId;
 use crate::domain::offer::CampaignRef;
 use crate::domain::postback::RawRequest;
+use crate::domain::rejection::body::BodyProblem;
 use crate::domain::rejection::code::RejectionCode;
 use crate::domain::time::Time;
 use crate::ingest::landing::{CarriedPairs, VisitorEnricher};
@@ -141,7 +142,12 @@ impl Tag {
                 request.body.len(),
                 BodyLimit::TAG_BYTES
             );
-            answer::error(StatusCode::PAYLOAD_TOO_LARGE, "too_large", what, "send less")
+            answer::error(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                RejectionCode::BodyTooLarge.as_str(),
+                what,
+                "send less",
+            )
         } else if !request.content_type().as_deref().is_some_and(is_plain_text) {
             answer::error(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -165,7 +171,7 @@ impl Tag {
     /// The origin of the page that asks, if it may.
     fn admitted(&self, headers: &HeaderMap) -> Result<HeaderValue, Box<Answer>> {
         let refused = |what: &str, hint: &str| {
-            metrics::counter!("postbridge_refused_total", "reason" => "origin").increment(1);
+            metrics::counter!("postbridge_refused_total", "reason_code" => "origin").increment(1);
             Box::new(answer::error(StatusCode::FORBIDDEN, "origin_refused", what, hint))
         };
         if self.origins.is_empty() {
@@ -188,7 +194,9 @@ impl Tag {
         let now = stranger.now;
         let reported = match read::click(&request.body, now) {
             Ok(reported) => reported,
-            Err(fault) => return answer::error(StatusCode::BAD_REQUEST, "bad_click", fault, HINT),
+            Err(error) => {
+                return answer::refused(StatusCode::BAD_REQUEST, &BodyProblem::InvalidMessage { error });
+            }
         };
         if !self.health.admits_visitor() {
             // The page keeps the click and sends it again.
@@ -260,8 +268,8 @@ impl Tag {
         let answer = match &reported {
             Ok(_) => taken(),
             Err(error) => {
-                let hint = RejectionCode::InvalidMessage.fix();
-                answer::error(StatusCode::BAD_REQUEST, "bad_event", error, hint)
+                let problem = BodyProblem::InvalidMessage { error: error.clone() };
+                answer::refused(StatusCode::BAD_REQUEST, &problem)
             }
         };
         let mut raw = request.raw_with(target::masked_values(&request.head.line));
@@ -269,7 +277,8 @@ impl Tag {
         match &reported {
             Ok(_) if !self.budget_takes(request, &raw, stranger) => return too_many_bytes(),
             Err(_) if !self.refusals.keeps_one() => {
-                metrics::counter!("postbridge_refused_total", "reason" => "bad_event").increment(1);
+                let code = RejectionCode::InvalidMessage.as_str();
+                metrics::counter!("postbridge_refused_total", "reason_code" => code).increment(1);
                 return answer;
             }
             _ => {}
@@ -303,7 +312,7 @@ impl Tag {
         let bytes = raw.line.len() + raw.body.len() + 2 * request.body.len();
         let takes = self.strangers.admits_bytes(stranger, bytes);
         if !takes {
-            metrics::counter!("postbridge_refused_total", "reason" => "event_bytes").increment(1);
+            metrics::counter!("postbridge_refused_total", "reason_code" => "event_bytes").increment(1);
         }
         takes
     }
@@ -319,7 +328,6 @@ impl Tag {
 
 const OFF: &str = "the tag is off: no origins are configured";
 const NAME_IT: &str = "name the landing page's origin under `[tag] origins`: \"https://shop.example\"";
-const HINT: &str = "send it as tag.js does; templates/README.md lists the members";
 
 /// What browsers say of the page that asks; where `Origin` is absent, the origin of the referrer.
 fn origin_of(headers: &HeaderMap) -> Option<String> {
