@@ -314,6 +314,7 @@ fn rules() -> Arc<Ruleset> {
         let policy = SourcePolicy {
             source: source.clone(),
             customer: Default::default(),
+            click_sub_id: None,
             dedup: Dedup::Transaction,
             forward_status: vec![Status::Approved],
             unmatched: Unmatched::Forward,

@@ -116,6 +116,7 @@ fn read(section: Table<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Optio
     let policy = SourcePolicy {
         source: id.clone(),
         customer,
+        click_sub_id: template.click_sub_id(),
         dedup: dedup.unwrap_or_else(|| template.default_dedup()),
         forward_status: forward_status?,
         unmatched: unmatched?,

@@ -247,6 +247,11 @@ pub fn sub_id(pairs: &Pairs, number: u8) -> Option<&str> {
     names.iter().find_map(|name| find(pairs, name).filter(|value| !value.is_empty()))
 }
 
+/// The number (1 to 5) of the sub id that has this name; `None` of another name.
+pub fn sub_id_number(name: &str) -> Option<u8> {
+    (1..).zip(SUB_ID_NAMES).find(|(_, names)| names.contains(&name)).map(|(number, _)| number)
+}
+
 const SUB_ID_NAMES: [&[&str]; 5] = [
     &["s1", "sub1", "aff_sub1", "aff_sub"],
     &["s2", "sub2", "aff_sub2"],

@@ -35,6 +35,8 @@ pub struct SourcePolicy {
     pub source: SourceId,
     /// How it writes customer data.
     pub customer: CustomerFormat,
+    /// The number of the sub id by which it sends our click id back, where it is one.
+    pub click_sub_id: Option<u8>,
     /// As the source is configured, else as its template says.
     pub dedup: Dedup,
     /// The statuses with which a conversion is sent at first: see [`is_forwardable`].

@@ -41,6 +41,7 @@ pub fn usual(source: SourceId) -> SourcePolicy {
     SourcePolicy {
         source,
         customer: CustomerFormat::default(),
+        click_sub_id: None,
         dedup: Dedup::Transaction,
         forward_status: vec![Status::Approved],
         unmatched: Unmatched::Hold { hours: 72 },

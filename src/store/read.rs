@@ -9,6 +9,7 @@ use crate::domain::history::Cause;
 use crate::domain::ids::{ConversionId, Seq, SourceId};
 use crate::domain::offer::CampaignRef;
 use crate::domain::postback::{Postback, Verdict, VerdictName};
+use crate::domain::rejection::RejectionCause;
 use crate::domain::time::Time;
 use crate::store::StoreError;
 use crate::store::contract::lookup::{
@@ -132,12 +133,14 @@ pub fn postbacks(
     })
 }
 
+/// Whether one thing that is wrong with it is both of the code and about the field.
 fn is_rejected_for(verdict: &Verdict, filter: &PostbackFilter) -> bool {
-    let rejection = verdict.rejection();
-    let code = filter.reason_code.is_none_or(|code| rejection.is_some_and(|it| it.code() == code));
-    let wanted = filter.field.as_deref();
-    let field = wanted.is_none() || rejection.and_then(CodedReason::field) == wanted;
-    code && field
+    let (code, field) = (filter.reason_code, filter.field.as_deref());
+    let fits = |cause: &RejectionCause| {
+        code.is_none_or(|code| cause.code() == code) && (field.is_none() || cause.field() == field)
+    };
+    let is_any = code.is_none() && field.is_none();
+    is_any || verdict.rejection().is_some_and(|rejection| rejection.causes().any(fits))
 }
 
 pub fn conversions(
@@ -207,8 +210,8 @@ fn is_placed(placed: Option<&CampaignRef>, filter: &ConversionFilter) -> bool {
         && is(filter.creative.as_ref(), placed.and_then(|placed| placed.creative.as_ref()))
 }
 
-/// Whether the conversion, or its click, has every sub id that is wanted. The click is read only for those that
-/// the conversion does not have itself.
+/// Whether the conversion's report, or its click, has every sub id that is wanted. The click is read only for those
+/// that the report does not have.
 fn has_sub_ids(
     shared: &StoreShared,
     conversion: &Conversion,
@@ -216,8 +219,13 @@ fn has_sub_ids(
     spent: &mut usize,
 ) -> Result<bool, StoreError> {
     let wanted = (1..).zip(wanted).filter_map(|(number, value)| Some((number, value.as_deref()?)));
+    let click_sub_id = shared.rules.read().policy(&conversion.source).click_sub_id;
+    let given = conversion.attribution.given().map(str::trim);
+    let is_click_id =
+        |(number, value): (u8, &str)| click_sub_id == Some(number) && given == Some(value.trim());
     let has = |pairs: &Pairs, (number, value): (u8, &str)| sub_id(pairs, number) == Some(value);
-    let missing: Vec<(u8, &str)> = wanted.filter(|one| !has(&conversion.params, *one)).collect();
+    let missing: Vec<(u8, &str)> =
+        wanted.filter(|one| !has(&conversion.params, *one) && !is_click_id(*one)).collect();
     if missing.is_empty() {
         return Ok(true);
     }

@@ -44,8 +44,7 @@ pub fn id<T, E: Display>(
 /// The query of a list, its names checked.
 pub struct Query(Vec<(String, String)>);
 
-/// The filters that each list reads; another name is refused, so that no one acts on a list that did
-/// not hear what was asked.
+/// The filters that each list reads.
 pub const CONVERSIONS: &[&str] = &[
     "source",
     "state",
@@ -66,6 +65,8 @@ pub const CONVERSIONS: &[&str] = &[
     "until",
 ];
 pub const POSTBACKS: &[&str] = &["source", "status", "reason_code", "field", "open", "since", "until"];
+/// What the page of a list is chosen by.
+pub const PAGE: [&str; 2] = ["limit", "cursor"];
 pub const CLICKS: &[&str] = &["offer", "campaign", "affiliate", "visitor", "marked", "since", "until"];
 pub const DELIVERIES: &[&str] = &[
     "destination",
@@ -98,16 +99,20 @@ impl Query {
         Ok(Query(pairs))
     }
 
-    /// Refuses a name that the list does not read.
-    pub fn only(&self, filters: &[&str]) -> Result<(), BadParameter> {
-        let known = |name: &str| filters.contains(&name) || name == "limit" || name == "cursor";
-        match self.0.iter().find(|(name, _)| !known(name)) {
-            Some((name, value)) => {
-                let allowed = format!("this list has the filters {}, limit and cursor", filters.join(", "));
-                Err(BadParameter::new(name, value, &allowed))
-            }
-            None => Ok(()),
-        }
+    /// Refuses a name that is not read, so that no one acts on an answer that did not hear what was asked.
+    ///
+    /// # Errors
+    /// A name other than these.
+    pub fn only(&self, known: &[&str]) -> Result<(), BadParameter> {
+        let Some((name, value)) = self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) else {
+            return Ok(());
+        };
+        let allowed = match known {
+            [] => "no parameter is read here".to_owned(),
+            [one] => format!("the only parameter here is {one}"),
+            [most @ .., last] => format!("the parameters here are {} and {last}", most.join(", ")),
+        };
+        Err(BadParameter::new(name, value, &allowed))
     }
 
     /// The value of a name, if it was received.
@@ -164,6 +169,12 @@ impl Query {
         self.parsed(name, "a time is written 2026-11-20T10:00:00Z", Time::parse)
     }
 
+    /// What is asked for only where it is `true`.
+    fn flag(&self, name: &str) -> Result<bool, BadParameter> {
+        let read = self.parsed(name, "it is true or false", |received_text| received_text.parse().ok());
+        Ok(read?.unwrap_or(false))
+    }
+
     fn source(&self) -> Result<Option<SourceId>, BadParameter> {
         self.parsed("source", "no source can have this id", |received_text| {
             SourceId::parse(received_text).ok()
@@ -189,11 +200,6 @@ impl Query {
     /// # Errors
     /// A value that its field cannot have.
     pub fn conversion_filter(&self) -> Result<ConversionFilter, BadParameter> {
-        self.only(CONVERSIONS)?;
-        self.of_conversions()
-    }
-
-    fn of_conversions(&self) -> Result<ConversionFilter, BadParameter> {
         Ok(ConversionFilter {
             source: self.source()?,
             event: self.text("event"),
@@ -214,7 +220,6 @@ impl Query {
     /// # Errors
     /// A value that its field cannot have.
     pub fn postback_filter(&self) -> Result<PostbackFilter, BadParameter> {
-        self.only(POSTBACKS)?;
         Ok(PostbackFilter {
             source: self.source()?,
             verdict: self.parsed(
@@ -224,7 +229,7 @@ impl Query {
             )?,
             reason_code: self.reason_code(RejectionCode::parse, RejectionCode::words())?,
             field: self.text("field"),
-            open_only: self.get("open") == Some("true"),
+            open_only: self.flag("open")?,
             since: self.time("since")?,
             until: self.time("until")?,
         })
@@ -233,21 +238,17 @@ impl Query {
     /// # Errors
     /// A value that its field cannot have.
     pub fn delivery_filter(&self, circumstances: &UnsentContext) -> Result<DeliveryFilter, BadParameter> {
-        self.only(DELIVERIES)?;
         let any = "no destination can have this id";
         let destination =
             self.parsed("destination", any, |received_text| DestinationId::parse(received_text).ok())?;
         let code = self.reason_code(UndeliveredCode::parse, UndeliveredCode::words())?;
         let reason = code.map(|code| ReasonFilter { code, circumstances: circumstances.clone() });
-        Ok(DeliveryFilter { destination, state: self.state()?, reason, of: self.of_conversions()? })
+        Ok(DeliveryFilter { destination, state: self.state()?, reason, of: self.conversion_filter()? })
     }
 
     /// # Errors
     /// A value that its field cannot have.
     pub fn click_filter(&self) -> Result<ClickFilter, BadParameter> {
-        self.only(CLICKS)?;
-        let marked =
-            self.parsed("marked", "it is true or false", |received_text| received_text.parse().ok())?;
         Ok(ClickFilter {
             offer: self.configured("offer", OfferId::parse)?,
             campaign: self.configured("campaign", CampaignId::parse)?,
@@ -257,7 +258,7 @@ impl Query {
             })?,
             since: self.time("since")?,
             until: self.time("until")?,
-            marked_only: marked.unwrap_or(false),
+            marked_only: self.flag("marked")?,
         })
     }
 }

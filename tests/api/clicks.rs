@@ -63,7 +63,7 @@ fn a_filter_of_clicks_that_is_not_known_is_refused_with_those_that_are() {
     let folder = tempfile::tempdir().unwrap();
     let relay = relay(folder.path());
     for (path, status, wanted) in [
-        ("/api/v1/clicks?click_id=x", 400, "this list has the filters offer, campaign, affiliate"),
+        ("/api/v1/clicks?click_id=x", 400, "the parameters here are offer, campaign, affiliate"),
         ("/api/v1/clicks?marked=maybe", 400, "it is true or false"),
         ("/api/v1/clicks?offer=%20%3C", 400, "no id in the configuration is written so"),
         ("/api/v1/clicks/nobody", 404, "no click with this id is kept"),

@@ -253,6 +253,8 @@ fn a_conversion_is_listed_and_traced_with_all_its_members() {
     for other in ["offer=9", "campaign=9", "affiliate=9", "creative=9", "s1=b", "s2=a"] {
         assert_eq!(relay.api(&format!("/api/v1/conversions?{other}"))["items"], json!([]), "{other}");
     }
+    // The postback's own `s2` carried the click id.
+    assert_eq!(relay.api(&format!("/api/v1/conversions?s2={clicked}&s1=a")), listed);
     let wanted = with(
         conversion_document(),
         json!({
@@ -387,6 +389,18 @@ fn a_quarantined_postback_has_its_reason_and_names_the_one_that_it_reprocesses()
         let expected = format!("did you mean `{nearest}`?");
         assert!(error["message"].as_str().unwrap().ends_with(&expected), "{error}");
     }
+    relay.postback("cake-test", b"s2=x&tid=%23tid%23&price=much");
+    let two = relay.api("/api/v1/postbacks")["items"][0].clone();
+    for reason in [
+        "field=price",
+        "field=tid",
+        "reason_code=not_a_number&field=price",
+        "reason_code=unexpanded_macro&field=tid",
+        "reason_code=unexpanded_macro",
+    ] {
+        assert_eq!(found(reason), json!([two]), "{reason}");
+    }
+    assert_eq!(found("reason_code=unexpanded_macro&field=price"), json!([]), "one cause has both");
     let id = first["id"].as_str().unwrap();
     let receipt = relay.post(&format!("/api/v1/postbacks/{id}/retry"), "").json();
     assert_eq!(

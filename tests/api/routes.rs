@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use http::Method;
-use postbridge::web::routes::{self, Endpoint, Permission, RouteRow, RouteSide, table};
+use postbridge::web::api::openapi;
+use postbridge::web::routes::{self, ApiCall, Endpoint, Permission, RouteRow, RouteSide, table};
+use serde_json::Value;
 
 use crate::support::access_fixture::header;
 use crate::support::relay::{CAMPAIGN, Setup, TOKEN};
@@ -76,6 +78,41 @@ fn what_a_row_needs_fits_what_answers() {
         let takes_changes = row.methods.iter().any(|method| !method.is_safe());
         assert!(row.change.is_none() || takes_changes, "{} changes something on a GET", row.path);
         assert!(!row.does.ends_with('.') && !row.does.is_empty(), "{}", row.path);
+    }
+}
+
+#[test]
+fn a_call_refuses_every_parameter_that_it_does_not_read_and_names_those_that_it_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = Setup::of(folder.path()).start();
+    let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
+    let document: Value = serde_json::from_str(openapi::text()).unwrap();
+    for row in table::ROUTES {
+        let Endpoint::Api(call) = row.endpoint else { continue };
+        if call == ApiCall::RecordClick {
+            // A click is recorded whatever it is sent with.
+            continue;
+        }
+        let path = format!("{}?undreamt=1", sample(row.path));
+        let answer = relay.send(row.methods[0].as_str(), &path, &bearer, "");
+        assert_eq!(answer.status, 400, "{path}: {}", answer.text());
+        let error = answer.json()["error"].clone();
+        assert_eq!(error["code"], "bad_parameter", "{path}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.starts_with("`undreamt` is `1`: "), "{message}");
+        let operation = &document["paths"][row.path][row.methods[0].as_str().to_lowercase()];
+        let parameters = operation["parameters"].as_array().unwrap().iter();
+        for read in parameters.filter(|parameter| parameter["in"] == "query") {
+            assert!(message.contains(read["name"].as_str().unwrap()), "{read}: {message}");
+        }
+    }
+    for flag in ["postbacks?open", "clicks?marked"] {
+        for (value, status) in
+            [("true", 200), ("false", 200), ("", 200), ("1", 400), ("TRUE", 400), ("yes", 400)]
+        {
+            let path = format!("/api/v1/{flag}={value}");
+            assert_eq!(relay.send("GET", &path, &bearer, "").status, status, "{path}");
+        }
     }
 }
 

@@ -50,6 +50,7 @@ fn policy() -> SourcePolicy {
     SourcePolicy {
         source: SourceId::parse("s").unwrap(),
         customer: Default::default(),
+        click_sub_id: None,
         dedup: Dedup::Transaction,
         forward_status: vec![Status::Approved, Status::Pending],
         unmatched: Unmatched::Forward,

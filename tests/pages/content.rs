@@ -58,6 +58,23 @@ async fn with_nothing_there_every_page_says_what_to_do_next() {
 }
 
 #[tokio::test]
+async fn a_list_refuses_a_filter_that_it_does_not_have_or_sets_itself() {
+    let fixture = PagesFixture::new();
+    fixture.sign_in().await;
+    for place in [
+        "/quarantine?status=accepted",
+        "/quarantine?open=false",
+        "/dead-letters?state=held",
+        "/conversions?undreamt=1",
+        "/clicks?state=dead",
+    ] {
+        let page = fixture.get(place).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST, "{place}");
+        page.shows("the parameters here are");
+    }
+}
+
+#[tokio::test]
 async fn with_nothing_configured_the_pages_show_what_to_configure() {
     let mut fixture = PagesFixture::new();
     fixture.pages.ops.networks = Default::default();

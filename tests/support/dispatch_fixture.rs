@@ -138,6 +138,7 @@ pub fn policy() -> Arc<SourcePolicy> {
     Arc::new(SourcePolicy {
         source: source(),
         customer: Default::default(),
+        click_sub_id: None,
         dedup: Dedup::Transaction,
         forward_status: vec![Status::Approved],
         unmatched: Unmatched::Forward,

@@ -163,6 +163,7 @@ pub fn sale(transaction: &str) -> Sale {
         policy: SourcePolicy {
             source: source(),
             customer: Default::default(),
+            click_sub_id: None,
             dedup: Dedup::Transaction,
             forward_status: vec![Status::Approved],
             unmatched: Unmatched::Hold { hours: 72 },

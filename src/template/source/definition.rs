@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::domain::click::CustomerTrait;
+use crate::domain::click::{CustomerTrait, sub_id_number};
 use crate::domain::conversion::Dedup;
 use crate::domain::customer::DateOrder;
 use crate::domain::event::EventName;
@@ -308,6 +308,15 @@ impl SourceTemplate {
 
     pub(crate) fn reads(&self, field: Field) -> bool {
         self.fields.iter().any(|(known, _)| *known == field)
+    }
+
+    /// The number of the sub id that the click id is read from, where it is read from one.
+    pub fn click_sub_id(&self) -> Option<u8> {
+        let (_, rules) = self.fields.iter().find(|(field, _)| *field == Field::ClickId)?;
+        rules.iter().find_map(|rule| match rule {
+            FieldRule::One(param) => sub_id_number(self.names.name(*param)),
+            FieldRule::Join(_) => None,
+        })
     }
 
     /// The sub id that carries our click id outward, in the network's tracking links.

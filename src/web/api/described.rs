@@ -24,34 +24,55 @@ use crate::web::api::StatusBody;
 use crate::web::api::clicks::ClickWithConversions;
 use crate::web::api::destinations::DestinationList;
 use crate::web::api::operation::{Content, Parameter, RequestBody, Schemas};
-use crate::web::list_query::{CLICKS, CONVERSIONS, DELIVERIES, POSTBACKS};
+use crate::web::list_query::{CLICKS, CONVERSIONS, DELIVERIES, PAGE, POSTBACKS};
 use crate::web::routes::ApiCall;
 
 /// What the document says of a call in addition to its row.
 pub struct Described {
-    pub query: Vec<Parameter>,
     pub body: Option<RequestBody>,
     pub answer: Schema,
     /// The statuses of refusals that not every call has.
     pub errors: &'static [u16],
 }
 
+/// The parameters of the query that a call reads.
+pub fn query_names(call: ApiCall) -> Vec<&'static str> {
+    let list = |filters: &[&'static str]| filters.iter().copied().chain(PAGE).collect();
+    match call {
+        ApiCall::Clicks => list(CLICKS),
+        ApiCall::Conversions => list(CONVERSIONS),
+        ApiCall::Postbacks => list(POSTBACKS),
+        ApiCall::Deliveries => list(DELIVERIES),
+        ApiCall::Destinations | ApiCall::SuppressionList => list(&[]),
+        ApiCall::Suppress | ApiCall::Unsuppress => vec!["kind"],
+        ApiCall::RecordClick
+        | ApiCall::Click
+        | ApiCall::Conversion
+        | ApiCall::SetStatus
+        | ApiCall::Postback
+        | ApiCall::Reprocess
+        | ApiCall::RetryDelivery
+        | ApiCall::Clock
+        | ApiCall::ConfirmClock
+        | ApiCall::SuppressionLists
+        | ApiCall::RemoveList
+        | ApiCall::ReasonCodes
+        | ApiCall::OpenApi => Vec::new(),
+    }
+}
+
 /// The description of a call.
 pub fn of(call: ApiCall, schemas: &mut Schemas) -> Described {
-    let read = |answer: Schema, errors| Described { query: Vec::new(), body: None, answer, errors };
-    let list = |answer: Schema, filters: &[&'static str]| Described {
-        query: filters.iter().chain(&["limit", "cursor"]).map(|name| in_query(call, name)).collect(),
-        ..read(answer, &[])
-    };
+    let read = |answer: Schema, errors| Described { body: None, answer, errors };
     let send = |answer: Schema, body, errors| Described { body: Some(body), ..read(answer, errors) };
     match call {
-        ApiCall::Clicks => list(schemas.answer::<PageView<'static, ClickView<'static>>>(), CLICKS),
+        ApiCall::Clicks => read(schemas.answer::<PageView<'static, ClickView<'static>>>(), &[]),
         ApiCall::Click => read(schemas.answer::<ClickWithConversions<'static>>(), &[404]),
         ApiCall::RecordClick => {
             send(schemas.answer::<ClickReceiptView<'static>>(), click_body(), &[413, 415])
         }
         ApiCall::Conversions => {
-            list(schemas.answer::<PageView<'static, ListedConversionView<'static>>>(), CONVERSIONS)
+            read(schemas.answer::<PageView<'static, ListedConversionView<'static>>>(), &[])
         }
         ApiCall::Conversion => read(schemas.answer::<TraceView<'static>>(), &[404]),
         ApiCall::SetStatus => {
@@ -61,24 +82,18 @@ pub fn of(call: ApiCall, schemas: &mut Schemas) -> Described {
                 RequestBody { description: "the status and, if you like, why", required: true, content };
             send(schemas.answer::<TraceView<'static>>(), body, &[404, 409, 413, 415])
         }
-        ApiCall::Postbacks => list(schemas.answer::<PageView<'static, PostbackView<'static>>>(), POSTBACKS),
+        ApiCall::Postbacks => read(schemas.answer::<PageView<'static, PostbackView<'static>>>(), &[]),
         ApiCall::Postback => read(schemas.answer::<PostbackView<'static>>(), &[404]),
         ApiCall::Reprocess => read(schemas.answer::<ReprocessedView>(), &[404, 409]),
-        ApiCall::Deliveries => {
-            list(schemas.answer::<PageView<'static, ListedDeliveryView<'static>>>(), DELIVERIES)
-        }
+        ApiCall::Deliveries => read(schemas.answer::<PageView<'static, ListedDeliveryView<'static>>>(), &[]),
         ApiCall::RetryDelivery => read(schemas.answer::<DeliveryView<'static>>(), &[404, 409]),
-        ApiCall::Destinations => list(schemas.answer::<DestinationList<'static>>(), &[]),
+        ApiCall::Destinations => read(schemas.answer::<DestinationList<'static>>(), &[]),
         ApiCall::Clock | ApiCall::ConfirmClock => read(schemas.answer::<ClockView>(), &[]),
         ApiCall::SuppressionLists => read(schemas.answer::<PageView<'static, ListView<'static>>>(), &[]),
-        ApiCall::SuppressionList => Described {
-            errors: &[404],
-            ..list(schemas.answer::<PageView<'static, EntryView<'static>>>(), &[])
-        },
-        ApiCall::Suppress | ApiCall::Unsuppress => Described {
-            query: vec![in_query(call, "kind")],
-            ..send(schemas.answer::<ListChangeView<'static>>(), entries_body(), &[413, 415])
-        },
+        ApiCall::SuppressionList => read(schemas.answer::<PageView<'static, EntryView<'static>>>(), &[404]),
+        ApiCall::Suppress | ApiCall::Unsuppress => {
+            send(schemas.answer::<ListChangeView<'static>>(), entries_body(), &[413, 415])
+        }
         ApiCall::RemoveList => read(schemas.answer::<RemovedListView<'static>>(), &[404]),
         ApiCall::ReasonCodes => read(schemas.answer::<PageView<'static, ReasonCodeView>>(), &[]),
         ApiCall::OpenApi => read(json_schema!({"type": "object", "required": ["openapi"]}), &[]),
@@ -172,7 +187,7 @@ pub fn in_path(call: ApiCall, name: &'static str) -> Parameter {
 }
 
 /// A filter of a list, or another parameter of the query.
-fn in_query(call: ApiCall, name: &'static str) -> Parameter {
+pub fn in_query(call: ApiCall, name: &'static str) -> Parameter {
     let any = || json_schema!({"type": "string"});
     let words = |words: &[&str]| json_schema!({"type": "string", "enum": words});
     let time = || json_schema!({"type": "string", "format": "date-time"});
@@ -211,7 +226,7 @@ fn in_query(call: ApiCall, name: &'static str) -> Parameter {
         "click_id" => ("the click id, as it was received or found", any()),
         "since" => ("what is not older than this", time()),
         "until" => ("what is older than this", time()),
-        "open" => ("`true`: only what no one reprocessed", any()),
+        "open" => ("`true`: only what no one reprocessed", json_schema!({"type": "boolean"})),
         "marked" => ("`true`: only clicks that a filter marked", json_schema!({"type": "boolean"})),
         "kind" => ("what all entries are", words(&SuppressedKind::ALL.map(SuppressedKind::as_str))),
         _ => ("", any()),

@@ -23,7 +23,6 @@ pub struct DestinationList<'a> {
 impl Api {
     /// Every configured destination and outgoing postback, by id.
     pub fn destinations(&self, query: &Query) -> Outcome {
-        query.only(&[])?;
         let page = query.page()?;
         let after = page.cursor.unwrap_or_default();
         let mut destinations: Vec<&ReadyDestination> =

@@ -112,6 +112,7 @@ impl Api {
     /// Why it is not done.
     pub async fn call(&self, call: ApiCall, asked: &ApiRequest<'_>) -> Outcome {
         let query = Query::read(asked.query)?;
+        query.only(&described::query_names(call))?;
         match call {
             ApiCall::Clicks => self.clicks(&query).await,
             ApiCall::Click => self.click(asked.id).await,
@@ -126,12 +127,12 @@ impl Api {
             ApiCall::Destinations => self.destinations(&query),
             ApiCall::Clock => self.clock(),
             ApiCall::ConfirmClock => self.confirm_clock(asked.actor),
-            ApiCall::SuppressionLists => self.lists(&query).await,
+            ApiCall::SuppressionLists => self.lists().await,
             ApiCall::SuppressionList => self.listed(asked.id, &query).await,
             ApiCall::Suppress => self.suppress(ListChange::Add, asked, &query).await,
             ApiCall::Unsuppress => self.suppress(ListChange::TakeOff, asked, &query).await,
             ApiCall::RemoveList => self.remove_list(asked.id).await,
-            ApiCall::ReasonCodes => reason_codes(&query),
+            ApiCall::ReasonCodes => reason_codes(),
             ApiCall::OpenApi => Ok(answer::json_text(StatusCode::OK, openapi::text())),
             ApiCall::RecordClick => Err(Missing::Click.into()),
         }
@@ -249,8 +250,7 @@ impl Api {
 }
 
 /// `GET /api/v1/reason-codes`: every code of every family, as one page.
-fn reason_codes(query: &Query) -> Outcome {
-    query.only(&[])?;
+fn reason_codes() -> Outcome {
     document(&PageView::whole(CodeFamily::all().iter().flat_map(ReasonCodeView::of).collect()))
 }
 

@@ -116,7 +116,8 @@ fn operation(row: &RouteRow, call: ApiCall, schemas: &mut Schemas) -> Operation 
         (status.to_string(), response)
     });
     let answered = ResponseDoc { description: "as asked", content: json(described.answer) };
-    let in_path = row.path.split(['{', '}']).skip(1).step_by(2);
+    let in_path = row.path.split(['{', '}']).skip(1).step_by(2).map(|name| described::in_path(call, name));
+    let in_query = described::query_names(call).into_iter().map(|name| described::in_query(call, name));
     Operation {
         id: operation_id(call),
         tags: [row.path.split('/').nth(3).unwrap_or_default()],
@@ -126,7 +127,7 @@ fn operation(row: &RouteRow, call: ApiCall, schemas: &mut Schemas) -> Operation 
         } else {
             "Needs a token that may look: `rights = [\"read\"]` or `[\"network\"]`."
         },
-        parameters: in_path.map(|name| described::in_path(call, name)).chain(described.query).collect(),
+        parameters: in_path.chain(in_query).collect(),
         body: described.body,
         responses: errors.chain([("200".to_owned(), answered)]).collect(),
     }

@@ -10,20 +10,27 @@ use crate::domain::filter_verdict::FilterVerdict;
 use crate::domain::ids::ClickId;
 use crate::ops::missing::Missing;
 use crate::view::click::{ClickView, FilterVerdictView};
-use crate::web::list_query::{Query, conversions_of};
+use crate::web::list_query::{self, Query, conversions_of};
 use crate::web::pages::conversions::SaleLine;
 use crate::web::pages::list::{Filters, ListTemplate};
 use crate::web::pages::offer_pages::{NamedCampaignRef, named};
 use crate::web::pages::route::segment;
 use crate::web::pages::{PageContent, PageExit, Pages, document};
 
-const CLICKS: ListTemplate = ListTemplate { template: "clicks", path: "/clicks", title: "Clicks" };
+const CLICKS: ListTemplate = ListTemplate {
+    template: "clicks",
+    path: "/clicks",
+    title: "Clicks",
+    filters: list_query::CLICKS,
+    fixed: &[],
+};
 
 impl Pages {
     /// `/clicks`, newest first.
     pub(super) async fn clicks(&self, query: &[u8]) -> Result<PageContent, PageExit> {
         let (filters, store) = (Filters::read(query), &self.ops.store);
-        let found = filters.find(Query::click_filter, |filter, page| store.clicks(filter, page)).await?;
+        let read = |filter, page| store.clicks(filter, page);
+        let found = filters.find(CLICKS, Query::click_filter, read).await?;
         let own = json!({"filter": self.click_filters(&filters)});
         Ok(filters.page(CLICKS, &found, |click| ClickLine::of(click, &self.config), own))
     }

@@ -12,19 +12,24 @@ use crate::domain::ids::{CreativeId, DestinationId};
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::status::Status;
 use crate::view::conversion::ConversionView;
-use crate::web::list_query::Query;
+use crate::web::list_query::{self, Query};
 use crate::web::pages::list::{Filters, ListTemplate, options};
 use crate::web::pages::{PageContent, PageExit, Pages};
 
-const CONVERSIONS: ListTemplate =
-    ListTemplate { template: "conversions", path: "/conversions", title: "Conversions" };
+const CONVERSIONS: ListTemplate = ListTemplate {
+    template: "conversions",
+    path: "/conversions",
+    title: "Conversions",
+    filters: list_query::CONVERSIONS,
+    fixed: &[],
+};
 
 impl Pages {
     /// `/conversions`.
     pub(super) async fn conversions(&self, query: &[u8]) -> Result<PageContent, PageExit> {
         let (filters, store) = (Filters::read(query), &self.ops.store);
         let read = |filter, page| store.conversions(filter, page);
-        let found = filters.find(Query::conversion_filter, read).await?;
+        let found = filters.find(CONVERSIONS, Query::conversion_filter, read).await?;
         let own = json!({
             "filter": self.filter_view(&filters),
             "notices": self.notices(),

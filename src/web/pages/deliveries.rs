@@ -10,13 +10,20 @@ use crate::domain::unsent::UndeliveredCode;
 use crate::ops;
 use crate::store::contract::lookup::{DeliveryFilter, ListedDelivery};
 use crate::view::conversion::ReportedView;
+use crate::web::list_query;
 use crate::web::pages::exchange::{DeliveryCard, DeliveryContext};
 use crate::web::pages::list::{Filters, ListTemplate, options};
 use crate::web::pages::{PageContent, PageExit, Pages};
 
+const ALL: ListTemplate = ListTemplate {
+    template: "deliveries",
+    path: "/deliveries",
+    title: "Deliveries",
+    filters: list_query::DELIVERIES,
+    fixed: &[],
+};
 const DEAD: ListTemplate =
-    ListTemplate { template: "deliveries", path: "/dead-letters", title: "Dead letters" };
-const ALL: ListTemplate = ListTemplate { template: "deliveries", path: "/deliveries", title: "Deliveries" };
+    ListTemplate { path: "/dead-letters", title: "Dead letters", fixed: &["state"], ..ALL };
 
 impl Pages {
     /// `/dead-letters`, newest first.
@@ -36,7 +43,7 @@ impl Pages {
             self.ops.store.deliveries(DeliveryFilter { state, ..filter }, page)
         };
         let circumstances = ops::circumstances(&self.ops);
-        let found = filters.find(|query| query.delivery_filter(&circumstances), read).await?;
+        let found = filters.find(list, |query| query.delivery_filter(&circumstances), read).await?;
         let present = DeliveryContext { now: self.ops.clock.now(), circumstances: &circumstances };
         let destinations = self.ops.destinations.iter().map(|destination| destination.id().as_str());
         let states = DeliveryStateName::ALL.map(DeliveryStateName::as_str);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::domain::time::Time;
 use crate::store::contract::lookup::{self, PageRequest};
 use crate::store::{StoreError, StoreFuture};
-use crate::web::list_query::{BadParameter, Query};
+use crate::web::list_query::{BadParameter, PAGE, Query};
 use crate::web::pages::{PageContent, document};
 
 /// Lines on one page, where the query does not say.
@@ -19,6 +19,18 @@ pub struct ListTemplate {
     pub template: &'static str,
     pub path: &'static str,
     pub title: &'static str,
+    /// What narrows it, as the API's list of the same.
+    pub filters: &'static [&'static str],
+    /// Those of the filters that the page itself sets.
+    pub fixed: &'static [&'static str],
+}
+
+impl ListTemplate {
+    /// The parameters that are read.
+    fn parameters(&self) -> Vec<&'static str> {
+        let free = self.filters.iter().filter(|name| !self.fixed.contains(name));
+        free.copied().chain(PAGE).collect()
+    }
 }
 
 /// One page of a list, or what is wrong with a filter.
@@ -97,16 +109,22 @@ impl Filters {
         }
     }
 
-    /// Reads the page of a list that these ask for.
+    /// Reads the page of a list that these ask for. A filter that cannot be used, or that the page sets itself, is
+    /// what was found.
     ///
     /// # Errors
-    /// Only the store's: a filter that cannot be used is what was found.
+    /// Only the store's.
     pub async fn find<'s, F, T>(
         &self,
+        list: ListTemplate,
         filter: impl FnOnce(&Query) -> Result<F, BadParameter>,
         read: impl FnOnce(F, PageRequest) -> StoreFuture<'s, lookup::Page<T>>,
     ) -> Result<Found<T>, StoreError> {
-        match self.query().and_then(|query| Ok((filter(&query)?, query.page()?))) {
+        let asked = self.query().and_then(|query| {
+            query.only(&list.parameters())?;
+            Ok((filter(&query)?, query.page()?))
+        });
+        match asked {
             Ok((filter, page)) => Ok(Ok(read(filter, page).await?)),
             Err(bad) => Ok(Err(bad)),
         }
@@ -120,7 +138,7 @@ impl Filters {
         line: impl Fn(&'a T) -> L,
         own: Value,
     ) -> PageContent {
-        let ListTemplate { template, path, title } = list;
+        let ListTemplate { template, path, title, .. } = list;
         let next_cursor = found.as_ref().ok().and_then(|found| found.next_cursor.as_deref());
         let data = document(&ListPage {
             path,

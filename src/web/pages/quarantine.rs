@@ -22,8 +22,13 @@ use crate::web::pages::raw::RawCard;
 use crate::web::pages::session::{Flash, sentence};
 use crate::web::pages::{PageContent, PageExit, Pages};
 
-const QUARANTINE: ListTemplate =
-    ListTemplate { template: "quarantine", path: "/quarantine", title: "Quarantine" };
+const QUARANTINE: ListTemplate = ListTemplate {
+    template: "quarantine",
+    path: "/quarantine",
+    title: "Quarantine",
+    filters: list_query::POSTBACKS,
+    fixed: &["status", "open"],
+};
 
 impl Pages {
     /// `/quarantine`: what still waits for a fix, newest first.
@@ -33,7 +38,7 @@ impl Pages {
             let verdict = Some(VerdictName::Quarantined);
             self.ops.store.postbacks(PostbackFilter { verdict, open_only: true, ..filter }, page)
         };
-        let found = filters.find(Query::postback_filter, read).await?;
+        let found = filters.find(QUARANTINE, Query::postback_filter, read).await?;
         let codes = RejectionCode::ALL.iter().map(|code| code.as_str());
         let own = json!({
             "sources": options(self.source_ids(), filters.get("source")),
