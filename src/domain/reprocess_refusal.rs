@@ -2,6 +2,8 @@
 
 use crate::domain::code::{CodedReason, ReasonCode, codes};
 use crate::domain::ids::Seq;
+use crate::domain::postback::VerdictName;
+use crate::domain::rejection::Rejection;
 
 codes! {
     /// The codes of the refusals.
@@ -18,7 +20,7 @@ codes! {
             "it was received by an endpoint of Postbridge's own; its sender was informed of what is wrong",
             "have the sender send it again";
         Closed = "route_closed",
-            "its route takes no reports now", "open it at the offer and reload; then it is taken automatically";
+            "a report like it is not taken now either", "do what the hint says and reload; a report that is taken then needs no one to reprocess it, unless the hint says so";
         NoSource = "source_not_configured",
             "its source is not configured any more", "configure the source again, reload, then reprocess it";
     }
@@ -30,15 +32,15 @@ codes! {
 pub enum ReprocessRefused {
     Unknown,
     /// What became of it.
-    NotQuarantined(&'static str),
+    NotQuarantined(VerdictName),
     Purged,
     ReprocessedAlready {
         by: Seq,
     },
     /// The built-in source.
     SenderInformed(String),
-    /// Why its route takes no reports.
-    Closed(String),
+    /// Why a report like it is not taken today.
+    Closed(Rejection),
     /// `None`: it names none.
     NoSource(Option<String>),
 }
@@ -58,10 +60,26 @@ impl CodedReason for ReprocessRefused {
         }
     }
 
+    fn field(&self) -> Option<&str> {
+        match self {
+            ReprocessRefused::NotQuarantined(_) => Some("status"),
+            ReprocessRefused::Closed(rejection) => rejection.field(),
+            _ => None,
+        }
+    }
+
+    fn value(&self) -> Option<&str> {
+        match self {
+            ReprocessRefused::NotQuarantined(verdict) => Some(verdict.as_str()),
+            ReprocessRefused::Closed(rejection) => rejection.value(),
+            _ => None,
+        }
+    }
+
     fn sentence(&self) -> String {
         match self {
             ReprocessRefused::NotQuarantined(verdict) => {
-                format!("only a quarantined postback can be reprocessed; this one is {verdict}")
+                format!("only a quarantined postback can be reprocessed; this one is {}", verdict.as_str())
             }
             ReprocessRefused::ReprocessedAlready { by } => {
                 format!("postback {by} has reprocessed it already; once more would count it twice")
@@ -69,13 +87,20 @@ impl CodedReason for ReprocessRefused {
             ReprocessRefused::SenderInformed(source) => format!(
                 "it was received by the built-in source `{source}`; its sender was informed of what is wrong"
             ),
-            ReprocessRefused::Closed(why) => why.clone(),
+            ReprocessRefused::Closed(rejection) => rejection.sentence(),
             ReprocessRefused::NoSource(Some(source)) => {
                 format!("its source `{source}` is not configured any more")
             }
             ReprocessRefused::Unknown | ReprocessRefused::Purged | ReprocessRefused::NoSource(None) => {
                 self.code().meaning().to_owned()
             }
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            ReprocessRefused::Closed(rejection) => rejection.hint(),
+            _ => self.code().fix().to_owned(),
         }
     }
 }

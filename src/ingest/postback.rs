@@ -106,7 +106,7 @@ pub async fn again(
 ) -> Result<Receipt, ReprocessError> {
     let record = store.postback(seq).await?.ok_or(ReprocessRefused::Unknown)?;
     if !matches!(record.verdict, Verdict::Quarantined(_)) {
-        return Err(ReprocessRefused::NotQuarantined(record.verdict.as_str()).into());
+        return Err(ReprocessRefused::NotQuarantined(record.verdict.name()).into());
     }
     let raw = record.raw.ok_or(ReprocessRefused::Purged)?;
     let source = record.source.ok_or(ReprocessRefused::NoSource(None))?;

@@ -96,16 +96,14 @@ async fn prepared(
     let record = store.postback(seq).await?.ok_or(ReprocessRefused::Unknown)?;
     let source = record.source.clone().ok_or(ReprocessRefused::NoSource(None))?;
     let Verdict::Quarantined(rejection) = &record.verdict else {
-        return Err(ReprocessRefused::NotQuarantined(record.verdict.as_str()).into());
+        return Err(ReprocessRefused::NotQuarantined(record.verdict.name()).into());
     };
     if record.raw.is_none() && rejection.may_reopen() {
         return Err(ReprocessRefused::Purged.into());
     }
     let sender_informed = || ReprocessRefused::SenderInformed(source.to_string());
     let finding = match today(terms, by, &record).ok_or_else(sender_informed)? {
-        CurrentVerdict::Closed(rejection) => {
-            return Err(ReprocessRefused::Closed(rejection.sentence()).into());
-        }
+        CurrentVerdict::Closed(rejection) => return Err(ReprocessRefused::Closed(rejection).into()),
         CurrentVerdict::Faulty(rejection) => Finding::Quarantined(rejection),
         CurrentVerdict::Keyless(report) => match pixel::find(store, *report).await? {
             Ok(mapped) => Finding::Mapped(Box::new(mapped)),

@@ -71,7 +71,13 @@ fn what_was_kept_is_taken_at_a_start_that_opens_its_endpoint_and_by_hand() {
     };
     let closed = retry(&fixture);
     assert_eq!(closed.status, 409, "{}", closed.text());
-    assert!(closed.text().contains("takes no reports by `server`"), "{}", closed.text());
+    let error = closed.json()["error"].clone();
+    assert_eq!(error["code"], "route_closed");
+    assert_eq!(
+        (&error["message"], &error["hint"]),
+        (&kept["reason"], &kept["hint"]),
+        "as the quarantine says"
+    );
     assert_eq!(fixture.quarantined().len(), 1, "a try in vain leaves nothing behind");
     fixture.relay.kill();
     let offer = "report_by = [\"server\"]";
@@ -278,7 +284,9 @@ fn reports_of_an_offer_that_is_out_of_the_configuration_for_a_while_wait_for_it(
     let kept = fixture.quarantined();
     let retry = fixture.relay.post(&format!("/api/v1/postbacks/{}/retry", word(&kept[0], "id")), "");
     assert_eq!(retry.status, 409, "{}", retry.text());
-    assert!(retry.text().contains("no such offer"), "{}", retry.text());
+    let error = retry.json()["error"].clone();
+    assert_eq!(error["code"], "route_closed");
+    assert_ne!(error["hint"], kept[0]["hint"], "it is not the route that is to be opened: {error:#}");
     assert_eq!(fixture.quarantined(), kept, "nothing was made of them");
     // Back by a reload, and open.
     std::fs::write(&config, closed.replace("report_by = [\"api\"]", "report_by = [\"pixel\", \"server\"]"))

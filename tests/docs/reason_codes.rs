@@ -17,7 +17,10 @@ use postbridge::domain::import_refusal::ImportRefused;
 use postbridge::domain::money::Money;
 use postbridge::domain::offer::OfferStatus;
 use postbridge::domain::omission::{Omission, OmissionReason};
+use postbridge::domain::postback::VerdictName;
+use postbridge::domain::rejection::access::AccessProblem;
 use postbridge::domain::remark::Remark;
+use postbridge::domain::reporter::ReportRoute;
 use postbridge::domain::reprocess_refusal::ReprocessRefused;
 use postbridge::domain::skip::{ClickParts, ForwardedBy, LowValue, MissingValue, SkipReason};
 use postbridge::domain::status::Status;
@@ -125,11 +128,18 @@ fn reprocessing() -> Family {
         place,
         &[
             ReprocessRefused::Unknown,
-            ReprocessRefused::NotQuarantined("accepted"),
+            ReprocessRefused::NotQuarantined(VerdictName::Accepted),
             ReprocessRefused::Purged,
             ReprocessRefused::ReprocessedAlready { by: Seq::new(7).unwrap() },
             ReprocessRefused::SenderInformed("pixel".to_owned()),
-            ReprocessRefused::Closed("the offer `565` takes no reports by pixel".to_owned()),
+            ReprocessRefused::Closed(
+                AccessProblem::RouteClosed {
+                    offer: offer("565"),
+                    route: ReportRoute::Pixel,
+                    open: vec![ReportRoute::Api],
+                }
+                .into(),
+            ),
             ReprocessRefused::NoSource(Some("cake-test".to_owned())),
         ],
     )
