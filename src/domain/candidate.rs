@@ -17,7 +17,7 @@ codes! {
             "an enforced filter kept the click from the offer", "see the click's own page, which names the filter";
         AfterConversion = "after_conversion",
             "the click was received after the conversion had happened", "nothing: it cannot have led to it";
-        TooOld = "too_old",
+        TooOld = "click_too_old",
             "the click is older than the offer's `click_cookie_days`", "raise `click_cookie_days` where such sales are to count";
         LaterClick = "later_click",
             "a later click of the visitor earns: last touch", "set the offer's `attribution` where the first click is to earn";

@@ -86,7 +86,7 @@ impl Click {
         let limits = size.limits();
         while let Some(longest) = self.longest().filter(|one| one.bytes > limits.value) {
             let reason = match size {
-                ClickSize::Full => OmissionReason::ValueTooLong,
+                ClickSize::Full => OmissionReason::ClickValueTooLong,
                 ClickSize::Short => limits.reason,
             };
             self.leave_out(&longest, reason);

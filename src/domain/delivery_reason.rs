@@ -69,7 +69,7 @@ codes! {
         Unknown = "not_found",
             "no such delivery is kept",
             "ids come from the lists";
-        NotConfigured = "no_destination",
+        NotConfigured = "destination_not_configured",
             "the destination is not configured, so no one would send it",
             "configure the destination again, reload, then retry";
         Delivered = "delivered",

@@ -11,7 +11,7 @@ codes! {
     /// It is stored: new codes go to the end, and those that are here keep their order.
     #[derive(Serialize, Deserialize)]
     OmissionReason = "omitted" {
-        ValueTooLong = "value_too_long",
+        ClickValueTooLong = "click_value_too_long",
             "no value may be so long", "send a shorter value";
         TooManyNames = "too_many_names",
             "there were too many of its sort", "send fewer parameters, sub ids or cookies";

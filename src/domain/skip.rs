@@ -40,7 +40,7 @@ codes! {
         EventNotNamed = "event_not_named",
             "the destination has no name for the event",
             "name the event under `events` of the destination, reload, then retry";
-        ValueMissing = "value_missing",
+        PayloadIncomplete = "payload_incomplete",
             "the platform would refuse it, because a value is missing",
             "send what is missing, then retry";
         ValueTooLow = "value_too_low",
@@ -65,7 +65,7 @@ pub enum SkipReason {
     DestinationRemoved,
     TooOld { event_time: Time, max_age_ms: i64 },
     EventNotNamed { event: EventName },
-    ValueMissing(Box<MissingValue>),
+    PayloadIncomplete(Box<MissingValue>),
     ValueTooLow(Box<LowValue>),
 }
 
@@ -140,7 +140,7 @@ impl CodedReason for SkipReason {
             SkipReason::DestinationRemoved => SkipCode::DestinationRemoved,
             SkipReason::TooOld { .. } => SkipCode::TooOld,
             SkipReason::EventNotNamed { .. } => SkipCode::EventNotNamed,
-            SkipReason::ValueMissing(_) => SkipCode::ValueMissing,
+            SkipReason::PayloadIncomplete(_) => SkipCode::PayloadIncomplete,
             SkipReason::ValueTooLow(_) => SkipCode::ValueTooLow,
         }
     }
@@ -152,7 +152,7 @@ impl CodedReason for SkipReason {
             SkipReason::ConsentDenied | SkipReason::ConsentUnknown => Some("ad_user_data"),
             SkipReason::TooOld { .. } => Some("event_time"),
             SkipReason::EventNotNamed { .. } => Some("event"),
-            SkipReason::ValueMissing(missing) => missing.fields.first().map(String::as_str),
+            SkipReason::PayloadIncomplete(missing) => missing.fields.first().map(String::as_str),
             SkipReason::ValueTooLow(low) => Some(&low.field),
             SkipReason::NotChosen { .. }
             | SkipReason::Off
@@ -188,7 +188,7 @@ impl CodedReason for SkipReason {
             SkipReason::EventNotNamed { event } => {
                 format!("the destination has no name for the event `{event}`")
             }
-            SkipReason::ValueMissing(missing) => missing.sentence(),
+            SkipReason::PayloadIncomplete(missing) => missing.sentence(),
             SkipReason::ValueTooLow(low) => {
                 format!("{} is {}, below {}: {}", low.field, low.value, low.least, low.why)
             }
@@ -199,7 +199,7 @@ impl CodedReason for SkipReason {
     fn hint(&self) -> String {
         match self {
             SkipReason::StatusNotForwarded { by, .. } => by.hint().to_owned(),
-            SkipReason::ValueMissing(missing) => match &missing.click {
+            SkipReason::PayloadIncomplete(missing) => match &missing.click {
                 Some(parts) => format!("record each click with its {}", parts.names()),
                 None => self.code().fix().to_owned(),
             },

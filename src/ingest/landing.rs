@@ -68,7 +68,7 @@ impl VisitorEnricher {
         let sub_ids = self.landing.sub_ids.pick(carried).named("sub_ids", omitted);
         if browser.agent_bytes > LONGEST_AGENT {
             let bytes = (browser.agent_bytes, LONGEST_AGENT);
-            omitted.add(Omission::new("user_agent", OmissionReason::ValueTooLong, bytes));
+            omitted.add(Omission::new("user_agent", OmissionReason::ClickValueTooLong, bytes));
         }
         let (ip, user_agent) = (Some(browser.ip), browser.user_agent);
         ClickDraft { params, cookies, sub_ids, context, ip, user_agent, ..ClickDraft::default() }
@@ -149,7 +149,7 @@ impl NamePatterns {
             }
             let value = String::from_utf8_lossy(value);
             let reason = match picked.pairs.len() {
-                _ if value.len() > LONGEST_VALUE => OmissionReason::ValueTooLong,
+                _ if value.len() > LONGEST_VALUE => OmissionReason::ClickValueTooLong,
                 MOST_KEPT => OmissionReason::TooManyNames,
                 _ => {
                     picked.pairs.push((known, value.into_owned()));

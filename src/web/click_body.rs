@@ -178,7 +178,8 @@ impl<'l> ClickReader<'l> {
     fn whole(&mut self, name: &str, json: &str) -> Option<String> {
         let text = self.one(name, json)?;
         if text.len() > LONGEST_TEXT {
-            let omission = Omission::new(&shown("", name), OmissionReason::ValueTooLong, (text.len(), 0));
+            let omission =
+                Omission::new(&shown("", name), OmissionReason::ClickValueTooLong, (text.len(), 0));
             self.note(ReportNote::Omitted(omission));
             return None;
         }

@@ -33,8 +33,8 @@ fn without_report_by_only_the_api_is_open_and_every_other_endpoint_says_so_in_it
     for record in &kept {
         assert_eq!(record["reason_code"], "endpoint_closed", "{record}");
     }
-    assert_eq!(kept[0]["field"], "server");
-    assert_eq!(kept[4]["field"], "pixel");
+    assert_eq!((word(&kept[0], "field"), word(&kept[0], "value")), ("report_by", "server"));
+    assert_eq!((word(&kept[4], "field"), word(&kept[4], "value")), ("report_by", "pixel"));
 }
 
 #[test]

@@ -80,9 +80,9 @@ fn an_id_keeps_all_its_digits_and_is_kept_whole_or_left_out() {
     let long = "x".repeat(5000);
     for member in ["params", "cookies", "sub_ids"] {
         let click = read(&json!({member: {"fbclid": long, "s1": "ok"}}));
-        noted(&click, &format!("{member}.fbclid"), "value_too_long");
+        noted(&click, &format!("{member}.fbclid"), "click_value_too_long");
     }
-    noted(&read(&json!({"customer": {"email": long}})), "customer.email", "value_too_long");
+    noted(&read(&json!({"customer": {"email": long}})), "customer.email", "click_value_too_long");
 }
 
 /// The click as it is recorded, with the notes that the API answers of what is missing.
@@ -125,7 +125,7 @@ fn what_the_landing_url_holds_too_long_or_too_much_is_named_unless_a_member_says
     let url = format!("https://shop.example/lp?fbclid={long}&gclid={long}");
     let (click, omitted) = recorded(&json!({"landing_url": url, "params": {"fbclid": "F1"}}));
     assert_eq!(click.params, pairs(&[("fbclid", "F1")]));
-    let long = Omission::new("params.gclid", OmissionReason::ValueTooLong, (2049, 0));
+    let long = Omission::new("params.gclid", OmissionReason::ClickValueTooLong, (2049, 0));
     assert_eq!(omitted, [ReportNote::Omitted(long)]);
     let own: serde_json::Map<_, _> = (0..64).map(|n| (format!("own_{n}"), json!("x"))).collect();
     let (click, omitted) =

@@ -169,7 +169,7 @@ fn a_preview_without_its_click_says_that_it_would_be_held_and_still_shows_the_re
     assert_eq!((&hook["destination"], &hook["state"]), (&json!("hook"), &json!("held")), "{document:#}");
     let skipped = &document["skipped"][0];
     assert_eq!(skipped["destination"], "meta-main");
-    assert_eq!(skipped["reason_code"], "value_missing");
+    assert_eq!(skipped["reason_code"], "payload_incomplete");
     let reason = skipped["hint"].as_str().unwrap();
     for text in ["user agent", "record", "landing parameter `fbclid`", "cookies `_fbc`, `_fbp`"] {
         assert!(reason.contains(text), "no `{text}` in {document:#}");

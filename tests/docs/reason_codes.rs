@@ -1,6 +1,7 @@
 //! `docs/reason-codes.md` is what the code says: every family of codes, and of each code an example. `BLESS=1`
 //! rewrites it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use postbridge::domain::attribution::AttributionState;
@@ -96,7 +97,8 @@ fn offer(id: &str) -> OfferId {
 
 fn status_reasons() -> Family {
     let click = ClickId::parse("0mwpksvhilar8xlr3p1necay2ja82").unwrap();
-    let place = "`reason_code` of a conversion, with `reason` and `hint`.";
+    let place = "`reason_code` of a conversion, with `reason` and `hint`. Of one that waits for a person it is \
+                 the remark's that holds it, `second_sale_of_click`.";
     stored_family(
         "Why a conversion is as it is",
         place,
@@ -207,7 +209,7 @@ fn filters() -> Family {
 }
 
 fn omissions() -> Family {
-    let long = Omission::new("cookies._ga", OmissionReason::ValueTooLong, (5000, 0));
+    let long = Omission::new("cookies._ga", OmissionReason::ClickValueTooLong, (5000, 0));
     let many = Omission::new("params.x64", OmissionReason::TooManyNames, (12, 0));
     let large = Omission::new("landing_url", OmissionReason::ClickTooLarge, (7000, 5000));
     let rate = Omission::new("referrer", OmissionReason::AddressRate, (900, 200));
@@ -277,7 +279,7 @@ fn skips() -> Family {
         SkipReason::DestinationRemoved,
         SkipReason::TooOld { event_time: noon(0), max_age_ms: 7 * DAY_MS },
         SkipReason::EventNotNamed { event: EventName::parse("Install").unwrap() },
-        SkipReason::ValueMissing(Box::new(missing)),
+        SkipReason::PayloadIncomplete(Box::new(missing)),
         SkipReason::ValueTooLow(Box::new(low)),
     ];
     let place = "`reason_code` of deliveries and attempts, and the label `reason_code` of \
@@ -406,4 +408,31 @@ fn the_page_of_reason_codes_is_what_the_code_says() {
 fn every_reason_is_stored_by_the_number_and_the_fields_that_records_have() {
     let stored: String = families().into_iter().map(|family| family.stored).collect();
     golden::compare("fixtures/store/reasons.txt", &stored);
+}
+
+/// The codes of several families: each says the same in all of them.
+const SHARED: [&str; 9] = [
+    "click_of_another_offer",
+    "destination_removed",
+    "no_click",
+    "not_found",
+    "offer_not_active",
+    "status_not_forwarded",
+    "too_long",
+    "too_old",
+    "transaction_reused",
+];
+
+#[test]
+fn one_code_is_not_the_name_of_two_things() {
+    let made = families();
+    let mut codes: Vec<&str> = made
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(code, _)| code)
+        .collect();
+    codes.sort_unstable();
+    let repeated: BTreeSet<&str> =
+        codes.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+    assert_eq!(repeated.into_iter().collect::<Vec<_>>(), SHARED);
 }

@@ -163,7 +163,10 @@ fn a_destination_taken_out_of_the_configuration_is_skipped_when_its_hours_are_ov
     assert_eq!(skipped()[0]["reason_code"], "destination_removed");
     let id = skipped()[0]["id"].as_str().unwrap().to_owned();
     let retried = relay.post(&format!("/api/v1/deliveries/{id}/retry"), "");
-    assert_eq!((retried.status, retried.json()["error"]["code"].as_str()), (409, Some("no_destination")));
+    assert_eq!(
+        (retried.status, retried.json()["error"]["code"].as_str()),
+        (409, Some("destination_not_configured"))
+    );
     let log = || std::fs::read_to_string(folder.path().join("serve.log")).unwrap();
     let said = || log().contains("deliveries of a removed destination were skipped");
     assert!(wait_until(Duration::from_secs(10), said), "{}", log());

@@ -41,7 +41,7 @@ fn the_first_death_raises_a_counter_that_was_at_0() {
     for line in [
         "postbridge_dead_total{destination=\"meta-main\",reason_code=\"platform_rejected\"} 0",
         "postbridge_dead_total{destination=\"meta-main\",reason_code=\"gave_up\"} 0",
-        "postbridge_skipped_total{destination=\"meta-main\",reason_code=\"value_missing\"} 0",
+        "postbridge_skipped_total{destination=\"meta-main\",reason_code=\"payload_incomplete\"} 0",
         "postbridge_attempts_total{destination=\"meta-main\",reason_code=\"delivered\"} 0",
         "postbridge_attempts_total{destination=\"meta-main\",reason_code=\"no_answer\"} 0",
         "postbridge_parked{destination=\"meta-main\"} 0",

@@ -171,7 +171,7 @@ fn visitor() -> VisitorId {
 /// What a click names of itself that is missing.
 fn omitted() -> Omissions {
     let mut omitted = Omissions::default();
-    omitted.add(Omission::new("cookies._ga", OmissionReason::ValueTooLong, (5000, 0)));
+    omitted.add(Omission::new("cookies._ga", OmissionReason::ClickValueTooLong, (5000, 0)));
     omitted
 }
 

@@ -131,7 +131,7 @@ impl CodedReason for AccessProblem {
 
     fn field(&self) -> Option<&str> {
         match self {
-            AccessProblem::RouteClosed { route, .. } => Some(route.as_str()),
+            AccessProblem::RouteClosed { .. } => Some("report_by"),
             AccessProblem::AddressNotListed { .. } | AccessProblem::SenderBehindProxy { .. } => {
                 Some("report_from")
             }
@@ -144,6 +144,14 @@ impl CodedReason for AccessProblem {
     /// The event. Keys and addresses are not shown.
     fn value(&self) -> Option<&str> {
         match self {
+            AccessProblem::EventClosed { event, .. } => Some(event.as_str()),
+            _ => None,
+        }
+    }
+
+    fn value(&self) -> Option<&str> {
+        match self {
+            AccessProblem::RouteClosed { route, .. } => Some(route.as_str()),
             AccessProblem::EventClosed { event, .. } => Some(event.as_str()),
             _ => None,
         }

@@ -101,7 +101,7 @@ impl LocatedRequirement {
             return None;
         }
         let click = click.filter(|_| requirement.from_click).map(|click| click());
-        Some(SkipReason::ValueMissing(Box::new(MissingValue { fields, any, why, click })))
+        Some(SkipReason::PayloadIncomplete(Box::new(MissingValue { fields, any, why, click })))
     }
 }
 
