@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::code::{CodedReason, ReasonCode, codes};
 use crate::domain::event::EventName;
+use crate::domain::ids::ClickId;
 use crate::domain::status::Status;
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 
@@ -42,7 +43,7 @@ codes! {
             "name the event under `events` of the destination, reload, then retry";
         PayloadIncomplete = "payload_incomplete",
             "the platform would refuse it, because a value is missing",
-            "send what is missing, then retry";
+            "let the source report what is missing of this sale, then retry";
         ValueTooLow = "value_too_low",
             "the platform would refuse it, because a value is too low",
             "send a value that the platform takes, then retry";
@@ -99,13 +100,15 @@ pub struct MissingValue {
     pub any: bool,
     /// Why the platform wants it, by the template.
     pub why: String,
-    /// What a recorded click would have to have, where none was found and it would bring what is missing.
+    /// What to record of a click, where a click would bring what is missing.
     pub click: Option<ClickParts>,
 }
 
 /// What to record of a click: landing URL, IP address and user agent, and these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClickParts {
+    /// The click that was found and lacks it; `None` where none was found.
+    pub click: Option<ClickId>,
     /// Query parameters of the landing URL, by name.
     pub params: Vec<String>,
     /// The site's own cookies, by name.
@@ -200,6 +203,11 @@ impl CodedReason for SkipReason {
         match self {
             SkipReason::StatusNotForwarded { by, .. } => by.hint().to_owned(),
             SkipReason::PayloadIncomplete(missing) => match &missing.click {
+                Some(parts @ ClickParts { click: Some(id), .. }) => format!(
+                    "report the click `{id}` again by `POST /api/v1/clicks` with its {}: what it lacks is filled \
+                     in; then retry",
+                    parts.names()
+                ),
                 Some(parts) => format!("record each click with its {}", parts.names()),
                 None => self.code().fix().to_owned(),
             },
@@ -211,7 +219,8 @@ impl CodedReason for SkipReason {
 impl MissingValue {
     fn sentence(&self) -> String {
         let (names, why) = (self.fields.join(", "), &self.why);
-        let no_click = if self.click.is_some() { "; no click was found" } else { "" };
+        let no_click = self.click.as_ref().is_some_and(|parts| parts.click.is_none());
+        let no_click = if no_click { "; no click was found" } else { "" };
         match (self.any, self.fields.as_slice()) {
             (true, _) => format!("none of {names} is known: {why}{no_click}"),
             (false, [_]) => format!("{names} is missing: {why}{no_click}"),

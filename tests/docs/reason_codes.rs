@@ -260,7 +260,11 @@ fn skips() -> Family {
         fields: vec!["user_data.client_user_agent".to_owned()],
         any: false,
         why: "an event on a website needs the visitor's user agent".to_owned(),
-        click: Some(ClickParts { params: vec!["fbclid".to_owned()], cookies: vec!["_fbp".to_owned()] }),
+        click: Some(ClickParts {
+            click: None,
+            params: vec!["fbclid".to_owned()],
+            cookies: vec!["_fbp".to_owned()],
+        }),
     };
     let low = LowValue {
         field: "custom_data.value".to_owned(),

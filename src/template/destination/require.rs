@@ -66,12 +66,12 @@ pub(crate) fn bind(
 }
 
 impl LocatedRequirement {
-    /// Why this payload is not to be sent, if so. `click`: what a recorded click would bring, where none was found.
+    /// Why this payload is not to be sent, if so. `click`: what a recorded click would bring.
     pub(crate) fn refusal(
         &self,
         event_name: &str,
         written: &RenderedPayload,
-        click: Option<impl FnOnce() -> ClickParts>,
+        click: impl FnOnce() -> ClickParts,
     ) -> Option<SkipReason> {
         let requirement = &self.requirement;
         if !requirement.events.is_empty() && !requirement.events.iter().any(|event| event == event_name) {
@@ -100,7 +100,7 @@ impl LocatedRequirement {
         if fields.is_empty() {
             return None;
         }
-        let click = click.filter(|_| requirement.from_click).map(|click| click());
+        let click = requirement.from_click.then(click);
         Some(SkipReason::PayloadIncomplete(Box::new(MissingValue { fields, any, why, click })))
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use url::Url;
 
+use crate::domain::click::Click;
 use crate::domain::delivery::{OutgoingRequest, Reply, ReplyVerdict};
 use crate::domain::event::EventName;
 use crate::domain::skip::{ClickParts, SkipReason};
@@ -103,7 +104,7 @@ impl Templated {
         let mut body = Vec::new();
         if let Some(template) = self.template.body(event.as_str()) {
             let written = template.payload.write(scope);
-            let click = scope.click.is_none().then_some(|| self.click_parts());
+            let click = || self.click_parts(scope.click);
             let mut refusals =
                 template.requirements.iter().filter_map(|rule| rule.refusal(event_name, &written, click));
             if let Some(reason) = refusals.next() {
@@ -152,9 +153,13 @@ impl Templated {
     }
 
     /// What to record of a click, for an event that lacks what only its click can bring.
-    fn click_parts(&self) -> ClickParts {
+    fn click_parts(&self, found: Option<&Click>) -> ClickParts {
         let template = &self.template;
-        ClickParts { params: template.landing_params().to_vec(), cookies: template.cookies().to_vec() }
+        ClickParts {
+            click: found.map(|click| click.id.clone()),
+            params: template.landing_params().to_vec(),
+            cookies: template.cookies().to_vec(),
+        }
     }
 
     fn too_old(&self, input: &RenderInput<'_>) -> Option<SkipReason> {
