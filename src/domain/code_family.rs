@@ -4,6 +4,7 @@ use crate::domain::candidate::NotChosenCode;
 use crate::domain::clock_rule::ClockDoubtCode;
 use crate::domain::code::ReasonCode;
 use crate::domain::delivery_reason::{DeathCode, ParkCode, RetryCode, RetryRefusedCode};
+use crate::domain::error_code::ErrorCode;
 use crate::domain::filter_verdict::FilterHitCode;
 use crate::domain::history::ChangedField;
 use crate::domain::import_refusal::ImportRefusedCode;
@@ -57,6 +58,7 @@ impl CodeFamily {
             CodeFamily::of::<OmissionReason>(),
             CodeFamily::of::<ImportRefusedCode>(),
             CodeFamily::of::<ClockDoubtCode>(),
+            CodeFamily::of::<ErrorCode>(),
         ]
     }
 

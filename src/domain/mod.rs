@@ -21,6 +21,7 @@ pub mod delivery;
 pub mod delivery_reason;
 pub mod disk;
 pub mod earning;
+pub mod error_code;
 pub mod event;
 pub mod exchange;
 pub mod facts;

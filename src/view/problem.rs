@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::template::diagnostic::Problem;
+use crate::view::schema::ErrorWord;
 
 /// `{"error":{"code","message","hint"}}`.
 #[derive(Serialize, JsonSchema)]
@@ -15,7 +16,8 @@ pub struct ErrorView<'a> {
 #[derive(Serialize, JsonSchema)]
 struct ErrorParts<'a> {
     /// What programs compare: `not_found`, `bad_parameter`…
-    code: &'a str,
+    #[schemars(with = "ErrorWord")]
+    code: &'static str,
     /// What is wrong, for a person.
     message: &'a str,
     /// What to do about it.
@@ -23,7 +25,7 @@ struct ErrorParts<'a> {
 }
 
 impl<'a> ErrorView<'a> {
-    pub fn new(code: &'a str, message: &'a str, hint: &'a str) -> ErrorView<'a> {
+    pub fn new(code: &'static str, message: &'a str, hint: &'a str) -> ErrorView<'a> {
         ErrorView { error: ErrorParts { code, message, hint } }
     }
 }

@@ -1,12 +1,20 @@
 //! How the texts of the views are described in the API's document: times, and words of closed lists.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::domain::code::ReasonCode;
 use crate::domain::delivery::DeliveryStateName;
+use crate::domain::delivery_reason::RetryRefusedCode;
+use crate::domain::error_code::ErrorCode;
+use crate::domain::import_refusal::ImportRefusedCode;
 use crate::domain::postback::VerdictName;
+use crate::domain::rejection::code::RejectionCode;
+use crate::domain::reprocess_refusal::ReprocessRefusedCode;
 use crate::domain::status::Status;
+use crate::domain::status_move::MoveRefused;
 
 /// A time, RFC 3339 in UTC.
 pub struct TimeText;
@@ -46,6 +54,13 @@ impl JsonSchema for ConsentAnswers {
     }
 }
 
+/// What the API may answer as the code of an error: those of a request, of what is asked for, and of its head and body.
+fn error_words() -> BTreeSet<&'static str> {
+    let asked = RetryRefusedCode::words().chain(ReprocessRefusedCode::words()).chain(MoveRefused::words());
+    let of_request = RejectionCode::words().chain(ImportRefusedCode::words());
+    ErrorCode::words().chain(asked).chain(of_request).collect()
+}
+
 /// Defines a text that is one word of a closed list.
 macro_rules! word {
     ($(#[$meaning:meta])* $name:ident, $title:literal, $words:expr) => {
@@ -71,6 +86,10 @@ word!(
 word!(
     /// The state of a delivery.
     DeliveryStateWord, "DeliveryState", DeliveryStateName::ALL.map(DeliveryStateName::as_str)
+);
+word!(
+    /// The code of an error.
+    ErrorWord, "ErrorCode", error_words()
 );
 word!(
     /// What became of a postback.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::domain::clock_rule::ClockReading;
+use crate::domain::error_code::ErrorCode;
 use crate::web::access_log::{AccessLog, Reason, TokenArea};
 use crate::web::answer::{self, Answer};
 use crate::web::auth::{TokenHolder, Tokens};
@@ -154,7 +155,7 @@ pub fn denied(tokens: &Tokens, why: Denied) -> Answer {
             "Bearer realm=\"postbridge\", error=\"invalid_token\"",
         ),
     };
-    let mut refused = answer::error(StatusCode::UNAUTHORIZED, "unauthorized", message, hint);
+    let mut refused = answer::error(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message, hint);
     refused.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     refused
 }
@@ -164,7 +165,7 @@ const SEND_ONE: &str = "send `Authorization: Bearer …` with one of the tokens 
 fn too_many(seconds: i64) -> Answer {
     let mut refused = answer::error(
         StatusCode::TOO_MANY_REQUESTS,
-        "too_many",
+        ErrorCode::TooMany,
         "too many wrong tokens were presented from this address; none is looked at now",
         &format!("wait {seconds} seconds, then send a right one"),
     );

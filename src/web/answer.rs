@@ -6,6 +6,7 @@ use http_body_util::Full;
 use serde::Serialize;
 
 use crate::domain::code::{CodedReason, ReasonCode};
+use crate::domain::error_code::ErrorCode;
 use crate::view::problem::ErrorView;
 
 /// Every answer's type: small and whole, so that it is written at once.
@@ -48,42 +49,37 @@ pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
 }
 
 /// `{"error":{"code","message","hint"}}`: what is wrong and how to fix it.
-pub fn error(status: StatusCode, code: &str, message: impl AsRef<str>, hint: &str) -> Answer {
-    json(status, &ErrorView::new(code, message.as_ref(), hint))
+pub fn error(status: StatusCode, code: impl ReasonCode, message: impl AsRef<str>, hint: &str) -> Answer {
+    worded(status, code.as_str(), message.as_ref(), hint)
+}
+
+/// The same with the code as it is written in its family.
+pub fn worded(status: StatusCode, code: &'static str, message: &str, hint: &str) -> Answer {
+    json(status, &ErrorView::new(code, message, hint))
 }
 
 /// The same of a coded reason.
 pub fn refused(status: StatusCode, reason: &impl CodedReason) -> Answer {
-    error(status, reason.code().as_str(), reason.sentence(), &reason.hint())
+    error(status, reason.code(), reason.sentence(), &reason.hint())
 }
 
 /// 503 with `Retry-After`: nothing was kept, send it again.
 pub fn unavailable() -> Answer {
-    let mut answer = error(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "not_durable",
-        "the request could not be stored durably and was not taken",
-        "send it again in a few seconds",
-    );
+    let mut answer = refused(StatusCode::SERVICE_UNAVAILABLE, &ErrorCode::NotDurable);
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     answer
 }
 
 /// 503 with `Retry-After`: there is too little free disk space to take it.
 pub fn disk_low() -> Answer {
-    let mut answer = error(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "disk_low",
-        "there is too little free disk space, and the request was not taken",
-        "send it again later; the operator has to free some space",
-    );
+    let mut answer = refused(StatusCode::SERVICE_UNAVAILABLE, &ErrorCode::DiskLow);
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
     answer
 }
 
 /// 429 with `Retry-After`: more in one second than is taken.
 pub fn too_many(message: impl AsRef<str>, hint: &str) -> Answer {
-    in_a_second(error(StatusCode::TOO_MANY_REQUESTS, "too_many", message, hint))
+    in_a_second(error(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooMany, message, hint))
 }
 
 /// The same of a coded reason.
@@ -100,9 +96,10 @@ fn in_a_second(mut answer: Answer) -> Answer {
 pub fn not_found() -> Answer {
     error(
         StatusCode::NOT_FOUND,
-        "not_found",
+        ErrorCode::NotFound,
         "nothing answers at this path",
-        "docs/http-api.md lists every path",
+        "the page `/api` and `GET /api/v1/openapi.json` have every call of the API; `postbridge url` and `postbridge \
+         link` print what networks and visitors are given",
     )
 }
 
@@ -110,8 +107,8 @@ pub fn not_found() -> Answer {
 pub fn method_not_allowed(allowed: &str) -> Answer {
     let mut answer = error(
         StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        "this path does not take that method",
+        ErrorCode::MethodNotAllowed,
+        ErrorCode::MethodNotAllowed.meaning(),
         &format!("use {allowed}"),
     );
     allow(&mut answer, allowed);

@@ -4,6 +4,7 @@ use http::{Method, StatusCode};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::domain::error_code::ErrorCode;
 use crate::domain::rights::Rights;
 use crate::web::answer::{self, Answer};
 
@@ -131,7 +132,7 @@ impl TokenHolder<'_> {
             return Ok(());
         }
         let (message, hint) = self.lacks(need);
-        Err(Box::new(answer::error(StatusCode::FORBIDDEN, "forbidden", message, hint)))
+        Err(Box::new(answer::error(StatusCode::FORBIDDEN, ErrorCode::Forbidden, message, hint)))
     }
 
     /// What the holder may not do, and the fix, as sentences.

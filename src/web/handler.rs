@@ -7,6 +7,7 @@ use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
+use crate::domain::error_code::ErrorCode;
 use crate::http1::Refusal;
 use crate::http1::target::RawHead;
 use crate::web::answer::{self, Answer};
@@ -31,7 +32,7 @@ impl crate::http1::Handler for WebListener {
                 Err(_) => {
                     return answer::error(
                         StatusCode::BAD_REQUEST,
-                        "bad_body",
+                        ErrorCode::BadBody,
                         "the body did not arrive whole",
                         "send it again",
                     );

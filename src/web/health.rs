@@ -9,6 +9,7 @@ use tracing::error;
 
 use crate::clock::Clock;
 use crate::domain::disk::DiskSpace;
+use crate::domain::error_code::ErrorCode;
 use crate::domain::time::Time;
 use crate::store::{Store, StoreError};
 use crate::web::answer::{self, Answer};
@@ -52,7 +53,7 @@ impl MetricsPage {
             Err(error) => {
                 error!(%error, "the metrics could not be rendered");
                 let message = "the metrics could not be rendered";
-                answer::error(StatusCode::INTERNAL_SERVER_ERROR, "internal", message, "see the log")
+                answer::error(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, message, "see the log")
             }
         }
     }

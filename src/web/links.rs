@@ -14,6 +14,7 @@ use metrics::Counter;
 use crate::clock::{self, Clock};
 use crate::domain::click::{ClickOrigin, find};
 use crate::domain::click_size::ClickSize;
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
@@ -175,7 +176,12 @@ impl LinkEndpoints {
         let named = || self.table.of_campaign(campaign.as_deref()?, carried.link_value(CREATIVE).as_deref());
         let Some(link) = direct.or_else(named).or_else(|| self.table.of_creative(&carried)) else {
             self.counters.nowhere.increment(1);
-            return answer::error(StatusCode::NOT_FOUND, "unknown_campaign", "no such campaign", NAME_IT);
+            return answer::error(
+                StatusCode::NOT_FOUND,
+                ErrorCode::UnknownCampaign,
+                "no such campaign",
+                NAME_IT,
+            );
         };
         let Some(mut arriving) = self.arriving(ClickOrigin::Pixel, link, request, &carried) else {
             return answer::unavailable();

@@ -141,14 +141,7 @@ impl CodedReason for AccessProblem {
         }
     }
 
-    /// The event. Keys and addresses are not shown.
-    fn value(&self) -> Option<&str> {
-        match self {
-            AccessProblem::EventClosed { event, .. } => Some(event.as_str()),
-            _ => None,
-        }
-    }
-
+    /// The route or the event. Keys and addresses are not shown.
     fn value(&self) -> Option<&str> {
         match self {
             AccessProblem::RouteClosed { route, .. } => Some(route.as_str()),

@@ -19,6 +19,7 @@ use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::code_family::CodeFamily;
 use crate::domain::delivery::{Delivery, sent_before};
 use crate::domain::delivery_reason::RetryRefusedCode;
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{ConversionId, DeliveryId, Seq};
 use crate::domain::reprocess_refusal::ReprocessRefusedCode;
 use crate::domain::status::Status;
@@ -89,13 +90,23 @@ impl Refused {
 
 impl From<BadParameter> for Refused {
     fn from(BadParameter(message): BadParameter) -> Refused {
-        Refused::Asked(StatusCode::BAD_REQUEST, "bad_parameter", message, BadParameter::HINT.to_owned())
+        Refused::Asked(
+            StatusCode::BAD_REQUEST,
+            ErrorCode::BadParameter.as_str(),
+            message,
+            BadParameter::HINT.to_owned(),
+        )
     }
 }
 
 impl From<Missing> for Refused {
     fn from(missing: Missing) -> Refused {
-        Refused::Asked(StatusCode::NOT_FOUND, "not_found", missing.to_string(), missing.hint().to_owned())
+        Refused::Asked(
+            StatusCode::NOT_FOUND,
+            ErrorCode::NotFound.as_str(),
+            missing.to_string(),
+            missing.hint().to_owned(),
+        )
     }
 }
 
@@ -142,16 +153,16 @@ impl Api {
     pub fn answer(&self, outcome: Outcome) -> Answer {
         match outcome {
             Ok(answer) => answer,
-            Err(Refused::Asked(status, code, message, hint)) => answer::error(status, code, message, &hint),
+            Err(Refused::Asked(status, code, message, hint)) => answer::worded(status, code, &message, &hint),
             Err(Refused::Store(error @ StoreError::Cursor(_))) => answer::error(
                 StatusCode::BAD_REQUEST,
-                "bad_parameter",
+                ErrorCode::BadParameter,
                 error.to_string(),
                 "send the `next_cursor` of the page before, unchanged, or none",
             ),
             Err(Refused::Store(error @ StoreError::Corrupt { .. })) => answer::error(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "corrupt_record",
+                ErrorCode::CorruptRecord,
                 error.to_string(),
                 "the record is damaged on disk; the rest of the store goes on",
             ),
@@ -293,7 +304,7 @@ struct StatusBody {
 fn wanted_status(body: &[u8], actor: &str) -> Result<StatusWish, Refused> {
     let asked = |message: String| {
         let hint = "send {\"status\": \"approved\", \"note\": \"…\"}; the note may be left out";
-        Refused::Asked(StatusCode::BAD_REQUEST, "bad_body", message, hint.to_owned())
+        Refused::Asked(StatusCode::BAD_REQUEST, ErrorCode::BadBody.as_str(), message, hint.to_owned())
     };
     // As an object first: serde takes a list for a struct, and names the struct where it is none.
     let members: Map<String, Value> = serde_json::from_slice(body)

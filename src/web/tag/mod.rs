@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use crate::clock::{self, Clock};
 use crate::domain::click_size::ClickSize;
 use crate::domain::code::ReasonCode;
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::VisitorId;
 use crate::domain::offer::CampaignRef;
 use crate::domain::postback::RawRequest;
@@ -106,7 +107,7 @@ impl Tag {
     /// `/tag.js`: today's version, asked again every hour.
     fn today(&self, headers: &HeaderMap) -> Answer {
         if self.origins.is_empty() {
-            return answer::error(StatusCode::NOT_FOUND, "tag_off", OFF, NAME_IT);
+            return answer::error(StatusCode::NOT_FOUND, ErrorCode::TagOff, OFF, NAME_IT);
         }
         served(&self.script, headers, FRESH)
     }
@@ -142,18 +143,13 @@ impl Tag {
                 request.body.len(),
                 BodyLimit::TAG_BYTES
             );
-            answer::error(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                RejectionCode::BodyTooLarge.as_str(),
-                what,
-                "send less",
-            )
+            answer::error(StatusCode::PAYLOAD_TOO_LARGE, RejectionCode::BodyTooLarge, what, "send less")
         } else if !request.content_type().as_deref().is_some_and(is_plain_text) {
             answer::error(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "not_plain_text",
+                ErrorCode::NotPlainText,
                 "the content type is not text/plain",
-                "send JSON as text/plain, as `navigator.sendBeacon` sends a text",
+                ErrorCode::NotPlainText.fix(),
             )
         } else {
             match report {
@@ -172,7 +168,7 @@ impl Tag {
     fn admitted(&self, headers: &HeaderMap) -> Result<HeaderValue, Box<Answer>> {
         let refused = |what: &str, hint: &str| {
             metrics::counter!("postbridge_refused_total", "reason_code" => "origin").increment(1);
-            Box::new(answer::error(StatusCode::FORBIDDEN, "origin_refused", what, hint))
+            Box::new(answer::error(StatusCode::FORBIDDEN, ErrorCode::OriginRefused, what, hint))
         };
         if self.origins.is_empty() {
             return Err(refused(OFF, NAME_IT));
