@@ -67,8 +67,8 @@ codes! {
     /// Why a delivery is not sent again though a person asks.
     RetryRefusedCode = "retry_refused" {
         Unknown = "not_found",
-            "no such delivery is kept",
-            "ids come from the lists";
+            "no delivery with this id is kept",
+            "deliveries are kept for `keep_conversions_days`; look for it in the list of deliveries";
         NotConfigured = "destination_not_configured",
             "the destination is not configured, so no one would send it",
             "configure the destination again, reload, then retry";

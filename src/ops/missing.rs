@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use crate::domain::code::ReasonCode;
+use crate::domain::delivery_reason::RetryRefusedCode;
+use crate::domain::reprocess_refusal::ReprocessRefusedCode;
+
 /// What was asked for and is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "what each is, is what it displays")]
@@ -21,12 +25,8 @@ impl Missing {
             Missing::Conversion => {
                 "conversions are kept for `keep_conversions_days`; look for its transaction id in the list of conversions"
             }
-            Missing::Delivery => {
-                "deliveries are kept for `keep_conversions_days`; look for it in the list of deliveries"
-            }
-            Missing::Postback => {
-                "postbacks are kept for `keep_conversions_days`; look for it in the list of postbacks"
-            }
+            Missing::Delivery => RetryRefusedCode::Unknown.fix(),
+            Missing::Postback => ReprocessRefusedCode::Unknown.fix(),
             Missing::SuppressionList => "the list of suppression lists names those that there are",
         }
     }
@@ -35,12 +35,12 @@ impl Missing {
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self {
-            Missing::Click => "click with this id",
-            Missing::Conversion => "conversion with this id",
-            Missing::Delivery => "delivery with this id",
-            Missing::Postback => "postback with this id",
-            Missing::SuppressionList => "suppression list with this name",
+            Missing::Click => "no click with this id is kept",
+            Missing::Conversion => "no conversion with this id is kept",
+            Missing::Delivery => RetryRefusedCode::Unknown.meaning(),
+            Missing::Postback => ReprocessRefusedCode::Unknown.meaning(),
+            Missing::SuppressionList => "no suppression list with this name is kept",
         };
-        write!(f, "no {what} is kept")
+        f.write_str(what)
     }
 }
