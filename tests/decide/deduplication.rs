@@ -5,8 +5,10 @@ use postbridge::domain::code::CodedReason;
 use postbridge::domain::conversion::{Dedup, Draft};
 use postbridge::domain::decision::Decision;
 use postbridge::domain::ids::ClickId;
+use postbridge::domain::rejection::RejectionCause;
 use postbridge::domain::rejection::code::RejectionCode;
 use postbridge::domain::rejection::note::ReportNote;
+use postbridge::domain::rejection::sale::SaleProblem;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 
@@ -108,7 +110,12 @@ fn a_value_below_zero_without_a_known_transaction_is_quarantined() {
         for draft in [by_value(Some("T"), Some("c"), "-7 USD"), by_value(None, None, "-7 USD")] {
             let decision = known.receive(&draft);
             let Decision::UnknownSale { rejection, .. } = decision else { panic!("{dedup:?}: {decision:?}") };
-            assert!(rejection.sentence().contains("-7 USD"), "{}", rejection.sentence());
+            let Some(RejectionCause::Sale(SaleProblem::UnknownTransaction { value, .. })) =
+                rejection.causes().next()
+            else {
+                panic!("{rejection:?}")
+            };
+            assert_eq!(Some(*value), money("-7 USD"));
             assert_eq!(rejection.code(), RejectionCode::UnknownTransaction);
         }
     }

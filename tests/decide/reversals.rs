@@ -5,7 +5,9 @@ use std::time::Duration;
 use postbridge::domain::code::CodedReason;
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::postback::Verdict;
+use postbridge::domain::rejection::RejectionCause;
 use postbridge::domain::rejection::code::RejectionCode;
+use postbridge::domain::rejection::sale::{ReceivedValue, SaleProblem};
 use postbridge::domain::status::Status;
 use postbridge::ingest::postback::Network;
 use postbridge::ingest::reprocess;
@@ -48,6 +50,13 @@ async fn a_reversal_takes_its_sale_back_when_that_is_received() {
 async fn a_reversal_that_stays_quarantined_is_not_tried_in_a_circle() {
     let fixture = PagesFixture::new();
     let early = fixture.receive(b"s2=k9&tid=T-1001&price=-7.50").await;
+    let Some(RejectionCause::Sale(SaleProblem::UnknownTransaction { received, .. })) =
+        early.verdict.rejection().and_then(|rejection| rejection.causes().next())
+    else {
+        panic!("{early:?}")
+    };
+    let text = "-7.50".to_owned();
+    assert_eq!(*received, Some(ReceivedValue { param: "price".to_owned(), text }), "as the sender wrote it");
     // A second sale is received before the reversal is looked at: no one can know which one it means.
     fixture.receive(b"s2=k1&tid=T-1001&price=7.50").await;
     fixture.receive(b"s2=k2&tid=T-1001&price=7.50").await;
@@ -57,7 +66,12 @@ async fn a_reversal_that_stays_quarantined_is_not_tried_in_a_circle() {
     assert_eq!(last.again, Some(early.postback));
     let rejection = last.verdict.rejection().unwrap();
     assert_eq!(rejection.code(), RejectionCode::AmbiguousTransaction);
-    assert!(rejection.sentence().contains("has 2 conversions"));
+    let Some(RejectionCause::Sale(SaleProblem::AmbiguousTransaction { candidates, .. })) =
+        rejection.causes().next()
+    else {
+        panic!("{rejection:?}")
+    };
+    assert_eq!(candidates.count, 2);
     fixture.receive(b"s2=k3&tid=T-1001&price=7.50").await;
     assert_eq!(step(&fixture, true).await, 0, "it waits for no further sale");
 }

@@ -123,13 +123,14 @@ fn the_whole_unexpanded_url_arrives_byte_for_byte_and_is_quarantined_with_the_fi
     let query = b"s1=#s1#&s2=#s2#&s3=#s3#&s4=#s4#&s5=#s5#&oid=#oid#&affid=#affid#&campid=#campid#&cid=#cid#&tid=#tid#&price=#price#";
     let reported = relay.postback("cake-test", query).json();
     assert_eq!(reported["status"], "quarantined");
-    assert!(reported["reason"].as_str().unwrap().contains('#'), "{reported}");
+    assert_eq!(reported["reason_code"], "unexpanded_macro");
+    assert!(reported["value"].as_str().unwrap().starts_with('#'), "{reported}");
     let kept = relay.api("/api/v1/postbacks?status=quarantined");
     let line = kept["items"][0]["raw"]["line"].as_str().unwrap();
     assert_eq!(line, format!("GET /***/collect/cake-test?{} HTTP/1.1", std::str::from_utf8(query).unwrap()));
     let cut = relay.postback("cake-test", b"s1=").json();
     assert_eq!(cut["status"], "quarantined");
-    assert!(cut["reason"].as_str().unwrap().contains("cut"), "{cut}");
+    assert_eq!(cut["reason_code"], "cut_at_fragment", "{cut}");
 }
 
 #[test]
@@ -138,7 +139,8 @@ fn a_sub_id_left_unexpanded_does_not_stop_a_good_sale() {
     let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
     let reported = relay.postback("cake-test", b"s1=#s1#&s2=abc123&oid=565&tid=T9&price=7").json();
     assert_eq!(reported["status"], "accepted", "{reported}");
-    assert!(reported["hint"].as_str().unwrap().contains("s1"), "{reported}");
+    let notes = relay.api("/api/v1/postbacks")["items"][0]["notes"].clone();
+    assert_eq!((notes.as_array().unwrap().len(), &notes[0]["field"]), (1, &json!("s1")), "{notes:#}");
 }
 
 #[test]
@@ -208,13 +210,16 @@ fn a_dead_letter_keeps_request_and_response_and_can_be_retried() {
     let letter = dead().remove(0);
     assert_eq!(letter["reason_code"], "platform_rejected");
     assert_eq!(letter["last_attempt"]["reason_code"], "platform_rejected");
-    assert!(letter["hint"].as_str().unwrap().contains("then retry"), "{letter}");
+    assert!(letter["hint"].is_string(), "{letter}");
     let by_code = |code: &str| relay.api(&format!("/api/v1/deliveries?reason_code={code}"))["items"].clone();
     assert_eq!(
         (by_code("platform_rejected")[0]["id"].clone(), by_code("gave_up")),
         (letter["id"].clone(), json!([]))
     );
-    assert!(letter["reason"].as_str().unwrap().contains("Invalid parameter"), "{letter}");
+    assert!(
+        letter["reason"].as_str().unwrap().contains("Invalid parameter"),
+        "the platform's own words: {letter}"
+    );
     assert_eq!(letter["last_attempt"]["response"]["status"], 400);
     assert!(letter["last_attempt"]["request"]["body"].as_str().unwrap().contains("dead1"));
     let id = letter["id"].as_str().unwrap();
