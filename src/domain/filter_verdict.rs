@@ -35,7 +35,7 @@ impl Filter {
             Filter::Device => "device",
             Filter::Referrer => "referrer",
             Filter::Cap => "cap",
-            Filter::OfferStatus => "offer status",
+            Filter::OfferStatus => "offer_status",
         }
     }
 }

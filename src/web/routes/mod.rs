@@ -1,7 +1,8 @@
 //! What is served: one row for each path and what may be done with it, and how a path finds its rows.
 //!
-//! Which methods a path takes, who may use it, how large a body may be and what a change is called in the log are read
-//! from the row; the documentation of the HTTP API is made of the rows too.
+//! Which methods a path takes, on which listener, which token or session it needs, how large an import may be and what
+//! a change is called in the log are read from the row. What an endpoint checks itself (keys, origins, its own limit of
+//! a body) is said by its row for the documentation of the HTTP API, which is made of the rows.
 
 pub mod table;
 
