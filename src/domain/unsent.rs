@@ -268,6 +268,12 @@ pub enum Undelivered<'a> {
     Unsent(Unsent),
 }
 
+/// Whether a delivery can have it: the others are why there is none.
+fn is_of_delivery(code: &UnsentCode) -> bool {
+    use UnsentCode::{ConfiguredLater, NoDestination, NotRouted, NotTaken};
+    !matches!(code, NoDestination | NotRouted | NotTaken | ConfiguredLater)
+}
+
 /// A code as lists of deliveries are filtered by it: one word may be a code of several families.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UndeliveredCode {
@@ -282,14 +288,15 @@ impl UndeliveredCode {
         let code = UndeliveredCode {
             dead: DeathCode::parse(word),
             skipped: SkipCode::parse(word),
-            unsent: UnsentCode::parse(word),
+            unsent: UnsentCode::parse(word).filter(is_of_delivery),
         };
         (code.dead.is_some() || code.skipped.is_some() || code.unsent.is_some()).then_some(code)
     }
 
     /// Every word that is a code of some delivery's reason, in alphabetical order.
     pub fn words() -> BTreeSet<&'static str> {
-        DeathCode::words().chain(SkipCode::words()).chain(UnsentCode::words()).collect()
+        let unsent = UnsentCode::ALL.iter().filter(|code| is_of_delivery(code)).map(|code| code.as_str());
+        DeathCode::words().chain(SkipCode::words()).chain(unsent).collect()
     }
 
     /// Whether it is the code of this reason.

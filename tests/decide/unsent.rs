@@ -10,7 +10,7 @@ use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::skip::ForwardedBy;
 use postbridge::domain::status::Status;
 use postbridge::domain::unsent::{
-    SoughtClick, Undelivered, Unsent, UnsentContext, of_conversion, of_delivery,
+    SoughtClick, Undelivered, UndeliveredCode, Unsent, UnsentContext, of_conversion, of_delivery,
 };
 use postbridge::store::Store;
 use postbridge::store::contract::arrival::Receipt;
@@ -154,4 +154,15 @@ async fn a_paused_retention_is_on_the_first_page_and_ends_by_a_button() {
     fixture.get("/clock").await.shows("The clock is right");
     fixture.post("/clock", &[]).await;
     fixture.get("/conversions").await.hides("Retention is paused");
+}
+
+#[test]
+fn deliveries_are_filtered_by_codes_that_one_can_have() {
+    for word in ["no_destination", "not_routed", "not_taken", "configured_later"] {
+        assert_eq!(UndeliveredCode::parse(word), None, "{word} says why there is no delivery");
+        assert!(!UndeliveredCode::words().contains(word), "{word}");
+    }
+    for word in UndeliveredCode::words() {
+        assert!(UndeliveredCode::parse(word).is_some(), "{word}");
+    }
 }
