@@ -102,8 +102,9 @@ impl<'j> ClickValue<'j> {
             Some(b'[') => inner().map_or(ClickValue::Broken, |items| {
                 ClickValue::Array(items.into_iter().map(|(_, item)| item).collect())
             }),
-            // A number keeps its digits: an id of twenty would not survive a float.
-            Some(_) => ClickValue::Text(json.to_owned()),
+            // A number keeps its digits: an id of twenty would not survive a float. The `+` of an exponent says nothing,
+            // and no id may have one.
+            Some(_) => ClickValue::Text(json.replace('+', "")),
         }
     }
 }

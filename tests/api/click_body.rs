@@ -77,6 +77,8 @@ fn a_member_of_another_type_is_left_out_and_named_and_the_click_is_kept() {
 fn an_id_keeps_all_its_digits_and_is_kept_whole_or_left_out() {
     let click = read_text(br#"{"params":{"gclid":12345678901234567890123}}"#).unwrap();
     assert_eq!(click.draft.params, pairs(&[("gclid", "12345678901234567890123")]));
+    let click = read_text(br#"{"click_id":1e+300}"#).unwrap();
+    assert_eq!(click.draft.id.unwrap().as_str(), "1e300", "a number of any size can be an id");
     let long = "x".repeat(5000);
     for member in ["params", "cookies", "sub_ids"] {
         let click = read(&json!({member: {"fbclid": long, "s1": "ok"}}));

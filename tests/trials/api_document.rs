@@ -23,13 +23,14 @@ fn the_api_keeps_to_its_document_whatever_is_sent() {
     let mut setup = Setup::cake_to_meta(folder.path(), platform.address);
     setup.extra.push_str(CAMPAIGN);
     let relay = setup.start();
-    relay.post("/api/v1/clicks", r#"{"click_id":"c1","ip":"203.0.113.7","user_agent":"Mozilla/5.0"}"#);
+    let click = r#"{"click_id":"c1","ip":"203.0.113.7","user_agent":"Mozilla/5.0","landing_url":"https://shop.example/"}"#;
+    relay.post("/api/v1/clicks", click);
     relay.post("/api/v1/suppression/fraud", "someone@example.com");
     for query in ["s2=c1&tid=A-1&price=7", "s2=x&tid=A-2&price=-5", "s2=c2&tid=A-3&price=7"] {
         relay.postback("cake-test", query.as_bytes());
     }
     let is_sent = || relay.api("/api/v1/deliveries?state=delivered")["items"].as_array().unwrap().len() == 1;
-    assert!(wait_until(Duration::from_secs(10), is_sent));
+    assert!(wait_until(Duration::from_secs(10), is_sent), "{}", relay.api("/api/v1/deliveries"));
     // No one makes a cursor up: it is the one thing of which the document cannot say what is right.
     std::fs::write(folder.path().join("schemathesis.toml"), "[parameters]\ncursor = \"\"\n").unwrap();
     let ran = Command::new(program)
