@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::app::measure;
 use crate::config::configuration::Config;
 use crate::store::embedded::{Embedded, EmbeddedSettings};
-use crate::store::folder::says_full;
+use crate::store::engine::folder::says_full;
 use crate::store::open::OpenError;
 use crate::store::{Store, StoreError};
 use crate::template::diagnostic::{Problem, access};

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use serde::de::DeserializeOwned;
 
 use crate::store::StoreError;
-use crate::store::kv::{Direction, Span};
+use crate::store::engine::kv::{Direction, Span};
 use crate::store::layout::{self, EntryHead, Marks, Sketch, key};
 use crate::store::records::{Records, corrupt, standing_in};
 

@@ -10,8 +10,8 @@ use crate::domain::postback::Postback;
 use crate::store::StoreError;
 use crate::store::clicks::StoredClick;
 use crate::store::clicks::consent::put_ahead;
+use crate::store::engine::kv::Batch;
 use crate::store::group::{ChangedConversion, CommitGroup};
-use crate::store::kv::Batch;
 use crate::store::layout::{
     self, BLOCK_BYTES, BLOCK_ENTRIES, Block, ClickHead, DeliveryMark, EntryHead, LayoutError, Marks, Pieces,
     Sketch, StoredAttempt, key, tag,

@@ -25,14 +25,14 @@ use crate::store::contract::lookup::{
     ClickFilter, ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter,
     ReportPage, ReportQuery, Trace,
 };
-use crate::store::kv::Kv;
+use crate::store::engine::kv::Kv;
+use crate::store::engine::sled::Sled;
 use crate::store::leases::{self, Leases};
 use crate::store::network::statuses::{StatusCommand, StatusOrder};
 use crate::store::network::suppressed::{RemoveList, SuppressionCommand};
 use crate::store::network::{lists, report};
 use crate::store::open::{OpenError, rebuild};
 use crate::store::records::{Records, StoreShared, without_panic};
-use crate::store::sled::Sled;
 use crate::store::transactions::{ReusedTransaction, Transactions};
 use crate::store::writer::{self, CommandQueue, Watch};
 use crate::store::{

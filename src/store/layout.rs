@@ -42,7 +42,7 @@ use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
 use crate::domain::ids::{ClickId, ConversionId, Seq};
 use crate::domain::postback::{Postback, VerdictName};
 use crate::domain::time::Time;
-use crate::store::kv::{Batch, MAX_VALUE};
+use crate::store::engine::kv::{Batch, MAX_VALUE};
 use crate::store::network::line::ReportLine;
 use crate::store::transactions::SketchedReuse;
 

@@ -10,10 +10,10 @@ use crate::domain::time::Time;
 use crate::store::ages::AgeKey;
 use crate::store::clicks::purge::{ClickCursor, ClickPurge};
 use crate::store::commit::put_block;
+use crate::store::engine::kv::Batch;
 use crate::store::group::CommitGroup;
 use crate::store::index::Index;
 use crate::store::keeping::OperatorRecords;
-use crate::store::kv::Batch;
 use crate::store::layout::{
     self, Attempts, Block, DeliveryStates, EntryHead, LayoutError, Marks, NumberSequences, Pieces, Sketch,
     StoredAttempt, key,

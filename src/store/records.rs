@@ -19,8 +19,8 @@ use crate::domain::ruleset::Ruleset;
 use crate::store::StoreError;
 use crate::store::clicks::StoredClick;
 use crate::store::clicks::lately::RecentClicks;
+use crate::store::engine::kv::{Direction, Kv, KvError, ScanVisitor, Span};
 use crate::store::index::Index;
-use crate::store::kv::{Direction, Kv, KvError, ScanVisitor, Span};
 use crate::store::layout::{
     self, Attempts, Block, DeliveryStates, EntryHead, LayoutError, Marks, Pieces, Sketch, StoredAttempt, key,
 };

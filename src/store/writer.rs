@@ -10,8 +10,8 @@ use parking_lot::{Condvar, Mutex};
 use tokio::runtime::Handle;
 
 use crate::store::command::StoreCommand;
+use crate::store::engine::kv::{KvError, Step};
 use crate::store::group::CommitGroup;
-use crate::store::kv::{KvError, Step};
 use crate::store::layout::NumberSequences;
 use crate::store::purge::Cursor;
 use crate::store::records::StoreShared;

@@ -364,7 +364,7 @@ fn the_arrow_check_finds_forbidden_imports_however_they_are_written() {
         1
     );
     assert_eq!(find("src/domain/click.rs", "pub(crate) fn f() {} // crate::store"), 0);
-    assert_eq!(find("src/store/sled.rs", "use super::super::web;"), 1);
+    assert_eq!(find("src/store/engine/sled.rs", "use super::super::web;"), 1);
     assert_eq!(find("src/web/mod.rs", "use crate::dispatch::Dispatch;"), 1);
     assert_eq!(find("src/attic/mod.rs", ""), 1, "a module must be in the table");
     assert_eq!(find("src/app.rs", "use crate::{web, dispatch};"), 0);

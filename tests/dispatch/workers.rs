@@ -15,7 +15,7 @@ use postbridge::domain::skip::SkipCode;
 use postbridge::domain::status::Status;
 use postbridge::store::ClaimRequest;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::kv::{Batch, Kv};
+use postbridge::store::engine::kv::{Batch, Kv};
 
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, draft, plan, until};
 use crate::support::history::changed_fields;

@@ -10,7 +10,7 @@ use postbridge::ingest::click::ClickDraft;
 use postbridge::store::Store;
 use postbridge::store::contract::arrival::ClickRecorded;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::kv::Kv;
+use postbridge::store::engine::kv::Kv;
 
 use crate::support::link_fixture::noise;
 use crate::support::memory::Memory;

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use postbridge::domain::disk::{DiskReserve, DiskSpace};
-use postbridge::store::folder::says_full;
+use postbridge::store::engine::folder::says_full;
 use postbridge::store::open::OpenError;
 use serde_json::json;
 

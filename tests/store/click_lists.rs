@@ -13,7 +13,7 @@ use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::Offer;
 use postbridge::store::contract::lookup::{ClickFilter, PageRequest};
 use postbridge::store::embedded::Embedded;
-use postbridge::store::kv::{Batch, Direction, Kv, Span};
+use postbridge::store::engine::kv::{Batch, Direction, Kv, Span};
 use postbridge::store::{PurgeBefore, Store, StoreError};
 
 use crate::support::click_fixture::listed;

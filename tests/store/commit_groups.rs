@@ -11,7 +11,7 @@ use postbridge::domain::postback::Verdict;
 use postbridge::store::contract::arrival::ClickRecorded;
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::store::embedded::{Embedded, EmbeddedSettings};
-use postbridge::store::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
+use postbridge::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
 use postbridge::store::writer::{CommitReport, Watch};
 use postbridge::store::{Store, StoreFuture};
 

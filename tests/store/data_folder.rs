@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::kv::{Batch, Direction, Kv, MAX_VALUE, Span};
+use postbridge::store::engine::kv::{Batch, Direction, Kv, MAX_VALUE, Span};
+use postbridge::store::engine::sled::Sled;
 use postbridge::store::open::OpenError;
-use postbridge::store::sled::Sled;
 use postbridge::store::{PurgeBefore, Store};
 
 use crate::support::memory::Memory;

@@ -7,7 +7,7 @@ use postbridge::domain::postback::Verdict;
 use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays};
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
 use postbridge::store::embedded::Embedded;
-use postbridge::store::kv::{Batch, Direction, Kv, Span};
+use postbridge::store::engine::kv::{Batch, Direction, Kv, Span};
 use postbridge::store::{PurgeBefore, Store, StoreError};
 use postbridge::web::health::ProcessHealth;
 use tokio::sync::watch;

@@ -14,7 +14,7 @@ use postbridge::domain::ids::ClickId;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
 use postbridge::store::embedded::Embedded;
-use postbridge::store::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
+use postbridge::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
 use postbridge::store::{ClaimRequest, ConversionRef, Store, StoreError};
 
 use crate::support::memory::Memory;

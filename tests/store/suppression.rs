@@ -10,7 +10,7 @@ use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::store::contract::arrival::Receipt;
 use postbridge::store::contract::lookup::PageRequest;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::kv::{Direction, Kv, Span};
+use postbridge::store::engine::kv::{Direction, Kv, Span};
 use postbridge::store::{Store, StoreError, StoreFuture, SuppressionOrder};
 
 use crate::support::memory::{FaultAt, Memory};

@@ -15,7 +15,7 @@ use postbridge::domain::routing::Unmatched;
 use postbridge::store::contract::arrival::{Receipt, Reprocess};
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
+use postbridge::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
 use postbridge::store::{PurgeBefore, Store};
 
 use crate::support::memory::Memory;

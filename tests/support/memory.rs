@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use postbridge::store::kv::{Batch, Direction, Kv, KvError, ScanVisitor, Span, Step};
+use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, ScanVisitor, Span, Step};
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 

@@ -17,8 +17,8 @@ use crate::store::StoreError;
 use crate::store::clicks::log::readable;
 use crate::store::clicks::trail::Visits;
 use crate::store::contract::arrival::ConsentArrival;
+use crate::store::engine::kv::{Batch, Direction, Span};
 use crate::store::group::{CommitGroup, NewClick};
-use crate::store::kv::{Batch, Direction, Span};
 use crate::store::layout::{self, key};
 use crate::store::records::{ChunkedRecord, Records, corrupt};
 

@@ -13,7 +13,7 @@ use crate::domain::ids::ClickId;
 use crate::domain::time::Time;
 use crate::store::StoreError;
 use crate::store::contract::lookup::{ClickFilter, Page, PageRequest};
-use crate::store::kv::{Batch, Direction, Span};
+use crate::store::engine::kv::{Batch, Direction, Span};
 use crate::store::layout::{self, key};
 use crate::store::records::StoreShared;
 use crate::store::records::{ChunkedRecord, Records, corrupt};

@@ -15,8 +15,8 @@ use crate::store::StoreError;
 use crate::store::clicks::lately::{RecentClicks, is_within};
 use crate::store::clicks::log::{self, LoggedClick, VisitorLikeness};
 use crate::store::contract::arrival::Screening;
+use crate::store::engine::kv::Batch;
 use crate::store::group::CommitGroup;
-use crate::store::kv::Batch;
 use crate::store::layout::{self, key};
 use crate::store::records::corrupt;
 

@@ -15,7 +15,7 @@ use crate::domain::suppression::{ListSummary, ListedEntry, Suppressed, Suppresse
 use crate::domain::time::Time;
 use crate::store::StoreError;
 use crate::store::contract::lookup::{Page, PageRequest};
-use crate::store::kv::{Direction, Span};
+use crate::store::engine::kv::{Direction, Span};
 use crate::store::layout::{LayoutError, key};
 use crate::store::records::StoreShared;
 use crate::store::records::{Records, corrupt};

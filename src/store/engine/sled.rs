@@ -9,9 +9,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::store::kv::{Batch, Direction, Kv, KvError, ScanVisitor, Span, Step};
+use crate::store::crash;
+use crate::store::engine::folder;
+use crate::store::engine::kv::{Batch, Direction, Kv, KvError, ScanVisitor, Span, Step};
 use crate::store::open::OpenError;
-use crate::store::{crash, folder};
 
 /// A page above a quarter of this goes to a file of its own that `fdatasync` of the data file does not
 /// reach. A leaf has at most 17 values of at most 7 KiB, which is less than half of that quarter.

@@ -1,0 +1,5 @@
+//! What is under the embedded store: ordered keys and values, one durable batch at a time. Nothing here knows a record.
+
+pub mod folder;
+pub mod kv;
+pub mod sled;
