@@ -3,11 +3,9 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use serde::de::DeserializeOwned;
-
 use crate::store::StoreError;
 use crate::store::engine::kv::{Direction, Span};
-use crate::store::layout::{self, EntryHead, Marks, Sketch, key};
+use crate::store::layout::{self, EntryHead, LayoutError, Marks, Sketch, key};
 use crate::store::records::{Records, corrupt, standing_in};
 
 /// Blocks by first number, ascending. Their sketches are as of now: marks and overlays are in them.
@@ -19,14 +17,14 @@ impl Chunk {
     /// Up to `most` blocks that begin in `from..to`.
     pub fn read(records: &Records, from: u64, to: u64, most: usize) -> Result<Chunk, StoreError> {
         let mut blocks: Vec<(u64, Vec<EntryHead>)> =
-            collect(records, (&key::heads(from), &key::heads(to)), most, RecordPart::Head)?;
+            collect(records, (&key::heads(from), &key::heads(to)), most, layout::head)?;
         let Some((last, heads)) = blocks.last() else { return Ok(Chunk { blocks }) };
         let end = last + heads.len() as u64;
         let all = usize::MAX;
         let marks: Vec<(u64, Marks)> =
-            collect(records, (&key::marks(from), &key::marks(end)), all, RecordPart::Body)?;
+            collect(records, (&key::marks(from), &key::marks(end)), all, layout::body)?;
         let overlays: Vec<(u64, Sketch)> =
-            collect(records, (&key::overlay(from), &key::overlay(end)), all, RecordPart::Head)?;
+            collect(records, (&key::overlay(from), &key::overlay(end)), all, layout::head)?;
         let marks: HashMap<u64, Marks> = marks.into_iter().collect();
         let mut overlays: HashMap<u64, Sketch> = overlays.into_iter().collect();
         for (first, heads) in &mut blocks {
@@ -56,60 +54,26 @@ impl Chunk {
     }
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum RecordPart {
-    Head,
-    Body,
-}
+/// How a record's part is read from its bytes.
+type ReadPart<T> = fn(&[u8]) -> Result<T, LayoutError>;
 
 /// One part of every record in a span, by number.
-fn collect<T: DeserializeOwned>(
+fn collect<T>(
     records: &Records,
     (from, to): (&[u8], &[u8]),
     most: usize,
-    part: RecordPart,
+    read: ReadPart<T>,
 ) -> Result<Vec<(u64, T)>, StoreError> {
-    let mut found: Vec<(u64, Result<T, Vec<u8>>)> = Vec::new();
+    let mut found = Vec::new();
     let mut failed = None;
-    let read = |bytes: &[u8]| match part {
-        RecordPart::Head => layout::head(bytes),
-        RecordPart::Body if layout::further(bytes)? > 0 => Ok(None),
-        RecordPart::Body => layout::body(bytes).map(Some),
-    };
     records.scan(Span { from, to, direction: Direction::Up }, &mut |key, bytes| {
         let Some(number) = key::number(key) else { return ControlFlow::Continue(()) };
         match read(bytes) {
-            Ok(value) => found.push((number, value.ok_or_else(|| bytes.to_vec()))),
+            Ok(value) => found.push((number, value)),
             Err(error) => failed = Some(corrupt(key, &error)),
         }
         let full = found.len() >= most || failed.is_some();
         if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    let Some(prefix) = from.first().copied() else { return Ok(Vec::new()) };
-    found
-        .into_iter()
-        .map(|(number, value)| Ok((number, whole(records, prefix, number, value, part)?)))
-        .collect()
-}
-
-/// The part, from all pieces where the first was not enough.
-fn whole<T: DeserializeOwned>(
-    records: &Records,
-    prefix: u8,
-    number: u64,
-    value: Result<T, Vec<u8>>,
-    part: RecordPart,
-) -> Result<T, StoreError> {
-    let first = match value {
-        Ok(value) => return Ok(value),
-        Err(first) => first,
-    };
-    let key = [&[prefix][..], &number.to_be_bytes()].concat();
-    if part == RecordPart::Head {
-        return records.head(&key, first);
-    }
-    layout::body(&records.join(&key, first)?.value).map_err(|error| corrupt(&key, &error))
+    failed.map_or(Ok(found), Err)
 }

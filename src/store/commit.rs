@@ -11,10 +11,11 @@ use crate::store::StoreError;
 use crate::store::clicks::StoredClick;
 use crate::store::clicks::consent::put_ahead;
 use crate::store::engine::kv::Batch;
-use crate::store::group::{ChangedConversion, CommitGroup};
+use crate::store::group::CommitGroup;
+use crate::store::group::made::ChangedConversion;
 use crate::store::layout::{
-    self, BLOCK_BYTES, BLOCK_ENTRIES, Block, ClickHead, DeliveryMark, EntryHead, LayoutError, Marks, Pieces,
-    Sketch, StoredAttempt, key, tag,
+    self, BLOCK_BYTES, BLOCK_ENTRIES, Block, ClickHead, DeliveryMark, EntryHead, LayoutError, Marks, Sketch,
+    StoredAttempt, key, tag,
 };
 use crate::store::records::corrupt;
 
@@ -35,12 +36,13 @@ impl CommitGroup<'_> {
         for (id, clicked) in &self.clicks {
             let key = key::click(id);
             let record = layout::pack(&ClickHead::of(&clicked.click), &StoredClick::of(&clicked.click));
-            layout::put(&mut batch, key.clone(), record.map_err(|e| corrupt(&key, &e))?, clicked.had);
+            let record = record.map_err(|error| corrupt(&key, &error))?;
+            if clicked.is_new { batch.add(key, record) } else { batch.put(key, record) };
         }
         self.trail.pack(&mut batch, self.numbers.next_click)?;
         if let Some(runs) = self.shared.lately.lock().new_runs(self.trail.logged()) {
             let packed = layout::pack(&(), &runs).map_err(|error| corrupt(key::CLICK_RUNS, &error))?;
-            layout::put(&mut batch, key::CLICK_RUNS.to_vec(), packed, 0);
+            batch.put(key::CLICK_RUNS.to_vec(), packed);
         }
         for (click, ahead) in &self.ahead {
             put_ahead(&mut batch, click, ahead)?;
@@ -48,7 +50,7 @@ impl CommitGroup<'_> {
         for (name, text) in &self.texts {
             let key = key::text(name);
             let packed = layout::pack(&(), text).map_err(|error| corrupt(&key, &error))?;
-            layout::put(&mut batch, key, packed, 0);
+            batch.put(key, packed);
         }
         for (id, begins) in &self.matching {
             match begins {
@@ -89,38 +91,37 @@ impl CommitGroup<'_> {
             blocks.push(block);
         }
         for block in &blocks {
-            put_block(batch, block, Pieces::default())?;
+            let (entries, heads) = pack_block(block)?;
+            batch.add(key::block(block.first), entries);
+            batch.add(key::heads(block.first), heads);
         }
         Ok(blocks.into_iter().map(Arc::new).collect())
     }
 
     fn pack_changes(&self, batch: &mut Batch, blocks: &[Arc<Block>]) -> Result<(), StoreError> {
-        let mut marks: BTreeMap<u64, (Marks, u16)> = BTreeMap::new();
+        let mut marks: BTreeMap<u64, Marks> = BTreeMap::new();
         for (number, changed) in &self.changed {
             let record = &changed.record;
-            if changed.whole || record.overlay.is_some() {
+            if changed.whole || record.overlay {
                 let key = key::overlay(*number);
                 let sketch = Sketch::of(&record.conversion, record.standing.clone());
                 let packed = layout::pack(&sketch, &record.conversion).map_err(|e| corrupt(&key, &e))?;
-                layout::put(batch, key, packed, record.overlay.unwrap_or(0));
+                if record.overlay { batch.put(key, packed) } else { batch.add(key, packed) };
                 continue;
             }
             let new = blocks.iter().rev().find(|block| block.first <= *number).map(|block| block.first);
             let Some(first) = new.or_else(|| self.shared.index.lock().block_of(*number)) else { continue };
             let slot = match marks.entry(first) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(unknown) => {
-                    let found = self.shared.records.marks(first)?;
-                    unknown.insert((found.value, found.pieces))
-                }
+                Entry::Vacant(unknown) => unknown.insert(self.shared.records.marks(first)?),
             };
-            mark(&mut slot.0, number - first, changed).map_err(|e| corrupt(&key::marks(first), &e))?;
+            mark(slot, number - first, changed).map_err(|e| corrupt(&key::marks(first), &e))?;
         }
-        for (first, (mut marks, had)) in marks {
+        for (first, mut marks) in marks {
             marks.sort_by_key(|mark| (mark.entry, mark.delivery));
             let key = key::marks(first);
             let packed = layout::pack(&(), &marks).map_err(|error| corrupt(&key, &error))?;
-            layout::put(batch, key, packed, had);
+            batch.put(key, packed);
         }
         Ok(())
     }
@@ -131,7 +132,7 @@ impl CommitGroup<'_> {
             let key = key::attempts(first);
             let block: Vec<Option<&StoredAttempt>> = block.iter().map(Some).collect();
             let packed = layout::pack(&(), &block).map_err(|error| corrupt(&key, &error))?;
-            layout::put(batch, key, packed, 0);
+            batch.add(key, packed);
             first += block.len() as u64;
         }
         Ok(())
@@ -180,15 +181,11 @@ impl CommitGroup<'_> {
     }
 }
 
-/// Puts a block over an earlier one with this many further pieces.
-pub fn put_block(batch: &mut Batch, block: &Block, had: Pieces) -> Result<(), StoreError> {
-    let key = key::block(block.first);
-    let packed = layout::pack(&(), &block.entries).map_err(|error| corrupt(&key, &error))?;
-    layout::put(batch, key, packed, had.entries);
-    let key = key::heads(block.first);
-    let packed = layout::pack(&block.heads, &()).map_err(|error| corrupt(&key, &error))?;
-    layout::put(batch, key, packed, had.heads);
-    Ok(())
+/// The two records of a block: its entries, and their heads.
+pub fn pack_block(block: &Block) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
+    let entries = layout::pack(&(), &block.entries).map_err(|e| corrupt(&key::block(block.first), &e))?;
+    let heads = layout::pack(&block.heads, &()).map_err(|e| corrupt(&key::heads(block.first), &e))?;
+    Ok((entries, heads))
 }
 
 /// Writes down every delivery that is no longer as it was.

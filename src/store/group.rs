@@ -23,7 +23,9 @@ use crate::store::clicks::consent::EarlyAnswer;
 use crate::store::clicks::trail::Trail;
 use crate::store::command::{ReplySender, StoreCommand};
 use crate::store::contract::arrival::{Arrival, Finding, MappedArrival, Receipt};
-use crate::store::group::made::{ArrivalOutcome, ArrivedPostback, MAX_CHANGES, too_often};
+use crate::store::group::made::{
+    ArrivalOutcome, ArrivedPostback, ChangedConversion, MAX_CHANGES, NewClick, NewPostback, too_often,
+};
 use crate::store::group_facts::DecisionLookups;
 use crate::store::keeping::OperatorRecords;
 use crate::store::layout::{BlockEntry, DeliveryStates, NumberSequences, Sketch, StoredAttempt, claim_hash};
@@ -34,32 +36,6 @@ use crate::store::purge::{self, Cursor, Purging};
 use crate::store::queues::{DeliverySlot, MAX_DELIVERIES};
 use crate::store::records::{Record, StoreShared};
 use crate::store::sources::QuarantineLine;
-
-/// A postback that the group brings, with the conversion it makes.
-pub struct NewPostback {
-    pub entry: BlockEntry,
-    pub sketch: Option<Sketch>,
-    /// The sales that it takes back, none of which is known.
-    pub sales: Vec<ConversionId>,
-}
-
-/// A conversion that the group changes.
-pub struct ChangedConversion {
-    /// As the index knows it; `None` when the group brings it.
-    pub before: Option<Sketch>,
-    /// Its deliveries before the group.
-    pub was: DeliveryStates,
-    pub record: Record,
-    /// More than the deliveries' standing has changed: it needs an overlay.
-    pub whole: bool,
-}
-
-/// A click that the group writes.
-pub struct NewClick {
-    pub click: Arc<Click>,
-    /// Further pieces of the record it replaces.
-    pub had: u16,
-}
 
 type Promise = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
@@ -392,12 +368,18 @@ impl<'a> CommitGroup<'a> {
         Ok(None)
     }
 
-    /// A click as it is after the commands so far, with the further pieces of its record; past the cache.
-    pub fn click_to_change(&self, id: &ClickId) -> Result<Option<(Click, u16)>, StoreError> {
-        if let Some(pending) = self.clicks.get(id) {
-            return Ok(Some((Click::clone(&pending.click), pending.had)));
+    /// A click as it is after the commands so far; past the cache.
+    pub fn click_to_change(&self, id: &ClickId) -> Result<Option<Click>, StoreError> {
+        match self.clicks.get(id) {
+            Some(pending) => Ok(Some(Click::clone(&pending.click))),
+            None => self.shared.records.click_afresh(id),
         }
-        Ok(self.shared.records.click_afresh(id)?.map(|found| (found.value, found.pieces)))
+    }
+
+    /// Writes a click over what is known of it.
+    pub fn put_click(&mut self, click: Arc<Click>, was_known: bool) {
+        let is_new = self.clicks.get(&click.id).map_or(!was_known, |pending| pending.is_new);
+        self.clicks.insert(click.id.clone(), NewClick { click, is_new });
     }
 
     pub fn find_click(&self, given: &str) -> Result<Option<FoundClick>, StoreError> {
@@ -426,7 +408,7 @@ impl<'a> CommitGroup<'a> {
     fn born(&self, number: u64) -> Option<Record> {
         let born = self.born.get(usize::try_from(number - self.first).ok()?)?;
         let standing = born.sketch.as_ref()?.standing.clone();
-        Some(Record { conversion: born.entry.conversion.clone()?, standing, overlay: None })
+        Some(Record { conversion: born.entry.conversion.clone()?, standing, overlay: false })
     }
 
     /// Replaces a conversion that [`CommitGroup::peek`] answered as `old`.

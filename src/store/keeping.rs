@@ -85,23 +85,15 @@ pub struct OperatorRecords {
     pub ages: Ages,
     /// The destinations that are out of the configuration.
     pub removed: RemovedDestinations,
-    /// Further pieces of the record of `removed`.
-    pieces: u16,
 }
 
 impl OperatorRecords {
     /// Reads what is stored.
     pub fn open(records: &Records) -> Result<OperatorRecords, StoreError> {
         let mut kept = OperatorRecords::default();
-        if let Some(first) = records.first_piece(key::CLOCK)? {
-            kept.clock = Some(records.head(key::CLOCK, first)?);
-        }
-        if let Some(ages) = records.body(key::CLOCK)? {
-            kept.ages = ages.value;
-        }
-        if let Some(removed) = records.body(key::REMOVED)? {
-            (kept.removed, kept.pieces) = (removed.value, removed.pieces);
-        }
+        kept.clock = records.head(key::CLOCK)?;
+        kept.ages = records.body(key::CLOCK)?.unwrap_or_default();
+        kept.removed = records.body(key::REMOVED)?.unwrap_or_default();
         Ok(kept)
     }
 
@@ -114,12 +106,11 @@ impl OperatorRecords {
     pub fn pack(&mut self, batch: &mut Batch, before: &OperatorRecords) -> Result<(), StoreError> {
         if let Some(clock) = &self.clock {
             let packed = layout::pack(clock, &self.ages).map_err(|error| corrupt(key::CLOCK, &error))?;
-            layout::put(batch, key::CLOCK.to_vec(), packed, 0);
+            batch.put(key::CLOCK.to_vec(), packed);
         }
         if self.removed != before.removed {
             let packed = layout::pack(&(), &self.removed).map_err(|error| corrupt(key::REMOVED, &error))?;
-            self.pieces = packed.further().map_err(|error| corrupt(key::REMOVED, &error))?;
-            layout::put(batch, key::REMOVED.to_vec(), packed, before.pieces);
+            batch.put(key::REMOVED.to_vec(), packed);
         }
         Ok(())
     }

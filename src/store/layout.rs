@@ -1,4 +1,4 @@
-//! Every key and record of the embedded store, format 6. Written once, here.
+//! Every key and record of the embedded store, format 7. Written once, here.
 //!
 //! One prefix byte, then the key proper; numbers are big-endian, so that keys sort as numbers do.
 //!
@@ -15,7 +15,6 @@
 //! | `L` list, 0, kind and value | an entry of a suppression list | when it is put on; removed when taken off |
 //! | `M` name | what the store knows of itself | rarely |
 //! | `N` list | a suppression list: when it changed, how much of what is on it | with its entries |
-//! | `P` key, piece number | the rest of a record that is longer than one value may be | with its record |
 //! | `S` length, kind and value, list | nothing: that the value is on the list | with its `L` |
 //! | `T` name | a text that is kept permanently | once |
 //! | `V` visitor | in its head what a browser's visitor answered about consent; the newest 64 of its clicks | with each of them |
@@ -26,8 +25,8 @@
 //! walks the same backwards. Many small facts share a key because the engine's cost is by the key; `H`
 //! is apart from `B` so that a million conversions are indexed without reading one of them.
 //!
-//! A record is: version (1 byte) · further pieces (u16) · length of the head (u32) · head (postcard) ·
-//! body (lz4 block of postcard, preceded by its plain length). Either may be empty.
+//! A record is: version (1 byte) · length of the head (u32) · head (postcard) · body (lz4 block of postcard, preceded by
+//! its plain length). Either may be empty. How long a value may be is the engine's business.
 
 pub(crate) mod key;
 
@@ -42,18 +41,17 @@ use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
 use crate::domain::ids::{ClickId, ConversionId, Seq};
 use crate::domain::postback::{Postback, VerdictName};
 use crate::domain::time::Time;
-use crate::store::engine::kv::{Batch, MAX_VALUE};
 use crate::store::network::line::ReportLine;
 use crate::store::transactions::SketchedReuse;
 
 /// The format that this program writes.
-pub const VERSION: u8 = 6;
+pub const VERSION: u8 = 7;
 /// The most arrivals, or attempts, in one record.
 pub const BLOCK_ENTRIES: usize = 16;
 /// The most plain bytes that go together into one block; a longer entry has a block of its own.
 pub const BLOCK_BYTES: usize = 20 * 1024;
-/// Version, pieces, head length.
-const PREAMBLE: usize = 7;
+/// Version, head length.
+const PREAMBLE: usize = 5;
 /// No record unpacks to more than this.
 const MAX_PLAIN: u32 = 256 * 1024 * 1024;
 
@@ -198,13 +196,6 @@ pub struct Block {
     pub entries: Vec<Option<BlockEntry>>,
 }
 
-/// How many further pieces the two records of a block have.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Pieces {
-    pub heads: u16,
-    pub entries: u16,
-}
-
 impl Block {
     pub fn entry(&self, seq: u64) -> Option<(&EntryHead, &BlockEntry)> {
         let at = usize::try_from(seq.checked_sub(self.first)?).ok()?;
@@ -264,77 +255,32 @@ fn plain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, LayoutError> {
     postcard::from_bytes(bytes).map_err(|error| LayoutError::Content(error.to_string()))
 }
 
-/// A record ready to be written.
-pub struct PackedRecord(Vec<u8>);
-
-impl PackedRecord {
-    /// How many further pieces it has; see [`further`].
-    pub fn further(&self) -> Result<u16, LayoutError> {
-        further(&self.0)
-    }
-}
-
 /// Packs a record.
-pub fn pack<H: Serialize, B: Serialize>(head: &H, body: &B) -> Result<PackedRecord, LayoutError> {
+///
+/// # Errors
+/// A value that cannot be written down.
+pub fn pack<H: Serialize, B: Serialize>(head: &H, body: &B) -> Result<Vec<u8>, LayoutError> {
     let content = |error: postcard::Error| LayoutError::Content(error.to_string());
     let head = postcard::to_extend(head, Vec::with_capacity(1024)).map_err(content)?;
     let body = postcard::to_extend(body, Vec::with_capacity(BLOCK_BYTES)).map_err(content)?;
     let body = lz4_flex::compress_prepend_size(&body);
-    let length = PREAMBLE + head.len() + body.len();
-    let further = u16::try_from(length.saturating_sub(1) / MAX_VALUE)
-        .map_err(|_| LayoutError::Content(format!("{length} bytes are too many for one record")))?;
     let head_length = u32::try_from(head.len()).map_err(|_| LayoutError::Short)?;
-    let mut bytes = Vec::with_capacity(length);
+    let mut bytes = Vec::with_capacity(PREAMBLE + head.len() + body.len());
     bytes.push(VERSION);
-    bytes.extend_from_slice(&further.to_be_bytes());
     bytes.extend_from_slice(&head_length.to_be_bytes());
     bytes.extend_from_slice(&head);
     bytes.extend_from_slice(&body);
-    Ok(PackedRecord(bytes))
+    Ok(bytes)
 }
 
-/// Puts a record under `key`, over an earlier one that had `had` further pieces.
-pub fn put(batch: &mut Batch, key: Vec<u8>, record: PackedRecord, had: u16) {
-    let mut pieces = 0;
-    for (number, bytes) in (1u16..).zip(record.0.chunks(MAX_VALUE).skip(1)) {
-        batch.put(key::piece(&key, number), bytes.to_vec());
-        pieces = number;
-    }
-    for number in pieces.saturating_add(1)..=had {
-        batch.remove(key::piece(&key, number));
-    }
-    let mut first = record.0;
-    first.truncate(MAX_VALUE);
-    batch.put(key, first);
-}
-
-/// Removes a record that has `had` further pieces.
-pub fn remove(batch: &mut Batch, key: Vec<u8>, had: u16) {
-    for number in 1..=had {
-        batch.remove(key::piece(&key, number));
-    }
-    batch.remove(key);
-}
-
-/// How many further pieces the record has whose first piece this is.
-pub fn further(first: &[u8]) -> Result<u16, LayoutError> {
-    match first {
-        [VERSION, high, low, ..] => Ok(u16::from_be_bytes([*high, *low])),
-        [] | [VERSION, ..] => Err(LayoutError::Short),
-        [version, ..] => Err(LayoutError::Version(*version)),
-    }
-}
-
-/// The head of a record; `None` when `bytes` is only a first piece and the head goes beyond it.
-pub fn head<H: DeserializeOwned>(bytes: &[u8]) -> Result<Option<H>, LayoutError> {
-    further(bytes)?;
+/// The head of a record.
+pub fn head<H: DeserializeOwned>(bytes: &[u8]) -> Result<H, LayoutError> {
     let (length, rest) = split(bytes)?;
-    rest.get(..length).map(plain).transpose()
+    plain(rest.get(..length).ok_or(LayoutError::Short)?)
 }
 
-/// The body of a record, all pieces joined.
+/// The body of a record.
 pub fn body<B: DeserializeOwned>(bytes: &[u8]) -> Result<B, LayoutError> {
-    further(bytes)?;
     let (length, rest) = split(bytes)?;
     let packed = rest.get(length..).ok_or(LayoutError::Short)?;
     let plain_length =
@@ -347,9 +293,14 @@ pub fn body<B: DeserializeOwned>(bytes: &[u8]) -> Result<B, LayoutError> {
     plain(&unpacked)
 }
 
-/// The length of the head, and all that follows.
+/// The length of the head, and all that follows its length.
 fn split(bytes: &[u8]) -> Result<(usize, &[u8]), LayoutError> {
-    let [_, _, _, a, b, c, d, rest @ ..] = bytes else { return Err(LayoutError::Short) };
-    let length = usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])).map_err(|_| LayoutError::Short)?;
-    Ok((length, rest))
+    match bytes {
+        [VERSION, a, b, c, d, rest @ ..] => {
+            let length = u32::from_be_bytes([*a, *b, *c, *d]);
+            Ok((usize::try_from(length).map_err(|_| LayoutError::Short)?, rest))
+        }
+        [] | [VERSION, ..] => Err(LayoutError::Short),
+        [version, ..] => Err(LayoutError::Version(*version)),
+    }
 }

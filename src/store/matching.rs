@@ -16,7 +16,7 @@ use crate::domain::time::Time;
 use crate::store::clicks::trail::Footprint;
 use crate::store::command::{Retry, StoreCommand, Withdraw};
 use crate::store::contract::arrival::{ClickArrival, ClickReceipt, ClickRecorded};
-use crate::store::group::{CommitGroup, NewClick};
+use crate::store::group::CommitGroup;
 use crate::store::group_facts::DecisionLookups;
 use crate::store::layout::{LayoutError, StoredAttempt, hash, key};
 use crate::store::network::line::{ReportLine, Tally};
@@ -38,22 +38,22 @@ impl CommitGroup<'_> {
     pub fn click(&mut self, arrival: ClickArrival) -> Result<ClickReceipt, StoreError> {
         let ClickArrival { mut click, screening } = arrival;
         let known = self.click_to_change(&click.id)?;
-        let (done, click, had, footprint) = match known {
+        let (done, click, footprint) = match known {
             None => {
                 self.join_answers(&mut click)?;
                 let footprint = self.admit(&mut click, screening)?;
-                (ClickRecorded::New, click, 0, footprint)
+                (ClickRecorded::New, click, footprint)
             }
-            Some((mut known, had)) => {
+            Some(mut known) => {
                 let had_visitor = known.context.visitor.is_some();
                 match known.fill(&click) {
                     true => {
                         // What a stranger refused for this click alone is not its visitor's word.
                         let answered = if had_visitor { &click } else { &known }.context.consent;
                         let footprint = self.admit_again(&known, answered)?;
-                        (ClickRecorded::Filled, known, had, footprint)
+                        (ClickRecorded::Filled, known, footprint)
                     }
-                    false => (ClickRecorded::Known, known, had, Footprint::default()),
+                    false => (ClickRecorded::Known, known, Footprint::default()),
                 }
             }
         };
@@ -61,7 +61,7 @@ impl CommitGroup<'_> {
         let click = Arc::new(click);
         let matched = self.matched(&click, step.found)?;
         if done != ClickRecorded::Known {
-            self.clicks.insert(click.id.clone(), NewClick { click: Arc::clone(&click), had });
+            self.put_click(Arc::clone(&click), done == ClickRecorded::Filled);
             self.leave(footprint);
         }
         self.match_all(matched);

@@ -15,7 +15,7 @@ use crate::store::clicks::log;
 use crate::store::engine::kv::{Batch, Direction, Span};
 use crate::store::index::Index;
 use crate::store::keeping::OperatorRecords;
-use crate::store::layout::{LayoutError, NumberSequences, StoredAttempt, VERSION, key};
+use crate::store::layout::{LayoutError, NumberSequences, VERSION, key};
 use crate::store::network::lists::Lists;
 use crate::store::records::{Records, corrupt};
 
@@ -120,20 +120,14 @@ pub fn rebuild(records: &Records, dedup_mask: u64) -> Result<Opened, OpenError> 
 }
 
 fn check_format(records: &Records) -> Result<(), OpenError> {
-    let mut found = None;
-    let span = Span { from: key::FORMAT, to: b"Mformat\0", direction: Direction::Up };
-    records.scan(span, &mut |_, bytes| {
-        found = Some(bytes.first().copied());
-        ControlFlow::Break(())
-    })?;
-    match found {
+    match records.get(key::FORMAT)?.map(|bytes| bytes.first().copied()) {
         Some(Some(VERSION)) => Ok(()),
         Some(Some(found)) => Err(OpenError::Format { found }),
         Some(None) => Err(corrupt(key::FORMAT, &LayoutError::Short).into()),
         None => {
             let mut batch = Batch::default();
             batch.put(key::FORMAT.to_vec(), vec![VERSION]);
-            Ok(records.kv().commit(batch, &mut |_| {}).map_err(|error| records.fail("write", &error))?)
+            Ok(records.kv().commit(batch, &mut |_| {}).map_err(|error| records.fail("write", error))?)
         }
     }
 }
@@ -145,20 +139,12 @@ fn numbers(records: &Records, next_postback: u64) -> Result<NumberSequences, Sto
         next_attempt: 1,
         next_click: log::end(records)?,
     };
-    let mut kept = None;
-    let span = Span { from: key::NUMBERS, to: b"Mnumbers\0", direction: Direction::Up };
-    records.scan(span, &mut |_, bytes| {
-        kept = Some(bytes.to_vec());
-        ControlFlow::Break(())
-    })?;
-    if let Some(kept) = kept {
-        let kept: NumberSequences = records.head(key::NUMBERS, kept)?;
+    if let Some(kept) = records.head::<NumberSequences>(key::NUMBERS)? {
         numbers.next_postback = numbers.next_postback.max(kept.next_postback);
         numbers.next_attempt = numbers.next_attempt.max(kept.next_attempt);
         numbers.next_click = numbers.next_click.max(kept.next_click);
     }
     if let Some((first, block)) = records.attempt_block(u64::MAX - 1)? {
-        let block: Vec<Option<StoredAttempt>> = block.value;
         numbers.next_attempt = numbers.next_attempt.max(first + block.len() as u64);
     }
     Ok(numbers)

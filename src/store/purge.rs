@@ -9,16 +9,16 @@ use crate::domain::postback::VerdictName;
 use crate::domain::time::Time;
 use crate::store::ages::AgeKey;
 use crate::store::clicks::purge::{ClickCursor, ClickPurge};
-use crate::store::commit::put_block;
+use crate::store::commit::pack_block;
 use crate::store::engine::kv::Batch;
 use crate::store::group::CommitGroup;
 use crate::store::index::Index;
 use crate::store::keeping::OperatorRecords;
 use crate::store::layout::{
-    self, Attempts, Block, DeliveryStates, EntryHead, LayoutError, Marks, NumberSequences, Pieces, Sketch,
+    self, Attempts, Block, DeliveryStates, EntryHead, LayoutError, Marks, NumberSequences, Sketch,
     StoredAttempt, key,
 };
-use crate::store::records::{ChunkedRecord, corrupt};
+use crate::store::records::corrupt;
 use crate::store::{PurgeBefore, Purged, StoreError};
 
 /// How many blocks one step looks at, and how many it rewrites.
@@ -36,12 +36,12 @@ pub struct Cursor {
 /// What a step deletes.
 #[derive(Default)]
 pub struct Purging {
-    /// Blocks as they become, with the pieces they had; an empty one is removed.
-    rewritten: Vec<(Block, Pieces)>,
-    marks: Vec<(u64, ChunkedRecord<Marks>)>,
-    attempts: BTreeMap<u64, ChunkedRecord<Attempts>>,
-    /// Conversions: number, appearance, pieces of the overlay.
-    conversions: Vec<(u64, Sketch, Option<u16>)>,
+    /// Blocks as they become; an empty one is removed.
+    rewritten: Vec<Block>,
+    marks: Vec<(u64, Marks)>,
+    attempts: BTreeMap<u64, Attempts>,
+    /// Conversions: number, appearance, whether it has an overlay.
+    conversions: Vec<(u64, Sketch, bool)>,
     pub clicks: ClickPurge,
     /// Postbacks of which nothing is kept any more; with their source, where they were quarantined.
     forgotten: Vec<(u64, Option<u32>)>,
@@ -179,7 +179,7 @@ impl Purging {
                 Entry::Vacant(unknown) => drop(unknown.insert(attempts)),
                 // Conversions of both blocks have attempts in it: what either blanks is blank.
                 Entry::Occupied(mut known) => {
-                    let both = known.get_mut().value.iter_mut().zip(attempts.value);
+                    let both = known.get_mut().iter_mut().zip(attempts);
                     both.filter(|(_, other)| other.is_none()).for_each(|(attempt, _)| *attempt = None);
                 }
             }
@@ -190,7 +190,7 @@ impl Purging {
     }
 
     fn block(&mut self, group: &CommitGroup<'_>, aged: &AgedOut<'_>, first: u64) -> Result<(), StoreError> {
-        let Some((mut block, pieces)) = group.shared.records.block_afresh(first)? else { return Ok(()) };
+        let Some(mut block) = group.shared.records.block_afresh(first)? else { return Ok(()) };
         let mut marks = group.shared.records.marks(first)?;
         let mut changed = false;
         let heads = (first..).zip(&mut block.heads).zip(&mut block.entries);
@@ -201,7 +201,7 @@ impl Purging {
                 changed |= self.conversion(group, number)?;
                 if self.conversions.last().is_some_and(|(last, ..)| *last == number) {
                     (head.sketch, entry.conversion) = (None, None);
-                    marks.value.retain(|mark| u64::from(mark.entry) != number - first);
+                    marks.retain(|mark| u64::from(mark.entry) != number - first);
                 }
             }
             if head.raw && due.raw {
@@ -217,7 +217,7 @@ impl Purging {
             }
         }
         if changed {
-            self.rewritten.push((block, pieces));
+            self.rewritten.push(block);
             self.marks.push((first, marks));
         }
         Ok(())
@@ -250,7 +250,7 @@ impl Purging {
 
     fn attempt(&mut self, group: &CommitGroup<'_>, number: u64) -> Result<Option<StoredAttempt>, StoreError> {
         let near = self.attempts.range(..=number).next_back();
-        let known = near.filter(|(first, block)| number - **first < block.value.len() as u64);
+        let known = near.filter(|(first, block)| number - **first < block.len() as u64);
         let first = match known.map(|(first, _)| *first) {
             Some(first) => first,
             None => match group.shared.records.attempt_block(number)? {
@@ -263,7 +263,7 @@ impl Purging {
         };
         let block = self.attempts.get_mut(&first);
         let place = usize::try_from(number - first).ok();
-        Ok(block.zip(place).and_then(|(block, at)| block.value.get_mut(at)).and_then(Option::take))
+        Ok(block.zip(place).and_then(|(block, at)| block.get_mut(at)).and_then(Option::take))
     }
 
     /// Adds the deletions to a batch.
@@ -271,46 +271,46 @@ impl Purging {
         if self.is_empty() {
             return Ok(());
         }
-        for (block, had) in &self.rewritten {
+        for block in &self.rewritten {
+            let (key, heads_key) = (key::block(block.first), key::heads(block.first));
             if is_gone(block) {
-                layout::remove(batch, key::block(block.first), had.entries);
-                layout::remove(batch, key::heads(block.first), had.heads);
+                batch.remove(key);
+                batch.remove(heads_key);
             } else {
-                put_block(batch, block, *had)?;
+                let (entries, heads) = pack_block(block)?;
+                batch.put(key, entries);
+                batch.put(heads_key, heads);
             }
         }
         for (first, marks) in &self.marks {
             let key = key::marks(*first);
-            if marks.value.is_empty() {
-                layout::remove(batch, key, marks.pieces);
+            if marks.is_empty() {
+                batch.remove(key);
             } else {
-                let packed = layout::pack(&(), &marks.value).map_err(|error| corrupt(&key, &error))?;
-                layout::put(batch, key, packed, marks.pieces);
+                let packed = layout::pack(&(), marks).map_err(|error| corrupt(&key, &error))?;
+                batch.put(key, packed);
             }
         }
         for (first, attempts) in &self.attempts {
             let key = key::attempts(*first);
-            if attempts.value.iter().all(Option::is_none) {
-                layout::remove(batch, key, attempts.pieces);
+            if attempts.iter().all(Option::is_none) {
+                batch.remove(key);
             } else {
-                let packed = layout::pack(&(), &attempts.value).map_err(|error| corrupt(&key, &error))?;
-                layout::put(batch, key, packed, attempts.pieces);
+                let packed = layout::pack(&(), attempts).map_err(|error| corrupt(&key, &error))?;
+                batch.put(key, packed);
             }
         }
-        for (number, _, overlay) in &self.conversions {
-            if let Some(had) = overlay {
-                layout::remove(batch, key::overlay(*number), *had);
-            }
-        }
+        let overlaid = self.conversions.iter().filter(|(.., overlay)| *overlay);
+        overlaid.for_each(|(number, ..)| batch.remove(key::overlay(*number)));
         self.clicks.pack(batch)?;
         let packed = layout::pack(&numbers, &()).map_err(|error| corrupt(key::NUMBERS, &error))?;
-        layout::put(batch, key::NUMBERS.to_vec(), packed, 0);
+        batch.put(key::NUMBERS.to_vec(), packed);
         Ok(())
     }
 
     /// What the caches have to forget.
     pub fn blocks(&self) -> impl Iterator<Item = (u64, Option<Arc<Block>>)> + '_ {
-        self.rewritten.iter().map(|(block, _)| (block.first, None))
+        self.rewritten.iter().map(|block| (block.first, None))
     }
 
     /// Takes what is gone out of the index.
@@ -318,7 +318,7 @@ impl Purging {
         for (number, sketch, _) in &self.conversions {
             index.apply(*number, Some(sketch), None, &Default::default());
         }
-        for (block, _) in self.rewritten.iter().filter(|(block, _)| is_gone(block)) {
+        for block in self.rewritten.iter().filter(|block| is_gone(block)) {
             index.remove_block(block.first);
         }
         for (number, quarantined) in &self.forgotten {

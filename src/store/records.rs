@@ -22,7 +22,7 @@ use crate::store::clicks::lately::RecentClicks;
 use crate::store::engine::kv::{Direction, Kv, KvError, ScanVisitor, Span};
 use crate::store::index::Index;
 use crate::store::layout::{
-    self, Attempts, Block, DeliveryStates, EntryHead, LayoutError, Marks, Pieces, Sketch, StoredAttempt, key,
+    self, Attempts, Block, DeliveryStates, EntryHead, LayoutError, Marks, Sketch, StoredAttempt, key,
 };
 use crate::store::sources::QuarantineLines;
 use crate::store::weight::ByBytes;
@@ -40,14 +40,8 @@ const BANDS: usize = 64;
 pub struct Record {
     pub conversion: Conversion,
     pub standing: DeliveryStates,
-    /// The further pieces of its overlay, if it has one.
-    pub overlay: Option<u16>,
-}
-
-/// A record with the number of its further pieces, which anyone who replaces it has to know.
-pub struct ChunkedRecord<T> {
-    pub value: T,
-    pub pieces: u16,
+    /// Whether it has an overlay.
+    pub overlay: bool,
 }
 
 /// What reading and writing share.
@@ -98,61 +92,41 @@ impl Records {
     }
 
     /// Ends the store: every later operation fails as this one did.
-    pub fn fail(&self, doing: &'static str, error: &KvError) -> StoreError {
-        let broken = StoreError::Broken { doing, cause: error.0.clone() };
+    pub fn fail(&self, doing: &'static str, cause: impl ToString) -> StoreError {
+        let broken = StoreError::Broken { doing, cause: cause.to_string() };
         self.failed.get_or_init(|| broken).clone()
     }
 
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    /// What failed is that one record alone, or the whole store from now on.
+    fn failed_read(&self, error: KvError) -> StoreError {
+        match error {
+            KvError::Damaged { key, cause } => StoreError::Corrupt { key: key.escape_ascii().to_string(), cause },
+            KvError::Failed(cause) => self.fail("read", cause),
+        }
+    }
+
+    /// The record at `key`.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.check()?;
-        self.kv.get(key).map_err(|error| self.fail("read", &error))
+        self.kv.get(key).map_err(|error| self.failed_read(error))
     }
 
     /// Visits values upwards or downwards, as [`Kv::scan`].
     pub fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), StoreError> {
         self.check()?;
-        self.kv.scan(span, visit).map_err(|error| self.fail("read", &error))
-    }
-
-    /// Joins the pieces of a record.
-    pub fn join(&self, key: &[u8], mut bytes: Vec<u8>) -> Result<ChunkedRecord<Vec<u8>>, StoreError> {
-        let pieces = layout::further(&bytes).map_err(|error| corrupt(key, &error))?;
-        for number in 1..=pieces {
-            let piece = self.get(&key::piece(key, number))?;
-            let missing = || corrupt(key, &LayoutError::Content(format!("its piece {number} is missing")));
-            bytes.extend_from_slice(&piece.ok_or_else(missing)?);
-        }
-        Ok(ChunkedRecord { value: bytes, pieces })
-    }
-
-    /// The first piece of the record at `key`, often all of it.
-    pub fn first_piece(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.get(key)
-    }
-
-    fn record_bytes(&self, key: &[u8]) -> Result<Option<ChunkedRecord<Vec<u8>>>, StoreError> {
-        match self.get(key)? {
-            None => Ok(None),
-            Some(bytes) => self.join(key, bytes).map(Some),
-        }
+        self.kv.scan(span, visit).map_err(|error| self.failed_read(error))
     }
 
     /// The body of the record at `key`, past every cache.
-    pub fn body<B: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<ChunkedRecord<B>>, StoreError> {
-        let Some(bytes) = self.record_bytes(key)? else { return Ok(None) };
-        let value = layout::body(&bytes.value).map_err(|error| corrupt(key, &error))?;
-        Ok(Some(ChunkedRecord { value, pieces: bytes.pieces }))
+    pub fn body<B: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<B>, StoreError> {
+        let body = |bytes: Vec<u8>| layout::body(&bytes).map_err(|error| corrupt(key, &error));
+        self.get(key)?.map(body).transpose()
     }
 
-    /// The head of the record at `key`, whose first piece may be at hand.
-    pub fn head<H: DeserializeOwned>(&self, key: &[u8], first: Vec<u8>) -> Result<H, StoreError> {
-        if let Some(head) = layout::head(&first).map_err(|error| corrupt(key, &error))? {
-            return Ok(head);
-        }
-        let whole = self.join(key, first)?.value;
-        layout::head(&whole)
-            .and_then(|head| head.ok_or(LayoutError::Short))
-            .map_err(|error| corrupt(key, &error))
+    /// The head of the record at `key`, past every cache.
+    pub fn head<H: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<H>, StoreError> {
+        let head = |bytes: Vec<u8>| layout::head(&bytes).map_err(|error| corrupt(key, &error));
+        self.get(key)?.map(head).transpose()
     }
 
     /// The heads of the block that begins at `first`.
@@ -160,44 +134,35 @@ impl Records {
         if let Some(block) = self.blocks.get(&first) {
             return Ok(Some(block.heads.clone()));
         }
-        let key = key::heads(first);
-        self.get(&key)?.map(|bytes| self.head(&key, bytes)).transpose()
+        self.head(&key::heads(first))
     }
 
     /// The block that begins at `first`.
     pub fn block(&self, first: u64) -> Result<Option<Arc<Block>>, StoreError> {
         self.blocks.get_or_read(&first, || {
-            self.block_afresh(first).map(|found| found.map(|(block, _)| Arc::new(block)))
+            self.block_afresh(first).map(|found| found.map(Arc::new))
         })
     }
 
     /// The block as stored, past the cache.
-    pub fn block_afresh(&self, first: u64) -> Result<Option<(Block, Pieces)>, StoreError> {
-        let (key, heads_key) = (key::block(first), key::heads(first));
-        let Some(heads) = self.record_bytes(&heads_key)? else { return Ok(None) };
-        let Some(entries) = self.record_bytes(&key)? else { return Ok(None) };
-        let pieces = Pieces { heads: heads.pieces, entries: entries.pieces };
-        let heads = layout::head(&heads.value)
-            .and_then(|heads| heads.ok_or(LayoutError::Short))
-            .map_err(|error| corrupt(&heads_key, &error))?;
-        let entries = layout::body(&entries.value).map_err(|error| corrupt(&key, &error))?;
-        Ok(Some((Block { first, heads, entries }, pieces)))
+    pub fn block_afresh(&self, first: u64) -> Result<Option<Block>, StoreError> {
+        let Some(heads) = self.head(&key::heads(first))? else { return Ok(None) };
+        let Some(entries) = self.body(&key::block(first))? else { return Ok(None) };
+        Ok(Some(Block { first, heads, entries }))
     }
 
     /// The marks next to the block that begins at `first`.
-    pub fn marks(&self, first: u64) -> Result<ChunkedRecord<Marks>, StoreError> {
-        let found = self.body(&key::marks(first))?;
-        Ok(found.unwrap_or(ChunkedRecord { value: Marks::new(), pieces: 0 }))
+    pub fn marks(&self, first: u64) -> Result<Marks, StoreError> {
+        Ok(self.body(&key::marks(first))?.unwrap_or_default())
     }
 
     /// What replaced conversion `seq` of its block.
     pub fn overlay(&self, seq: u64) -> Result<Option<Record>, StoreError> {
         let key = key::overlay(seq);
-        let Some(bytes) = self.record_bytes(&key)? else { return Ok(None) };
+        let Some(bytes) = self.get(&key)? else { return Ok(None) };
         let unpack = || {
-            let sketch: Sketch = layout::head(&bytes.value)?.ok_or(LayoutError::Short)?;
-            let conversion = layout::body(&bytes.value)?;
-            Ok(Record { conversion, standing: sketch.standing, overlay: Some(bytes.pieces) })
+            let sketch: Sketch = layout::head(&bytes)?;
+            Ok(Record { conversion: layout::body(&bytes)?, standing: sketch.standing, overlay: true })
         };
         unpack().map(Some).map_err(|error| corrupt(&key, &error))
     }
@@ -208,13 +173,13 @@ impl Records {
             return Ok(Some(record));
         }
         let Some(block) = self.block(first)? else { return Ok(None) };
-        let marks = self.marks(first)?.value;
+        let marks = self.marks(first)?;
         record_in(&block, &marks, seq).map_err(|error| corrupt(&key::marks(first), &error))
     }
 
     /// The text kept under this name.
     pub fn text(&self, name: &str) -> Result<Option<String>, StoreError> {
-        Ok(self.body(&key::text(name))?.map(|found| found.value))
+        self.body(&key::text(name))
     }
 
     /// The click with this id, where it is in memory.
@@ -226,40 +191,35 @@ impl Records {
     pub fn click(&self, id: &ClickId) -> Result<Option<Arc<Click>>, StoreError> {
         self.check()?;
         self.clicks
-            .get_or_read(id, || self.click_afresh(id).map(|found| found.map(|found| Arc::new(found.value))))
+            .get_or_read(id, || self.click_afresh(id).map(|found| found.map(Arc::new)))
     }
 
     /// The click as stored, past the cache.
-    pub fn click_afresh(&self, id: &ClickId) -> Result<Option<ChunkedRecord<Click>>, StoreError> {
+    pub fn click_afresh(&self, id: &ClickId) -> Result<Option<Click>, StoreError> {
         let key = key::click(id);
-        let Some(ChunkedRecord { value, pieces }) = self.body::<StoredClick<'static>>(&key)? else {
-            return Ok(None);
-        };
-        let value = value.into_click().map_err(|error| corrupt(&key, &error))?;
-        Ok(Some(ChunkedRecord { value, pieces }))
+        let stored: Option<StoredClick<'static>> = self.body(&key)?;
+        stored.map(|stored| stored.into_click().map_err(|error| corrupt(&key, &error))).transpose()
     }
 
     /// The block of attempts that holds attempt `number`: its first number, and the attempts.
-    pub fn attempt_block(&self, number: u64) -> Result<Option<(u64, ChunkedRecord<Attempts>)>, StoreError> {
-        let mut first = None;
+    pub fn attempt_block(&self, number: u64) -> Result<Option<(u64, Attempts)>, StoreError> {
+        let mut found = None;
         let (from, to) = (key::attempts(0), key::attempts(number.saturating_add(1)));
         let span = Span { from: &from, to: &to, direction: Direction::Down };
         self.scan(span, &mut |key, bytes| {
-            first = key::number(key).map(|number| (number, bytes.to_vec()));
+            found = key::number(key).map(|first| (first, bytes.to_vec()));
             ControlFlow::Break(())
         })?;
-        let Some((first, bytes)) = first else { return Ok(None) };
-        let key = key::attempts(first);
-        let bytes = self.join(&key, bytes)?;
-        let value = layout::body(&bytes.value).map_err(|error| corrupt(&key, &error))?;
-        Ok(Some((first, ChunkedRecord { value, pieces: bytes.pieces })))
+        let Some((first, bytes)) = found else { return Ok(None) };
+        let attempts = layout::body(&bytes).map_err(|error| corrupt(&key::attempts(first), &error))?;
+        Ok(Some((first, attempts)))
     }
 
     /// Attempt `number` of delivery `delivery` of conversion `seq`; `None` when it is purged.
     pub fn attempt(&self, number: u64) -> Result<Option<StoredAttempt>, StoreError> {
         let Some((first, mut block)) = self.attempt_block(number)? else { return Ok(None) };
         let place = usize::try_from(number - first).ok();
-        Ok(place.and_then(|at| block.value.get_mut(at)).and_then(Option::take))
+        Ok(place.and_then(|at| block.get_mut(at)).and_then(Option::take))
     }
 
     /// The attempts that end with number `last`, in order.
@@ -295,7 +255,7 @@ fn record_in(block: &Block, marks: &Marks, seq: u64) -> Result<Option<Record>, L
     let Some((head, entry)) = block.entry(seq) else { return Ok(None) };
     let Some(conversion) = entry.conversion.clone() else { return Ok(None) };
     let standing = standing_in(head, marks, seq - block.first)?;
-    Ok(standing.map(|standing| Record { conversion, standing, overlay: None }))
+    Ok(standing.map(|standing| Record { conversion, standing, overlay: false }))
 }
 
 /// The deliveries of entry number `at` of a block under the marks next to it.

@@ -10,7 +10,7 @@ const SLACK_MS: i64 = DAY_MS;
 /// By how much the times of a run are known, in milliseconds: when a store is opened the newest time of
 /// the run that goes on is that of its last record.
 const KNOWN_MS: i64 = DAY_MS;
-/// The most runs that are remembered, so that they fit into one value; what is before them is looked
+/// The most runs that are remembered: they are written whole each time. What is before them is looked
 /// through whole.
 const MOST: usize = 400;
 

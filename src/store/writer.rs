@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::runtime::Handle;
 
 use crate::store::command::StoreCommand;
-use crate::store::engine::kv::{KvError, Step};
+use crate::store::engine::kv::Step;
 use crate::store::group::CommitGroup;
 use crate::store::layout::NumberSequences;
 use crate::store::purge::Cursor;
@@ -207,8 +207,7 @@ fn write(
     let mut ready = match group.pack() {
         Ok(ready) => ready,
         Err(StoreError::Corrupt { key, cause }) => {
-            let cause = KvError(format!("the record {key} cannot be packed: {cause}"));
-            return Err(records.fail("write", &cause));
+            return Err(records.fail("write", format!("the record {key} cannot be packed: {cause}")));
         }
         Err(error) => return Err(error),
     };
@@ -232,7 +231,7 @@ fn write(
             }
         };
         let batch = std::mem::take(&mut ready.batch);
-        records.kv().commit(batch, &mut passed).map_err(|error| records.fail("write", &error))?;
+        records.kv().commit(batch, &mut passed).map_err(|error| records.fail("write", error))?;
         if purges {
             crash::point("purge.after_sync");
         }

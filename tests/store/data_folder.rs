@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::engine::kv::{Batch, Direction, Kv, MAX_VALUE, Span};
+use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, Span};
 use postbridge::store::engine::sled::Sled;
 use postbridge::store::open::OpenError;
 use postbridge::store::{PurgeBefore, Store};
@@ -102,22 +102,26 @@ fn a_data_file_that_is_no_database_gives_an_error_and_not_a_panic() {
     assert!(error.to_string().contains("backup"), "{error}");
 }
 
+/// The longest value that sled gets in one piece.
+const ONE_PIECE: usize = 7 * 1024 - 2;
+
 #[test]
-fn values_at_the_limit_fill_leaves_without_making_blob_files() {
+fn values_of_one_piece_and_of_many_fill_leaves_without_making_blob_files() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let sled = Sled::open(&data).unwrap();
     for round in 0..3u8 {
         let mut batch = Batch::default();
         for n in 0..500u16 {
-            let value = sale("x").body(MAX_VALUE).body;
-            batch.put(format!("B-{round}-{n:05}").into_bytes(), value);
+            let value = sale("x").body(ONE_PIECE).body;
+            batch.add(format!("B-{round}-{n:05}").into_bytes(), value);
         }
         sled.commit(batch, &mut |_| {}).unwrap();
         // Over and over on the same leaves, as marks are written.
         for n in 0..40u16 {
             let mut batch = Batch::default();
-            batch.put(format!("B-{round}-{n:05}").into_bytes(), vec![round; MAX_VALUE]);
+            let length = ONE_PIECE * usize::from(1 + n % 4);
+            batch.put(format!("B-{round}-{n:05}").into_bytes(), vec![round; length]);
             sled.commit(batch, &mut |_| {}).unwrap();
         }
     }
@@ -126,25 +130,57 @@ fn values_at_the_limit_fill_leaves_without_making_blob_files() {
     assert_eq!(blobs(&data), 0);
 }
 
-#[test]
-fn a_value_above_the_limit_is_an_error_and_writes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let sled = Sled::open(&folder.path().join("data")).unwrap();
-    let memory = Memory::new();
-    for kv in [&sled as &dyn Kv, &memory] {
-        let mut batch = Batch::default();
-        batch.put(b"small".to_vec(), vec![1]);
-        batch.put(b"large".to_vec(), vec![1; MAX_VALUE + 1]);
-        let error = kv.commit(batch, &mut |_| {}).unwrap_err();
-        assert!(error.to_string().contains("large has 7169 bytes"), "{error}");
-        assert_eq!(kv.get(b"small").unwrap(), None);
-    }
+/// The database without our part above it.
+fn raw_sled(data: &Path) -> sled::Db {
+    sled::Config::new().path(data).segment_size(1024 * 1024).open().unwrap()
 }
 
 #[test]
-fn however_large_the_records_no_value_is_above_the_limit() {
-    let memory = Memory::new();
-    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+fn a_long_value_is_read_whole_whichever_way_and_a_missing_piece_fails_it_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let long: Vec<u8> = (0..5 * ONE_PIECE).map(|n| (n % 251) as u8).collect();
+    let values = [(b"a".to_vec(), vec![1]), (b"b".to_vec(), long.clone()), (b"c".to_vec(), vec![])];
+    let sled = Sled::open(&data).unwrap();
+    let mut batch = Batch::default();
+    values.iter().cloned().for_each(|(key, value)| batch.add(key, value));
+    sled.commit(batch, &mut |_| {}).unwrap();
+    let scanned = |sled: &Sled, direction| {
+        let mut found = Vec::new();
+        let span = Span { from: b"", to: b"z", direction };
+        let done = sled.scan(span, &mut |key, value| {
+            found.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        });
+        done.map(|()| found)
+    };
+    assert_eq!(sled.get(b"b").unwrap(), Some(long));
+    assert_eq!(scanned(&sled, Direction::Up).unwrap(), values);
+    let mut down = scanned(&sled, Direction::Down).unwrap();
+    down.reverse();
+    assert_eq!(down, values);
+    drop(sled);
+
+    let raw = raw_sled(&data);
+    raw.remove([0, b'b', 0, 2]).unwrap().expect("the second further piece");
+    drop(raw);
+    let sled = Sled::open(&data).unwrap();
+    let missing = sled.get(b"b").unwrap_err();
+    assert_eq!(missing, KvError::Damaged { key: b"b".to_vec(), cause: "its piece 2 is missing".to_owned() });
+    assert_eq!(scanned(&sled, Direction::Up).unwrap_err(), missing);
+    assert_eq!(sled.get(b"a").unwrap(), Some(vec![1]));
+    let mut batch = Batch::default();
+    batch.put(b"b".to_vec(), vec![2]);
+    sled.commit(batch, &mut |_| {}).unwrap();
+    drop(sled);
+    assert_eq!(raw_sled(&data).len(), 3, "no piece of what was replaced is left");
+}
+
+#[test]
+fn however_large_the_records_no_blob_file_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let store = Embedded::open_sled(&data).unwrap();
     let many: Vec<String> = (0..40).map(|n| format!("destination-{n}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     store.set_rules(sale("any").forward().to(&many).rules());
@@ -163,7 +199,8 @@ fn however_large_the_records_no_value_is_above_the_limit() {
         outcome.attempt.answer.as_mut().unwrap().body = sale("x").body(64 * 1024).body;
         wait(store.record(outcome)).unwrap();
     }
-    assert!(memory.longest_value() <= MAX_VALUE);
+    drop(store);
+    assert_eq!(blobs(&data), 0);
 }
 
 #[test]

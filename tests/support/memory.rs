@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, ScanVisitor, Span, Step};
+use postbridge::store::engine::kv::{Batch, Direction, KeyChange, Kv, KvError, ScanVisitor, Span, Step};
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -59,18 +59,13 @@ impl Memory {
         }
     }
 
-    /// The longest value that is stored.
-    pub fn longest_value(&self) -> usize {
-        self.durable.read().values().map(Vec::len).max().unwrap_or(0)
-    }
-
     fn pass(&self, at: FaultAt) -> Result<(), KvError> {
         if self.fault.read().is_none() {
             return Ok(());
         }
         let mut slot = self.fault.write();
         match slot.as_mut() {
-            Some(fault) if fault.at == at && fault.spared == 0 => Err(KvError(fault.cause.clone())),
+            Some(fault) if fault.at == at && fault.spared == 0 => Err(KvError::Failed(fault.cause.clone())),
             Some(fault) if fault.at == at => {
                 fault.spared -= 1;
                 Ok(())
@@ -81,11 +76,15 @@ impl Memory {
 }
 
 fn write(map: &mut Map, batch: &Batch) {
-    for (key, value) in &batch.writes {
-        match value {
-            Some(value) => map.insert(key.clone(), value.clone()),
-            None => map.remove(key),
-        };
+    for (key, change) in &batch.changes {
+        match change {
+            KeyChange::Add(value) => {
+                let had = map.insert(key.clone(), value.clone());
+                assert!(had.is_none(), "{} was said to have no value", key.escape_ascii());
+            }
+            KeyChange::Put(value) => drop(map.insert(key.clone(), value.clone())),
+            KeyChange::Remove => drop(map.remove(key)),
+        }
     }
 }
 
@@ -116,7 +115,6 @@ impl Kv for Memory {
     }
 
     fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {
-        batch.check()?;
         self.pass(FaultAt::BeforeWrite)?;
         write(&mut self.seen.write(), &batch);
         passed(Step::Written);

@@ -18,9 +18,9 @@ use crate::store::clicks::log::readable;
 use crate::store::clicks::trail::Visits;
 use crate::store::contract::arrival::ConsentArrival;
 use crate::store::engine::kv::{Batch, Direction, Span};
-use crate::store::group::{CommitGroup, NewClick};
+use crate::store::group::CommitGroup;
 use crate::store::layout::{self, key};
-use crate::store::records::{ChunkedRecord, Records, corrupt};
+use crate::store::records::{Records, corrupt};
 
 /// An answer that was received before the click it is about. It is the head of its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ impl CommitGroup<'_> {
     /// changed.
     pub fn consent(&mut self, arrival: &ConsentArrival) -> Result<(), StoreError> {
         let known = self.click_to_change(&arrival.click)?;
-        let owner = known.as_ref().and_then(|(click, _)| click.context.visitor.clone());
+        let owner = known.as_ref().and_then(|click| click.context.visitor.clone());
         let is_stranger = arrival.visitor.is_some() && owner.is_some() && arrival.visitor != owner;
         let for_click = if is_stranger { arrival.consent.refusals() } else { arrival.consent };
         let speaker = arrival.visitor.clone().or(owner);
@@ -47,11 +47,11 @@ impl CommitGroup<'_> {
         };
         let ahead = if known.is_none() { self.answers_ahead(&arrival.click)? } else { None };
         match known {
-            Some((mut click, had)) => {
+            Some(mut click) => {
                 let consent = click.context.consent.latest(for_click);
                 if consent != click.context.consent {
                     click.context.consent = consent;
-                    self.clicks.insert(click.id.clone(), NewClick { click: Arc::new(click), had });
+                    self.put_click(Arc::new(click), true);
                 }
             }
             None => {
@@ -155,20 +155,14 @@ impl Records {
     /// A browser's clicks and its visitor's consent.
     pub fn visits(&self, visitor: &VisitorId) -> Result<Option<Visits>, StoreError> {
         let key = key::visitor(visitor);
-        let Some(first) = self.first_piece(&key)? else { return Ok(None) };
-        let ChunkedRecord { value: bytes, pieces: had } = self.join(&key, first)?;
-        let unpack = || {
-            let consent = layout::head(&bytes)?.ok_or(layout::LayoutError::Short)?;
-            Ok(Visits { visits: layout::body(&bytes)?, consent, had })
-        };
+        let Some(bytes) = self.get(&key)? else { return Ok(None) };
+        let unpack = || Ok(Visits { visits: layout::body(&bytes)?, consent: layout::head(&bytes)? });
         unpack().map(Some).map_err(|error| corrupt(&key, &error))
     }
 
     /// What a browser's visitor answered last.
     fn consent_of(&self, visitor: &VisitorId) -> Result<ConsentRecord, StoreError> {
-        let key = key::visitor(visitor);
-        let first = self.first_piece(&key)?;
-        first.map_or(Ok(ConsentRecord::default()), |first| self.head(&key, first))
+        Ok(self.head(&key::visitor(visitor))?.unwrap_or_default())
     }
 
     /// The click with its visitor's latest answers, wherever they were given.
@@ -185,8 +179,7 @@ impl Records {
     }
 
     fn answers_ahead(&self, click: &ClickId) -> Result<Option<EarlyAnswer>, StoreError> {
-        let key = key::answers(click);
-        self.first_piece(&key)?.map(|first| self.head(&key, first)).transpose()
+        self.head(&key::answers(click))
     }
 }
 
@@ -194,7 +187,7 @@ impl Records {
 pub fn put_ahead(batch: &mut Batch, click: &ClickId, ahead: &EarlyAnswer) -> Result<(), StoreError> {
     let key = key::answers(click);
     let packed = layout::pack(ahead, &()).map_err(|error| corrupt(&key, &error))?;
-    layout::put(batch, key, packed, 0);
+    batch.put(key, packed);
     Ok(())
 }
 
@@ -212,7 +205,7 @@ pub fn ended(
     let (mut keys, mut seen, mut last) = (Vec::new(), 0, None);
     let to = key::after_answers();
     records.scan(Span { from, to: &to, direction: Direction::Up }, &mut |key, bytes| {
-        let ahead = layout::head::<EarlyAnswer>(bytes).ok().flatten();
+        let ahead = layout::head::<EarlyAnswer>(bytes).ok();
         keys.extend(ahead.filter(|ahead| is_due(*ahead)).map(|_| key.to_vec()));
         seen += 1;
         if seen < most {

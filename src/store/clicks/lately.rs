@@ -38,10 +38,10 @@ impl RecentClicks {
     pub fn open(records: &Records, end: u64) -> Result<RecentClicks, StoreError> {
         let kept = records.body::<Runs>(key::CLICK_RUNS)?;
         let is_one_run = kept.is_none();
-        let mut runs = kept.map_or_else(Runs::default, |found| found.value);
+        let mut runs = kept.unwrap_or_default();
         if let Some((first, block)) = log::blocks_below(records, end, 1)?.pop()
             && let Some(block) = log::readable(block)?
-            && let Some(newest) = block.value.iter().flatten().map(|line| line.at).max()
+            && let Some(newest) = block.iter().flatten().map(|line| line.at).max()
         {
             runs.note(if is_one_run { 0 } else { first }, newest);
         }
@@ -106,7 +106,7 @@ impl RecentClicks {
         if let Some(count) = self.days.get(&place) {
             return Ok(*count);
         }
-        let count = records.body::<u64>(&key::day(day, Some(offer)))?.map_or(0, |found| found.value);
+        let count = records.body::<u64>(&key::day(day, Some(offer)))?.unwrap_or(0);
         self.days.insert(place, count);
         Ok(count)
     }
@@ -166,7 +166,7 @@ impl LatestClicks {
             for (first, block) in blocks {
                 below = first;
                 let Some(block) = log::readable(block)? else { continue };
-                for (place, line) in block.value.into_iter().enumerate().rev() {
+                for (place, line) in block.into_iter().enumerate().rev() {
                     let Some(line) = line else { continue };
                     let newest = *newest.get_or_insert(line.at);
                     if newest.millis_since(line.at) >= window || lines.len() >= MOST {

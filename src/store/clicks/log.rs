@@ -16,7 +16,7 @@ use crate::store::contract::lookup::{ClickFilter, Page, PageRequest};
 use crate::store::engine::kv::{Batch, Direction, Span};
 use crate::store::layout::{self, key};
 use crate::store::records::StoreShared;
-use crate::store::records::{ChunkedRecord, Records, corrupt};
+use crate::store::records::{Records, corrupt};
 use crate::store::runs::{OlderThanKept, Runs};
 use crate::store::walk::UNPACK;
 
@@ -89,14 +89,14 @@ pub fn put(batch: &mut Batch, mut first: u64, clicks: &[LoggedClick]) -> Result<
         let lines: Vec<Option<&LoggedClick>> = block.iter().map(Some).collect();
         let key = key::log(first);
         let packed = layout::pack(&(), &lines).map_err(|error| corrupt(&key, &error))?;
-        layout::put(batch, key, packed, 0);
+        batch.add(key, packed);
         first += block.len() as u64;
     }
     Ok(())
 }
 
 /// A block with its first number; one that cannot be read is an error of its own.
-pub type BlockRead = (u64, Result<ChunkedRecord<LogBlock>, StoreError>);
+pub type BlockRead = (u64, Result<LogBlock, StoreError>);
 
 /// Up to `most` blocks that begin below `below`, newest first.
 pub fn blocks_below(records: &Records, below: u64, most: usize) -> Result<Vec<BlockRead>, StoreError> {
@@ -111,24 +111,12 @@ pub fn blocks_from(records: &Records, from: u64, most: usize) -> Result<Vec<Bloc
 }
 
 fn read(records: &Records, span: Span<'_>, most: usize) -> Result<Vec<BlockRead>, StoreError> {
-    let mut found = Vec::new();
+    let mut blocks = Vec::new();
     records.scan(span, &mut |key, bytes| {
-        found.push((key.to_vec(), bytes.to_vec()));
-        if found.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        let block = layout::body(bytes).map_err(|error| corrupt(key, &error));
+        blocks.extend(key::number(key).map(|first| (first, block)));
+        if blocks.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    let mut blocks = Vec::with_capacity(found.len());
-    for (key, bytes) in found {
-        let Some(first) = key::number(&key) else { continue };
-        let block = match records.join(&key, bytes) {
-            Ok(ChunkedRecord { value, pieces }) => {
-                let value = layout::body(&value).map_err(|error| corrupt(&key, &error));
-                value.map(|value| ChunkedRecord { value, pieces })
-            }
-            Err(error @ StoreError::Corrupt { .. }) => Err(error),
-            Err(error) => return Err(error),
-        };
-        blocks.push((first, block));
-    }
     Ok(blocks)
 }
 
@@ -136,7 +124,7 @@ fn read(records: &Records, span: Span<'_>, most: usize) -> Result<Vec<BlockRead>
 pub fn end(records: &Records) -> Result<u64, StoreError> {
     let last = blocks_below(records, u64::MAX, 1)?.pop();
     // A damaged block may hold as many as any.
-    Ok(last.map_or(1, |(first, block)| first + block.map_or(BLOCK, |block| block.value.len()) as u64))
+    Ok(last.map_or(1, |(first, block)| first + block.map_or(BLOCK, |block| block.len()) as u64))
 }
 
 /// Lists clicks, newest first.
@@ -161,7 +149,7 @@ pub fn clicks(
             return Ok(Page { items: list.items, next_cursor: None });
         }
         for (first, block) in blocks {
-            let lines = readable(block)?.map_or(LogBlock::new(), |found| found.value);
+            let lines = readable(block)?.unwrap_or_default();
             let all_past = !lines.is_empty() && lines.iter().flatten().all(is_past);
             if let Some((since, _)) = ends.filter(|_| all_past) {
                 match shared.lately.lock().older(first, since) {

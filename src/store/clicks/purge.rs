@@ -18,7 +18,7 @@ use crate::store::engine::kv::{Batch, Direction, Span};
 use crate::store::group::CommitGroup;
 use crate::store::layout::{self, key};
 use crate::store::purge::AgedOut;
-use crate::store::records::{ChunkedRecord, corrupt};
+use crate::store::records::corrupt;
 
 /// How many blocks of the log, how many due clicks and how many counters one step looks at.
 const BLOCKS: usize = 512;
@@ -48,9 +48,9 @@ impl ClickCursor {
 /// What a step deletes.
 #[derive(Default)]
 pub struct ClickPurge {
-    clicks: Vec<(ClickId, u16)>,
+    clicks: Vec<ClickId>,
     /// Blocks of the log as they become.
-    log: Vec<(u64, ChunkedRecord<LogBlock>)>,
+    log: Vec<(u64, LogBlock)>,
     visitors: BTreeMap<VisitorId, Visits>,
     days: Vec<Vec<u8>>,
     answers: Vec<Vec<u8>>,
@@ -101,7 +101,7 @@ impl ClickPurge {
             cursor.log = first + 1;
             let Some(mut block) = readable(block)? else { continue };
             let mut changed = false;
-            for (number, line) in (first..).zip(&mut block.value) {
+            for (number, line) in (first..).zip(&mut block) {
                 let is_due = |line: &LoggedClick| aged.click(AgeKey::Click(number), line.at);
                 if !line.as_ref().is_some_and(is_due) {
                     continue;
@@ -127,11 +127,11 @@ impl ClickPurge {
             return Ok(false);
         }
         let Some(found) = readable(group.shared.records.click_afresh(&line.id))? else { return Ok(false) };
-        let Some(ChunkedRecord { value: click, pieces }) = found else { return Ok(true) };
+        let Some(click) = found else { return Ok(true) };
         if let Some(visitor) = &click.context.visitor {
             self.forget_visit(group, visitor, &line.id)?;
         }
-        self.clicks.push((line.id.clone(), pieces));
+        self.clicks.push(line.id.clone());
         Ok(true)
     }
 
@@ -174,16 +174,14 @@ impl ClickPurge {
 
     /// Adds the deletions to a batch.
     pub fn pack(&self, batch: &mut Batch) -> Result<(), StoreError> {
-        for (id, had) in &self.clicks {
-            layout::remove(batch, key::click(id), *had);
-        }
+        self.clicks.iter().for_each(|id| batch.remove(key::click(id)));
         for (first, block) in &self.log {
             let key = key::log(*first);
-            if block.value.iter().all(Option::is_none) {
-                layout::remove(batch, key, block.pieces);
+            if block.iter().all(Option::is_none) {
+                batch.remove(key);
             } else {
-                let packed = layout::pack(&(), &block.value).map_err(|error| corrupt(&key, &error))?;
-                layout::put(batch, key, packed, block.pieces);
+                let packed = layout::pack(&(), block).map_err(|error| corrupt(&key, &error))?;
+                batch.put(key, packed);
             }
         }
         for (visitor, visits) in &self.visitors {
@@ -195,7 +193,7 @@ impl ClickPurge {
 
     /// What the cache has to forget.
     pub fn clicks(&self) -> impl Iterator<Item = (ClickId, Option<Arc<Click>>)> + '_ {
-        self.clicks.iter().map(|(id, _)| (id.clone(), None))
+        self.clicks.iter().map(|id| (id.clone(), None))
     }
 
     pub fn publish(&self, lately: &mut RecentClicks) {

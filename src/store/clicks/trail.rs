@@ -35,13 +35,12 @@ pub struct Trail {
     pub visitors: BTreeMap<VisitorId, Visits>,
 }
 
-/// A browser's clicks, its visitor's consent, and the further pieces of the record they replace.
+/// A browser's clicks, and its visitor's consent.
 #[derive(Clone, Default)]
 pub struct Visits {
     pub visits: Vec<EarlierClick>,
     /// What its visitor answered last, anywhere.
     pub consent: ConsentRecord,
-    pub had: u16,
 }
 
 /// What one click leaves.
@@ -183,7 +182,7 @@ impl Trail {
         for ((day, offer), count) in &self.days {
             let key = key::day(*day, Some(offer));
             let packed = layout::pack(&(), count).map_err(|error| corrupt(&key, &error))?;
-            layout::put(batch, key, packed, 0);
+            batch.put(key, packed);
         }
         for (visitor, visits) in &self.visitors {
             put_visits(batch, visitor, visits)?;
@@ -201,10 +200,10 @@ impl Trail {
 pub fn put_visits(batch: &mut Batch, visitor: &VisitorId, visits: &Visits) -> Result<(), StoreError> {
     let key = key::visitor(visitor);
     if visits.visits.is_empty() {
-        layout::remove(batch, key, visits.had);
+        batch.remove(key);
         return Ok(());
     }
     let packed = layout::pack(&visits.consent, &visits.visits).map_err(|error| corrupt(&key, &error))?;
-    layout::put(batch, key, packed, visits.had);
+    batch.put(key, packed);
     Ok(())
 }

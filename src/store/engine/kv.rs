@@ -2,51 +2,59 @@
 
 use std::ops::ControlFlow;
 
-/// The longest value an implementation has to take. sled puts a page above a quarter of its segment
-/// into a file that no sync of ours reaches; its leaves hold up to 17 values.
-pub const MAX_VALUE: usize = 7 * 1024;
-
-/// Reading or writing failed. After a failed commit the engine is not used again.
+/// Why the engine did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct KvError(pub String);
+pub enum KvError {
+    /// Reading or writing failed. After a failed commit the engine is not used again.
+    #[error("{0}")]
+    Failed(String),
+    /// What is stored under one key cannot be read; everything else can.
+    #[error("{key} cannot be read: {cause}", key = .key.escape_ascii())]
+    Damaged {
+        /// The key, or the last one that could be read before it.
+        key: Vec<u8>,
+        /// In the engine's words.
+        cause: String,
+    },
+}
 
-/// Writes that appear together or not at all. Of two writes to one key the later one holds.
+/// What becomes of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyChange {
+    /// It gets a value, and had none: the engine need not look.
+    Add(Vec<u8>),
+    /// It gets a value, over what it had.
+    Put(Vec<u8>),
+    /// It is taken away; one that is not there is no fault.
+    Remove,
+}
+
+/// Changes that appear together or not at all. Of two to one key the later one holds.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
-    /// `None` removes the key.
-    pub writes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// Keys and what becomes of them, in order.
+    pub changes: Vec<(Vec<u8>, KeyChange)>,
 }
 
 impl Batch {
+    /// Writes a value under a key that has none.
+    pub fn add(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.changes.push((key, KeyChange::Add(value)));
+    }
+
     /// Writes a value, over what the key had.
     pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.writes.push((key, Some(value)));
+        self.changes.push((key, KeyChange::Put(value)));
     }
 
     /// Takes a key away; one that is not there is no fault.
     pub fn remove(&mut self, key: Vec<u8>) {
-        self.writes.push((key, None));
+        self.changes.push((key, KeyChange::Remove));
     }
 
     /// Whether nothing would be written.
     pub fn is_empty(&self) -> bool {
-        self.writes.is_empty()
-    }
-
-    /// The first write whose value is longer than [`MAX_VALUE`], as an error.
-    pub fn check(&self) -> Result<(), KvError> {
-        let too_long = |(_, value): &&(Vec<u8>, Option<Vec<u8>>)| {
-            value.as_ref().is_some_and(|value| value.len() > MAX_VALUE)
-        };
-        match self.writes.iter().find(too_long) {
-            None => Ok(()),
-            Some((key, value)) => Err(KvError(format!(
-                "the value of {} has {} bytes; {MAX_VALUE} is the most",
-                key.escape_ascii(),
-                value.as_ref().map_or(0, Vec::len)
-            ))),
-        }
+        self.changes.is_empty()
     }
 }
 
@@ -82,7 +90,7 @@ pub enum Step {
 /// Sees one key and its value; breaks to end the scan.
 pub type ScanVisitor<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
-/// An ordered key-value engine with one writer.
+/// An ordered key-value engine with one writer. Keys begin with a byte above zero; a value may have any length.
 pub trait Kv: Send + Sync + 'static {
     /// The value of a key; `None` where it has none.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError>;

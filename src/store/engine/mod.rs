@@ -2,4 +2,5 @@
 
 pub mod folder;
 pub mod kv;
+mod pieces;
 pub mod sled;

@@ -12,10 +12,11 @@ use std::time::Duration;
 use crate::store::crash;
 use crate::store::engine::folder;
 use crate::store::engine::kv::{Batch, Direction, Kv, KvError, ScanVisitor, Span, Step};
+use crate::store::engine::pieces::{self, PieceWriter};
 use crate::store::open::OpenError;
 
 /// A page above a quarter of this goes to a file of its own that `fdatasync` of the data file does not
-/// reach. A leaf has at most 17 values of at most 7 KiB, which is less than half of that quarter.
+/// reach. A leaf has at most 17 values of at most [`pieces::MAX_STORED`], which is less than half of that quarter.
 const SEGMENT_BYTES: usize = 1024 * 1024;
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// sled looks at a shard of its cache only at every 64th access, whatever has come in meanwhile: reading
@@ -155,60 +156,104 @@ fn words(panic: &(dyn Any + Send)) -> String {
 }
 
 /// sled panics where it cannot go on; that is an error like any other.
-fn guarded<T>(act: impl FnOnce() -> Result<T, String>) -> Result<T, KvError> {
+fn guarded<T>(act: impl FnOnce() -> Result<T, KvError>) -> Result<T, KvError> {
     match catch_unwind(AssertUnwindSafe(act)) {
-        Ok(done) => done.map_err(KvError),
-        Err(panic) => Err(KvError(format!("the engine panicked: {}", words(panic.as_ref())))),
+        Ok(done) => done,
+        Err(panic) => Err(KvError::Failed(format!("the engine panicked: {}", words(panic.as_ref())))),
+    }
+}
+
+/// A page that does not verify fails what reads it; sled goes on with all others.
+fn failed_read(key: &[u8], error: sled::Error) -> KvError {
+    match error {
+        sled::Error::Corruption { .. } => KvError::Damaged { key: key.to_vec(), cause: error.to_string() },
+        error => KvError::Failed(error.to_string()),
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> KvError {
+    KvError::Failed(error.to_string())
+}
+
+impl Sled {
+    /// The whole value of a key whose stored bytes these are.
+    fn join(&self, key: &[u8], stored: &[u8]) -> Result<Vec<u8>, KvError> {
+        let damaged = |cause: String| KvError::Damaged { key: key.to_vec(), cause };
+        let (further, first) = pieces::split(stored).map_err(damaged)?;
+        let mut value = first.to_vec();
+        for number in 1..=further {
+            let piece = self.db.get(pieces::key(key, number)).map_err(|error| failed_read(key, error))?;
+            value.extend_from_slice(&piece.ok_or_else(|| damaged(format!("its piece {number} is missing")))?);
+        }
+        Ok(value)
+    }
+
+    /// How many further pieces a key has.
+    fn further(&self, key: &[u8]) -> Result<u16, KvError> {
+        let stored = self.db.get(key).map_err(failed)?;
+        stored.map_or(Ok(0), |stored| Ok(pieces::split(&stored).map_err(failed)?.0))
     }
 }
 
 impl Kv for Sled {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
         guarded(|| {
-            let value = self.db.get(key).map_err(|error| error.to_string())?;
-            if value.as_ref().is_some_and(|value| value.len() > LARGE) {
+            let read = || self.db.get(key).map_err(|error| failed_read(key, error));
+            let Some(stored) = read()? else { return Ok(None) };
+            if stored.len() > LARGE {
                 for _ in 0..TOUCHES {
-                    self.db.get(key).map_err(|error| error.to_string())?;
+                    read()?;
                 }
             }
-            Ok(value.map(|value| value.to_vec()))
+            self.join(key, &stored).map(Some)
         })
     }
 
     fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
         guarded(|| {
-            if span.from >= span.to {
+            let from = span.from.max(pieces::FIRST_KEY);
+            if from >= span.to {
                 return Ok(());
             }
-            let mut range = self.db.range(span.from..span.to);
+            let mut range = self.db.range(from..span.to);
+            let mut last = from.to_vec();
             loop {
                 let next = match span.direction {
                     Direction::Up => range.next(),
                     Direction::Down => range.next_back(),
                 };
                 let Some(pair) = next else { return Ok(()) };
-                let (key, value) = pair.map_err(|error| error.to_string())?;
-                if let ControlFlow::Break(()) = visit(&key, &value) {
+                let (key, stored) = pair.map_err(|error| failed_read(&last, error))?;
+                let visited = match pieces::split(&stored) {
+                    Ok((0, value)) => visit(&key, value),
+                    _ => visit(&key, &self.join(&key, &stored)?),
+                };
+                if let ControlFlow::Break(()) = visited {
                     return Ok(());
                 }
+                last.clear();
+                last.extend_from_slice(&key);
             }
         })
     }
 
     fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {
-        batch.check()?;
         guarded(|| {
+            let mut pieces = PieceWriter::default();
+            for (key, change) in batch.changes {
+                pieces.add(key, change, |key| self.further(key))?;
+            }
             let mut writes = sled::Batch::default();
-            for (key, value) in batch.writes {
+            for (key, value) in pieces.writes {
                 match value {
                     Some(value) => writes.insert(key, value),
                     None => writes.remove(key),
                 }
             }
-            self.db.apply_batch(writes).map_err(|error| error.to_string())?;
-            self.db.flush().map_err(|error| error.to_string())?;
+            self.db.apply_batch(writes).map_err(failed)?;
+            self.db.flush().map_err(failed)?;
             passed(Step::Written);
-            self.data.sync_data().map_err(|error| format!("fdatasync: {error}"))?;
+            self.data.sync_data().map_err(|error| KvError::Failed(format!("fdatasync: {error}")))?;
             passed(Step::Synced);
             Ok(())
         })

@@ -1,12 +1,15 @@
-//! What an arrival turned out to be, before the group is written.
+//! What an arrival turned out to be, and what a group makes and changes, before it is written.
 
+use std::sync::Arc;
+
+use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::ids::{ConversionId, Seq, SourceId};
 use crate::domain::postback::{RawRequest, Verdict};
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::sale::SaleProblem;
 use crate::domain::time::Time;
-use crate::store::layout::DeliveryStates;
+use crate::store::layout::{BlockEntry, DeliveryStates, Sketch};
 use crate::store::records::Record;
 
 /// The most changes one conversion can go through. Each change rewrites it whole.
@@ -56,4 +59,30 @@ pub(super) struct ArrivedPostback {
 
 pub(super) fn too_often(conversion: &Conversion) -> Rejection {
     SaleProblem::TooManyChanges { conversion: conversion.id, most: MAX_CHANGES as u64 }.into()
+}
+
+/// A postback that the group brings, with the conversion it makes.
+pub struct NewPostback {
+    pub entry: BlockEntry,
+    pub sketch: Option<Sketch>,
+    /// The sales that it takes back, none of which is known.
+    pub sales: Vec<ConversionId>,
+}
+
+/// A conversion that the group changes.
+pub struct ChangedConversion {
+    /// As the index knows it; `None` when the group brings it.
+    pub before: Option<Sketch>,
+    /// Its deliveries before the group.
+    pub was: DeliveryStates,
+    pub record: Record,
+    /// More than the deliveries' standing has changed: it needs an overlay.
+    pub whole: bool,
+}
+
+/// A click that the group writes.
+pub struct NewClick {
+    pub click: Arc<Click>,
+    /// Whether it replaces no record.
+    pub is_new: bool,
 }

@@ -104,10 +104,6 @@ pub fn suppressed(token: &SuppressionKey, list: &str) -> Vec<u8> {
     [b"S", &length[..], token.as_bytes(), list.as_bytes()].concat()
 }
 
-pub fn piece(of: &[u8], number: u16) -> Vec<u8> {
-    [b"P", of, &number.to_be_bytes()].concat()
-}
-
 /// The number in a key of `A`, `B`, `C`, `G`, `H` or `X`.
 pub fn number(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.get(1..)?.try_into().ok()?))

@@ -16,7 +16,7 @@ use crate::domain::time::Time;
 use crate::store::StoreError;
 use crate::store::contract::lookup::{Page, PageRequest};
 use crate::store::engine::kv::{Direction, Span};
-use crate::store::layout::{LayoutError, key};
+use crate::store::layout::{self, LayoutError, key};
 use crate::store::records::StoreShared;
 use crate::store::records::{Records, corrupt};
 
@@ -180,12 +180,12 @@ impl Lists {
     pub fn open(records: &Records) -> Result<Lists, StoreError> {
         let mut found = Vec::new();
         records.scan(Span { from: b"N", to: b"O", direction: Direction::Up }, &mut |key, bytes| {
-            found.push((key.to_vec(), bytes.to_vec()));
+            found.push((key.to_vec(), layout::head(bytes).map_err(|error| corrupt(key, &error))));
             ControlFlow::Continue(())
         })?;
         let mut lists = Lists::default();
-        for (key, bytes) in found {
-            let summary: ListState = records.head(&key, bytes)?;
+        for (key, summary) in found {
+            let summary: ListState = summary?;
             for (class, count) in &summary.counts {
                 *lists.in_use.entry(*class).or_default() += count;
             }
@@ -195,9 +195,7 @@ impl Lists {
             })?;
             lists.lists.insert(name, summary);
         }
-        if let Some(bytes) = records.first_piece(key::HASH_KEY)? {
-            lists.key = Some(records.head(key::HASH_KEY, bytes)?);
-        }
+        lists.key = records.head(key::HASH_KEY)?;
         Ok(lists)
     }
 
@@ -300,7 +298,7 @@ pub fn listed(shared: &StoreShared, list: &str, page: &PageRequest) -> Result<Pa
     let limit = page.limit.clamp(1, 1000);
     let mut found = Vec::new();
     shared.records.scan(Span { from: &from, to: &to, direction: Direction::Up }, &mut |key, bytes| {
-        found.push((key.to_vec(), bytes.to_vec()));
+        found.push((key.to_vec(), layout::head::<AddedEntry>(bytes).map_err(|error| corrupt(key, &error))));
         if found.len() > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     let more = found.len() > limit;
@@ -308,12 +306,12 @@ pub fn listed(shared: &StoreShared, list: &str, page: &PageRequest) -> Result<Pa
     let prefix = key::list_span(list).0.len();
     let mut items = Vec::new();
     let mut last = None;
-    for (key, bytes) in found {
+    for (key, added) in found {
         let Some((_, token)) = key.get(prefix..).and_then(SuppressionKey::parse) else {
             tracing::error!(key = %key.escape_ascii(), "an entry has no value and is left out of its suppression list");
             continue;
         };
-        match (shared.records.head::<AddedEntry>(&key, bytes), token.shown()) {
+        match (added, token.shown()) {
             (Ok(added), Some((kind, value))) => {
                 items.push(ListedEntry { kind, value, added_at: added.at, actor: added.actor });
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::domain::suppression::{SuppressionHit, Traces};
 use crate::domain::time::Time;
 use crate::store::command::{ReplySender, StoreCommand};
-use crate::store::engine::kv::{Batch, Direction, KvError, Span};
+use crate::store::engine::kv::{Batch, Direction, Span};
 use crate::store::group::CommitGroup;
 use crate::store::layout::{self, LayoutError, key};
 use crate::store::matching::STEP;
@@ -85,7 +85,7 @@ impl Suppressing {
             match added {
                 Some(added) => {
                     let packed = layout::pack(added, &()).map_err(|error| corrupt(&entry, &error))?;
-                    layout::put(batch, entry, packed, 0);
+                    batch.put(entry, packed);
                     batch.put(value, vec![layout::VERSION]);
                 }
                 None => {
@@ -99,14 +99,14 @@ impl Suppressing {
             match self.lists.get(list) {
                 Some(summary) => {
                     let packed = layout::pack(summary, &()).map_err(|error| corrupt(&key, &error))?;
-                    layout::put(batch, key, packed, 0);
+                    batch.put(key, packed);
                 }
                 None => batch.remove(key),
             }
         }
         if let Some(hash_key) = self.lists.key.as_ref().filter(|_| self.minted) {
             let packed = layout::pack(hash_key, &()).map_err(|error| corrupt(key::HASH_KEY, &error))?;
-            layout::put(batch, key::HASH_KEY.to_vec(), packed, 0);
+            batch.put(key::HASH_KEY.to_vec(), packed);
         }
         Ok(())
     }
@@ -138,7 +138,7 @@ impl CommitGroup<'_> {
         if order.entries.iter().any(|entry| entry.kind().is_hashed()) && self.suppressing.lists.key.is_none()
         {
             let minted = HashKey::mint().map_err(|error| {
-                self.shared.records.fail("mint the key of the suppression lists", &KvError(error.to_string()))
+                self.shared.records.fail("mint the key of the suppression lists", error)
             })?;
             Arc::make_mut(&mut self.suppressing.lists).key = Some(minted);
             self.suppressing.minted = true;
@@ -220,7 +220,7 @@ impl CommitGroup<'_> {
         match self.suppressing.entries.get(&(token.clone(), list.to_owned())) {
             Some(pending) => Ok(pending.is_some()),
             None if self.suppressing.lists.get(list).is_none() => Ok(false),
-            None => Ok(self.shared.records.first_piece(&key::listed(list, token))?.is_some()),
+            None => Ok(self.shared.records.get(&key::listed(list, token))?.is_some()),
         }
     }
 
