@@ -23,7 +23,7 @@ use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::postback::{RawRequest, Verdict};
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::time::Time;
-use postbridge::store::Store;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{Arrival, ClickArrival, Finding, MappedArrival, Screening};
 use postbridge::store::embedded::Embedded;
 use support::machine;

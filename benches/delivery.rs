@@ -27,7 +27,7 @@ use postbridge::domain::postback::RawRequest;
 use postbridge::domain::routing::{Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::status::Status;
-use postbridge::store::Store;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{Arrival, ClickArrival, Finding, MappedArrival, Screening};
 use postbridge::store::contract::lookup::PageRequest;
 use postbridge::store::embedded::Embedded;

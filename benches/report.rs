@@ -29,10 +29,11 @@ use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, StatusMove};
 use postbridge::domain::time::{DAY_MS, Time};
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{Arrival, ClickArrival, Finding, MappedArrival, Screening};
+use postbridge::store::contract::change::ConversionRef;
 use postbridge::store::contract::lookup::ReportQuery;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::{ConversionRef, Store};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

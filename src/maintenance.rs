@@ -15,8 +15,10 @@ use crate::domain::clock_rule::{ClockChange, ClockRecord, Doubt, Reminder};
 use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::ids::DestinationId;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Time};
-use crate::store::keeping::RemovedDestinations;
-use crate::store::{PurgeBefore, Purged, Store, StoreError};
+use crate::store::contract::Store;
+use crate::store::contract::change::{PurgeBefore, Purged};
+use crate::store::contract::error::StoreError;
+use crate::store::contract::operator::RemovedDestinations;
 
 /// How long each kind of record is kept.
 #[derive(Debug, Clone, Copy)]

@@ -23,7 +23,7 @@ use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 use crate::domain::unsent::{self, Undelivered, Unsent};
 use crate::ingest::postback::Network;
-use crate::store::Claimed;
+use crate::store::contract::work::Claimed;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::diagnostic::Problem;

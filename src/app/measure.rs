@@ -16,8 +16,9 @@ use crate::domain::rejection::code::RejectionCode;
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::time::Time;
 use crate::ingest::submit::ReportCounters;
+use crate::store::contract::Store;
+use crate::store::contract::work::Backlog;
 use crate::store::writer::{CommitReport, Watch};
-use crate::store::{Backlog, Store};
 use crate::template::diagnostic::Problem;
 
 /// Renders what was counted.

@@ -7,9 +7,8 @@ use crate::cli::remote::{Remote, ServerReply, refusal};
 use crate::cli::{Failure, print, run_to_end};
 use crate::clock::Clock;
 use crate::config::configuration::Config;
-use crate::store::Store;
+use crate::store::contract::Store;
 use crate::store::embedded::Embedded;
-use crate::store::keeping::OperatorStore;
 use crate::template::diagnostic::Problem;
 
 #[derive(Args)]

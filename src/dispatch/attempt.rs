@@ -29,7 +29,10 @@ use crate::domain::routing::{Forwarding, SourcePolicy};
 use crate::domain::status::Status;
 use crate::domain::time::{LineLimit, Time};
 use crate::send::client::Client;
-use crate::store::{AttemptOutcome, Claimed, Store, StoreError, crash};
+use crate::store::contract::Store;
+use crate::store::contract::error::StoreError;
+use crate::store::contract::work::{AttemptOutcome, Claimed};
+use crate::store::crash;
 use crate::template::destination::ready::ReadyDestination;
 
 /// What a worker sends with. Replaced whole by a reload; attempts under way keep theirs.

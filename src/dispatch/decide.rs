@@ -9,7 +9,7 @@ use crate::domain::routing::{Changes, Forwarding, SourcePolicy, is_forwardable};
 use crate::domain::skip::{ForwardedBy, SkipReason};
 use crate::domain::status::Status;
 use crate::domain::time::Time;
-use crate::store::Claimed;
+use crate::store::contract::work::Claimed;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::DestinationMode;
 

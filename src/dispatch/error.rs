@@ -4,7 +4,7 @@ use tokio::sync::watch;
 
 use crate::domain::ids::{DeliveryId, DestinationId};
 use crate::send::client::ClientError;
-use crate::store::StoreError;
+use crate::store::contract::error::StoreError;
 
 /// Why dispatch cannot go on: the process must end and start again.
 #[derive(Debug, Clone, thiserror::Error)]

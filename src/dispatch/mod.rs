@@ -38,7 +38,7 @@ use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::routing::SourcePolicy;
 use crate::domain::status::Status;
 use crate::send::client::{Client, ClientError, SendPolicy};
-use crate::store::Store;
+use crate::store::contract::Store;
 use crate::template::destination::ready::ReadyDestination;
 
 /// How one destination is sent to.

@@ -9,7 +9,7 @@ use crate::domain::remark::Remark;
 use crate::domain::routing::Forwarding;
 use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
-use crate::store::Claimed;
+use crate::store::contract::work::Claimed;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::diagnostic::Problem;

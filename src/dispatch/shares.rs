@@ -10,7 +10,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::DeliveryId;
 use crate::domain::time::Time;
-use crate::store::Claimed;
+use crate::store::contract::work::Claimed;
 
 /// How long a queue that was found empty is taken to be so, in milliseconds, unless something wakes
 /// the worker: the other queue may keep it busy meanwhile.

@@ -17,7 +17,7 @@ use crate::domain::delivery::{Attempt, DeliveryState, ReplyVerdict};
 use crate::domain::delivery_reason::RetryReason;
 use crate::domain::ids::DeliveryId;
 use crate::domain::time::Time;
-use crate::store::{AttemptOutcome, ClaimRequest, Claimed};
+use crate::store::contract::work::{AttemptOutcome, ClaimRequest, Claimed};
 
 /// An idle worker looks without being woken after a second, then less and less often: a wake-up that was missed
 /// costs a second, a clock that was set is noticed within a minute, and idling costs nothing.
@@ -325,7 +325,7 @@ impl Worker {
         }
     }
 
-    fn broken(&self, cause: crate::store::StoreError) -> NextStep {
+    fn broken(&self, cause: crate::store::contract::error::StoreError) -> NextStep {
         self.shared.faults.raise(DispatchError::Store(cause));
         NextStep::End
     }

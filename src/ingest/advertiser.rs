@@ -22,8 +22,10 @@ use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::ingest::parameters::{ParamReader, of_value};
 use crate::ingest::submit::{Received, count, submit, with_click};
+use crate::store::contract::Store;
 use crate::store::contract::arrival::Finding;
-use crate::store::{ConversionRef, Store, StoreError};
+use crate::store::contract::change::ConversionRef;
+use crate::store::contract::error::StoreError;
 use crate::template::macros::detect::ValueUse;
 use crate::template::source::params::Params;
 

@@ -12,8 +12,9 @@ use crate::domain::routing::SourcePolicy;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
 use crate::ingest::submit::{Received, resubmission, submit, with_click};
+use crate::store::contract::Store;
 use crate::store::contract::arrival::{Finding, Receipt};
-use crate::store::{Store, StoreError};
+use crate::store::contract::error::StoreError;
 use crate::template::source::definition::{SourceBinding, SourceTemplate};
 use crate::template::source::params::Params;
 

@@ -26,9 +26,10 @@ use crate::ingest::parameters::ParamReader;
 use crate::ingest::pixel::{self, PixelCaller};
 use crate::ingest::postback::ReprocessError;
 use crate::ingest::submit::{Received, resubmission, with_click};
+use crate::store::contract::Store;
 use crate::store::contract::arrival::{Arrival, Finding, Receipt};
+use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{PageRequest, PostbackFilter};
-use crate::store::{Store, StoreError};
 use crate::template::source::params::ListReader;
 use crate::template::source::request;
 

@@ -9,7 +9,8 @@ use crate::clock::Clock;
 use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::ids::{Seq, SourceId};
 use crate::ingest::postback::{self, Network, ReprocessError};
-use crate::store::{Store, StoreError};
+use crate::store::contract::Store;
+use crate::store::contract::error::StoreError;
 
 /// How many are reprocessed between two looks at whether to stop.
 const AT_ONCE: usize = 64;

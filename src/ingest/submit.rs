@@ -6,8 +6,9 @@ use crate::domain::ids::{Seq, SourceId};
 use crate::domain::postback::{RawRequest, VerdictName};
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::time::Time;
+use crate::store::contract::Store;
 use crate::store::contract::arrival::{Arrival, Finding, MappedArrival, Receipt, Reprocess};
-use crate::store::{Store, StoreError};
+use crate::store::contract::error::StoreError;
 
 /// A report as it was received.
 #[derive(Debug, Clone)]

@@ -20,8 +20,10 @@ use crate::domain::unsent::UnsentContext;
 use crate::ingest::postback::{self, Network, ReprocessError};
 use crate::ingest::reopen::{self, ReportTerms};
 use crate::ops::numbers::StoreNumbers;
+use crate::store::contract::Store;
 use crate::store::contract::arrival::Receipt;
-use crate::store::{Backlog, Store, StoreError};
+use crate::store::contract::error::StoreError;
+use crate::store::contract::work::Backlog;
 use crate::template::destination::ready::ReadyDestination;
 
 /// What these functions work with, as configured now.

@@ -9,7 +9,8 @@ use tokio::sync::OnceCell;
 
 use crate::clock;
 use crate::domain::advertiser_number::AdvertiserNumbers;
-use crate::store::{Store, StoreError};
+use crate::store::contract::Store;
+use crate::store::contract::error::StoreError;
 
 /// The name of the key among the store's texts.
 const NAME: &str = "advertiser-numbers";

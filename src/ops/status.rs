@@ -5,7 +5,9 @@ use crate::domain::status::Status;
 use crate::domain::status_move::{Actor, MoveRefused, NoteTooLong, StatusMove, note};
 use crate::domain::time::Time;
 use crate::ops::missing::Missing;
-use crate::store::{ConversionRef, StatusChanged, Store, StoreError};
+use crate::store::contract::Store;
+use crate::store::contract::change::{ConversionRef, StatusChanged};
+use crate::store::contract::error::StoreError;
 
 /// A status that someone wants a conversion to have, with a note that is kept whole or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]

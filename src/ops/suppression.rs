@@ -5,7 +5,9 @@ use csv::{ByteRecord, ReaderBuilder};
 use crate::domain::import_refusal::ImportRefused;
 use crate::domain::suppression::{ChangedLine, ListChange, ListSummary, Suppressed, SuppressedKind};
 use crate::domain::time::Time;
-use crate::store::{Store, StoreError, SuppressionOrder};
+use crate::store::contract::Store;
+use crate::store::contract::change::SuppressionOrder;
+use crate::store::contract::error::StoreError;
 
 /// The most lines that are read in one go.
 pub const MOST_LINES: usize = 100_000;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use crate::store::StoreError;
+use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::{Direction, Span};
 use crate::store::layout::{self, EntryHead, LayoutError, Marks, Sketch, key};
 use crate::store::records::{Records, corrupt, standing_in};

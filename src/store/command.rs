@@ -7,10 +7,13 @@ use crate::domain::delivery_reason::RetryRefused;
 use crate::domain::ids::{ClickId, DeliveryId, DestinationId};
 use crate::domain::time::Time;
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
+use crate::store::contract::change::{PurgeBefore, Purged};
+use crate::store::contract::error::StoreError;
+use crate::store::contract::work::AttemptOutcome;
 use crate::store::keeping::KeepingCommand;
 use crate::store::network::statuses::StatusCommand;
 use crate::store::network::suppressed::SuppressionCommand;
-use crate::store::{AttemptOutcome, PurgeBefore, Purged, StoreError, weight};
+use crate::store::weight;
 
 /// Where the answer to a command goes. A caller who no longer listens changes nothing.
 pub type ReplySender<T> = oneshot::Sender<Result<T, StoreError>>;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use crate::domain::attribution::Attribution;
 use crate::domain::ids::ConversionId;
 use crate::domain::postback::Postback;
-use crate::store::StoreError;
 use crate::store::clicks::StoredClick;
 use crate::store::clicks::consent::put_ahead;
+use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::Batch;
 use crate::store::group::CommitGroup;
 use crate::store::group::made::ChangedConversion;
@@ -37,7 +37,11 @@ impl CommitGroup<'_> {
             let key = key::click(id);
             let record = layout::pack(&ClickHead::of(&clicked.click), &StoredClick::of(&clicked.click));
             let record = record.map_err(|error| corrupt(&key, &error))?;
-            if clicked.is_new { batch.add(key, record) } else { batch.put(key, record) };
+            if clicked.is_new {
+                batch.add(key, record)
+            } else {
+                batch.put(key, record)
+            };
         }
         self.trail.pack(&mut batch, self.numbers.next_click)?;
         if let Some(runs) = self.shared.lately.lock().new_runs(self.trail.logged()) {
@@ -106,7 +110,11 @@ impl CommitGroup<'_> {
                 let key = key::overlay(*number);
                 let sketch = Sketch::of(&record.conversion, record.standing.clone());
                 let packed = layout::pack(&sketch, &record.conversion).map_err(|e| corrupt(&key, &e))?;
-                if record.overlay { batch.put(key, packed) } else { batch.add(key, packed) };
+                if record.overlay {
+                    batch.put(key, packed)
+                } else {
+                    batch.add(key, packed)
+                };
                 continue;
             }
             let new = blocks.iter().rev().find(|block| block.first <= *number).map(|block| block.first);

@@ -18,11 +18,11 @@ use crate::domain::ids::{ClickId, ConversionId, DestinationId, Seq};
 use crate::domain::postback::{Postback, Verdict};
 use crate::domain::rejection::note::ReportNote;
 use crate::domain::ruleset::Ruleset;
-use crate::store::StoreError;
 use crate::store::clicks::consent::EarlyAnswer;
 use crate::store::clicks::trail::Trail;
 use crate::store::command::{ReplySender, StoreCommand};
 use crate::store::contract::arrival::{Arrival, Finding, MappedArrival, Receipt};
+use crate::store::contract::error::StoreError;
 use crate::store::group::made::{
     ArrivalOutcome, ArrivedPostback, ChangedConversion, MAX_CHANGES, NewClick, NewPostback, too_often,
 };

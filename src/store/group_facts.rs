@@ -8,7 +8,7 @@ use crate::domain::conversion::Conversion;
 use crate::domain::facts::{Facts, LaterConversions};
 use crate::domain::ids::{ConversionId, OfferId, Seq, VisitorId};
 use crate::domain::suppression::{SuppressionHit, Traces};
-use crate::store::StoreError;
+use crate::store::contract::error::StoreError;
 use crate::store::group::CommitGroup;
 use crate::store::network::line;
 use crate::store::network::line::{ReportLine, Tally};

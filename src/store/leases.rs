@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use crate::domain::delivery::{self, Delivery, DeliveryState};
 use crate::domain::ids::{DeliveryId, DestinationId};
+use crate::store::contract::error::StoreError;
+use crate::store::contract::work::{ClaimRequest, Claimed, LeasedWork};
 use crate::store::queues::DeliverySlot;
+use crate::store::read;
 use crate::store::records::{StoreShared, without_panic};
-use crate::store::{ClaimRequest, Claimed, LeasedWork, StoreError, read};
 
 /// Slots that are leased for a caller. They are given back where no one takes what was read for them.
 pub struct Leases {

@@ -16,13 +16,14 @@ use crate::domain::time::Time;
 use crate::store::clicks::trail::Footprint;
 use crate::store::command::{Retry, StoreCommand, Withdraw};
 use crate::store::contract::arrival::{ClickArrival, ClickReceipt, ClickRecorded};
+use crate::store::contract::error::StoreError;
+use crate::store::contract::work::AttemptOutcome;
 use crate::store::group::CommitGroup;
 use crate::store::group_facts::DecisionLookups;
 use crate::store::layout::{LayoutError, StoredAttempt, hash, key};
 use crate::store::network::line::{ReportLine, Tally};
 use crate::store::queues::{DeliverySlot, MAX_DELIVERIES};
 use crate::store::records::{Record, corrupt};
-use crate::store::{AttemptOutcome, StoreError};
 
 /// How many conversions one step of a long command changes.
 pub const STEP: usize = 1024;

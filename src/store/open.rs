@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use crate::domain::ids::ClickId;
 use crate::domain::postback::VerdictName;
-use crate::store::StoreError;
 use crate::store::chunk::Chunk;
 use crate::store::clicks::lately::RecentClicks;
 use crate::store::clicks::log;
+use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::{Batch, Direction, Span};
 use crate::store::index::Index;
 use crate::store::keeping::OperatorRecords;

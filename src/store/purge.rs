@@ -10,6 +10,8 @@ use crate::domain::time::Time;
 use crate::store::ages::AgeKey;
 use crate::store::clicks::purge::{ClickCursor, ClickPurge};
 use crate::store::commit::pack_block;
+use crate::store::contract::change::{PurgeBefore, Purged};
+use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::Batch;
 use crate::store::group::CommitGroup;
 use crate::store::index::Index;
@@ -19,7 +21,6 @@ use crate::store::layout::{
     StoredAttempt, key,
 };
 use crate::store::records::corrupt;
-use crate::store::{PurgeBefore, Purged, StoreError};
 
 /// How many blocks one step looks at, and how many it rewrites.
 const LOOKED_AT: usize = 128;

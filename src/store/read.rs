@@ -11,7 +11,8 @@ use crate::domain::offer::CampaignRef;
 use crate::domain::postback::{Postback, Verdict, VerdictName};
 use crate::domain::rejection::RejectionCause;
 use crate::domain::time::Time;
-use crate::store::StoreError;
+use crate::store::contract::error::StoreError;
+use crate::store::contract::lookup::ReusedTransaction;
 use crate::store::contract::lookup::{
     ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter, ReasonFilter, Trace,
 };
@@ -19,7 +20,6 @@ use crate::store::layout::{Sketch, tag};
 use crate::store::network::line::ReportLine;
 use crate::store::records::Record;
 use crate::store::records::StoreShared;
-use crate::store::transactions::ReusedTransaction;
 use crate::store::walk::{ListWalk, UNPACK, show};
 
 /// How many dead letters one call looks at.

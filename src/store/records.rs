@@ -16,9 +16,9 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Attempt;
 use crate::domain::ids::ClickId;
 use crate::domain::ruleset::Ruleset;
-use crate::store::StoreError;
 use crate::store::clicks::StoredClick;
 use crate::store::clicks::lately::RecentClicks;
+use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::{Direction, Kv, KvError, ScanVisitor, Span};
 use crate::store::index::Index;
 use crate::store::layout::{
@@ -48,7 +48,7 @@ pub struct Record {
 pub struct StoreShared {
     pub records: Records,
     pub index: Mutex<Index>,
-    /// What decisions go by; see [`crate::store::Store::set_rules`].
+    /// What decisions go by; see [`crate::store::contract::Store::set_rules`].
     pub rules: RwLock<Arc<Ruleset>>,
     /// Only the writer moves it on.
     pub lately: Mutex<RecentClicks>,
@@ -100,7 +100,9 @@ impl Records {
     /// What failed is that one record alone, or the whole store from now on.
     fn failed_read(&self, error: KvError) -> StoreError {
         match error {
-            KvError::Damaged { key, cause } => StoreError::Corrupt { key: key.escape_ascii().to_string(), cause },
+            KvError::Damaged { key, cause } => {
+                StoreError::Corrupt { key: key.escape_ascii().to_string(), cause }
+            }
             KvError::Failed(cause) => self.fail("read", cause),
         }
     }
@@ -139,9 +141,7 @@ impl Records {
 
     /// The block that begins at `first`.
     pub fn block(&self, first: u64) -> Result<Option<Arc<Block>>, StoreError> {
-        self.blocks.get_or_read(&first, || {
-            self.block_afresh(first).map(|found| found.map(Arc::new))
-        })
+        self.blocks.get_or_read(&first, || self.block_afresh(first).map(|found| found.map(Arc::new)))
     }
 
     /// The block as stored, past the cache.
@@ -190,8 +190,7 @@ impl Records {
     /// The click with this id.
     pub fn click(&self, id: &ClickId) -> Result<Option<Arc<Click>>, StoreError> {
         self.check()?;
-        self.clicks
-            .get_or_read(id, || self.click_afresh(id).map(|found| found.map(Arc::new)))
+        self.clicks.get_or_read(id, || self.click_afresh(id).map(|found| found.map(Arc::new)))
     }
 
     /// The click as stored, past the cache.

@@ -10,7 +10,7 @@ use crate::domain::ids::{Seq, SourceId};
 use crate::domain::postback::VerdictName;
 use crate::domain::rejection::code::RejectionCode;
 use crate::domain::time::{LineLimit, Time};
-use crate::store::keeping::SourceTally;
+use crate::store::contract::operator::SourceTally;
 use crate::store::layout::EntryHead;
 
 /// The log lines about quarantined postbacks, by source: once a minute each.

@@ -10,34 +10,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use crate::domain::conversion::{Conversion, Reuse};
+use crate::domain::conversion::Reuse;
 use crate::domain::facts;
-use crate::domain::ids::{ConversionId, Seq, SourceId};
-use crate::store::StoreFuture;
+use crate::domain::ids::{ConversionId, Seq};
 use crate::store::layout::Sketch;
-
-/// A transaction id that several conversions have.
-#[derive(Debug, Clone)]
-pub struct ReusedTransaction {
-    /// How many conversions the id had, those purged since included.
-    pub conversions: u32,
-    /// The one of which a report was received last.
-    pub newest: Conversion,
-}
-
-/// What a store knows of transaction ids.
-pub trait Transactions {
-    /// The transaction ids of a source that were received with three or more different clicks, the most
-    /// used first; at most `limit`.
-    fn reused_transactions(&self, source: SourceId, limit: usize) -> StoreFuture<'_, Vec<ReusedTransaction>>;
-
-    /// Hands out, once, up to `limit` quarantined postbacks that take back a sale that was received since:
-    /// they are to be reprocessed. What was not reprocessed is handed out after the next start.
-    fn reversals_ready(&self, limit: usize) -> Vec<Seq>;
-
-    /// Rings when [`Transactions::reversals_ready`] may have something to hand out. A hint.
-    fn reversals_bell(&self) -> Arc<Notify>;
-}
 
 /// A [`Reuse`], with the tag of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,8 +1,8 @@
 //! How a list goes through the store: newest first, a bounded way at a time.
 
 use crate::domain::time::Time;
-use crate::store::StoreError;
 use crate::store::chunk::Chunk;
+use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{Page, PageRequest};
 use crate::store::layout::EntryHead;
 use crate::store::records::StoreShared;

@@ -10,12 +10,13 @@ use parking_lot::{Condvar, Mutex};
 use tokio::runtime::Handle;
 
 use crate::store::command::StoreCommand;
+use crate::store::contract::error::StoreError;
+use crate::store::crash;
 use crate::store::engine::kv::Step;
 use crate::store::group::CommitGroup;
 use crate::store::layout::NumberSequences;
 use crate::store::purge::Cursor;
 use crate::store::records::StoreShared;
-use crate::store::{StoreError, crash};
 
 /// The most commands in one group, and the most bytes they bring along.
 const GROUP_COMMANDS: usize = 4096;

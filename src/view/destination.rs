@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::domain::delivery::{DestinationState, Hold};
 use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
-use crate::store::Backlog;
+use crate::store::contract::work::Backlog;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::DestinationMode;
 use crate::view::reason::ReasonView;

@@ -8,7 +8,7 @@ use crate::clock::{self, Clock};
 use crate::domain::ids::ClickId;
 use crate::domain::rejection::note::{ReportNote, omission_notes};
 use crate::ingest::landing::VisitorEnricher;
-use crate::store::Store;
+use crate::store::contract::Store;
 use crate::store::contract::arrival::{ClickArrival, ClickRecorded, Screening};
 use crate::view::postback::ClickReceiptView;
 use crate::view::reason::NoteView;

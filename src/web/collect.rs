@@ -22,7 +22,7 @@ use crate::http1::Refusal;
 use crate::http1::refusal::{HttpRefusal, HttpRefusalKind};
 use crate::ingest::postback::{self, Network};
 use crate::ingest::submit::{Received, ReportCounters, submit};
-use crate::store::Store;
+use crate::store::contract::Store;
 use crate::store::contract::arrival::{Finding, Receipt};
 use crate::view::postback::ReceiptView;
 use crate::web::answer::{self, Answer};

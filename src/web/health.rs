@@ -11,7 +11,8 @@ use crate::clock::Clock;
 use crate::domain::disk::DiskSpace;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::time::Time;
-use crate::store::{Store, StoreError};
+use crate::store::contract::Store;
+use crate::store::contract::error::StoreError;
 use crate::web::answer::{self, Answer};
 
 /// What the process knows of its own state.

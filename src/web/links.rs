@@ -20,7 +20,7 @@ use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::landing::{self, CarriedPairs, VisitorEnricher};
-use crate::store::Store;
+use crate::store::contract::Store;
 use crate::store::contract::arrival::{ClickArrival, Screening};
 use crate::web::answer::{self, Answer};
 use crate::web::health::ProcessHealth;

@@ -10,7 +10,8 @@ use postbridge::domain::ids::Seq;
 use postbridge::domain::rejection::code::RejectionCode;
 use postbridge::domain::rejection::note::ReportNote;
 use postbridge::domain::status_reason::StatusReason;
-use postbridge::store::{ConversionRef, Store};
+use postbridge::store::contract::Store;
+use postbridge::store::contract::change::ConversionRef;
 
 use crate::support::cake_fixture::{
     ADVERTISER_31, ADVERTISER_32, CakeFixture, NETWORK, READER, now, numbers,

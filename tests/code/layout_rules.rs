@@ -357,7 +357,7 @@ fn what_the_fast_tier_leaves_out_is_there() {
 fn the_arrow_check_finds_forbidden_imports_however_they_are_written() {
     let find = |path: &str, text: &str| forbidden_arrows(path, text).len();
     assert_eq!(find("src/domain/click.rs", "use crate::domain::ids::ClickId;"), 0);
-    assert_eq!(find("src/domain/click.rs", "use crate::store::Store;"), 1);
+    assert_eq!(find("src/domain/click.rs", "use crate::store::contract::Store;"), 1);
     assert_eq!(find("src/domain/click.rs", "fn f() -> crate::web::Answer {}"), 1);
     assert_eq!(
         find("src/domain/click.rs", "use crate::{\n    domain::ids,\n    store::{Store, Later},\n};"),

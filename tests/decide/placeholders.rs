@@ -8,7 +8,7 @@ use postbridge::domain::code::CodedReason;
 use postbridge::domain::postback::Verdict;
 use postbridge::domain::rejection::code::RejectionCode;
 use postbridge::domain::rejection::note::ReportNote;
-use postbridge::store::Store;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::template::catalog::Catalog;
 use postbridge::template::macros::detect::{ValueClass, ValueUse, classify};

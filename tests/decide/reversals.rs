@@ -11,7 +11,7 @@ use postbridge::domain::rejection::sale::{ReceivedValue, SaleProblem};
 use postbridge::domain::status::Status;
 use postbridge::ingest::postback::Network;
 use postbridge::ingest::reprocess;
-use postbridge::store::Store;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::lookup::PostbackFilter;
 use tokio::sync::watch;
 

@@ -12,7 +12,7 @@ use postbridge::domain::status::Status;
 use postbridge::domain::unsent::{
     SoughtClick, Undelivered, UndeliveredCode, Unsent, UnsentContext, of_conversion, of_delivery,
 };
-use postbridge::store::Store;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::Receipt;
 
 use crate::support::pages_fixture::{PagesFixture, noon};

@@ -15,7 +15,7 @@ use postbridge::domain::routing::{Changes, SourcePolicy, Unmatched};
 use postbridge::domain::skip::SkipReason;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
-use postbridge::store::Claimed;
+use postbridge::store::contract::work::Claimed;
 use postbridge::template::destination::rendering::DestinationMode;
 
 use crate::support::payload_fixture;

@@ -13,7 +13,7 @@ use postbridge::domain::ids::{DestinationId, Occasion};
 use postbridge::domain::remark::Remark;
 use postbridge::domain::skip::SkipCode;
 use postbridge::domain::status::Status;
-use postbridge::store::ClaimRequest;
+use postbridge::store::contract::work::ClaimRequest;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::kv::{Batch, Kv};
 

@@ -7,7 +7,7 @@ use postbridge::domain::click_size::{ClickSize, MOST_BYTES};
 use postbridge::domain::ids::ClickId;
 use postbridge::domain::omission::OmissionReason;
 use postbridge::ingest::click::ClickDraft;
-use postbridge::store::Store;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::ClickRecorded;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::kv::Kv;

@@ -226,9 +226,8 @@ fn what_an_operator_must_act_on_leaves_one_line_and_is_counted_also_after_a_rest
 fn a_clock_that_is_not_believed_is_reported_and_confirmed_by_the_command() {
     use postbridge::domain::clock_rule::ClockRecord;
     use postbridge::domain::time::Time;
-    use postbridge::store::Store;
+    use postbridge::store::contract::Store;
     use postbridge::store::embedded::Embedded;
-    use postbridge::store::keeping::OperatorStore;
 
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let setup = Setup::cake_to_meta(folder.path(), platform.address);

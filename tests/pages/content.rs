@@ -6,7 +6,7 @@ use http::StatusCode;
 use postbridge::domain::delivery::{DestinationState, Hold, ReplyVerdict};
 use postbridge::domain::ids::{ClickId, DestinationId};
 use postbridge::ingest::click::ClickDraft;
-use postbridge::store::Store;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::web::routes::{Endpoint, table};
 use postbridge::web::unrecorded::UnrecordedReason;

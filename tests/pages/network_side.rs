@@ -12,7 +12,7 @@ use postbridge::domain::rights::{Right, Rights};
 use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::ingest::submit::{Received, submit};
-use postbridge::store::Store;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::Finding;
 use postbridge::web::auth::Tokens;
 

@@ -9,9 +9,10 @@ use postbridge::domain::history::Cause;
 use postbridge::domain::ids::Seq;
 use postbridge::domain::postback::{Verdict, VerdictName};
 use postbridge::domain::status::Status;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{Arrival, ClickRecorded, Receipt, Reprocess};
+use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ConversionFilter, PostbackFilter};
-use postbridge::store::{Store, StoreError};
 
 use crate::support::store_fixture::*;
 

@@ -1,7 +1,7 @@
 //! The store's guarantees about daily caps of conversions, for every implementation.
 
 use postbridge::domain::status::Status;
-use postbridge::store::Store;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::Receipt;
 
 use crate::support::offer_fixture::*;
@@ -57,7 +57,7 @@ fn a_conversion_that_is_scrubbed_later_gives_its_place_back(engine: &Engine) {
     let refused = arrive(&*store, sale("second").brought_to("565").arrival());
     assert_eq!(now_of(&*store, &refused).status, Status::Scrubbed, "a rejected one keeps its place");
     // In one go: the sale after it sees the place that the scrub gave back.
-    let which = postbridge::store::ConversionRef::Number(first.postback);
+    let which = postbridge::store::contract::change::ConversionRef::Number(first.postback);
     let scrubbed = store.set_status(which, by_network(Status::Scrubbed), at(2));
     let third = store.arrive(sale("third").brought_to("565").arrival());
     wait(scrubbed).unwrap();

@@ -7,7 +7,8 @@ use postbridge::domain::routing::{Changes, Unmatched};
 use postbridge::domain::skip::{ForwardedBy, SkipReason};
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
-use postbridge::store::{AttemptOutcome, Claimed, Store};
+use postbridge::store::contract::Store;
+use postbridge::store::contract::work::{AttemptOutcome, Claimed};
 
 use crate::support::store_fixture::*;
 

@@ -11,10 +11,12 @@ use postbridge::domain::filter_verdict::FilterMode;
 use postbridge::domain::ids::{AffiliateId, CampaignId, OfferId, VisitorId};
 use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::Offer;
+use postbridge::store::contract::Store;
+use postbridge::store::contract::change::PurgeBefore;
+use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ClickFilter, PageRequest};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::kv::{Batch, Direction, Kv, Span};
-use postbridge::store::{PurgeBefore, Store, StoreError};
 
 use crate::support::click_fixture::listed;
 use crate::support::click_fixture::*;

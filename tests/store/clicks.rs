@@ -10,7 +10,7 @@ use postbridge::domain::filter_verdict::{Filter, FilterHit, FilterMode, FilterVe
 use postbridge::domain::ids::{OfferId, VisitorId};
 use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::Offer;
-use postbridge::store::Store;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickReceipt, ClickRecorded};
 use postbridge::store::contract::lookup::ClickFilter;
 use postbridge::store::embedded::Embedded;

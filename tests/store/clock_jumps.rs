@@ -9,8 +9,9 @@ use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays, watch_clock};
+use postbridge::store::contract::Store;
 use postbridge::store::contract::lookup::{ClickFilter, ConversionFilter, PostbackFilter};
-use postbridge::store::{Claimed, Store};
+use postbridge::store::contract::work::Claimed;
 use tokio::sync::watch;
 
 use crate::support::store_fixture::*;

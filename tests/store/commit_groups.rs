@@ -10,10 +10,10 @@ use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::postback::Verdict;
 use postbridge::store::contract::arrival::ClickRecorded;
 use postbridge::store::contract::lookup::ConversionFilter;
+use postbridge::store::contract::{Store, StoreFuture};
 use postbridge::store::embedded::{Embedded, EmbeddedSettings};
 use postbridge::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
 use postbridge::store::writer::{CommitReport, Watch};
-use postbridge::store::{Store, StoreFuture};
 
 use crate::support::memory::Memory;
 use crate::support::store_fixture::*;

@@ -9,8 +9,9 @@ use postbridge::domain::ids::VisitorId;
 use postbridge::domain::routing::Route;
 use postbridge::domain::skip::SkipCode;
 use postbridge::domain::time::Time;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ConsentArrival, Receipt};
-use postbridge::store::{PurgeBefore, Store};
+use postbridge::store::contract::change::PurgeBefore;
 
 use crate::support::click_fixture::{VISITOR, by, receive, visit};
 use crate::support::reasons::skip_code;

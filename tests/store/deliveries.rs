@@ -3,7 +3,7 @@
 use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
 use postbridge::domain::skip::SkipReason;
 use postbridge::store::contract::arrival::Receipt;
-use postbridge::store::{AttemptOutcome, ClaimRequest, Claimed};
+use postbridge::store::contract::work::{AttemptOutcome, ClaimRequest, Claimed};
 
 use crate::support::reasons::{account_refused, skipped};
 use crate::support::store_fixture::*;

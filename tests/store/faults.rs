@@ -5,10 +5,12 @@ use std::sync::Arc;
 use postbridge::domain::delivery::DeliveryStateName;
 use postbridge::domain::postback::Verdict;
 use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays};
+use postbridge::store::contract::Store;
+use postbridge::store::contract::change::PurgeBefore;
+use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::kv::{Batch, Direction, Kv, Span};
-use postbridge::store::{PurgeBefore, Store, StoreError};
 use postbridge::web::health::ProcessHealth;
 use tokio::sync::watch;
 
@@ -144,9 +146,10 @@ fn a_damaged_delivery_is_set_aside_and_the_rest_is_handed_out() {
     };
     wait(store.release(vec![gone.clone(), work[0].id.clone()])).unwrap();
     assert_eq!(claim(&store, "ads", at(0)).len(), 1, "the other one was given back");
-    is_corrupt(wait(
-        store.record(postbridge::store::AttemptOutcome { id: gone, ..delivered(&oldest, at(1)) }),
-    ));
+    is_corrupt(wait(store.record(postbridge::store::contract::work::AttemptOutcome {
+        id: gone,
+        ..delivered(&oldest, at(1))
+    })));
     wait(store.record(delivered(&oldest, at(1)))).unwrap();
 }
 

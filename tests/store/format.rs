@@ -26,11 +26,12 @@ use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, StatusMove};
 use postbridge::domain::status_reason::StatusReason;
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Finding, Reprocess, Screening};
+use postbridge::store::contract::change::{ConversionRef, PurgeBefore, SuppressionOrder};
 use postbridge::store::contract::lookup::{ClickFilter, PostbackFilter, ReportQuery};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::open::OpenError;
-use postbridge::store::{ConversionRef, PurgeBefore, Store, SuppressionOrder};
 
 use crate::support::history::changed_fields;
 use crate::support::offer_fixture::offer;

@@ -12,8 +12,9 @@ use postbridge::domain::reports::FurtherSales;
 use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::status::Status;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{Arrival, Receipt};
-use postbridge::store::{PurgeBefore, Store};
+use postbridge::store::contract::change::PurgeBefore;
 
 use crate::support::offer_fixture::{arrive_together, by_network, capped, now_of, offer, rules_of};
 use crate::support::store_fixture::*;
@@ -67,7 +68,7 @@ fn by_click<'a>(transaction: impl Into<Option<&'a str>>, click: impl Into<Option
 
 /// A person gives it this status.
 fn give(store: &dyn Store, conversion: &Conversion, status: Status) {
-    let which = postbridge::store::ConversionRef::Id(conversion.id);
+    let which = postbridge::store::contract::change::ConversionRef::Id(conversion.id);
     wait(store.set_status(which, by_network(status), at(10))).unwrap();
 }
 
@@ -164,7 +165,7 @@ fn a_first_report_that_is_rejected_or_scrubbed_leaves_its_click_to_the_next(engi
             assert_eq!((counts.status, counts.remarks.as_slice()), (Status::Approved, [].as_slice()));
             assert!(is_waiting(&receive(store, &next()).1), "now this one is the first");
             // What waited before waits for a person still; without a transaction id it is the one that counts.
-            let which = postbridge::store::ConversionRef::Id(waited.id);
+            let which = postbridge::store::contract::change::ConversionRef::Id(waited.id);
             assert!(is_waiting(&wait(store.conversion_now(which)).unwrap().unwrap()));
             let again = Verdict::Duplicate { conversion: conversion_of(&receipt.verdict) };
             assert_eq!(wait(store.arrive(report(None))).unwrap().verdict, again);
@@ -211,7 +212,7 @@ fn what_waits_takes_no_place_under_a_cap_before_it_is_approved(engine: &Engine) 
     for transaction in ["T3", "T4"] {
         assert!(is_waiting(&receive(&*store, transaction).1));
     }
-    let which = postbridge::store::ConversionRef::Id(waiting.id);
+    let which = postbridge::store::contract::change::ConversionRef::Id(waiting.id);
     wait(store.set_status(which, by_network(Status::Approved), at(10))).unwrap();
     let (_, over) = receive(&*store, "T5");
     assert_eq!(over.status, Status::Scrubbed, "two are approved: the cap is reached");

@@ -10,10 +10,12 @@ use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::domain::unsent::{UndeliveredCode, UnsentContext};
 use postbridge::store::contract::arrival::{Receipt, Reprocess};
+use postbridge::store::contract::change::PurgeBefore;
+use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{
     ConversionFilter, DeliveryFilter, ListedDelivery, PageRequest, PostbackFilter, ReasonFilter,
 };
-use postbridge::store::{AttemptOutcome, Claimed, PurgeBefore, StoreError};
+use postbridge::store::contract::work::{AttemptOutcome, Claimed};
 
 use crate::support::offer_fixture::placed;
 use crate::support::reasons::rejected;

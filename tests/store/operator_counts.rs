@@ -10,9 +10,9 @@ use postbridge::domain::delivery::{DeliveryState, DeliveryStateName};
 use postbridge::domain::ids::DestinationId;
 use postbridge::domain::skip::SkipReason;
 use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays, watch_clock};
-use postbridge::store::Store;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::Reprocess;
-use postbridge::store::keeping::SourceTally;
+use postbridge::store::contract::operator::SourceTally;
 use tokio::sync::watch;
 
 use crate::support::store_fixture::*;
@@ -79,7 +79,7 @@ fn quarantine_and_the_latest_postback_are_counted_by_source(engine: &Engine) {
         let tally = store.source_tally(&source());
         assert_eq!(tally, SourceTally { open_quarantine: 4, last: Some(at(5 * DAY)) }, "{reopened}");
         if reopened {
-            let before = postbridge::store::PurgeBefore {
+            let before = postbridge::store::contract::change::PurgeBefore {
                 postbacks: at(2 * DAY),
                 conversions: at(2 * DAY),
                 ..never()
@@ -270,7 +270,11 @@ fn what_maps_a_purged_record_again_closes_no_other_after_a_restart(engine: &Engi
     let mut again = sale("again").forward().arrival();
     again.again = Some(Reprocess { of, now: at(HOUR) });
     wait(store.arrive(again)).unwrap();
-    let before = postbridge::store::PurgeBefore { postbacks: at(DAY), conversions: at(DAY), ..never() };
+    let before = postbridge::store::contract::change::PurgeBefore {
+        postbacks: at(DAY),
+        conversions: at(DAY),
+        ..never()
+    };
     purge_all(&*store, before);
     assert!(wait(store.postback(of)).unwrap().is_none(), "it is purged");
     before_and_after_reopening(engine, store, |store, reopened| {

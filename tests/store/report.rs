@@ -7,8 +7,9 @@ use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::reporter::BuiltInSource;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
+use postbridge::store::contract::Store;
+use postbridge::store::contract::change::PurgeBefore;
 use postbridge::store::contract::lookup::{ReportPage, ReportQuery};
-use postbridge::store::{PurgeBefore, Store};
 
 use crate::support::offer_fixture::*;
 use crate::support::store_fixture::*;
@@ -191,8 +192,9 @@ fn a_purged_conversion_leaves_no_row(engine: &Engine) {
     arrive(&*store, sold("unfinished", 0));
     let young = arrive(&*store, sold("young", 9));
     let work = claim(&*store, "ads", at(9 * DAY));
-    let finished =
-        |work: &&postbridge::store::Claimed| work.conversion.transaction_id.as_deref() != Some("unfinished");
+    let finished = |work: &&postbridge::store::contract::work::Claimed| {
+        work.conversion.transaction_id.as_deref() != Some("unfinished")
+    };
     for work in work.iter().filter(finished) {
         wait(store.record(delivered(work, at(9 * DAY)))).unwrap();
     }

@@ -11,11 +11,14 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::ids::ClickId;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
+use postbridge::store::contract::change::ConversionRef;
+use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
+use postbridge::store::contract::work::ClaimRequest;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
-use postbridge::store::{ClaimRequest, ConversionRef, Store, StoreError};
 
 use crate::support::memory::Memory;
 use crate::support::store_fixture::*;

@@ -12,10 +12,12 @@ use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, MoveRefused, StatusMove};
 use postbridge::domain::status_reason::StatusReason;
 use postbridge::maintenance;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::Receipt;
+use postbridge::store::contract::change::{ConversionRef, StatusChanged};
 use postbridge::store::contract::lookup::ReportQuery;
+use postbridge::store::contract::work::AttemptOutcome;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::{AttemptOutcome, ConversionRef, StatusChanged, Store};
 
 use crate::support::history::changed_fields;
 use crate::support::memory::{FaultAt, Memory};

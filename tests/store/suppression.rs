@@ -8,10 +8,12 @@ use postbridge::domain::status::Status;
 use postbridge::domain::status_reason::StatusReason;
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::store::contract::arrival::Receipt;
+use postbridge::store::contract::change::SuppressionOrder;
+use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::PageRequest;
+use postbridge::store::contract::{Store, StoreFuture};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::kv::{Direction, Kv, Span};
-use postbridge::store::{Store, StoreError, StoreFuture, SuppressionOrder};
 
 use crate::support::memory::{FaultAt, Memory};
 use crate::support::offer_fixture::*;

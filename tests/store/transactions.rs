@@ -12,11 +12,12 @@ use postbridge::domain::postback::Verdict;
 use postbridge::domain::rejection::code::RejectionCode;
 use postbridge::domain::rejection::note::ReportNote;
 use postbridge::domain::routing::Unmatched;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{Receipt, Reprocess};
+use postbridge::store::contract::change::PurgeBefore;
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
-use postbridge::store::{PurgeBefore, Store};
 
 use crate::support::memory::Memory;
 use crate::support::store_fixture::*;
@@ -142,7 +143,7 @@ fn ids_that_are_used_again_and_again_are_listed_by_source(engine: &Engine) {
     let listed = |store: &dyn Store, name: &str, limit| {
         let name = postbridge::domain::ids::SourceId::parse(name).unwrap();
         let reused = wait(store.reused_transactions(name, limit)).unwrap();
-        let one = |one: postbridge::store::transactions::ReusedTransaction| {
+        let one = |one: postbridge::store::contract::lookup::ReusedTransaction| {
             (one.newest.transaction_id.unwrap(), one.conversions)
         };
         reused.into_iter().map(one).collect::<Vec<_>>()

@@ -16,7 +16,7 @@ use postbridge::domain::time::Time;
 use postbridge::http1::head;
 use postbridge::http1::target::RawHead;
 use postbridge::ops::numbers::StoreNumbers;
-use postbridge::store::Store;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::store::contract::lookup::{PageRequest, PostbackFilter};
 use postbridge::store::embedded::Embedded;

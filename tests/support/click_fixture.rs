@@ -9,7 +9,7 @@ use postbridge::domain::ids::{AffiliateId, CampaignId, OfferId, VisitorId};
 use postbridge::domain::offer::{CampaignRef, Caps, Offer};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::time::Time;
-use postbridge::store::Store;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, ClickReceipt, Screening};
 use postbridge::store::contract::lookup::{ClickFilter, PageRequest};
 

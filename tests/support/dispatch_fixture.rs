@@ -17,7 +17,7 @@ use postbridge::domain::routing::{Changes, Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
-use postbridge::store::Store;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{Arrival, Finding, MappedArrival};
 use postbridge::store::embedded::Embedded;
 use postbridge::template::destination::definition::DestinationTemplate;

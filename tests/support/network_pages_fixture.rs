@@ -13,8 +13,9 @@ use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::domain::time::{HOUR_MS, Time};
 use postbridge::ingest::postback::Network;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
-use postbridge::store::{Store, SuppressionOrder};
+use postbridge::store::contract::change::SuppressionOrder;
 
 use crate::support::pages_fixture::{PagesFixture, configured, noon};
 use crate::support::store_fixture::{self, sale};

@@ -17,8 +17,9 @@ use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, StatusMove};
 use postbridge::domain::time::Time;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{Arrival, Receipt};
-use postbridge::store::{ConversionRef, StatusChanged, Store};
+use postbridge::store::contract::change::{ConversionRef, StatusChanged};
 
 use crate::support::store_fixture::*;
 

@@ -19,12 +19,14 @@ use postbridge::domain::routing::{Changes, Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{
     Arrival, ClickArrival, Finding, MappedArrival, Receipt, Screening,
 };
+use postbridge::store::contract::change::PurgeBefore;
 use postbridge::store::contract::lookup::{ConversionFilter, PageRequest, Trace};
+use postbridge::store::contract::work::{AttemptOutcome, Backlog, ClaimRequest, Claimed};
 use postbridge::store::embedded::{Embedded, EmbeddedSettings};
-use postbridge::store::{AttemptOutcome, Backlog, ClaimRequest, Claimed, PurgeBefore, Store};
 
 use crate::support::memory::Memory;
 use crate::support::reasons;

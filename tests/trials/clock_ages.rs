@@ -10,7 +10,7 @@ use postbridge::domain::click::ClickOrigin;
 use postbridge::domain::consent::Consent;
 use postbridge::domain::time::Time;
 use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays, watch_clock};
-use postbridge::store::Store;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::ConsentArrival;
 use postbridge::store::contract::lookup::{ConversionFilter, PostbackFilter};
 use proptest::prelude::*;

@@ -12,10 +12,12 @@ use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, OfferId, VisitorId};
 use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::postback::Verdict;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{Arrival, ClickArrival, Screening};
+use postbridge::store::contract::change::PurgeBefore;
 use postbridge::store::contract::lookup::{ClickFilter, PageRequest};
+use postbridge::store::contract::work::ClaimRequest;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::{ClaimRequest, PurgeBefore, Store};
 
 use crate::support::store_fixture::*;
 

@@ -11,7 +11,7 @@ use crate::domain::click::Click;
 use crate::domain::filter::DuplicateBy;
 use crate::domain::ids::ClickId;
 use crate::domain::time::Time;
-use crate::store::StoreError;
+use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{ClickFilter, Page, PageRequest};
 use crate::store::engine::kv::{Batch, Direction, Span};
 use crate::store::layout::{self, key};

@@ -138,7 +138,7 @@ pub struct ListedDelivery {
     pub conversion: Conversion,
     /// Its state and how many attempts counted.
     pub delivery: Delivery,
-    /// As of a [`Claimed`](crate::store::Claimed).
+    /// As of a [`Claimed`](crate::store::contract::work::Claimed).
     pub sent_before: bool,
     /// `None` before the first one, and for what was skipped when it was planned.
     pub last_attempt: Option<Attempt>,
@@ -183,4 +183,13 @@ pub struct ReportPage {
     pub total: u64,
     /// At most the limit of the query.
     pub rows: Vec<Conversion>,
+}
+
+/// A transaction id that several conversions have.
+#[derive(Debug, Clone)]
+pub struct ReusedTransaction {
+    /// How many conversions the id had, those purged since included.
+    pub conversions: u32,
+    /// The one of which a report was received last.
+    pub newest: Conversion,
 }

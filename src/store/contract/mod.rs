@@ -1,4 +1,218 @@
-//! What the store is given and what it answers: one file for what is received, one for what is looked up.
+//! The contract of the store: what is remembered, by intent. Nothing of an engine shows here.
 
 pub mod arrival;
+pub mod change;
+pub mod error;
 pub mod lookup;
+pub mod operator;
+pub mod work;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::domain::attribution::FoundClick;
+use crate::domain::click::Click;
+use crate::domain::clock_rule::ClockRecord;
+use crate::domain::conversion::Conversion;
+use crate::domain::delivery::Delivery;
+use crate::domain::delivery_reason::RetryRefused;
+use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
+use crate::domain::postback::Postback;
+use crate::domain::ruleset::Ruleset;
+use crate::domain::status_move::StatusMove;
+use crate::domain::suppression::{ListSummary, ListedEntry};
+use crate::domain::time::Time;
+use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
+use crate::store::contract::change::{ConversionRef, PurgeBefore, Purged, StatusChanged, SuppressionOrder};
+use crate::store::contract::error::StoreError;
+use crate::store::contract::lookup::{
+    ClickFilter, ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter,
+    ReportPage, ReportQuery, ReusedTransaction, Trace,
+};
+use crate::store::contract::operator::{RemovedDestinations, SourceTally};
+use crate::store::contract::work::{AttemptOutcome, Backlog, ClaimRequest, Claimed, LeasedWork};
+
+/// The answer of a store operation, some time later.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// What Postbridge remembers. Guarantees, proved by the conformance suite in `tests/`:
+///
+/// 1. When a writing operation answers `Ok`, its effect survives the death of the process and of
+///    the machine's power. When it answers `Err`, nothing of it is visible, now or later.
+/// 2. An arrival and all it causes (record, conversion or change, deliveries) appear together.
+/// 3. Decisions see every earlier answer: of two equal arrivals one is accepted, one a duplicate,
+///    however close they come. A click and the postback that names it always meet.
+/// 4. A claimed delivery is handed to no one else until it is recorded or released. Leases of an
+///    embedded store end with the process.
+/// 5. Dropping the future of a writing operation does not undo the operation.
+pub trait Store: Send + Sync + 'static {
+    /// From now on decisions go by these rules. What the last process left to do goes on with the first.
+    fn set_rules(&self, rules: Arc<Ruleset>);
+
+    /// Decides what an arrival is and remembers it with all it causes. What reprocesses a record that is,
+    /// or maps, one that became a conversion is refused as [`StoreError::ReprocessedAlready`].
+    fn arrive(&self, arrival: Arrival) -> StoreFuture<'_, Receipt>;
+
+    /// Records a click, or fills what a known one lacks, and frees what waited for it. A new one is
+    /// looked at by the click filters, which see every earlier answer: of two equal clicks one is a
+    /// duplicate, and a cap lets through exactly as many as it says.
+    fn record_click(&self, arrival: ClickArrival) -> StoreFuture<'_, ClickReceipt>;
+
+    /// Keeps what a visitor answered: at the click, and for every other click of its visitor. The later answer
+    /// counts, whatever order they are received in. An answer about a click that is not recorded waits for it.
+    /// A browser that is known as another visitor than the click's may refuse for the click, and not grant.
+    fn record_consent(&self, arrival: ConsentArrival) -> StoreFuture<'_, ()>;
+
+    /// The recorded click with this id; with its visitor's latest answers, as every click that is answered
+    /// next to a conversion or in a list.
+    fn click(&self, id: &ClickId) -> StoreFuture<'_, Option<Arc<Click>>>;
+
+    /// The click that one of the readings of `given` names.
+    fn find_click(&self, given: &str) -> StoreFuture<'_, Option<FoundClick>>;
+
+    /// A page of the recorded clicks, newest first.
+    fn clicks(&self, filter: ClickFilter, page: PageRequest) -> StoreFuture<'_, Page<Arc<Click>>>;
+
+    /// Leases what is due, oldest first, first attempts apart from retries. What cannot be read is
+    /// logged and set aside until the next start; so in every operation that goes through many.
+    fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, LeasedWork>;
+
+    /// Leases the destination's oldest waiting delivery, due or not: the probe of a parked one.
+    fn claim_oldest(&self, destination: DestinationId) -> StoreFuture<'_, Option<Claimed>>;
+
+    /// Remembers an attempt and the state it leads to, and ends the lease. A delivery that was
+    /// changed meanwhile keeps its attempt and takes the state reported. Changes to the conversion that
+    /// the attempt did not know of cause what [`reconcile`] says, in the same write.
+    ///
+    /// [`reconcile`]: crate::domain::reconcile::reconcile
+    fn record(&self, outcome: AttemptOutcome) -> StoreFuture<'_, ()>;
+
+    /// Gives leases back untouched.
+    fn release(&self, ids: Vec<DeliveryId>) -> StoreFuture<'_, ()>;
+
+    /// Wakes when `destination` may have new work. A hint: the claim is the truth.
+    fn wakeup(&self, destination: &DestinationId) -> Arc<Notify>;
+
+    /// Makes a dead, skipped, held or waiting delivery due now. `oldest_event` is the oldest event time that the
+    /// platform still takes. Refused where another delivery is going to inform the destination, or a
+    /// later one has.
+    fn retry(
+        &self,
+        id: DeliveryId,
+        now: Time,
+        oldest_event: Option<Time>,
+    ) -> StoreFuture<'_, Result<Delivery, RetryRefused>>;
+
+    /// Skips what waits for a destination that is no longer configured; answers how many.
+    fn withdraw(&self, destination: DestinationId, now: Time) -> StoreFuture<'_, u64>;
+
+    /// Skips held deliveries whose time is over, at most `limit` conversions. Answers how many.
+    fn expire_holds(&self, now: Time, limit: usize) -> StoreFuture<'_, u64>;
+
+    /// Gives pending conversions the status that their offer's disposition foresees, at most `limit` of
+    /// those that are due. Answers how many.
+    fn dispose(&self, now: Time, limit: usize) -> StoreFuture<'_, u64>;
+
+    /// Changes a conversion's status, with all that it causes.
+    fn set_status(
+        &self,
+        which: ConversionRef,
+        order: StatusMove,
+        now: Time,
+    ) -> StoreFuture<'_, StatusChanged>;
+
+    /// Puts entries on a list, which begins with its first. Answers, in order, whether each is new there.
+    fn suppress(&self, order: SuppressionOrder) -> StoreFuture<'_, Vec<bool>>;
+
+    /// Takes entries off a suppression list. Answers, in order, whether each was there.
+    fn unsuppress(&self, order: SuppressionOrder) -> StoreFuture<'_, Vec<bool>>;
+
+    /// Removes a whole suppression list; answers how many entries it had.
+    fn remove_list(&self, list: String) -> StoreFuture<'_, u64>;
+
+    /// Every suppression list, by name.
+    fn lists(&self) -> StoreFuture<'_, Vec<ListSummary>>;
+
+    /// A list's entries, by kind and value; hashed ones last.
+    fn listed(&self, list: String, page: PageRequest) -> StoreFuture<'_, Page<ListedEntry>>;
+
+    /// Keeps a text under its name permanently: a version of a script that pages refer to by its hash.
+    fn keep_text(&self, name: String, text: String) -> StoreFuture<'_, ()>;
+
+    /// The text kept under this name.
+    fn kept_text(&self, name: String) -> StoreFuture<'_, Option<String>>;
+
+    /// Deletes a bounded number of records that are past their time. A conversion with an
+    /// unfinished delivery stays, and so do its deliveries, its attempts and its click.
+    fn purge(&self, before: PurgeBefore) -> StoreFuture<'_, Purged>;
+
+    /// `None` where it was never recorded or is past its days.
+    fn conversion(&self, id: ConversionId) -> StoreFuture<'_, Option<Trace>>;
+
+    /// A conversion alone, as it is now: cheaper than its trace.
+    fn conversion_now(&self, which: ConversionRef) -> StoreFuture<'_, Option<Conversion>>;
+
+    /// See [`ReportQuery`].
+    fn report(&self, query: ReportQuery) -> StoreFuture<'_, ReportPage>;
+
+    /// A page of conversions, newest first, each with its deliveries.
+    fn conversions(
+        &self,
+        filter: ConversionFilter,
+        page: PageRequest,
+    ) -> StoreFuture<'_, Page<(Conversion, Vec<Delivery>)>>;
+
+    /// One record of the raw log; its bytes are gone once `keep_postbacks_days` have passed.
+    fn postback(&self, seq: Seq) -> StoreFuture<'_, Option<Postback>>;
+
+    /// A page of the raw log, newest first.
+    fn postbacks(&self, filter: PostbackFilter, page: PageRequest) -> StoreFuture<'_, Page<Postback>>;
+
+    /// A page of deliveries, those of the newest conversion first.
+    fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> StoreFuture<'_, Page<ListedDelivery>>;
+
+    /// What every destination has before it that has unfinished or dead deliveries.
+    fn backlog(&self, now: Time) -> Vec<Backlog>;
+
+    /// Makes a small write durable: the answer to "could you take a postback now?".
+    fn probe(&self) -> StoreFuture<'_, ()>;
+
+    /// Finishes what is queued and refuses what is received later.
+    fn close(&self) -> StoreFuture<'_, ()>;
+
+    /// The transaction ids of a source that were received with three or more different clicks, the most
+    /// used first; at most `limit`.
+    fn reused_transactions(&self, source: SourceId, limit: usize) -> StoreFuture<'_, Vec<ReusedTransaction>>;
+
+    /// Hands out, once, up to `limit` quarantined postbacks that take back a sale that was received since:
+    /// they are to be reprocessed. What was not reprocessed is handed out after the next start.
+    fn reversals_ready(&self, limit: usize) -> Vec<Seq>;
+
+    /// Rings when [`Store::reversals_ready`] may have something to hand out. A hint.
+    fn reversals_bell(&self) -> Arc<Notify>;
+
+    /// What was kept of the clock, and the newest time that is stored.
+    fn clock_record(&self) -> (Option<ClockRecord>, Option<Time>);
+
+    /// Keeps what is to be known of the clock at the next start. What is recorded from now on is received at
+    /// its age time or later, whatever time it bears, and is not purged earlier than that allows.
+    fn keep_clock(&self, record: ClockRecord) -> StoreFuture<'_, ()>;
+
+    /// Every destination for which something is held or waits.
+    fn awaited_destinations(&self) -> Vec<DestinationId>;
+
+    /// As it was kept last.
+    fn removed(&self) -> RemovedDestinations;
+
+    /// Remembers which destinations are out of the configuration, and since when.
+    fn keep_removed(&self, removed: RemovedDestinations) -> StoreFuture<'_, ()>;
+
+    /// Counted at open and as things happen, never scanned.
+    fn source_tally(&self, source: &SourceId) -> SourceTally;
+
+    /// When a postback was received that is kept.
+    fn received_at(&self, postback: Seq) -> Result<Option<Time>, StoreError>;
+}

@@ -22,8 +22,12 @@ pub fn key(of: &[u8], number: u16) -> Vec<u8> {
 
 /// How many further pieces a stored value has, and its first piece.
 pub fn split(stored: &[u8]) -> Result<(u16, &[u8]), String> {
-    let (count, first) = stored.split_first_chunk::<COUNT>().ok_or("it ends too early")?;
-    Ok((u16::from_be_bytes(*count), first))
+    match stored {
+        [high, low, first @ ..] => Ok((u16::from_be_bytes([*high, *low]), first)),
+        // As a folder of an earlier format names its own: that is to be refused by its number.
+        [_] => Ok((0, stored)),
+        [] => Err("it ends too early".to_owned()),
+    }
 }
 
 /// Turns the changes of one batch into writes, each a key of sled's with its value or with none.
@@ -78,7 +82,11 @@ impl PieceWriter {
 fn further(key: &[u8], value: &[u8]) -> Result<u16, KvError> {
     let rest = value.len().saturating_sub(MAX_STORED - COUNT);
     u16::try_from(rest.div_ceil(MAX_STORED)).map_err(|_| {
-        KvError::Failed(format!("the {} bytes of {} are too many for one value", value.len(), key.escape_ascii()))
+        KvError::Failed(format!(
+            "the {} bytes of {} are too many for one value",
+            value.len(),
+            key.escape_ascii()
+        ))
     })
 }
 

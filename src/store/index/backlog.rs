@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 use crate::domain::ids::{DestinationId, Seq};
 use crate::domain::time::Time;
-use crate::store::Backlog;
+use crate::store::contract::work::Backlog;
 use crate::store::index::Index;
 
 impl Index {

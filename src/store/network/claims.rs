@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::claim::{Claim, ClaimRole};
 use crate::domain::once::MOST_WAITING;
-use crate::store::StoreError;
+use crate::store::contract::error::StoreError;
 use crate::store::group::CommitGroup;
 use crate::store::layout::hash;
 use crate::store::records::Record;

@@ -13,7 +13,7 @@ use sha2::Sha256;
 
 use crate::domain::suppression::{ListSummary, ListedEntry, Suppressed, SuppressedKind, Traces};
 use crate::domain::time::Time;
-use crate::store::StoreError;
+use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{Page, PageRequest};
 use crate::store::engine::kv::{Direction, Span};
 use crate::store::layout::{self, LayoutError, key};

@@ -3,7 +3,7 @@
 use std::panic::resume_unwind;
 
 use crate::domain::conversion::Conversion;
-use crate::store::StoreError;
+use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{ReportPage, ReportQuery};
 use crate::store::records::StoreShared;
 

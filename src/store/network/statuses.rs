@@ -6,13 +6,14 @@ use crate::domain::conversion::Conversion;
 use crate::domain::status_move::{self, MoveRefused, StatusMove};
 use crate::domain::time::Time;
 use crate::store::command::ReplySender;
+use crate::store::contract::change::{ConversionRef, StatusChanged};
+use crate::store::contract::error::StoreError;
 use crate::store::group::CommitGroup;
 use crate::store::group::made::MAX_CHANGES;
 use crate::store::layout::Sketch;
 use crate::store::matching::STEP;
 use crate::store::queues::MAX_DELIVERIES;
 use crate::store::records::Record;
-use crate::store::{ConversionRef, StatusChanged, StoreError};
 
 /// A change of status.
 pub enum StatusCommand {

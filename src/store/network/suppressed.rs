@@ -8,13 +8,14 @@ use std::sync::Arc;
 use crate::domain::suppression::{SuppressionHit, Traces};
 use crate::domain::time::Time;
 use crate::store::command::{ReplySender, StoreCommand};
+use crate::store::contract::change::SuppressionOrder;
+use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::{Batch, Direction, Span};
 use crate::store::group::CommitGroup;
 use crate::store::layout::{self, LayoutError, key};
 use crate::store::matching::STEP;
 use crate::store::network::lists::{AddedEntry, HashKey, Lists, LookupClass, SuppressionKey};
 use crate::store::records::corrupt;
-use crate::store::{StoreError, SuppressionOrder};
 
 /// The most characters of an actor's name that are kept with an entry.
 const ACTOR_CHARS: usize = 200;
@@ -137,9 +138,8 @@ impl CommitGroup<'_> {
     fn suppress(&mut self, order: &SuppressionOrder) -> Result<Vec<bool>, StoreError> {
         if order.entries.iter().any(|entry| entry.kind().is_hashed()) && self.suppressing.lists.key.is_none()
         {
-            let minted = HashKey::mint().map_err(|error| {
-                self.shared.records.fail("mint the key of the suppression lists", error)
-            })?;
+            let minted = HashKey::mint()
+                .map_err(|error| self.shared.records.fail("mint the key of the suppression lists", error))?;
             Arc::make_mut(&mut self.suppressing.lists).key = Some(minted);
             self.suppressing.minted = true;
         }

@@ -11,7 +11,7 @@ use crate::domain::status_move::MAX_NOTE_CHARS;
 use crate::ingest::advertiser::LONGEST_TEXT;
 use crate::ingest::parameters::{ParamReader, missing, of_value};
 use crate::ops::status::{self, StatusError, StatusOutcome, StatusWish};
-use crate::store::ConversionRef;
+use crate::store::contract::change::ConversionRef;
 use crate::template::source::params::Params;
 use crate::web::access_log::TokenArea;
 use crate::web::cake::caller::KeyHolder;

@@ -20,7 +20,7 @@ use crate::domain::unsent::{self, SoughtClick, Unsent};
 use crate::ops::missing::Missing;
 use crate::ops::status::{self, StatusError, StatusOutcome, StatusWish};
 use crate::ops::{self, RetryError};
-use crate::store::ConversionRef;
+use crate::store::contract::change::ConversionRef;
 use crate::store::contract::lookup::Trace;
 use crate::view::click::ClickView;
 use crate::view::conversion::{CandidateView, ChangeView, ConversionView};

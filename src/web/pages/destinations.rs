@@ -10,7 +10,7 @@ use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
 use crate::domain::unsent::UnsentCode;
 use crate::ops::{self, DestinationBacklogs, DestinationHealth};
-use crate::store::Backlog;
+use crate::store::contract::work::Backlog;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::DestinationMode;
 use crate::view::destination::DestinationView;

@@ -5,8 +5,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::time::Time;
+use crate::store::contract::StoreFuture;
+use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{self, PageRequest};
-use crate::store::{StoreError, StoreFuture};
 use crate::web::list_query::{BadParameter, PAGE, Query};
 use crate::web::pages::{PageContent, document};
 

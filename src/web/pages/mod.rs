@@ -41,7 +41,7 @@ use crate::config::configuration::Config;
 use crate::ops::Ops;
 use crate::ops::missing::Missing;
 use crate::preview::Forecast;
-use crate::store::StoreError;
+use crate::store::contract::error::StoreError;
 use crate::template::tag_script::TagScript;
 use crate::web::access::Access;
 use crate::web::answer::{self, Answer};
