@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::{Id, JoinSet};
 
 use crate::dispatch::attempt::{self, AttemptContext, AttemptJob, InFlightPermit, ProbeGuard, SendSetup};
@@ -17,6 +17,7 @@ use crate::domain::delivery::{Attempt, DeliveryState, ReplyVerdict};
 use crate::domain::delivery_reason::RetryReason;
 use crate::domain::ids::DeliveryId;
 use crate::domain::time::Time;
+use crate::store::contract::subscription::Subscription;
 use crate::store::contract::work::{AttemptOutcome, ClaimRequest, Claimed};
 
 /// An idle worker looks without being woken after a second, then less and less often: a wake-up that was missed
@@ -46,7 +47,7 @@ pub struct Worker {
     shared: Arc<AttemptContext>,
     setup: Arc<SendSetup>,
     orders: watch::Receiver<WorkerCommand>,
-    wakeup: Arc<Notify>,
+    wakeup: Subscription,
     shares: Shares,
     limiter: Option<Limiter>,
     /// Places of the host that were taken and not yet used.
@@ -350,7 +351,7 @@ impl Worker {
             // What the order is, the next step reads.
             _ = self.orders.changed() => {}
             () = self.shared.poke.notified() => self.look_for_retries(),
-            () = self.wakeup.notified(), if arrivals => self.shares.news(),
+            () = self.wakeup.signalled(), if arrivals => self.shares.news(),
             () = tokio::time::sleep(span) => {
                 self.idle = self.idle.saturating_add(1);
                 self.shares.news();

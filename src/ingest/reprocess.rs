@@ -58,7 +58,7 @@ pub async fn run(
 ) -> Result<(), StoreError> {
     let bell = store.reversals_bell();
     loop {
-        // The bell keeps a ring that was received meanwhile, so none is missed between the look and the wait.
+        // A signal that is given meanwhile is kept, so none is missed between the look and the wait.
         let done = step(store.as_ref(), &network, &clock).await?;
         if *stop.borrow() {
             return Ok(());
@@ -67,7 +67,7 @@ pub async fn run(
             continue;
         }
         tokio::select! {
-            () = bell.notified() => {}
+            () = bell.signalled() => {}
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         }
     }

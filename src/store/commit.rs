@@ -146,7 +146,7 @@ impl CommitGroup<'_> {
         Ok(())
     }
 
-    /// Shows the committed group to everyone, and rings the bells of destinations with new work.
+    /// Shows the committed group to everyone, and signals the destinations with new work.
     pub fn publish(&self, ready: &PreparedCommit) {
         let blocks = ready.blocks.iter().map(|block| (block.first, Some(Arc::clone(block))));
         let clicks = self.clicks.iter().map(|(id, clicked)| (id.clone(), Some(Arc::clone(&clicked.click))));
@@ -184,7 +184,7 @@ impl CommitGroup<'_> {
             index.kept = Arc::new(kept.clone());
         }
         for destination in woken {
-            index.notify(&destination).notify_one();
+            index.wakeup(&destination).signal();
         }
     }
 }

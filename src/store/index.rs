@@ -7,12 +7,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use tokio::sync::Notify;
-
 use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::ids::{ConversionId, DestinationId};
 use crate::domain::time::Time;
 use crate::store::click_references::ClickReferences;
+use crate::store::contract::subscription::Subscription;
 use crate::store::keeping::OperatorRecords;
 use crate::store::layout::{DeliveryStates, EntryHead, Sketch};
 use crate::store::network::line::Tally;
@@ -153,7 +152,7 @@ pub struct Index {
     /// Where the times of postbacks go back.
     pub runs: Runs,
     pub sources: SourceIndex,
-    notify: HashMap<DestinationId, Arc<Notify>>,
+    wakeups: HashMap<DestinationId, Subscription>,
 }
 
 impl Index {
@@ -179,7 +178,7 @@ impl Index {
             kept: Arc::default(),
             runs: Runs::default(),
             sources: SourceIndex::default(),
-            notify: HashMap::new(),
+            wakeups: HashMap::new(),
         }
     }
 

@@ -5,14 +5,13 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
 
 use crate::domain::conversion::Reuse;
 use crate::domain::facts;
 use crate::domain::ids::{ConversionId, Seq};
+use crate::store::contract::subscription::Subscription;
 use crate::store::layout::Sketch;
 
 /// A [`Reuse`], with the tag of the source.
@@ -126,7 +125,7 @@ pub struct Reversals {
     sales: HashMap<u64, Vec<ConversionId>>,
     /// Those whose sale was received, to be reprocessed.
     ready: BTreeSet<u64>,
-    bell: Arc<Notify>,
+    bell: Subscription,
 }
 
 impl Reversals {
@@ -152,7 +151,7 @@ impl Reversals {
         }
         if !numbers.is_empty() {
             self.ready.extend(numbers);
-            self.bell.notify_one();
+            self.bell.signal();
         }
     }
 
@@ -174,8 +173,8 @@ impl Reversals {
         taken
     }
 
-    /// Rings when something may be ready.
-    pub fn bell(&self) -> Arc<Notify> {
-        Arc::clone(&self.bell)
+    /// Signals when something may be ready.
+    pub fn bell(&self) -> Subscription {
+        self.bell.clone()
     }
 }

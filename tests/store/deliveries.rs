@@ -3,6 +3,7 @@
 use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
 use postbridge::domain::skip::SkipReason;
 use postbridge::store::contract::arrival::Receipt;
+use postbridge::store::contract::subscription::Subscription;
 use postbridge::store::contract::work::{AttemptOutcome, ClaimRequest, Claimed};
 
 use crate::support::reasons::{account_refused, skipped};
@@ -226,8 +227,8 @@ fn a_wakeup_rings_when_work_arrives(engine: &Engine) {
     let bell = store.wakeup(&destination("ads"));
     sale("t1").to(&["other"]).forward().receive(&*store);
     sale("t2").receive(&*store);
-    let rung = |bell: &tokio::sync::Notify| {
-        let mut future = std::pin::pin!(bell.notified());
+    let rung = |bell: &Subscription| {
+        let mut future = std::pin::pin!(bell.signalled());
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         std::future::Future::poll(future.as_mut(), &mut context).is_ready()
     };

@@ -78,8 +78,8 @@ fn an_approval_by_hand_sends_the_conversion_and_wakes_its_destination(engine: &E
     assert_eq!(deliveries(&*store, reported.postback), []);
     let bell = store.wakeup(&destination("ads"));
     set_status(&*store, reported.postback, Status::Approved, at(5));
-    // It was rung before anyone waited: it does not wait now.
-    wait(bell.notified());
+    // It was signalled before anyone waited: it does not wait now.
+    wait(bell.signalled());
     before_and_after_reopening(engine, store, |store, reopened| {
         assert_eq!(deliveries(store, reported.postback), [(Occasion::Change(1), "waiting")]);
         if reopened {

@@ -5,13 +5,12 @@ pub mod change;
 pub mod error;
 pub mod lookup;
 pub mod operator;
+pub mod subscription;
 pub mod work;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-
-use tokio::sync::Notify;
 
 use crate::domain::attribution::FoundClick;
 use crate::domain::click::Click;
@@ -33,6 +32,7 @@ use crate::store::contract::lookup::{
     ReportPage, ReportQuery, ReusedTransaction, Trace,
 };
 use crate::store::contract::operator::{RemovedDestinations, SourceTally};
+use crate::store::contract::subscription::Subscription;
 use crate::store::contract::work::{AttemptOutcome, Backlog, ClaimRequest, Claimed, LeasedWork};
 
 /// The answer of a store operation, some time later.
@@ -93,8 +93,8 @@ pub trait Store: Send + Sync + 'static {
     /// Gives leases back untouched.
     fn release(&self, ids: Vec<DeliveryId>) -> StoreFuture<'_, ()>;
 
-    /// Wakes when `destination` may have new work. A hint: the claim is the truth.
-    fn wakeup(&self, destination: &DestinationId) -> Arc<Notify>;
+    /// Signals when `destination` may have new work. A hint: the claim is the truth. It has one listener.
+    fn wakeup(&self, destination: &DestinationId) -> Subscription;
 
     /// Makes a dead, skipped, held or waiting delivery due now. `oldest_event` is the oldest event time that the
     /// platform still takes. Refused where another delivery is going to inform the destination, or a
@@ -191,8 +191,8 @@ pub trait Store: Send + Sync + 'static {
     /// they are to be reprocessed. What was not reprocessed is handed out after the next start.
     fn reversals_ready(&self, limit: usize) -> Vec<Seq>;
 
-    /// Rings when [`Store::reversals_ready`] may have something to hand out. A hint.
-    fn reversals_bell(&self) -> Arc<Notify>;
+    /// Signals when [`Store::reversals_ready`] may have something to hand out. A hint. It has one listener.
+    fn reversals_bell(&self) -> Subscription;
 
     /// What was kept of the clock, and the newest time that is stored.
     fn clock_record(&self) -> (Option<ClockRecord>, Option<Time>);

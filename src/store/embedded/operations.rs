@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
-
 use crate::domain::attribution::{FoundClick, candidates};
 use crate::domain::click::Click;
 use crate::domain::clock_rule::ClockRecord;
@@ -26,6 +24,7 @@ use crate::store::contract::lookup::{
     ReportPage, ReportQuery, ReusedTransaction, Trace,
 };
 use crate::store::contract::operator::{RemovedDestinations, SourceTally};
+use crate::store::contract::subscription::Subscription;
 use crate::store::contract::work::{AttemptOutcome, Backlog, ClaimRequest, Claimed, LeasedWork};
 use crate::store::contract::{Store, StoreFuture};
 use crate::store::embedded::{Embedded, ended};
@@ -184,8 +183,8 @@ impl Store for Embedded {
         self.read_by(&self.dispatch_reads, move |shared| leases::release(shared, &ids))
     }
 
-    fn wakeup(&self, destination: &DestinationId) -> Arc<Notify> {
-        self.shared.index.lock().notify(destination)
+    fn wakeup(&self, destination: &DestinationId) -> Subscription {
+        self.shared.index.lock().wakeup(destination)
     }
 
     fn retry(
@@ -268,7 +267,7 @@ impl Store for Embedded {
         taken.into_iter().filter_map(Seq::new).collect()
     }
 
-    fn reversals_bell(&self) -> Arc<Notify> {
+    fn reversals_bell(&self) -> Subscription {
         self.shared.index.lock().reversals.bell()
     }
 

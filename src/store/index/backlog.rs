@@ -1,18 +1,15 @@
 //! What each destination has before it, and what wakes its worker.
 
-use std::sync::Arc;
-
-use tokio::sync::Notify;
-
 use crate::domain::ids::{DestinationId, Seq};
 use crate::domain::time::Time;
+use crate::store::contract::subscription::Subscription;
 use crate::store::contract::work::Backlog;
 use crate::store::index::Index;
 
 impl Index {
-    /// The destination's bell.
-    pub fn notify(&mut self, destination: &DestinationId) -> Arc<Notify> {
-        self.notify.entry(destination.clone()).or_default().clone()
+    /// Signals when the destination may have new work.
+    pub fn wakeup(&mut self, destination: &DestinationId) -> Subscription {
+        self.wakeups.entry(destination.clone()).or_default().clone()
     }
 
     /// Every destination for which something is held or waits.
