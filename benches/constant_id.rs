@@ -20,7 +20,7 @@ use postbridge::domain::conversion::{Draft, EventClaim, NetworkClaim};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, SourceId, VisitorId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
-use postbridge::domain::postback::{RawRequest, Verdict};
+use postbridge::domain::postback::{KeptHeaders, RawRequest, Verdict};
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::time::Time;
 use postbridge::store::contract::Store;
@@ -209,7 +209,7 @@ fn arrival(draft: Draft, click: Option<FoundClick>) -> Arrival {
     Arrival {
         raw: RawRequest {
             line: line.into_bytes(),
-            content_type: None,
+            headers: KeptHeaders::default(),
             body: Vec::new(),
             peer: None,
             encoded: None,

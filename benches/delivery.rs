@@ -23,7 +23,7 @@ use postbridge::domain::delivery::OutgoingRequest;
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
-use postbridge::domain::postback::RawRequest;
+use postbridge::domain::postback::{KeptHeaders, RawRequest};
 use postbridge::domain::routing::{Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::status::Status;
@@ -315,7 +315,7 @@ async fn arrive(store: &dyn Store, transaction: String) {
     let arrival = Arrival {
         raw: RawRequest {
             line: line.into_bytes(),
-            content_type: None,
+            headers: KeptHeaders::default(),
             body: Vec::new(),
             peer: None,
             encoded: None,

@@ -18,7 +18,7 @@ use postbridge::domain::conversion::{Dedup, Draft, EventClaim};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{DestinationId, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
-use postbridge::domain::postback::RawRequest;
+use postbridge::domain::postback::{KeptHeaders, RawRequest};
 use postbridge::domain::routing::{Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
@@ -234,7 +234,7 @@ fn arrival(number: usize) -> Arrival {
     Arrival {
         raw: RawRequest {
             line: line.into_bytes(),
-            content_type: None,
+            headers: KeptHeaders::default(),
             body: Vec::new(),
             peer: Some([203, 0, 113, 7].into()),
             encoded: None,

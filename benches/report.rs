@@ -21,7 +21,7 @@ use postbridge::domain::ids::{AffiliateId, CampaignId, ClickId, OfferId, SourceI
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::{CampaignRef, Caps, Disposition, Offer, OfferStatus};
-use postbridge::domain::postback::RawRequest;
+use postbridge::domain::postback::{KeptHeaders, RawRequest};
 use postbridge::domain::reporter::ReportRoute;
 use postbridge::domain::reports::{FurtherSales, Reporting};
 use postbridge::domain::routing::{SourcePolicy, Unmatched};
@@ -292,7 +292,7 @@ fn arrival(number: u64, of_offers: bool) -> Option<Arrival> {
     Some(Arrival {
         raw: RawRequest {
             line: line.into_bytes(),
-            content_type: None,
+            headers: KeptHeaders::default(),
             body: Vec::new(),
             peer: None,
             encoded: None,

@@ -21,7 +21,7 @@ use crate::ops::Ops;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::diagnostic::Problem;
 use crate::template::tag_script::TagScript;
-use crate::web::auth::{Keys, Tokens};
+use crate::web::auth::{Keys, KnownSecrets, Tokens};
 use crate::web::cake::AdvertiserApi;
 use crate::web::click_budget::ClickLimits;
 use crate::web::collect::{Postbacks, SourceEndpoint};
@@ -114,6 +114,7 @@ pub fn build(
         api: api::Api { ops: ops.clone(), health: Arc::clone(health) },
         pages: pages(shared, config, ops, (tokens.clone(), tag_script)),
         tokens,
+        secrets: KnownSecrets::new(config.secrets()),
         access,
         trusted_proxies: config.server.trusted_proxies.clone(),
         hiding_proxies: Arc::clone(&shared.hiding_proxies),

@@ -139,6 +139,15 @@ impl Config {
         destinations.chain(self.outgoing.iter().map(|outgoing| &outgoing.id)).cloned().collect()
     }
 
+    /// Every secret that is configured: what opens something here, and what destinations are sent.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let keys = self.sources.iter().flat_map(|source| &source.keys).map(|key| key.reveal());
+        let tokens = self.api.tokens.iter().map(|token| token.token.reveal());
+        let accounts = self.destinations.iter().flat_map(|destination| destination.ready.secrets());
+        let postbacks = self.outgoing.iter().flat_map(|outgoing| outgoing.url.secrets());
+        keys.chain(tokens).chain(accounts.chain(postbacks).map(String::as_str))
+    }
+
     /// The source with this id.
     pub fn source(&self, id: &str) -> Option<&Source> {
         self.sources.iter().find(|source| source.id.as_str() == id)

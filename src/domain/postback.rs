@@ -1,5 +1,6 @@
 //! A request from a network as it was received, and what became of it. Every one leaves a record.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -18,8 +19,8 @@ pub struct RawRequest {
     /// The request line without its line end, byte for byte: `GET /***/collect/my-network?s1=#s1# HTTP/1.1`.
     #[serde(with = "bytes_as_bytes")]
     pub line: Vec<u8>,
-    /// The header as it was received.
-    pub content_type: Option<String>,
+    /// Its headers, without credentials.
+    pub headers: KeptHeaders,
     /// Inflated where that was possible: `encoded` says whether.
     #[serde(with = "bytes_as_bytes")]
     pub body: Vec<u8>,
@@ -68,6 +69,16 @@ pub enum Inflation {
 }
 
 impl RawRequest {
+    /// The bytes of what was received, as far as they are kept.
+    pub fn bytes(&self) -> usize {
+        self.line.len() + self.headers.as_bytes().len() + self.body.len()
+    }
+
+    /// What the header says that the body is.
+    pub fn content_type(&self) -> Option<Cow<'_, str>> {
+        self.headers.get(CONTENT_TYPE).map(String::from_utf8_lossy)
+    }
+
     /// The raw bytes after the target's first `?`, up to the line's last space; empty without one.
     pub fn query(&self) -> &[u8] {
         let after = self
@@ -78,6 +89,96 @@ impl RawRequest {
         let end = after.iter().rposition(|b| *b == b' ').unwrap_or(after.len());
         after.get(..end).unwrap_or(&[])
     }
+}
+
+/// The header by which a body is read: where there is not room for all, it is kept before the others.
+const CONTENT_TYPE: &str = "content-type";
+
+/// The headers of a request as they are kept: in the order in which they were received, the values of a repeated name
+/// together, byte for byte.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptHeaders {
+    /// Each as `name: value` and a line feed: a name has no colon, and a value no line feed.
+    #[serde(with = "bytes_as_bytes")]
+    lines: Vec<u8>,
+    left_out: u32,
+}
+
+impl KeptHeaders {
+    /// The most bytes of a request's headers that are kept, names and values together.
+    pub const MOST_BYTES: usize = 4096;
+
+    /// None yet, with room for so many bytes of names and values of so many headers.
+    pub fn with_room(headers: usize, bytes: usize) -> KeptHeaders {
+        KeptHeaders { lines: Vec::with_capacity(bytes + 3 * headers), left_out: 0 }
+    }
+
+    /// Adds one behind the others; its name is in lower case.
+    pub fn push(&mut self, name: &str, value: &[u8]) {
+        if value.contains(&b'\n') {
+            return self.leave_out();
+        }
+        for part in [name.as_bytes(), b": ", value, b"\n"] {
+            self.lines.extend_from_slice(part);
+        }
+    }
+
+    /// Counts one that is not kept.
+    pub fn leave_out(&mut self) {
+        self.left_out = self.left_out.saturating_add(1);
+    }
+
+    /// Keeps so many bytes of them: the content type and the `first` ones by name, then the others in their order, each
+    /// whole or not at all.
+    pub fn fit(&mut self, most_bytes: usize, first: &[String]) {
+        if self.lines.len() <= most_bytes {
+            return;
+        }
+        let is_first = |name: &str| name == CONTENT_TYPE || first.iter().any(|known| known == name);
+        let mut lines: Vec<(&[u8], bool)> =
+            self.lines.split_inclusive(|byte| *byte == b'\n').map(|line| (line, false)).collect();
+        let mut room = most_bytes;
+        for turn in [true, false] {
+            for (line, is_kept) in &mut lines {
+                let is_due = named(line).is_some_and(|(name, _)| is_first(name) == turn);
+                if is_due && line.len() <= room {
+                    room -= line.len();
+                    *is_kept = true;
+                }
+            }
+        }
+        let left_out = lines.iter().filter(|(_, is_kept)| !is_kept).count();
+        self.left_out = self.left_out.saturating_add(u32::try_from(left_out).unwrap_or(u32::MAX));
+        let kept = lines.iter().filter(|(_, is_kept)| *is_kept).flat_map(|(line, _)| *line);
+        self.lines = kept.copied().collect();
+    }
+
+    /// Names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.lines.split_inclusive(|byte| *byte == b'\n').filter_map(named)
+    }
+
+    /// The first value of a name in lower case.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// All of them as they are kept: `name: value` and a line feed each.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.lines
+    }
+
+    /// How many were received and are not here: credentials, and what there was no room for.
+    pub fn left_out(&self) -> u32 {
+        self.left_out
+    }
+}
+
+/// A kept line's name and value.
+fn named(line: &[u8]) -> Option<(&str, &[u8])> {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let name = line.get(..colon).and_then(|name| std::str::from_utf8(name).ok())?;
+    Some((name, line.get(colon + 2..line.len() - 1)?))
 }
 
 /// Serde writes a `Vec<u8>` element by element; this writes it as one run of bytes.

@@ -39,7 +39,7 @@ impl Network {
     pub fn read(&self, query: &[u8], raw: &RawRequest) -> Result<Params, Rejection> {
         match raw.encoded.as_ref().and_then(EncodedBody::problem) {
             Some(problem) => Err(problem.into()),
-            None => self.template.read(query, raw.content_type.as_deref(), &raw.body),
+            None => self.template.read(query, raw.content_type().as_deref(), &raw.body),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::attribution::Attribution;
 use crate::domain::ids::ConversionId;
-use crate::domain::postback::Postback;
+use crate::domain::postback::{Postback, RawRequest};
 use crate::store::clicks::StoredClick;
 use crate::store::clicks::consent::put_ahead;
 use crate::store::contract::error::StoreError;
@@ -231,7 +231,7 @@ fn head_of(postback: &Postback, sketch: Option<Sketch>, sales: Vec<ConversionId>
 
 /// About how many bytes an entry brings to its block.
 fn plain_size(entry: &layout::BlockEntry) -> usize {
-    let raw = entry.postback.raw.as_ref().map_or(0, |raw| raw.line.len() + raw.body.len());
+    let raw = entry.postback.raw.as_ref().map_or(0, RawRequest::bytes);
     let pairs = entry.conversion.as_ref().map_or(0, |conversion| {
         let given = conversion.attribution.given().map_or(0, str::len);
         let matched = matches!(conversion.attribution, Attribution::Matched { .. });

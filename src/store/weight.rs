@@ -9,7 +9,7 @@ use crate::domain::click::{Click, Pairs};
 use crate::domain::conversion::Conversion;
 use crate::domain::filter_verdict::FilterHit;
 use crate::domain::ids::ClickId;
-use crate::domain::postback::Postback;
+use crate::domain::postback::{Postback, RawRequest};
 use crate::domain::rejection::RejectionCause;
 use crate::domain::rejection::note::ReportNote;
 use crate::store::layout::{Block, BlockEntry, EntryHead};
@@ -52,7 +52,7 @@ pub fn of_click(click: &Click) -> usize {
 
 /// The bytes behind an entry of a block.
 fn of_entry(entry: &BlockEntry) -> usize {
-    let raw = entry.postback.raw.as_ref().map_or(0, |raw| raw.line.len() + raw.body.len());
+    let raw = entry.postback.raw.as_ref().map_or(0, RawRequest::bytes);
     raw + of_verdict(&entry.postback) + entry.conversion.as_ref().map_or(0, of_conversion)
 }
 

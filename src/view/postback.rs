@@ -1,5 +1,6 @@
 //! A record of the raw log: the request as it was received, what became of it, and the receipt.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use base64::Engine;
@@ -9,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::ids::{ClickId, ConversionId, EventId, SourceId};
-use crate::domain::postback::{EncodedBody, Inflation, Postback, RawRequest};
+use crate::domain::postback::{EncodedBody, Inflation, KeptHeaders, Postback, RawRequest};
 use crate::domain::reporter::Reporter;
 use crate::domain::time::Time;
 use crate::store::contract::arrival::Receipt;
@@ -82,6 +83,13 @@ struct RawView<'a> {
     /// The request line; its first path segment, the key, is masked.
     line: String,
     line_base64: String,
+    /// Names in lower case, and values, in the order in which they were received, at most 4 KiB. What reads like a
+    /// key is masked.
+    headers: Vec<[String; 2]>,
+    /// The same, each as `name: value` and a line feed.
+    headers_base64: String,
+    /// How many more were received: credentials (`Authorization`, `Cookie`…), and what there was no room for.
+    headers_left_out: u32,
     /// Inflated, where it was compressed.
     body: String,
     body_base64: String,
@@ -94,6 +102,9 @@ impl<'a> RawView<'a> {
         RawView {
             line: readable(&raw.line),
             line_base64: STANDARD.encode(&raw.line),
+            headers: headers(&raw.headers),
+            headers_base64: STANDARD.encode(raw.headers.as_bytes()),
+            headers_left_out: raw.headers.left_out(),
             body: readable(&raw.body),
             body_base64: STANDARD.encode(&raw.body),
             sender: SenderView::of(raw),
@@ -101,11 +112,16 @@ impl<'a> RawView<'a> {
     }
 }
 
+/// Names and values, as a person reads them.
+fn headers(kept: &KeptHeaders) -> Vec<[String; 2]> {
+    kept.iter().map(|(name, value)| [name.to_owned(), readable(value)]).collect()
+}
+
 /// By whom a request was sent, and how its body was written.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Sender")]
 pub struct SenderView<'a> {
-    content_type: Option<&'a str>,
+    content_type: Option<Cow<'a, str>>,
     /// The sender's address: the connection's, or what a trusted proxy says.
     peer: Option<IpAddr>,
     /// The addresses that headers named, the farthest first, where a proxy hid the sender: no declared proxy
@@ -122,7 +138,7 @@ impl<'a> SenderView<'a> {
             _ => None,
         };
         SenderView {
-            content_type: raw.content_type.as_deref(),
+            content_type: raw.content_type(),
             peer: raw.peer,
             forwarded_for: hidden.map(|(named, _)| named),
             received_body: raw.encoded.as_ref().map(ReceivedBodyView::of),

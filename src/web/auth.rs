@@ -1,5 +1,8 @@
 //! Who may ask: keys in postback URLs, tokens of the API. Compared in constant time, never logged.
 
+use std::borrow::Cow;
+
+use aho_corasick::AhoCorasick;
 use http::{Method, StatusCode};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -37,6 +40,34 @@ impl Keys {
     pub fn open_for(&self, presented: &[u8]) -> bool {
         let presented = SecretDigest(Sha256::digest(presented).into());
         self.0.iter().fold(false, |found, key| found | key.is(&presented))
+    }
+}
+
+/// Every configured secret, to be found in what is kept of a request.
+#[derive(Clone)]
+pub struct KnownSecrets {
+    /// `None` where they are too many to be searched for.
+    search: Option<AhoCorasick>,
+    /// The bytes of the shortest one: a text with fewer holds none.
+    shortest: usize,
+}
+
+impl KnownSecrets {
+    /// These; an empty one is none.
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> KnownSecrets {
+        let secrets: Vec<&str> = secrets.into_iter().filter(|secret| !secret.is_empty()).collect();
+        let shortest = secrets.iter().map(|secret| secret.len()).min().unwrap_or(usize::MAX);
+        KnownSecrets { search: AhoCorasick::new(secrets).ok(), shortest }
+    }
+
+    /// Whether one of them is in a text, as it is or percent-encoded.
+    pub fn are_in(&self, text: &[u8]) -> bool {
+        if text.len() < self.shortest {
+            return false;
+        }
+        let is_in = |text: &[u8]| self.search.as_ref().is_none_or(|search| search.is_match(text));
+        let decoded = || Cow::<[u8]>::from(percent_encoding::percent_decode(text));
+        is_in(text) || (text.contains(&b'%') && is_in(&decoded()))
     }
 }
 

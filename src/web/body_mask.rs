@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::template::source::charset;
 use crate::template::source::json_body;
 use crate::template::source::multipart;
-use crate::web::target::{MASK, is_api_key, mask_api_key};
+use crate::web::target::{MASK, is_api_key, mask_api_key, then};
 
 /// A body with the value of every `api_key` masked, in JSON text or a form. In JSON only the value's
 /// own bytes change, so that the record stays as it was received. What is neither may still hold a key that
@@ -38,14 +38,6 @@ fn mask<'a>(content_type: Option<&str>, body: &'a [u8]) -> Cow<'a, [u8]> {
 fn mask_any<'a>(content_type: Option<&str>, body: &'a [u8]) -> Cow<'a, [u8]> {
     let masked = then(mask_parts(content_type, body), mask_json);
     then(masked, mask_api_key)
-}
-
-/// What is masked, masked once more.
-fn then<'a>(masked: Cow<'a, [u8]>, mask: impl Fn(&[u8]) -> Cow<'_, [u8]>) -> Cow<'a, [u8]> {
-    match masked {
-        Cow::Borrowed(body) => mask(body),
-        Cow::Owned(body) => Cow::Owned(mask(&body).into_owned()),
-    }
 }
 
 /// Masks JSON that was written as a JSON text once more; `None` where there is no such text, or no key.

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use crate::clock::{self, Clock};
 use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::ids::SourceId;
-use crate::domain::postback::RawRequest;
+use crate::domain::postback::{KeptHeaders, RawRequest};
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::access::AccessProblem;
 use crate::domain::rejection::body::BodyProblem;
@@ -191,7 +191,9 @@ impl Postbacks {
 
     async fn take(&self, endpoint: &SourceEndpoint, asked: &ReceivedRequest<'_>) -> Answer {
         let started = clock::stopwatch();
-        let (request, now) = ((asked.head.query(), asked.raw()), self.clock.now());
+        let first = endpoint.network.template.read_headers();
+        let raw = asked.raw_with(target::masked_line(&asked.head.line), first);
+        let (request, now) = ((asked.head.query(), raw), self.clock.now());
         match postback::receive(self.store.as_ref(), &endpoint.network, request, now).await {
             Ok(receipt) => {
                 endpoint.counters.ack_seconds.record(started.elapsed());
@@ -258,7 +260,7 @@ impl Postbacks {
         let kept = line.get(..REFUSED_BYTES).unwrap_or(line);
         let raw = RawRequest {
             line: target::masked_unread(kept),
-            content_type: None,
+            headers: KeptHeaders::default(),
             body: Vec::new(),
             peer: Some(peer),
             encoded: None,
@@ -283,7 +285,7 @@ impl Postbacks {
         }
         raw.line.truncate(REFUSED_BYTES);
         raw.body.truncate(REFUSED_BYTES.saturating_sub(raw.line.len()));
-        raw.content_type = raw.content_type.filter(|kind| kind.len() <= 128);
+        raw.headers.fit(REFUSED_BYTES.saturating_sub(raw.line.len() + raw.body.len()), &[]);
         self.write_refused(raw, None, rejection).await;
     }
 

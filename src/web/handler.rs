@@ -60,6 +60,7 @@ impl crate::http1::Handler for WebListener {
             sender,
             peer,
             is_https,
+            secrets: &router.secrets,
         };
         router.note_hiding(&route, &asked);
         let mut answer = router.answer(self.side, route, asked).await;

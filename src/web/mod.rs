@@ -18,6 +18,7 @@ pub mod connections;
 pub(crate) mod encoding;
 pub mod guesses;
 mod handler;
+pub mod header_mask;
 pub mod health;
 pub(crate) mod import_limit;
 pub(crate) mod link_table;
@@ -79,6 +80,8 @@ pub(crate) struct Router {
     pub pages: pages::Pages,
     /// Who may use the API; of the last configuration that was read whole.
     pub tokens: auth::Tokens,
+    /// What is masked wherever it is in a request that is kept.
+    pub secrets: auth::KnownSecrets,
     /// Counts wrong tokens and logs changes; outlives a reload.
     pub access: Arc<Access>,
     /// `[server] trusted_proxies`: their `X-Forwarded-For` and `-Proto` are believed.

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::domain::claim::is_held;
 use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::conversion::no_click;
-use crate::domain::postback::{RawRequest, Verdict};
+use crate::domain::postback::{KeptHeaders, RawRequest, Verdict};
 use crate::domain::rejection::Rejection;
 use crate::domain::remark::RemarkCode;
 use crate::domain::reporter::{BuiltInSource, Keyless, ParamSpelling, ReportRoute, Reporter};
@@ -105,7 +105,8 @@ impl PixelEndpoints {
         let caller = PixelCaller { keyless: &keyless, sender: Some(request.sender) };
         let reported = pixel::read(&self.rules, query, caller);
         let line = target::masked_values(&request.head.line);
-        let call = PixelCall { line, keyless, peer: request.sender.address, at: now };
+        let headers = request.kept_headers(&[]);
+        let call = PixelCall { line, headers, keyless, peer: request.sender.address, at: now };
         let word = match reported {
             Ok(reported) => self.take(reported, call).await,
             Err(rejection) => keep(self.store.as_ref(), &self.budget, call, rejection).await,
@@ -138,6 +139,7 @@ impl PixelEndpoints {
 struct PixelCall {
     /// The request line, secrets masked.
     line: Vec<u8>,
+    headers: KeptHeaders,
     keyless: Keyless,
     peer: IpAddr,
     at: Time,
@@ -148,15 +150,19 @@ impl PixelCall {
     /// what it takes to read it again, unless it is too long for that.
     fn received(&self, rejection: Option<&Rejection>) -> Received {
         let may_reopen = rejection.is_some_and(Rejection::may_reopen);
-        let room = STRANGER_BYTES.checked_sub(self.line.len()).filter(|_| may_reopen);
-        let reporter = room.map(|room| {
+        let mut room = STRANGER_BYTES.saturating_sub(self.line.len());
+        let is_whole = self.line.len() <= STRANGER_BYTES;
+        let reporter = (may_reopen && is_whole).then(|| {
             let mut keyless = self.keyless.clone();
             keyless.user_agent = keyless.user_agent.filter(|agent| agent.len() <= room);
+            room -= keyless.user_agent.as_ref().map_or(0, String::len);
             Box::new(Reporter::Keyless(keyless))
         });
         let line = self.line.get(..STRANGER_BYTES).unwrap_or(&self.line).to_vec();
+        let mut headers = self.headers.clone();
+        headers.fit(room, &[]);
         let peer = Some(self.peer);
-        let raw = RawRequest { line, content_type: None, body: Vec::new(), peer, encoded: None, reporter };
+        let raw = RawRequest { line, headers, body: Vec::new(), peer, encoded: None, reporter };
         Received { source: Some(BuiltInSource::Pixel.id()), raw, received_at: self.at }
     }
 }

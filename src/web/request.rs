@@ -7,9 +7,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 
 use crate::domain::forwarding::Sender;
-use crate::domain::postback::{EncodedBody, RawRequest};
+use crate::domain::postback::{EncodedBody, KeptHeaders, RawRequest};
 use crate::http1::target::RawHead;
+use crate::web::auth::KnownSecrets;
 use crate::web::body_mask::masked_body;
+use crate::web::header_mask::kept_headers;
 use crate::web::per_address::LimitKey;
 use crate::web::target;
 
@@ -33,6 +35,8 @@ pub struct ReceivedRequest<'a> {
     pub peer: IpAddr,
     /// Whether the connection is https, as far as we and declared proxies know.
     pub is_https: bool,
+    /// What must not be kept of it.
+    pub secrets: &'a KnownSecrets,
 }
 
 impl ReceivedRequest<'_> {
@@ -46,18 +50,23 @@ impl ReceivedRequest<'_> {
         self.headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()))
     }
 
-    /// The request as it is kept, secrets masked.
-    pub fn raw(&self) -> RawRequest {
-        self.raw_with(target::masked_line(&self.head.line))
+    /// The headers as they are kept, secrets masked; where there is not room for all, the `first` ones by name before
+    /// the others.
+    pub fn kept_headers(&self, first: &[String]) -> KeptHeaders {
+        kept_headers(&self.headers, self.secrets, first)
     }
 
-    /// The same with a line that is masked already.
-    pub fn raw_with(&self, line: Vec<u8>) -> RawRequest {
-        let content_type = self.content_type();
+    /// The request as it is kept, secrets masked.
+    pub fn raw(&self) -> RawRequest {
+        self.raw_with(target::masked_line(&self.head.line), &[])
+    }
+
+    /// The same with a line that is masked already, and with these headers before others.
+    pub fn raw_with(&self, line: Vec<u8>, first: &[String]) -> RawRequest {
         RawRequest {
             line,
-            body: masked_body(content_type.as_deref(), &self.body).into_owned(),
-            content_type: content_type.map(Cow::into_owned),
+            headers: self.kept_headers(first),
+            body: masked_body(self.content_type().as_deref(), &self.body).into_owned(),
             peer: Some(self.sender.address),
             encoded: self.encoded.clone(),
             reporter: None,

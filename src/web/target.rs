@@ -20,7 +20,7 @@ fn path_span(target: &[u8]) -> (usize, usize) {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    memchr::memmem::find(haystack, needle)
 }
 
 /// What replaces a secret.
@@ -99,7 +99,20 @@ pub fn masked_unread(line: &[u8]) -> Vec<u8> {
     let version = rest.iter().rposition(blank).unwrap_or(rest.len());
     masked.extend_from_slice(&mask_api_key(rest.get(..version).unwrap_or(rest)));
     masked.extend_from_slice(rest.get(version..).unwrap_or(&[]));
-    mask_before_collect(masked)
+    mask_before_collect(&masked).into_owned()
+}
+
+/// A text that may name one of our URLs, such as a header of a proxy, with whatever may be a key in it masked.
+pub(super) fn masked_text(text: &[u8]) -> Cow<'_, [u8]> {
+    then(then(mask_user(text), mask_api_key), mask_before_collect)
+}
+
+/// What is masked, masked once more.
+pub(super) fn then<'a>(masked: Cow<'a, [u8]>, mask: impl Fn(&[u8]) -> Cow<'_, [u8]>) -> Cow<'a, [u8]> {
+    match masked {
+        Cow::Borrowed(text) => mask(text),
+        Cow::Owned(text) => Cow::Owned(mask(&text).into_owned()),
+    }
 }
 
 /// Masks the user name and password of a URL: what is between its `//` and an `@` before the path.
@@ -114,15 +127,19 @@ fn mask_user(line: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Masks any segment before `/collect/`: there the key is, wherever the line begins.
-fn mask_before_collect(line: Vec<u8>) -> Vec<u8> {
+fn mask_before_collect(line: &[u8]) -> Cow<'_, [u8]> {
     const WORD: &[u8] = b"collect";
     let is_edge = |at: usize| slash(line.get(at..).unwrap_or(&[]));
-    let found = (0..line.len()).find_map(|at| {
-        let word = at + is_edge(at)?;
+    // Most texts do not have the word at all, and are not looked at byte by byte.
+    let found = memchr::memchr2_iter(b'c', b'C', line).find_map(|word| {
         let is_word = line.get(word..word + WORD.len()).is_some_and(|text| text.eq_ignore_ascii_case(WORD));
-        is_edge(word + WORD.len()).filter(|_| is_word).map(|_| at)
+        is_edge(word + WORD.len()).filter(|_| is_word)?;
+        [1, 3]
+            .into_iter()
+            .filter_map(|length| word.checked_sub(length))
+            .find(|at| is_edge(*at) == Some(word - at))
     });
-    let Some(end) = found else { return line };
+    let Some(end) = found else { return Cow::Borrowed(line) };
     let begins = |at: &usize| {
         let before = line.get(..*at).unwrap_or(&[]);
         let encoded = before.last_chunk::<3>().is_some_and(|tail| slash(tail) == Some(3));
@@ -130,7 +147,7 @@ fn mask_before_collect(line: Vec<u8>) -> Vec<u8> {
     };
     let start = (0..=end).rev().find(begins).unwrap_or(0);
     let (before, after) = (line.get(..start).unwrap_or(&[]), line.get(end..).unwrap_or(&[]));
-    if start == end { line } else { [before, MASK, after].concat() }
+    if start == end { Cow::Borrowed(line) } else { Cow::Owned([before, MASK, after].concat()) }
 }
 
 /// The length of a slash at the front, plain or percent-encoded.

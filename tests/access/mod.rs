@@ -1,6 +1,7 @@
 //! Who may do what: keys, tokens, rights, proxies, and secrets that stay secret.
 
 mod every_right;
+mod kept_headers;
 mod masked_secrets;
 mod proxies;
 mod refusal_log;

@@ -142,6 +142,9 @@ fn postback_document() -> Value {
         "raw": {
             "line": "text",
             "line_base64": "text",
+            "headers": [["text"]],
+            "headers_base64": "text",
+            "headers_left_out": "number",
             "content_type": null,
             "body": "text",
             "body_base64": "text",

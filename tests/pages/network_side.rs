@@ -6,7 +6,7 @@ use http::StatusCode;
 use postbridge::domain::conversion::Dedup;
 use postbridge::domain::ids::{OfferId, SourceId};
 use postbridge::domain::offer::Offer;
-use postbridge::domain::postback::RawRequest;
+use postbridge::domain::postback::{KeptHeaders, RawRequest};
 use postbridge::domain::reporter::{BuiltInSource, Keyless, ParamSpelling, ReportRoute, Reporter};
 use postbridge::domain::rights::{Right, Rights};
 use postbridge::domain::routing::SourcePolicy;
@@ -251,7 +251,7 @@ async fn a_report_on_a_closed_endpoint_has_a_button_that_takes_it_once_that_is_o
     let closed_route = closed.reports.closed(&closed.id, keyless.route, None).unwrap();
     let raw = RawRequest {
         line: b"GET /p.ashx?o=565&r=later&t=C-1&f=pb HTTP/1.1".to_vec(),
-        content_type: None,
+        headers: KeptHeaders::default(),
         body: Vec::new(),
         peer: None,
         encoded: None,

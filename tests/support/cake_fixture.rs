@@ -20,7 +20,7 @@ use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::store::contract::lookup::{PageRequest, PostbackFilter};
 use postbridge::store::embedded::Embedded;
-use postbridge::web::auth::Tokens;
+use postbridge::web::auth::{KnownSecrets, Tokens};
 use postbridge::web::cake::AdvertiserApi;
 use postbridge::web::collect::Postbacks;
 use postbridge::web::request::ReceivedRequest;
@@ -40,6 +40,7 @@ pub struct CakeFixture {
     pub store: Arc<Embedded>,
     pub clock: Clock,
     pub api: AdvertiserApi,
+    secrets: KnownSecrets,
 }
 
 /// The answer.
@@ -93,7 +94,8 @@ impl CakeFixture {
             numbers: StoreNumbers::known(Arc::clone(&store) as Arc<dyn Store>, numbers()),
             postbacks,
         };
-        let fixture = CakeFixture { store, clock, api };
+        let secrets = KnownSecrets::new(config.secrets());
+        let fixture = CakeFixture { store, clock, api, secrets };
         fixture.record_clicks(&config).await;
         fixture
     }
@@ -141,6 +143,7 @@ impl CakeFixture {
             sender: Sender { address: peer, hidden_by: None },
             peer,
             is_https: false,
+            secrets: &self.secrets,
         };
         let rows = routes::find(head.path()).map(|found| found.rows);
         let answer = self.api.answer(rows, &asked).await;

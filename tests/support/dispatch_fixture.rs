@@ -12,7 +12,7 @@ use postbridge::domain::conversion::{Dedup, Draft, EventClaim};
 use postbridge::domain::delivery::{Attempt, Delivery};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ConversionId, DestinationId, SourceId};
-use postbridge::domain::postback::{RawRequest, Verdict};
+use postbridge::domain::postback::{KeptHeaders, RawRequest, Verdict};
 use postbridge::domain::routing::{Changes, Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
@@ -241,7 +241,7 @@ impl DispatchFixture {
         let arrival = Arrival {
             raw: RawRequest {
                 line: b"GET / HTTP/1.1".to_vec(),
-                content_type: None,
+                headers: KeptHeaders::default(),
                 body: Vec::new(),
                 peer: None,
                 encoded: None,

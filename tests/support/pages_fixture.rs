@@ -18,7 +18,7 @@ use postbridge::domain::delivery::{
 use postbridge::domain::delivery_reason::DeathReason;
 use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::Currency;
-use postbridge::domain::postback::RawRequest;
+use postbridge::domain::postback::{KeptHeaders, RawRequest};
 use postbridge::domain::rights::Rights;
 use postbridge::domain::routing::Route;
 use postbridge::domain::ruleset::{Ruleset, usual};
@@ -257,7 +257,14 @@ impl PagesFixture {
     pub async fn receive(&self, query: &[u8]) -> Receipt {
         let line = [b"GET /***/collect/cake-test?".as_slice(), query, b" HTTP/1.1"].concat();
         let peer = Some("203.0.113.9".parse().unwrap());
-        let raw = RawRequest { line, content_type: None, body: vec![], peer, encoded: None, reporter: None };
+        let raw = RawRequest {
+            line,
+            headers: KeptHeaders::default(),
+            body: vec![],
+            peer,
+            encoded: None,
+            reporter: None,
+        };
         postback::receive(self.store.as_ref(), &self.network, (query, raw), self.clock.now()).await.unwrap()
     }
 

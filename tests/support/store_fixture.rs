@@ -12,7 +12,7 @@ use postbridge::domain::delivery::{Attempt, DeliveryState, PlatformResponse, Rep
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
-use postbridge::domain::postback::{RawRequest, Verdict};
+use postbridge::domain::postback::{KeptHeaders, RawRequest, Verdict};
 use postbridge::domain::reconcile::Observed;
 use postbridge::domain::rejection::body::BodyProblem;
 use postbridge::domain::routing::{Changes, Route, SourcePolicy, Unmatched};
@@ -256,7 +256,7 @@ fn raw(draft: &Draft, body: Vec<u8>) -> RawRequest {
     );
     RawRequest {
         line: line.into_bytes(),
-        content_type: None,
+        headers: KeptHeaders::default(),
         body,
         peer: Some("192.0.2.7".parse().unwrap()),
         encoded: None,

@@ -102,6 +102,14 @@ impl ReadyDestination {
         }
     }
 
+    /// The secrets that it sends or signs with, in every spelling in which they could be sent back.
+    pub fn secrets(&self) -> &[String] {
+        match &self.kind {
+            Kind::Templated(destination) => &destination.secrets,
+            Kind::Postback(postback) => postback.url.secrets(),
+        }
+    }
+
     /// Where its secrets are sent to, as far as the configuration alone decides; `None` where it sends none.
     pub fn secrets_go_to(&self) -> Option<Url> {
         match &self.kind {

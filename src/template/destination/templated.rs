@@ -27,7 +27,7 @@ pub(crate) struct Templated {
     /// In the order the template declares them; absent ones are `None`.
     settings: Vec<Option<String>>,
     events: BTreeMap<EventName, String>,
-    secrets: Vec<String>,
+    pub(crate) secrets: Vec<String>,
     signing_keys: Vec<SigningKey>,
 }
 

@@ -46,6 +46,8 @@ pub struct SourceTemplate {
     pub(crate) fields: Vec<(Field, Vec<FieldRule>)>,
     /// Parameters kept under their own names.
     pub(crate) keep: Vec<usize>,
+    /// The headers, in lower case, that `[verify]` and `[map]` name.
+    pub(crate) headers: Vec<String>,
     /// Their status word (lower case) and ours.
     pub(crate) statuses: Vec<(String, Status)>,
     pub(crate) events: EventRules,
@@ -333,6 +335,11 @@ impl SourceTemplate {
     /// The body that the network wants as an answer, in place of our JSON.
     pub fn reply_text(&self) -> Option<&str> {
         self.reply.as_deref()
+    }
+
+    /// The headers that it reads, in lower case: of a request that has too many, these are kept first.
+    pub fn read_headers(&self) -> &[String] {
+        &self.headers
     }
 
     /// The largest body in bytes that the template takes, where it says so itself.

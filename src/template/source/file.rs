@@ -48,6 +48,8 @@ fn build(root: &Table<'_>) -> SourceTemplate {
         postback,
         extra,
         keep,
+        // Nothing in a file can name one yet.
+        headers: Vec::new(),
         events: root.read_table("event", events).unwrap_or_default(),
         decimal,
         times,

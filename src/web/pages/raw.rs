@@ -4,18 +4,20 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::domain::postback::RawRequest;
+use crate::domain::postback::{KeptHeaders, RawRequest};
 use crate::view::postback::SenderView;
 use crate::view::value::readable;
 
 /// The most kinds of odd bytes that are named below a text; all are marked in it.
 const MOST_NAMED: usize = 8;
 
-/// A raw request for the template `raw`: its line, its body, and from whom.
+/// A raw request for the template `raw`: its line, its headers, its body, and from whom.
 #[derive(Serialize)]
 pub struct RawCard<'a> {
     line: MarkedText,
     body: Option<MarkedText>,
+    /// `None` where none were received.
+    headers: Option<HeadersCard>,
     #[serde(flatten)]
     sender: SenderView<'a>,
 }
@@ -24,9 +26,24 @@ impl<'a> RawCard<'a> {
     pub fn of(raw: &'a RawRequest) -> RawCard<'a> {
         RawCard {
             line: line(&raw.line),
-            body: (!raw.body.is_empty()).then(|| body(&raw.body)),
+            body: (!raw.body.is_empty()).then(|| text(&raw.body)),
+            headers: HeadersCard::of(&raw.headers),
             sender: SenderView::of(raw),
         }
+    }
+}
+
+/// The headers, one a line, and how many are not shown.
+#[derive(Serialize)]
+struct HeadersCard {
+    kept: MarkedText,
+    left_out: u32,
+}
+
+impl HeadersCard {
+    fn of(headers: &KeptHeaders) -> Option<HeadersCard> {
+        let (kept, left_out) = (headers.as_bytes(), headers.left_out());
+        (!kept.is_empty() || left_out > 0).then(|| HeadersCard { kept: text(kept), left_out })
     }
 }
 
@@ -57,7 +74,7 @@ fn line(bytes: &[u8]) -> MarkedText {
     marked.finish()
 }
 
-fn body(bytes: &[u8]) -> MarkedText {
+fn text(bytes: &[u8]) -> MarkedText {
     let mut marked = MarkedReader::default();
     marked.read(bytes, |letter| letter.is_control() && letter != '\n');
     marked.finish()

@@ -7,22 +7,20 @@ use crate::domain::rejection::body::BodyProblem;
 use crate::domain::rejection::note::ReportNote;
 use crate::web::collect::REFUSED_BYTES;
 
-/// The most bytes of a request, of its line and body together.
+/// The most bytes of a request, of its line, body and headers together.
 pub const MOST_BYTES: usize = REFUSED_BYTES;
 /// Of these the most of the request line: no event is read from it.
 const LINE_BYTES: usize = 256;
 /// The most bytes of what is said about an event that cannot be read: it names what was sent.
 const REASON_BYTES: usize = 512;
-/// The longest content type: the word is all that counts.
-const CONTENT_TYPE_BYTES: usize = 128;
 
 /// Cuts a request to what is kept of it; where something is cut, says so.
 pub fn cut(raw: &mut RawRequest) -> Option<ReportNote> {
     let sent = raw.line.len() + raw.body.len();
     raw.line.truncate(LINE_BYTES);
     raw.body.truncate(MOST_BYTES - raw.line.len());
-    raw.content_type = raw.content_type.take().filter(|kind| kind.len() <= CONTENT_TYPE_BYTES);
     let kept = raw.line.len() + raw.body.len();
+    raw.headers.fit(MOST_BYTES - kept, &[]);
     (kept < sent).then_some(ReportNote::RequestCut { sent: sent as u64, kept: kept as u64 })
 }
 

@@ -269,7 +269,7 @@ impl Tag {
                 answer::refused(StatusCode::BAD_REQUEST, &problem)
             }
         };
-        let mut raw = request.raw_with(target::masked_values(&request.head.line));
+        let mut raw = request.raw_with(target::masked_values(&request.head.line), &[]);
         let cut = kept::cut(&mut raw);
         match &reported {
             Ok(_) if !self.budget_takes(request, &raw, stranger) => return too_many_bytes(),
@@ -306,7 +306,7 @@ impl Tag {
         stranger: StrangerRequest,
     ) -> bool {
         // What it says is in its conversion too, and its link in what it is sent apart by.
-        let bytes = raw.line.len() + raw.body.len() + 2 * request.body.len();
+        let bytes = raw.bytes() + 2 * request.body.len();
         let takes = self.strangers.admits_bytes(stranger, bytes);
         if !takes {
             metrics::counter!("postbridge_refused_total", "reason_code" => "event_bytes").increment(1);
