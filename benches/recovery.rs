@@ -132,7 +132,9 @@ fn open(path: &Path) -> Outcome<()> {
     let store = Embedded::open_sled(path)?;
     let took = began.elapsed().as_secs_f64();
     let peak = peak_resident()?;
-    let waiting: u64 = store.backlog(base()).iter().map(|backlog| backlog.waiting).sum();
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let backlog = runtime.block_on(store.backlog(base()))?;
+    let waiting: u64 = backlog.iter().map(|one| one.waiting).sum();
     eprintln!("opened with {waiting} waiting in {took:.2} s");
     println!("{took} {peak}");
     std::process::abort();

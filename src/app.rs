@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::app::disk::DiskWatch;
+use crate::app::measure::stored::LabelsSeen;
 use crate::clock::Clock;
 use crate::config::configuration::Config;
 use crate::dispatch::target_health::HOST_PLACES;
@@ -23,6 +24,7 @@ use crate::ingest::{reopen, reprocess};
 use crate::maintenance::{self, Maintenance, MaintenanceSignals, RetentionDays};
 use crate::ops::numbers::StoreNumbers;
 use crate::store::contract::Store;
+use crate::store::contract::error::StoreError;
 use crate::store::contract::work::Backlog;
 use crate::template::diagnostic::Problem;
 use crate::web::access::Access;
@@ -75,7 +77,7 @@ struct AcrossReloads {
     budget: Arc<RefusalBudget>,
     /// What strangers may have recorded as clicks.
     clicks: Arc<ClickBudget>,
-    known: measure::LabelsSeen,
+    known: LabelsSeen,
     numbers: StoreNumbers,
     /// Weak: the pages ask it how it does, and must not keep it from stopping.
     dispatch: Weak<Dispatch>,
@@ -90,7 +92,7 @@ impl App {
         let metrics = measure::recorder()?;
         let enricher = router::enricher(&config)?;
         let store = open::store(&config)?;
-        maintenance::watch_clock(store.as_ref(), &clock);
+        maintenance::watch_clock(store.as_ref(), &clock).await.map_err(|error| open::failed(&error))?;
         let dispatch = Arc::new(Dispatch::start(Arc::clone(&store), dispatch_plan(&config), clock.clone()));
         let numbers = StoreNumbers::of(Arc::clone(&store));
         let shared = AcrossReloads {
@@ -172,8 +174,11 @@ impl App {
     }
 
     /// What every destination has before it.
-    pub fn backlog(&self) -> Vec<Backlog> {
-        self.shared.store.backlog(self.shared.clock.now())
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
+        self.shared.store.backlog(self.shared.clock.now()).await
     }
 
     /// A path that signs one person in, once, for the pages.

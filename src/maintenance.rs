@@ -88,10 +88,14 @@ pub async fn step(
 }
 
 /// From now on the clock is believed only as far as what is stored allows.
-pub fn watch_clock(store: &dyn Store, clock: &Clock) {
-    let (record, newest) = store.clock_record();
+///
+/// # Errors
+/// Only the store's.
+pub async fn watch_clock(store: &dyn Store, clock: &Clock) -> Result<(), StoreError> {
+    let (record, newest) = store.clock_record().await?;
     clock.go_by(record, newest);
     log_believed(clock, clock.observe());
+    Ok(())
 }
 
 fn log_believed(clock: &Clock, change: Option<ClockChange>) {
@@ -262,11 +266,12 @@ impl Maintenance {
             return Ok(());
         }
         self.looked_for_removed = Some(running);
-        let known = self.store.removed();
+        let known = self.store.removed().await?;
         let mut removed = RemovedDestinations::new();
+        let awaited = self.store.awaited_destinations().await?;
         let put_back = std::mem::take(&mut *self.signals.put_back.lock());
         let is_timed_anew = |id: &DestinationId| put_back.contains(id) || self.jumped;
-        let (awaited, configured) = (self.store.awaited_destinations(), (self.signals.configured)());
+        let configured = (self.signals.configured)();
         for id in awaited.into_iter().filter(|id| !configured.contains(id)) {
             // Later than now: by a clock that was set back since.
             let since = known.get(&id).copied().filter(|since| *since <= now && !is_timed_anew(&id));

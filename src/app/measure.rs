@@ -1,25 +1,22 @@
 //! The numbers operators watch: names, buckets, and what is read only when they are asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+pub mod stored;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use parking_lot::Mutex;
 
+use crate::app::measure::stored::StoredNumbers;
 use crate::clock::{Clock, stopwatch};
-use crate::dispatch::OUTGOING;
 use crate::domain::code::ReasonCode;
-use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::rejection::code::RejectionCode;
 use crate::domain::reporter::BuiltInSource;
-use crate::domain::time::Time;
 use crate::ingest::submit::ReportCounters;
-use crate::store::contract::Store;
-use crate::store::contract::work::Backlog;
 use crate::store::writer::{CommitReport, Watch};
 use crate::template::diagnostic::Problem;
+use crate::web::health::RenderMetrics;
 
 /// Renders what was counted.
 pub type Recorder = PrometheusHandle;
@@ -72,37 +69,16 @@ const COUNTERS: [(&str, &str); 11] = [
     ),
 ];
 
-/// What each gauge shows.
-const GAUGES: [(&str, &str); 16] = [
+/// What each gauge shows; those that the store counts are in [`stored`].
+const GAUGES: [(&str, &str); 7] = [
     ("postbridge_disk_free_bytes", "Free space on the data folder's disk"),
     (
         "postbridge_disk_reserve_bytes",
         "Free space below which visitors are redirected without a record, and below half of which postbacks are answered 503",
     ),
-    ("postbridge_open_dead_letters", "Dead letters that are kept, by destination"),
-    ("postbridge_open_quarantine", "Quarantined postbacks that nothing has reprocessed, by source"),
-    (
-        "postbridge_last_postback_timestamp_seconds",
-        "When the latest postback was received, in seconds since 1970, by source",
-    ),
-    (
-        "postbridge_oldest_unsent_seconds",
-        "How long ago the oldest conversion was received that waits to be sent, over all destinations",
-    ),
-    (
-        "postbridge_destination_oldest_unsent_seconds",
-        "How long ago the oldest conversion was received that waits to be sent, by destination",
-    ),
     (
         "postbridge_retention_paused",
         "1 while nothing is deleted because the clock is not believed, else 0; see `postbridge confirm-clock`",
-    ),
-    ("postbridge_held_deliveries", "Deliveries that wait for their click, by destination"),
-    ("postbridge_waiting_deliveries", "Deliveries that wait to be sent, by destination"),
-    ("postbridge_due_deliveries", "Deliveries that are due now, by destination"),
-    (
-        "postbridge_oldest_due_age_seconds",
-        "How long the oldest due delivery has been due, in seconds, by destination",
     ),
     ("postbridge_in_flight", "Attempts under way, by destination"),
     ("postbridge_parked", "1 while the destination is parked by a refusal that a person must fix, else 0"),
@@ -180,108 +156,16 @@ pub async fn drain(recorder: Recorder, flush: impl Fn()) {
     }
 }
 
-/// Every label that ever had a backlog in this process, its destination configured still or not.
-pub type LabelsSeen = Arc<Mutex<BTreeSet<String>>>;
-
-/// Renders all numbers; the backlog is read from the store's own counts, never scanned. A destination
-/// that has nothing left is reported as 0: what it last had would alarm for ever. `sources` are those that are
-/// configured.
-pub fn renderer(
-    recorder: Recorder,
-    (store, clock): (Arc<dyn Store>, Clock),
-    known: LabelsSeen,
-    sources: Vec<SourceId>,
-) -> Arc<dyn Fn() -> String + Send + Sync> {
+/// Renders all numbers, those of the store as it counts them now.
+pub fn renderer(recorder: Recorder, clock: Clock, stored: StoredNumbers) -> RenderMetrics {
+    let stored = Arc::new(stored);
     Arc::new(move || {
-        let now = clock.now();
-        let backlogs = by_label(of_configured(store.as_ref(), now));
-        let mut known = known.lock();
-        known.extend(backlogs.keys().cloned());
-        let mut oldest = 0;
-        for label in known.iter() {
-            let backlog = backlogs.get(label).cloned().unwrap_or_default();
-            let unsent = unsent_for(store.as_ref(), &backlog, now);
-            oldest = oldest.max(unsent);
-            set_backlog(label, &backlog, unsent, now);
-        }
-        drop(known);
-        metrics::gauge!("postbridge_oldest_unsent_seconds").set(seconds(oldest));
-        sources.iter().for_each(|source| set_source(store.as_ref(), source));
-        let paused = if clock.doubt().is_some() { 1.0 } else { 0.0 };
-        metrics::gauge!("postbridge_retention_paused").set(paused);
-        recorder.render()
+        let (recorder, clock, stored) = (recorder.clone(), clock.clone(), Arc::clone(&stored));
+        Box::pin(async move {
+            let stored = stored.text().await;
+            let paused = if clock.doubt().is_some() { 1.0 } else { 0.0 };
+            metrics::gauge!("postbridge_retention_paused").set(paused);
+            recorder.render() + &stored
+        })
     })
-}
-
-/// The backlogs. What waits for a destination that was taken out of the configuration is not late.
-fn of_configured(store: &dyn Store, now: Time) -> Vec<Backlog> {
-    let (removed, mut backlogs) = (store.removed(), store.backlog(now));
-    let is_removed = |id: &DestinationId| removed.contains_key(id);
-    for backlog in backlogs.iter_mut().filter(|backlog| backlog.destination.as_ref().is_some_and(is_removed))
-    {
-        backlog.oldest_unsent = None;
-    }
-    backlogs
-}
-
-/// For how long the oldest conversion waits, in milliseconds.
-fn unsent_for(store: &dyn Store, backlog: &Backlog, now: Time) -> i64 {
-    let Some(oldest) = backlog.oldest_unsent else { return 0 };
-    match store.received_at(oldest) {
-        Ok(received) => received.map_or(0, |received| now.millis_since(received).max(0)),
-        Err(error) => {
-            tracing::error!(postback = %oldest, %error, "when the oldest unsent conversion was received cannot be read");
-            0
-        }
-    }
-}
-
-#[allow(clippy::cast_precision_loss)] // Milliseconds far below 2^52.
-fn seconds(millis: i64) -> f64 {
-    millis as f64 / 1000.0
-}
-
-#[allow(clippy::cast_precision_loss)] // A count far below 2^52.
-fn set_source(store: &dyn Store, source: &SourceId) {
-    let (tally, label) = (store.source_tally(source), source.to_string());
-    metrics::gauge!("postbridge_open_quarantine", "source" => label.clone())
-        .set(tally.open_quarantine as f64);
-    if let Some(last) = tally.last {
-        metrics::gauge!("postbridge_last_postback_timestamp_seconds", "source" => label)
-            .set(seconds(last.as_millis()));
-    }
-}
-
-/// The backlog of each destination; that of all outgoing postbacks together, as they are counted.
-fn by_label(backlogs: Vec<Backlog>) -> BTreeMap<String, Backlog> {
-    let mut labelled: BTreeMap<String, Backlog> = BTreeMap::new();
-    for backlog in backlogs {
-        let Some(id) = backlog.destination.as_ref() else { continue };
-        let label = if id.outgoing().is_some() { OUTGOING } else { id.as_str() };
-        let sum = labelled.entry(label.to_owned()).or_default();
-        sum.held += backlog.held;
-        sum.waiting += backlog.waiting;
-        sum.due += backlog.due;
-        sum.dead += backlog.dead;
-        sum.oldest_unsent = [sum.oldest_unsent, backlog.oldest_unsent].into_iter().flatten().min();
-        sum.oldest_due = [sum.oldest_due, backlog.oldest_due].into_iter().flatten().min();
-    }
-    labelled
-}
-
-#[allow(clippy::cast_precision_loss)] // Counts far below 2^52.
-fn set_backlog(label: &str, backlog: &Backlog, unsent: i64, now: Time) {
-    let destination = label.to_owned();
-    let age = backlog.oldest_due.map_or(0, |due| now.millis_since(due).max(0));
-    metrics::gauge!("postbridge_held_deliveries", "destination" => destination.clone())
-        .set(backlog.held as f64);
-    metrics::gauge!("postbridge_waiting_deliveries", "destination" => destination.clone())
-        .set(backlog.waiting as f64);
-    metrics::gauge!("postbridge_due_deliveries", "destination" => destination.clone())
-        .set(backlog.due as f64);
-    metrics::gauge!("postbridge_open_dead_letters", "destination" => destination.clone())
-        .set(backlog.dead as f64);
-    metrics::gauge!("postbridge_destination_oldest_unsent_seconds", "destination" => destination.clone())
-        .set(seconds(unsent));
-    metrics::gauge!("postbridge_oldest_due_age_seconds", "destination" => destination).set(seconds(age));
 }

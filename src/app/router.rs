@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use crate::app::measure::stored::StoredNumbers;
 use crate::app::{AcrossReloads, measure, tag};
 use crate::config::configuration::Config;
 use crate::config::source::Source;
@@ -146,8 +147,13 @@ fn ops(
 }
 
 fn metrics_page(shared: &AcrossReloads, config: &Config, metrics: measure::Recorder) -> MetricsPage {
-    let stored = (Arc::clone(&shared.store), shared.clock.clone());
-    MetricsPage::new(measure::renderer(metrics, stored, Arc::clone(&shared.known), measured_sources(config)))
+    let stored = StoredNumbers {
+        store: Arc::clone(&shared.store),
+        clock: shared.clock.clone(),
+        known: Arc::clone(&shared.known),
+        sources: measured_sources(config),
+    };
+    MetricsPage::new(measure::renderer(metrics, shared.clock.clone(), stored))
 }
 
 fn network_api(

@@ -49,7 +49,7 @@ async fn confirm_in_folder(config: &Config, server: &str) -> Result<(), Failure>
     }
     let store = Embedded::open_sled(path).map_err(|error| failed(error.to_string()))?;
     let clock = Clock::system();
-    let (record, newest) = store.clock_record();
+    let (record, newest) = store.clock_record().await.map_err(|error| failed(error.to_string()))?;
     clock.go_by(record, newest);
     clock.confirm();
     let (now, record) = (clock.now(), clock.record());

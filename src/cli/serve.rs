@@ -26,7 +26,7 @@ pub async fn run(path: &Path) -> Result<(), Failure> {
     // Before the store opens: a signal during a long recovery must not kill it.
     let mut signals = ProcessSignals::new().map_err(Failure::running)?;
     let app = App::start(config, Clock::system()).await.map_err(Failure::running)?;
-    announce(&app);
+    announce(&app).await;
     notify(ServiceState::Ready);
     loop {
         tokio::select! {
@@ -118,7 +118,7 @@ async fn reload(app: &App, path: &Path) {
     }
 }
 
-fn announce(app: &App) {
+async fn announce(app: &App) {
     let config = app.config();
     say!("postbridge listens on {}", app.address());
     if let Some(admin) = app.admin_address() {
@@ -127,22 +127,24 @@ fn announce(app: &App) {
     for source in &config.sources {
         say!("source {}: {}/***/collect/{}", source.id, config.server.public_url, source.id);
     }
-    let backlogs = app.backlog();
+    let backlogs = app.backlog().await.inspect_err(|error| warn!(%error, "what waits cannot be read")).ok();
+    let queue = |is_counted: &dyn Fn(&DestinationId) -> bool| {
+        let Some(backlogs) = &backlogs else { return "what waits cannot be read".to_owned() };
+        let counted = backlogs.iter().filter(|one| one.destination.as_ref().is_some_and(is_counted));
+        let (waiting, held) =
+            counted.fold((0, 0), |(waiting, held), one| (waiting + one.waiting, held + one.held));
+        format!("{waiting} waiting, {held} held")
+    };
     for destination in &config.destinations {
         let destination = &destination.ready;
-        let backlog = backlogs.iter().find(|backlog| backlog.destination.as_ref() == Some(destination.id()));
-        let (waiting, held) = backlog.map_or((0, 0), |backlog| (backlog.waiting, backlog.held));
         let (id, template, mode) =
             (destination.id(), destination.template_name(), destination.mode().as_str());
-        say!("destination {id}: {template}, {mode}, {waiting} waiting, {held} held");
+        say!("destination {id}: {template}, {mode}, {}", queue(&|one| one == id));
     }
     listing::offers(&config).iter().for_each(|line| say!("{line}"));
     if !config.outgoing.is_empty() {
-        let outgoing = |id: &DestinationId| config.outgoing.iter().any(|one| one.id == *id);
-        let theirs = backlogs.iter().filter(|backlog| backlog.destination.as_ref().is_some_and(outgoing));
-        let (waiting, held) =
-            theirs.fold((0, 0), |(waiting, held), one| (waiting + one.waiting, held + one.held));
-        say!("outgoing postbacks: {}, {waiting} waiting, {held} held", config.outgoing.len());
+        let theirs = queue(&|id| config.outgoing.iter().any(|one| one.id == *id));
+        say!("outgoing postbacks: {}, {theirs}", config.outgoing.len());
     }
     say!("pages: {}/conversions", app.pages_url());
     if config.api.tokens.is_empty() {

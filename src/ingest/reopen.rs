@@ -263,9 +263,11 @@ async fn take(
 /// The oldest reports whose route is open now, the oldest first, and whether there are more.
 async fn open_now(store: &dyn Store, terms: &ReportTerms) -> Result<(Vec<Seq>, bool), StoreError> {
     let sources = SOURCES.into_iter().map(BuiltInSource::id);
-    let quarantined = sources.filter(|source| store.source_tally(source).open_quarantine > 0);
     let (mut found, mut more) = (Vec::new(), false);
-    for source in quarantined {
+    for source in sources {
+        if store.source_tally(&source).await?.open_quarantine == 0 {
+            continue;
+        }
         let (open, left) = open_of(store, terms, source).await?;
         found.extend(open);
         more |= left;

@@ -24,7 +24,7 @@ pub async fn step(
     network: &(dyn Fn(&SourceId) -> Option<Network> + Send + Sync),
     clock: &Clock,
 ) -> Result<usize, StoreError> {
-    let ready = store.reversals_ready(AT_ONCE);
+    let ready = store.reversals_ready(AT_ONCE).await?;
     for seq in &ready {
         match postback::again(store, network, *seq, clock.now()).await {
             Ok(receipt) => report(*seq, receipt.verdict.as_str()),

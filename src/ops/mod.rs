@@ -50,7 +50,10 @@ pub struct Ops {
 }
 
 /// What the reasons depend on for which something is not sent.
-pub fn circumstances(ops: &Ops) -> UnsentContext {
+///
+/// # Errors
+/// Only the store's.
+pub async fn circumstances(ops: &Ops) -> Result<UnsentContext, StoreError> {
     let now = ops.clock.now();
     let sends = |id: &DestinationId| {
         ops.destinations.iter().any(|destination| destination.id() == id && destination.mode().sends())
@@ -60,17 +63,20 @@ pub fn circumstances(ops: &Ops) -> UnsentContext {
         open_until: worker.open_until.filter(|until| *until > now),
         ..worker
     };
-    UnsentContext {
+    Ok(UnsentContext {
         rules: Arc::clone(&ops.rules),
-        removed: removed(ops),
+        removed: removed(ops).await?,
         workers: Arc::new((ops.workers)().into_iter().map(in_force).collect()),
-    }
+    })
 }
 
 /// The destinations that are not configured any more, and until when each can be put back.
-pub fn removed(ops: &Ops) -> BTreeMap<DestinationId, Time> {
+///
+/// # Errors
+/// Only the store's.
+pub async fn removed(ops: &Ops) -> Result<BTreeMap<DestinationId, Time>, StoreError> {
     let until = |since: Time| since.plus_hours(i64::from(ops.keep_removed_hours));
-    ops.store.removed().into_iter().map(|(id, since)| (id, until(since))).collect()
+    Ok(ops.store.removed().await?.into_iter().map(|(id, since)| (id, until(since))).collect())
 }
 
 /// How every destination was doing at one moment.
@@ -98,8 +104,11 @@ pub struct DestinationBacklogs(pub Vec<Backlog>);
 
 impl DestinationBacklogs {
     /// As they were at the time of `health`.
-    pub fn at(ops: &Ops, health: &DestinationHealth) -> DestinationBacklogs {
-        DestinationBacklogs(ops.store.backlog(health.at))
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn at(ops: &Ops, health: &DestinationHealth) -> Result<DestinationBacklogs, StoreError> {
+        ops.store.backlog(health.at).await.map(DestinationBacklogs)
     }
 
     /// `None` where the destination has nothing unfinished and no dead letters.

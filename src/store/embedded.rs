@@ -16,6 +16,7 @@ use crate::store::contract::StoreFuture;
 use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::Kv;
 use crate::store::engine::sled::Sled;
+use crate::store::index::Index;
 use crate::store::open::{OpenError, rebuild};
 use crate::store::records::{Records, StoreShared, without_panic};
 use crate::store::writer::{self, CommandQueue, Watch};
@@ -116,6 +117,12 @@ impl Embedded {
         read: impl FnOnce(&Arc<StoreShared>) -> Result<T, StoreError> + Send + 'static,
     ) -> StoreFuture<'_, T> {
         self.read_by(&self.short_reads, read)
+    }
+
+    /// A read of what is counted in memory.
+    fn counted<'a, T: Send + 'a>(&self, read: impl FnOnce(&mut Index) -> T) -> StoreFuture<'a, T> {
+        let answer = self.shared.records.check().map(|()| read(&mut self.shared.index.lock()));
+        Box::pin(std::future::ready(answer))
     }
 
     /// A read on a thread where waiting for the disk holds up no one. Anyone who no longer wants its answer does not

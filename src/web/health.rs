@@ -1,5 +1,6 @@
 //! Is it alive, is it ready, and its numbers: `/livez`, `/readyz`, `/metrics`.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
 
@@ -28,24 +29,27 @@ pub struct ProcessHealth {
     probed: Mutex<Option<(Time, bool)>>,
 }
 
-/// `/metrics`: Prometheus text, of which one scrape at a time is made, since it reads the disk and takes a lock.
+/// Makes the text of `/metrics`.
+pub type RenderMetrics = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = String> + Send>> + Send + Sync>;
+
+/// `/metrics`: Prometheus text, of which one scrape at a time is made, since the store is asked for it.
 #[derive(Clone)]
 pub struct MetricsPage {
-    render: Arc<dyn Fn() -> String + Send + Sync>,
+    render: RenderMetrics,
     turn: Arc<Mutex<()>>,
 }
 
 impl MetricsPage {
     /// A page of what `render` answers, which may take its time.
-    pub fn new(render: Arc<dyn Fn() -> String + Send + Sync>) -> MetricsPage {
+    pub fn new(render: RenderMetrics) -> MetricsPage {
         MetricsPage { render, turn: Arc::default() }
     }
 
     /// All numbers as they are now.
     pub async fn answer(&self) -> Answer {
         let (render, turn) = (Arc::clone(&self.render), Arc::clone(&self.turn).lock_owned().await);
-        let rendering = tokio::task::spawn_blocking(move || {
-            let text = render();
+        let rendering = tokio::spawn(async move {
+            let text = render().await;
             drop(turn);
             text
         });

@@ -109,7 +109,7 @@ async fn what_is_too_old_dies_at_a_parked_destination_also_behind_what_can_wait(
     clock.set(clock.now().plus_millis(DAY_MS + 1));
     fixture.reaches(old, "dead").await;
     assert_eq!(fixture.delivery(young[0]).await.0.state.as_str(), "waiting");
-    assert_eq!(fixture.store.backlog(clock.now())[0].waiting, 401);
+    assert_eq!(fixture.store.backlog(clock.now()).await.unwrap()[0].waiting, 401);
     // What was passed is free again: once the account is good, all of it leaves.
     platform.script(|_| Act::ok(TAKEN));
     clock.set(clock.now().plus_millis(1_000));

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use postbridge::web::health::MetricsPage;
 
@@ -66,7 +65,7 @@ fn the_first_quarantined_postback_of_a_source_and_the_first_wrong_key_raise_coun
 
 #[tokio::test]
 async fn metrics_that_cannot_be_rendered_are_a_500_and_the_next_scrape_is_tried() {
-    let page = MetricsPage::new(Arc::new(|| panic!("a bug")));
+    let page = MetricsPage::new(Arc::new(|| Box::pin(async { panic!("a bug") })));
     for _ in 0..2 {
         assert_eq!(page.answer().await.status(), 500);
     }
@@ -77,10 +76,16 @@ async fn one_scrape_at_a_time_is_rendered() {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let seen = Arc::clone(&most);
     let page = MetricsPage::new(Arc::new(move || {
-        seen.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        std::thread::sleep(Duration::from_millis(10));
-        now.fetch_sub(1, Ordering::SeqCst);
-        String::new()
+        let (now, seen) = (Arc::clone(&now), Arc::clone(&seen));
+        Box::pin(async move {
+            seen.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            // As long as it takes the others to begin, if they may.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            now.fetch_sub(1, Ordering::SeqCst);
+            String::new()
+        })
     }));
     let scrapes = (0..8).map(|_| page.clone()).map(|page| tokio::spawn(async move { page.answer().await }));
     for scrape in scrapes.collect::<Vec<_>>() {

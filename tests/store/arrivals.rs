@@ -327,7 +327,7 @@ fn a_closed_store_finishes_what_is_queued_and_refuses_later_commands(engine: &En
     let late = wait(store.arrive(sale("late").arrival()));
     assert!(matches!(late, Err(StoreError::Closed)), "{late:?}");
     drop(store);
-    assert_eq!(engine.open().backlog(at(0))[0].held, 300);
+    assert_eq!(wait(engine.open().backlog(at(0))).unwrap()[0].held, 300);
 }
 
 fn a_probe_is_answered(engine: &Engine) {

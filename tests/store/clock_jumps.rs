@@ -35,7 +35,7 @@ fn maintenance(store: &Arc<dyn Store>, clock: &Clock) -> Maintenance {
     let configured = Arc::new(|| HashSet::from(["ads", "other"].map(destination)));
     let heartbeat = Arc::new(AtomicI64::new(0));
     let signals = MaintenanceSignals { keep: KEEP, configured, put_back: Arc::default(), stop, heartbeat };
-    watch_clock(&**store, clock);
+    wait(watch_clock(&**store, clock)).unwrap();
     Maintenance::new(Arc::clone(store), clock.clone(), signals)
 }
 

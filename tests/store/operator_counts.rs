@@ -46,7 +46,7 @@ fn dead_letters_and_the_oldest_unsent_are_counted_by_destination(engine: &Engine
     before_and_after_reopening(engine, store, |store, reopened| {
         let ads = backlog(store, "ads", at(21)).unwrap();
         assert_eq!((ads.dead, ads.waiting), (3, 16), "reopened: {reopened}");
-        let received = |seq| store.received_at(seq).unwrap();
+        let received = |seq| wait(store.received_at(seq)).unwrap();
         assert_eq!(ads.oldest_unsent.and_then(received), Some(at(4)), "the one that is retried");
         let other = backlog(store, "other", at(21)).unwrap();
         assert_eq!((other.dead, other.oldest_unsent.and_then(received)), (0, Some(at(0))));
@@ -65,7 +65,7 @@ fn dead_letters_and_the_oldest_unsent_are_counted_by_destination(engine: &Engine
 
 fn quarantine_and_the_latest_postback_are_counted_by_source(engine: &Engine) {
     let store = engine.open();
-    assert_eq!(store.source_tally(&source()), SourceTally::default());
+    assert_eq!(wait(store.source_tally(&source())).unwrap(), SourceTally::default());
     let bad: Vec<_> =
         (0..5).map(|n| wait(store.arrive(quarantined("no price", at(n * DAY)))).unwrap().postback).collect();
     sale("good").at(at(5 * DAY)).receive(&*store);
@@ -76,7 +76,7 @@ fn quarantine_and_the_latest_postback_are_counted_by_source(engine: &Engine) {
     still.again = Some(Reprocess { of: bad[4], now: at(6 * DAY) });
     wait(store.arrive(still)).unwrap();
     before_and_after_reopening(engine, store, |store, reopened| {
-        let tally = store.source_tally(&source());
+        let tally = wait(store.source_tally(&source())).unwrap();
         assert_eq!(tally, SourceTally { open_quarantine: 4, last: Some(at(5 * DAY)) }, "{reopened}");
         if reopened {
             let before = postbridge::store::contract::change::PurgeBefore {
@@ -85,11 +85,15 @@ fn quarantine_and_the_latest_postback_are_counted_by_source(engine: &Engine) {
                 ..never()
             };
             purge_all(store, before);
-            assert_eq!(store.source_tally(&source()).open_quarantine, 2);
+            assert_eq!(wait(store.source_tally(&source())).unwrap().open_quarantine, 2);
         }
     });
     let store = engine.open();
-    assert_eq!(store.source_tally(&source()).open_quarantine, 2, "also after a purge and a restart");
+    assert_eq!(
+        wait(store.source_tally(&source())).unwrap().open_quarantine,
+        2,
+        "also after a purge and a restart"
+    );
 }
 
 /// Maintenance with a configuration that tests change.
@@ -103,7 +107,7 @@ struct Watched {
 impl Watched {
     fn new(store: &Arc<dyn Store>, hours: i64, configured: &[&str]) -> Watched {
         let clock = Clock::fixed(at(hours * HOUR));
-        watch_clock(&**store, &clock);
+        wait(watch_clock(&**store, &clock)).unwrap();
         let configured = Arc::new(Mutex::new(configured.iter().map(|name| destination(name)).collect()));
         let (known, put_back) = (Arc::clone(&configured), Arc::<Mutex<HashSet<_>>>::default());
         let (_, stop) = watch::channel(false);
@@ -132,12 +136,12 @@ fn a_destination_that_is_put_back_in_time_goes_on(engine: &Engine) {
     let sold = sale("t").forward().to(&["campaign:8599", "other"]).receive(&*store);
     let mut watched = Watched::new(&store, 0, &["other"]);
     watched.pass(70);
-    let since = store.removed().get(&destination("campaign:8599")).copied().unwrap();
-    assert_eq!((since, store.removed().len()), (at(HOUR / 4), 1));
+    let since = wait(store.removed()).unwrap().get(&destination("campaign:8599")).copied().unwrap();
+    assert_eq!((since, wait(store.removed()).unwrap().len()), (at(HOUR / 4), 1));
     assert!(matches!(states(&*store, &sold)[0], DeliveryState::Waiting { .. }));
     watched.configured.lock().insert(destination("campaign:8599"));
     watched.pass(30);
-    assert!(store.removed().is_empty());
+    assert!(wait(store.removed()).unwrap().is_empty());
     assert_eq!(claim(&*store, "campaign:8599", watched.clock.now()).len(), 1, "it goes on");
 }
 
@@ -152,7 +156,11 @@ fn a_destination_that_is_not_put_back_in_time_is_skipped(engine: &Engine) {
     wait(store.close()).unwrap();
     drop(store);
     let store = engine.open();
-    assert_eq!(store.removed().get(&destination("ads")), Some(&at(HOUR / 4)), "also after a restart");
+    assert_eq!(
+        wait(store.removed()).unwrap().get(&destination("ads")),
+        Some(&at(HOUR / 4)),
+        "also after a restart"
+    );
     let mut watched = Watched::new(&store, 40, &["other"]);
     // A clock that is not believed ends nothing.
     watched.clock.set(at(500 * DAY));
@@ -167,7 +175,7 @@ fn a_destination_that_is_not_put_back_in_time_is_skipped(engine: &Engine) {
         "{gone:?}"
     );
     assert!(matches!(states(&*store, &sold)[1], DeliveryState::Held { .. }), "the other is not concerned");
-    assert!(store.removed().is_empty());
+    assert!(wait(store.removed()).unwrap().is_empty());
 }
 
 fn a_destination_that_is_put_back_at_the_last_moment_is_not_skipped(engine: &Engine) {
@@ -175,7 +183,7 @@ fn a_destination_that_is_put_back_at_the_last_moment_is_not_skipped(engine: &Eng
     let sold = sale("t").forward().to(&["ads", "other"]).receive(&*store);
     Watched::new(&store, 0, &["other"]).pass(70);
     let clock = Clock::fixed(at(80 * HOUR));
-    watch_clock(&*store, &clock);
+    wait(watch_clock(&*store, &clock)).unwrap();
     // A reload between the look at what is configured and what is done about it.
     let looks = AtomicI64::new(0);
     let configured = move || match looks.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
@@ -196,7 +204,7 @@ fn a_destination_that_is_put_back_at_the_last_moment_is_not_skipped(engine: &Eng
         clock.run(6_000);
     }
     assert!(matches!(states(&*store, &sold)[0], DeliveryState::Waiting { .. }));
-    assert!(store.removed().is_empty());
+    assert!(wait(store.removed()).unwrap().is_empty());
 }
 
 fn a_destination_that_was_put_back_for_a_moment_has_its_time_anew(engine: &Engine) {
@@ -208,7 +216,7 @@ fn a_destination_that_was_put_back_for_a_moment_has_its_time_anew(engine: &Engin
     watched.put_back.lock().extend(["ads", "other"].map(destination));
     watched.pass(71);
     assert!(matches!(states(&*store, &sold)[0], DeliveryState::Waiting { .. }));
-    assert_eq!(store.removed().get(&destination("ads")), Some(&at(70 * HOUR + HOUR / 4)));
+    assert_eq!(wait(store.removed()).unwrap().get(&destination("ads")), Some(&at(70 * HOUR + HOUR / 4)));
     watched.pass(2);
     assert!(matches!(states(&*store, &sold)[0], DeliveryState::Skipped { .. }));
 }
@@ -218,7 +226,7 @@ fn a_destination_that_was_removed_by_a_wrong_clock_is_not_skipped_when_it_is_rig
     let sold = sale("t").forward().to(&["ads", "other"]).receive(&*store);
     let mut watched = Watched::new(&store, -500 * 24, &["other"]);
     watched.pass(2);
-    assert_eq!(store.removed().len(), 1);
+    assert_eq!(wait(store.removed()).unwrap().len(), 1);
     watched.clock.set(at(HOUR));
     watched.clock.confirm();
     watched.pass(71);
@@ -241,7 +249,7 @@ fn what_is_to_be_sent_later_only_is_not_late(engine: &Engine) {
     before_and_after_reopening(engine, store, |store, reopened| {
         let oldest = |now: i64| {
             let oldest = backlog(store, "ads", at(now)).unwrap().oldest_unsent;
-            oldest.and_then(|seq| store.received_at(seq).unwrap())
+            oldest.and_then(|seq| wait(store.received_at(seq)).unwrap())
         };
         assert_eq!([0, HOUR].map(oldest), [None, Some(at(HOUR))], "reopened: {reopened}");
         let work = claim(store, "ads", at(HOUR));
@@ -256,7 +264,7 @@ fn what_is_to_be_sent_later_only_is_not_late(engine: &Engine) {
     wait(store.record(failed(&late[0], at(5 * HOUR), at(9 * HOUR)))).unwrap();
     let seq = backlog(&*store, "ads", at(6 * HOUR)).unwrap().oldest_unsent.unwrap();
     assert_eq!(
-        store.received_at(seq).unwrap(),
+        wait(store.received_at(seq)).unwrap(),
         Some(at(0)),
         "what failed is late, whenever it is tried again"
     );
@@ -278,6 +286,6 @@ fn what_maps_a_purged_record_again_closes_no_other_after_a_restart(engine: &Engi
     purge_all(&*store, before);
     assert!(wait(store.postback(of)).unwrap().is_none(), "it is purged");
     before_and_after_reopening(engine, store, |store, reopened| {
-        assert_eq!(store.source_tally(&source()).open_quarantine, 1, "reopened: {reopened}");
+        assert_eq!(wait(store.source_tally(&source())).unwrap().open_quarantine, 1, "reopened: {reopened}");
     });
 }

@@ -190,20 +190,24 @@ fn a_reversal_is_ready_when_its_sale_is_received_and_only_once(engine: &Engine) 
     let store = engine.open();
     let (mine, others) = (early(&*store, "t"), early(&*store, "u"));
     let second = early(&*store, "t");
-    assert_eq!(store.reversals_ready(9), []);
+    assert_eq!(wait(store.reversals_ready(9)).unwrap(), []);
     let purchase = by_value("t", "7").receive(&*store);
-    assert_eq!(store.reversals_ready(1), [mine]);
-    assert_eq!(store.reversals_ready(9), [second]);
-    assert_eq!(store.reversals_ready(9), []);
+    assert_eq!(wait(store.reversals_ready(1)).unwrap(), [mine]);
+    assert_eq!(wait(store.reversals_ready(9)).unwrap(), [second]);
+    assert_eq!(wait(store.reversals_ready(9)).unwrap(), []);
     let done = reprocessed(&*store, mine, by_value("t", "-7"));
     assert_eq!(done.verdict, Verdict::Updated { conversion: conversion_of(&purchase.verdict) });
     let done = reprocessed(&*store, second, by_value("t", "-7"));
     assert!(matches!(done.verdict, Verdict::Duplicate { .. }), "{done:?}");
     before_and_after_reopening(engine, store, |store, reopened| {
-        assert_eq!(store.reversals_ready(9), [], "those are done");
+        assert_eq!(wait(store.reversals_ready(9)).unwrap(), [], "those are done");
         if reopened {
             by_value("u", "0").receive(store);
-            assert_eq!(store.reversals_ready(9), [others], "a Lead is a sale that is taken back too");
+            assert_eq!(
+                wait(store.reversals_ready(9)).unwrap(),
+                [others],
+                "a Lead is a sale that is taken back too"
+            );
         }
     });
 }
@@ -213,8 +217,8 @@ fn a_reversal_that_was_not_reprocessed_is_ready_after_the_next_start(engine: &En
     let mine = early(&*store, "t");
     by_value("t", "7").receive(&*store);
     before_and_after_reopening(engine, store, |store, _| {
-        assert_eq!(store.reversals_ready(9), [mine]);
-        assert_eq!(store.reversals_ready(9), []);
+        assert_eq!(wait(store.reversals_ready(9)).unwrap(), [mine]);
+        assert_eq!(wait(store.reversals_ready(9)).unwrap(), []);
     });
 }
 
@@ -228,11 +232,11 @@ fn a_reversal_of_a_later_sale_under_its_id_is_ready_too(engine: &Engine) {
     refund.draft.event = EventClaim::ByValue { positive: event("Subscribe"), zero: event("Lead") };
     let refund = wait(store.arrive(refund.arrival())).unwrap().postback;
     sale("t").click("c2").receive(&*store);
-    assert_eq!(store.reversals_ready(9), []);
+    assert_eq!(wait(store.reversals_ready(9)).unwrap(), []);
     let mut other = sale("t").click("c3");
     other.draft.event = EventClaim::Named(event("Subscribe"));
     other.receive(&*store);
-    assert_eq!(store.reversals_ready(9), [refund]);
+    assert_eq!(wait(store.reversals_ready(9)).unwrap(), [refund]);
 }
 
 fn a_reversal_that_a_person_reprocessed_is_not_handed_out(engine: &Engine) {
@@ -242,12 +246,16 @@ fn a_reversal_that_a_person_reprocessed_is_not_handed_out(engine: &Engine) {
     assert!(matches!(still.verdict, Verdict::Quarantined(_)));
     by_value("t", "7").receive(&*store);
     before_and_after_reopening(engine, store, |store, _| {
-        assert_eq!(store.reversals_ready(9), [still.postback], "the one that waits now, not the first");
+        assert_eq!(
+            wait(store.reversals_ready(9)).unwrap(),
+            [still.postback],
+            "the one that waits now, not the first"
+        );
     });
     let store = engine.open();
     purge_all(&*store, PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) });
     assert_eq!(wait(store.conversions(ConversionFilter::default(), first_page(9))).unwrap().items.len(), 1);
-    assert_eq!(store.reversals_ready(9), [], "one whose bytes are purged is not handed out");
+    assert_eq!(wait(store.reversals_ready(9)).unwrap(), [], "one whose bytes are purged is not handed out");
 }
 
 /// Counts what is read from the disk.

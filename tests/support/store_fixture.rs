@@ -389,7 +389,10 @@ pub fn transactions(store: &dyn Store, filter: ConversionFilter) -> Vec<String> 
 }
 
 pub fn backlog(store: &dyn Store, name: &str, now: Time) -> Option<Backlog> {
-    store.backlog(now).into_iter().find(|backlog| backlog.destination == Some(destination(name)))
+    wait(store.backlog(now))
+        .unwrap()
+        .into_iter()
+        .find(|backlog| backlog.destination == Some(destination(name)))
 }
 
 pub fn purge_all(store: &dyn Store, before: PurgeBefore) -> u64 {

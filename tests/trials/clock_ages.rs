@@ -58,7 +58,7 @@ impl<'a> Relay<'a> {
         }
         self.clock = Clock::fixed(time);
         self.store = Some(self.engine.open());
-        watch_clock(&**self.store(), &self.clock);
+        wait(watch_clock(&**self.store(), &self.clock)).unwrap();
         self.tick();
     }
 

@@ -175,7 +175,7 @@ pub trait Store: Send + Sync + 'static {
     fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> StoreFuture<'_, Page<ListedDelivery>>;
 
     /// What every destination has before it that has unfinished or dead deliveries.
-    fn backlog(&self, now: Time) -> Vec<Backlog>;
+    fn backlog(&self, now: Time) -> StoreFuture<'_, Vec<Backlog>>;
 
     /// Makes a small write durable: the answer to "could you take a postback now?".
     fn probe(&self) -> StoreFuture<'_, ()>;
@@ -189,30 +189,30 @@ pub trait Store: Send + Sync + 'static {
 
     /// Hands out, once, up to `limit` quarantined postbacks that take back a sale that was received since:
     /// they are to be reprocessed. What was not reprocessed is handed out after the next start.
-    fn reversals_ready(&self, limit: usize) -> Vec<Seq>;
+    fn reversals_ready(&self, limit: usize) -> StoreFuture<'_, Vec<Seq>>;
 
     /// Signals when [`Store::reversals_ready`] may have something to hand out. A hint. It has one listener.
     fn reversals_bell(&self) -> Subscription;
 
     /// What was kept of the clock, and the newest time that is stored.
-    fn clock_record(&self) -> (Option<ClockRecord>, Option<Time>);
+    fn clock_record(&self) -> StoreFuture<'_, (Option<ClockRecord>, Option<Time>)>;
 
     /// Keeps what is to be known of the clock at the next start. What is recorded from now on is received at
     /// its age time or later, whatever time it bears, and is not purged earlier than that allows.
     fn keep_clock(&self, record: ClockRecord) -> StoreFuture<'_, ()>;
 
     /// Every destination for which something is held or waits.
-    fn awaited_destinations(&self) -> Vec<DestinationId>;
+    fn awaited_destinations(&self) -> StoreFuture<'_, Vec<DestinationId>>;
 
     /// As it was kept last.
-    fn removed(&self) -> RemovedDestinations;
+    fn removed(&self) -> StoreFuture<'_, RemovedDestinations>;
 
     /// Remembers which destinations are out of the configuration, and since when.
     fn keep_removed(&self, removed: RemovedDestinations) -> StoreFuture<'_, ()>;
 
     /// Counted at open and as things happen, never scanned.
-    fn source_tally(&self, source: &SourceId) -> SourceTally;
+    fn source_tally(&self, source: &SourceId) -> StoreFuture<'_, SourceTally>;
 
     /// When a postback was received that is kept.
-    fn received_at(&self, postback: Seq) -> Result<Option<Time>, StoreError>;
+    fn received_at(&self, postback: Seq) -> StoreFuture<'_, Option<Time>>;
 }

@@ -233,8 +233,8 @@ impl Store for Embedded {
         self.read_many(move |shared| read::deliveries(shared, &filter, &page))
     }
 
-    fn backlog(&self, now: Time) -> Vec<Backlog> {
-        self.shared.index.lock().backlog(now)
+    fn backlog(&self, at: Time) -> StoreFuture<'_, Vec<Backlog>> {
+        self.counted(|index| index.backlog(at))
     }
 
     fn probe(&self) -> StoreFuture<'_, ()> {
@@ -262,46 +262,46 @@ impl Store for Embedded {
         self.read_many(move |shared| read::reused_transactions(shared, &source, limit))
     }
 
-    fn reversals_ready(&self, limit: usize) -> Vec<Seq> {
-        let taken = self.shared.index.lock().reversals.take(limit);
-        taken.into_iter().filter_map(Seq::new).collect()
+    fn reversals_ready(&self, limit: usize) -> StoreFuture<'_, Vec<Seq>> {
+        self.counted(|index| index.reversals.take(limit).into_iter().filter_map(Seq::new).collect())
     }
 
     fn reversals_bell(&self) -> Subscription {
         self.shared.index.lock().reversals.bell()
     }
 
-    fn clock_record(&self) -> (Option<ClockRecord>, Option<Time>) {
-        let index = self.shared.index.lock();
-        let newest = [index.runs.newest(), self.shared.lately.lock().newest()];
-        (index.kept.clock, newest.into_iter().flatten().max())
+    fn clock_record(&self) -> StoreFuture<'_, (Option<ClockRecord>, Option<Time>)> {
+        let newest_click = self.shared.lately.lock().newest();
+        self.counted(|index| (index.kept.clock, index.runs.newest().into_iter().chain(newest_click).max()))
     }
 
     fn keep_clock(&self, record: ClockRecord) -> StoreFuture<'_, ()> {
         self.write(|answer| KeepingCommand::Clock(record, answer).into())
     }
 
-    fn awaited_destinations(&self) -> Vec<DestinationId> {
-        self.shared.index.lock().awaited_destinations()
+    fn awaited_destinations(&self) -> StoreFuture<'_, Vec<DestinationId>> {
+        self.counted(|index| index.awaited_destinations())
     }
 
-    fn removed(&self) -> RemovedDestinations {
-        self.shared.index.lock().kept.removed.clone()
+    fn removed(&self) -> StoreFuture<'_, RemovedDestinations> {
+        self.counted(|index| index.kept.removed.clone())
     }
 
     fn keep_removed(&self, removed: RemovedDestinations) -> StoreFuture<'_, ()> {
         self.write(|answer| KeepingCommand::Removed(removed, answer).into())
     }
 
-    fn source_tally(&self, source: &SourceId) -> SourceTally {
-        self.shared.index.lock().sources.get(tag(source.as_str()))
+    fn source_tally(&self, source: &SourceId) -> StoreFuture<'_, SourceTally> {
+        self.counted(|index| index.sources.get(tag(source.as_str())))
     }
 
-    fn received_at(&self, postback: Seq) -> Result<Option<Time>, StoreError> {
-        let first = self.shared.index.lock().block_of(postback.get());
-        let Some(first) = first else { return Ok(None) };
-        let heads = self.shared.records.block_heads(first)?;
-        let at = usize::try_from(postback.get() - first).ok();
-        Ok(at.and_then(|at| heads?.get(at).map(|head| head.at)))
+    fn received_at(&self, postback: Seq) -> StoreFuture<'_, Option<Time>> {
+        self.read(move |shared| {
+            let first = shared.index.lock().block_of(postback.get());
+            let Some(first) = first else { return Ok(None) };
+            let heads = shared.records.block_heads(first)?;
+            let at = usize::try_from(postback.get() - first).ok();
+            Ok(at.and_then(|at| heads?.get(at).map(|head| head.at)))
+        })
     }
 }

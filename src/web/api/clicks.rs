@@ -33,7 +33,7 @@ impl Api {
         let click = self.ops.store.click(&id).await?.ok_or(Missing::Click)?;
         let (filter, page) = conversions_of(&id);
         let conversions = self.ops.store.conversions(filter, page).await?;
-        let now = ops::circumstances(&self.ops);
+        let now = ops::circumstances(&self.ops).await?;
         let sales = conversions.items.iter();
         document(&ClickWithConversions {
             click: ClickView::of(&click),

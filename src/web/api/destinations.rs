@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
 use crate::ops::{self, DestinationBacklogs, DestinationHealth};
+use crate::store::contract::error::StoreError;
 use crate::template::destination::ready::ReadyDestination;
 use crate::view::destination::{DestinationView, RemovedDestinationView};
 use crate::web::api::{Api, Outcome, document};
@@ -22,7 +23,7 @@ pub struct DestinationList<'a> {
 
 impl Api {
     /// Every configured destination and outgoing postback, by id.
-    pub fn destinations(&self, query: &Query) -> Outcome {
+    pub async fn destinations(&self, query: &Query) -> Outcome {
         let page = query.page()?;
         let after = page.cursor.unwrap_or_default();
         let mut destinations: Vec<&ReadyDestination> =
@@ -36,22 +37,22 @@ impl Api {
         let chosen: Vec<&ReadyDestination> = rest.by_ref().take(page.limit).collect();
         let next_cursor = rest.next().and(chosen.last().map(|last| last.id().to_string()));
         let health = DestinationHealth::now(&self.ops);
-        let queues = DestinationBacklogs::at(&self.ops, &health);
+        let queues = DestinationBacklogs::at(&self.ops, &health).await?;
         let items = chosen.into_iter().map(|destination| {
             let (worker, queue) = (health.worker(destination.id()), queues.queue(destination.id()));
             DestinationView::of(destination, worker, queue, health.at)
         });
         let items = items.collect();
-        let removed = if after.is_empty() { self.removed(&queues) } else { Vec::new() };
+        let removed = if after.is_empty() { self.removed(&queues).await? } else { Vec::new() };
         document(&DestinationList { items, removed, next_cursor })
     }
 
-    fn removed(&self, queues: &DestinationBacklogs) -> Vec<RemovedDestinationView> {
-        let until = ops::removed(&self.ops);
+    async fn removed(&self, queues: &DestinationBacklogs) -> Result<Vec<RemovedDestinationView>, StoreError> {
+        let until = ops::removed(&self.ops).await?;
         let view = |(id, since): (DestinationId, Time)| {
             let (queue, until) = (queues.queue(&id), *until.get(&id)?);
             Some(RemovedDestinationView::of(id, (since, until), queue))
         };
-        self.ops.store.removed().into_iter().filter_map(view).collect()
+        Ok(self.ops.store.removed().await?.into_iter().filter_map(view).collect())
     }
 }

@@ -136,7 +136,7 @@ impl Api {
             ApiCall::Reprocess => self.retry_postback(asked.id).await,
             ApiCall::Deliveries => self.deliveries(&query).await,
             ApiCall::RetryDelivery => self.retry(asked.id).await,
-            ApiCall::Destinations => self.destinations(&query),
+            ApiCall::Destinations => self.destinations(&query).await,
             ApiCall::Clock => self.clock(),
             ApiCall::ConfirmClock => self.confirm_clock(asked.actor),
             ApiCall::SuppressionLists => self.lists().await,
@@ -189,7 +189,7 @@ impl Api {
     /// `GET /api/v1/conversions`.
     pub async fn conversions(&self, query: &Query) -> Outcome {
         let page = self.ops.store.conversions(query.conversion_filter()?, query.page()?).await?;
-        let now = ops::circumstances(&self.ops);
+        let now = ops::circumstances(&self.ops).await?;
         document(&PageView::of(&page, |(conversion, deliveries)| {
             ListedConversionView::of(conversion, deliveries, &now)
         }))
@@ -200,7 +200,7 @@ impl Api {
         let id = list_query::id(id, ConversionId::parse)?;
         let trace = self.ops.store.conversion(id).await?.ok_or(Missing::Conversion)?;
         let numbers = self.ops.numbers.if_reported().await?;
-        document(&TraceView::of(&trace, &ops::circumstances(&self.ops), numbers.as_ref()))
+        document(&TraceView::of(&trace, &ops::circumstances(&self.ops).await?, numbers.as_ref()))
     }
 
     /// `POST /api/v1/conversions/{id}/status` with `{"status", "note"}`, by the holder of the token
@@ -244,7 +244,7 @@ impl Api {
 
     /// `GET /api/v1/deliveries`.
     pub async fn deliveries(&self, query: &Query) -> Outcome {
-        let now = ops::circumstances(&self.ops);
+        let now = ops::circumstances(&self.ops).await?;
         let page = self.ops.store.deliveries(query.delivery_filter(&now)?, query.page()?).await?;
         document(&PageView::of(&page, |listed| ListedDeliveryView::of(listed, &now)))
     }
@@ -257,7 +257,7 @@ impl Api {
         let trace = self.ops.store.conversion(conversion).await?.ok_or(Missing::Delivery)?;
         let all: Vec<Delivery> = trace.deliveries.into_iter().map(|(one, _)| one).collect();
         let one = (&delivery, sent_before(&all, &delivery));
-        document(&DeliveryView::of(&trace.conversion, one, &ops::circumstances(&self.ops)))
+        document(&DeliveryView::of(&trace.conversion, one, &ops::circumstances(&self.ops).await?))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::domain::postback::Postback;
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::status::Status;
 use crate::domain::status_move::{Actor, is_rejected_by_advertiser};
-use crate::domain::unsent::{self, SoughtClick, Unsent};
+use crate::domain::unsent::{self, SoughtClick, Unsent, UnsentContext};
 use crate::ops::missing::Missing;
 use crate::ops::status::{self, StatusError, StatusOutcome, StatusWish};
 use crate::ops::{self, RetryError};
@@ -49,13 +49,20 @@ impl Pages {
             trace.conversion.transaction_id.as_deref().unwrap_or("")
         );
         let numbers = self.ops.numbers.if_reported().await?;
-        Ok(PageContent::new("conversion", title.trim(), self.trace(&trace, numbers.as_ref())))
+        let circumstances = ops::circumstances(&self.ops).await?;
+        let shown = self.trace(&trace, &circumstances, numbers.as_ref());
+        Ok(PageContent::new("conversion", title.trim(), shown))
     }
 
-    fn trace<'a>(&self, trace: &'a Trace, numbers: Option<&AdvertiserNumbers>) -> Value {
+    fn trace<'a>(
+        &self,
+        trace: &'a Trace,
+        circumstances: &UnsentContext,
+        numbers: Option<&AdvertiserNumbers>,
+    ) -> Value {
         let conversion = &trace.conversion;
-        let (circumstances, now) = (ops::circumstances(&self.ops), self.ops.clock.now());
-        let present = DeliveryContext { now, circumstances: &circumstances };
+        let now = self.ops.clock.now();
+        let present = DeliveryContext { now, circumstances };
         let all: Vec<Delivery> = trace.deliveries.iter().map(|(delivery, _)| delivery.clone()).collect();
         let card = |(one, attempts): &'a (Delivery, Vec<Attempt>)| {
             DeliveryCard::of(conversion, (one, sent_before(&all, one)), attempts, &present)

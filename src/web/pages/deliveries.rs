@@ -42,7 +42,7 @@ impl Pages {
             let state = if is_dead_only { Some(DeliveryStateName::Dead) } else { filter.state };
             self.ops.store.deliveries(DeliveryFilter { state, ..filter }, page)
         };
-        let circumstances = ops::circumstances(&self.ops);
+        let circumstances = ops::circumstances(&self.ops).await?;
         let found = filters.find(list, |query| query.delivery_filter(&circumstances), read).await?;
         let present = DeliveryContext { now: self.ops.clock.now(), circumstances: &circumstances };
         let destinations = self.ops.destinations.iter().map(|destination| destination.id().as_str());

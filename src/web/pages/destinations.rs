@@ -14,13 +14,13 @@ use crate::store::contract::work::Backlog;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::DestinationMode;
 use crate::view::destination::DestinationView;
-use crate::web::pages::{PageContent, Pages, document};
+use crate::web::pages::{PageContent, PageExit, Pages, document};
 
 impl Pages {
     /// `/destinations`.
-    pub(super) fn destinations(&self) -> PageContent {
-        let (health, removed) = (DestinationHealth::now(&self.ops), ops::removed(&self.ops));
-        let queues = DestinationBacklogs::at(&self.ops, &health);
+    pub(super) async fn destinations(&self) -> Result<PageContent, PageExit> {
+        let (health, removed) = (DestinationHealth::now(&self.ops), ops::removed(&self.ops).await?);
+        let queues = DestinationBacklogs::at(&self.ops, &health).await?;
         let card = |destination: &Arc<ReadyDestination>| {
             let (worker, queue) = (health.worker(destination.id()), queues.queue(destination.id()));
             document(&DestinationCard::of(
@@ -38,7 +38,7 @@ impl Pages {
         };
         let items: Vec<Value> = self.ops.destinations.iter().map(card).collect();
         let strays: Vec<RemovedDestinationCard> = queues.0.iter().filter_map(stray).collect();
-        PageContent::new("destinations", "Destinations", json!({"items": items, "strays": strays}))
+        Ok(PageContent::new("destinations", "Destinations", json!({"items": items, "strays": strays})))
     }
 }
 

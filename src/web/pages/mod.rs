@@ -221,7 +221,7 @@ impl Pages {
             PageCall::DeadLetters => self.dead_letters(&request.query).await,
             PageCall::Deliveries => self.deliveries(&request.query).await,
             PageCall::Sources => self.sources(visitor, None).await,
-            PageCall::Destinations => Ok(self.destinations()),
+            PageCall::Destinations => self.destinations().await,
             PageCall::Clock => Ok(self.clock_page()),
             PageCall::Offers => Ok(self.offers()),
             PageCall::Offer => self.offer(id).await,
