@@ -218,6 +218,7 @@ fn arrival(draft: Draft, click: Option<FoundClick>) -> Arrival {
         received_at: base(),
         source: Some(draft.source.clone()),
         finding: Finding::Mapped(Box::new(MappedArrival { draft, click })),
+        mapping: None,
         again: None,
     }
 }

@@ -324,6 +324,7 @@ async fn arrive(store: &dyn Store, transaction: String) {
         received_at: Clock::system().now(),
         source: Some(source),
         finding: Finding::Mapped(Box::new(mapped)),
+        mapping: None,
         again: None,
     };
     store.arrive(arrival).await.expect("a durable arrival");

@@ -245,6 +245,7 @@ fn arrival(number: usize) -> Arrival {
         received_at: base().plus_millis(number as i64 / 50),
         source: Some(source),
         finding: Finding::Mapped(Box::new(MappedArrival { draft, click: None })),
+        mapping: None,
         again: None,
     }
 }

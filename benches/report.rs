@@ -301,6 +301,7 @@ fn arrival(number: u64, of_offers: bool) -> Option<Arrival> {
         received_at,
         source: source(),
         finding: Finding::Mapped(Box::new(MappedArrival { draft, click: None })),
+        mapping: None,
         again: None,
     })
 }

@@ -46,6 +46,7 @@ fn networks(config: &Config, rules: &Arc<Ruleset>) -> HashMap<SourceId, Network>
         template: Arc::clone(&source.template),
         binding: source.binding.clone(),
         policy: Arc::clone(&source.policy),
+        mapping: source.mapping,
         rules: Arc::clone(rules),
     };
     config.sources.iter().map(|source| (source.id.clone(), network(source))).collect()

@@ -115,6 +115,7 @@ impl PreviewArgs {
             template: Arc::clone(&source.template),
             binding: source.binding.clone(),
             policy: Arc::clone(&source.policy),
+            mapping: source.mapping,
             rules: Arc::new(Ruleset { routes, ..config.ruleset() }),
         };
         let pasted = PastedPostback::read(&network, &self.query, "", now);

@@ -9,6 +9,7 @@ use crate::domain::conversion::Dedup;
 use crate::domain::customer::{CustomerFormat, DateOrder, PhoneRegion};
 use crate::domain::ids::SourceId;
 use crate::domain::money::Currency;
+use crate::domain::postback::MappingVersion;
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::routing::{SourcePolicy, Unmatched};
 use crate::domain::secret_strength::weakness;
@@ -30,6 +31,8 @@ pub struct Source {
     pub keys: Vec<Secret>,
     pub binding: SourceBinding,
     pub policy: Arc<SourcePolicy>,
+    /// What its postbacks are mapped by, as their records name it.
+    pub mapping: MappingVersion,
     /// More postbacks a second than this are answered 429.
     pub max_per_second: Option<NonZeroU32>,
     /// Hosts of the network's tracking links, to which the tag appends the click id; a name covers its
@@ -91,9 +94,7 @@ fn read(section: Table<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Optio
     let currency = read_currency(&section, template.as_deref());
     let event = |key: &'static str| section.parsed(key, event_name);
     let (positive_event, zero_event) = (event("positive_event"), event("zero_event"));
-    let dedup = section.parsed("dedup", |text| {
-        text.one_of(&[("transaction", Dedup::Transaction), ("click", Dedup::Click), ("each", Dedup::Each)])
-    });
+    let dedup = section.parsed("dedup", |text| text.one_of(&Dedup::NAMES));
     let forward_status = section.all_parsed("forward_status", forwarded_status);
     let unmatched = read_unmatched(&section);
     let max_per_second = section.number::<u32>("max_per_second", 1..=1_000_000).and_then(NonZeroU32::new);
@@ -122,8 +123,19 @@ fn read(section: Table<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Optio
         unmatched: unmatched?,
     };
     let binding = SourceBinding { source: id.clone(), currency, positive_event, zero_event };
+    let mapping = template.mapping_version(&binding, &policy);
     let policy = Arc::new(policy);
-    Some(Source { id, template, keys: keys?, binding, policy, max_per_second, link_hosts, link_paths })
+    Some(Source {
+        id,
+        template,
+        keys: keys?,
+        binding,
+        policy,
+        mapping,
+        max_per_second,
+        link_hosts,
+        link_paths,
+    })
 }
 
 /// A country whose phone numbers can be read.

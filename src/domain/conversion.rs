@@ -32,6 +32,24 @@ pub enum Dedup {
     Each,
 }
 
+impl Dedup {
+    /// Every mode with the word that templates and the configuration use.
+    pub const NAMES: [(&'static str, Dedup); 3] = [
+        (Dedup::Transaction.as_str(), Dedup::Transaction),
+        (Dedup::Click.as_str(), Dedup::Click),
+        (Dedup::Each.as_str(), Dedup::Each),
+    ];
+
+    /// As templates and the configuration write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Dedup::Transaction => "transaction",
+            Dedup::Click => "click",
+            Dedup::Each => "each",
+        }
+    }
+}
+
 /// The event a postback reports: named by the network, or to be inferred from the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventClaim {

@@ -23,8 +23,18 @@ pub enum DateOrder {
 
 impl DateOrder {
     /// Every order with the word that templates and the configuration use.
-    pub const NAMES: [(&'static str, DateOrder); 2] =
-        [("dmy", DateOrder::DayFirst), ("mdy", DateOrder::MonthFirst)];
+    pub const NAMES: [(&'static str, DateOrder); 2] = [
+        (DateOrder::DayFirst.as_str(), DateOrder::DayFirst),
+        (DateOrder::MonthFirst.as_str(), DateOrder::MonthFirst),
+    ];
+
+    /// As templates and the configuration write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DateOrder::DayFirst => "dmy",
+            DateOrder::MonthFirst => "mdy",
+        }
+    }
 }
 
 /// A country by the two capital letters of ISO 3166.

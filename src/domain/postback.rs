@@ -1,9 +1,11 @@
 //! A request from a network as it was received, and what became of it. Every one leaves a record.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::domain::ids::{ConversionId, Seq, SourceId};
 use crate::domain::rejection::Rejection;
@@ -207,6 +209,30 @@ pub(crate) mod bytes_as_bytes {
     }
 }
 
+/// Which version of a template a postback was mapped by, with the source's settings that decide on it: the beginning of
+/// a SHA-256, shown as 12 hexadecimal digits. No secret is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingVersion([u8; 6]);
+
+impl MappingVersion {
+    /// The version of these texts in this order, the template's first.
+    pub fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> MappingVersion {
+        let mut hash = Sha256::new();
+        for text in texts {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+        let [a, b, c, d, e, f, ..] = <[u8; 32]>::from(hash.finalize());
+        MappingVersion([a, b, c, d, e, f])
+    }
+}
+
+impl fmt::Display for MappingVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// What became of a postback.
 #[allow(missing_docs, reason = "`conversion` is the one that the variant's comment names")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -313,6 +339,9 @@ pub struct Postback {
     pub source: Option<SourceId>,
     /// Absent once `keep_postbacks_days` have passed.
     pub raw: Option<RawRequest>,
+    /// What it was mapped by, also where that quarantined it; absent where a built-in endpoint received it, or it was
+    /// refused.
+    pub mapping: Option<MappingVersion>,
     /// As it was decided then: a later reprocessing is a record of its own.
     pub verdict: Verdict,
     /// What was odd but did not stop it: values left out, a differing click id, a missing identity.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::conversion::Draft;
 use crate::domain::ids::{Seq, SourceId};
-use crate::domain::postback::{EncodedBody, RawRequest, Verdict};
+use crate::domain::postback::{EncodedBody, MappingVersion, RawRequest, Verdict};
 use crate::domain::rejection::Rejection;
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::reprocess_refusal::ReprocessRefused;
@@ -27,6 +27,8 @@ pub struct Network {
     pub binding: SourceBinding,
     /// Which of its conversions are sent on, and what counts as a repeat.
     pub policy: Arc<SourcePolicy>,
+    /// What template and source are known by in the records of its postbacks.
+    pub mapping: MappingVersion,
     /// What decisions go by; the store is governed by the same.
     pub rules: Arc<Ruleset>,
 }
@@ -67,7 +69,7 @@ pub async fn receive(
 ) -> Result<Receipt, StoreError> {
     let finding = find(store, network, (query, &raw), received_at).await?;
     let source = Some(network.policy.source.clone());
-    submit(store, Received { source, raw, received_at }, finding).await
+    submit(store, Received { source, raw, received_at, mapping: Some(network.mapping) }, finding).await
 }
 
 /// Why a postback is not reprocessed.
@@ -117,7 +119,7 @@ pub async fn again(
     let network = network(&source).ok_or_else(|| ReprocessRefused::NoSource(Some(source.to_string())))?;
     let received_at = record.received_at;
     let finding = find(store, &network, (raw.query(), &raw), received_at).await?;
-    let received = Received { source: Some(source), raw, received_at };
+    let received = Received { source: Some(source), raw, received_at, mapping: Some(network.mapping) };
     let arrival = resubmission(received, finding, seq, now);
     Ok(store.arrive(arrival).await?)
 }

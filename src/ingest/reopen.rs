@@ -115,7 +115,7 @@ async fn prepared(
         }
     };
     let raw = record.raw.ok_or(ReprocessRefused::Purged)?;
-    let received = Received { source: Some(source), raw, received_at: record.received_at };
+    let received = Received { source: Some(source), raw, received_at: record.received_at, mapping: None };
     Ok(resubmission(received, finding, seq, now))
 }
 

@@ -3,7 +3,7 @@
 
 use crate::domain::conversion::Draft;
 use crate::domain::ids::{Seq, SourceId};
-use crate::domain::postback::{RawRequest, VerdictName};
+use crate::domain::postback::{MappingVersion, RawRequest, VerdictName};
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::time::Time;
 use crate::store::contract::Store;
@@ -19,6 +19,8 @@ pub struct Received {
     pub raw: RawRequest,
     /// When its first byte was taken in.
     pub received_at: Time,
+    /// What a configured source's template was when it was read by it.
+    pub mapping: Option<MappingVersion>,
 }
 
 /// Writes a report with what it turned out to be.
@@ -26,15 +28,15 @@ pub struct Received {
 /// # Errors
 /// Only the store's: whatever was sent is data.
 pub async fn submit(store: &dyn Store, received: Received, finding: Finding) -> Result<Receipt, StoreError> {
-    let Received { source, raw, received_at } = received;
-    store.arrive(Arrival { raw, received_at, source, finding, again: None }).await
+    let Received { source, raw, received_at, mapping } = received;
+    store.arrive(Arrival { raw, received_at, source, mapping, finding, again: None }).await
 }
 
 /// The same for the record `of` that is read again: it keeps the time at which it was received, and what it causes
 /// counts from `now`.
 pub fn resubmission(received: Received, finding: Finding, of: Seq, now: Time) -> Arrival {
-    let Received { source, raw, received_at } = received;
-    Arrival { raw, received_at, source, finding, again: Some(Reprocess { of, now }) }
+    let Received { source, raw, received_at, mapping } = received;
+    Arrival { raw, received_at, source, mapping, finding, again: Some(Reprocess { of, now }) }
 }
 
 /// A report with the click that it names, looked up here so that the one writer thread need not; that looks again

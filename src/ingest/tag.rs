@@ -235,7 +235,7 @@ pub async fn event(
         Err(rejection) => Finding::Quarantined(rejection),
     };
     let source = Some(BuiltInSource::Tag.id());
-    let receipt = submit(store, Received { source, raw, received_at }, finding).await?;
+    let receipt = submit(store, Received { source, raw, received_at, mapping: None }, finding).await?;
     count(BuiltInSource::Tag, &receipt);
     Ok(())
 }

@@ -212,7 +212,7 @@ impl<'a> CommitGroup<'a> {
         let exhausted =
             || StoreError::Broken { doing: "number a postback", cause: "2^53 were given".to_owned() };
         let seq = Seq::new(number).ok_or_else(exhausted)?;
-        let Arrival { raw, received_at, source, finding, again } = arrival;
+        let Arrival { raw, received_at, source, mapping, finding, again } = arrival;
         if let Some(by) = again.and_then(|again| self.taken_by(again.of)) {
             return Err(StoreError::ReprocessedAlready { by });
         }
@@ -232,8 +232,14 @@ impl<'a> CommitGroup<'a> {
         };
         let (verdict, matched) = made.outcome();
         let receipt = Receipt { postback: seq, verdict: verdict.clone(), matched, notes: notes.clone() };
-        let arrived =
-            ArrivedPostback { seq, received_at, source, raw, again: again.map(|earlier| earlier.of) };
+        let arrived = ArrivedPostback {
+            seq,
+            received_at,
+            source,
+            raw,
+            mapping,
+            again: again.map(|earlier| earlier.of),
+        };
         self.remember(arrived, verdict, notes, made);
         Ok(receipt)
     }
@@ -325,6 +331,7 @@ impl<'a> CommitGroup<'a> {
             received_at: arrived.received_at,
             source: arrived.source,
             raw: Some(arrived.raw),
+            mapping: arrived.mapping,
             verdict,
             notes,
             again: arrived.again,

@@ -89,7 +89,8 @@ mod tests {
         let weight = |notes: Vec<ReportNote>| {
             let (seq, verdict) = (Seq::new(1).unwrap(), Verdict::Quarantined(AccessProblem::TooFast.into()));
             let (received_at, again) = (Time::EPOCH, None);
-            let postback = Postback { seq, received_at, source: None, raw: None, verdict, notes, again };
+            let (source, raw, mapping) = (None, None, None);
+            let postback = Postback { seq, received_at, source, raw, mapping, verdict, notes, again };
             of_entry(&BlockEntry { postback, conversion: None })
         };
         assert!(weight(Vec::new()) > 100, "{}", weight(Vec::new()));

@@ -57,6 +57,10 @@ pub struct PostbackVerdictView<'a> {
     rejected: ReasonView,
     /// What was repaired or left out, and did not stop it.
     notes: Vec<NoteView>,
+    /// Which version of the source's template mapped it, with the source's own settings that decide on it: 12
+    /// hexadecimal digits, another where one of them changes. Null where a built-in endpoint received it, or it was
+    /// refused.
+    mapping: Option<String>,
     /// The id of the quarantined record that was reprocessed here.
     reprocesses: Option<String>,
 }
@@ -71,6 +75,7 @@ impl<'a> PostbackVerdictView<'a> {
             conversion_id: postback.verdict.conversion(),
             rejected: ReasonView::of_report(postback.verdict.rejection(), &postback.notes),
             notes: NoteView::all(&postback.notes),
+            mapping: postback.mapping.map(|version| version.to_string()),
             reprocesses: postback.again.map(|seq| seq.to_string()),
         }
     }

@@ -293,7 +293,7 @@ impl Postbacks {
         if !self.health.disk_space().records_postbacks() {
             return;
         }
-        let received = Received { source, raw, received_at: self.clock.now() };
+        let received = Received { source, raw, received_at: self.clock.now(), mapping: None };
         if let Err(error) = submit(self.store.as_ref(), received, Finding::Refused(rejection)).await {
             self.health.store_failed(&error);
         }

@@ -163,7 +163,7 @@ impl PixelCall {
         headers.fit(room, &[]);
         let peer = Some(self.peer);
         let raw = RawRequest { line, headers, body: Vec::new(), peer, encoded: None, reporter };
-        Received { source: Some(BuiltInSource::Pixel.id()), raw, received_at: self.at }
+        Received { source: Some(BuiltInSource::Pixel.id()), raw, received_at: self.at, mapping: None }
     }
 }
 

@@ -138,6 +138,7 @@ fn postback_document() -> Value {
         "reason": null,
         "hint": null,
         "notes": [],
+        "mapping": "text",
         "reprocesses": null,
         "raw": {
             "line": "text",

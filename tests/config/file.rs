@@ -268,3 +268,37 @@ fn a_secrets_file_is_read_anew_and_a_variable_that_is_not_set_says_that_a_restar
     assert!(problems[0].hint.contains("restart it, or use { file = "), "{}", reported(&problems));
     assert!(DEFAULT.contains("needs a restart"));
 }
+
+#[test]
+fn another_template_or_setting_that_decides_on_mapping_is_another_version_and_another_secret_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("sources")).unwrap();
+    let template = |payout: &str| {
+        let text = format!(
+            "name = \"own\"\nmacro = \"{{{{}}}}\"\npostback = [\"id\", \"sum\"]\n\
+             [map]\ntransaction_id = \"id\"\n{payout} = \"sum\"\n[default]\nevent = \"Purchase\"\n"
+        );
+        fs::write(folder.path().join("sources/own.toml"), text).unwrap();
+    };
+    let version = |settings: &str| {
+        let path = folder.path().display();
+        let text =
+            format!("[templates]\npath = \"{path}\"\n[[source]]\nid = \"s\"\ntemplate = \"own\"\n{settings}");
+        parse(&text).sources[0].mapping.to_string()
+    };
+    template("value");
+    let plain = version("currency = \"USD\"\nkey = \"k3y-of-the-network-4711\"");
+    assert!(plain.len() == 12 && plain.bytes().all(|digit| digit.is_ascii_hexdigit()), "{plain}");
+    assert_eq!(plain, version("currency = \"USD\"\nkey = \"k3y-of-the-network-4711\""));
+    assert_eq!(plain, version("currency = \"USD\"\nkey = \"another-k3y-of-the-network\""));
+    assert_eq!(plain, version("currency = \"USD\"\nkey = \"k3y-of-the-network-4711\"\nunmatched = \"drop\""));
+    for setting in
+        ["dedup = \"click\"", "phone_region = \"DE\"", "birthdate = \"dmy\"", "zero_event = \"Lead\""]
+    {
+        let changed = version(&format!("currency = \"USD\"\nkey = \"k3y-of-the-network-4711\"\n{setting}"));
+        assert_ne!(plain, changed, "{setting}");
+    }
+    assert_ne!(plain, version("currency = \"EUR\"\nkey = \"k3y-of-the-network-4711\""));
+    template("payout");
+    assert_ne!(plain, version("currency = \"USD\"\nkey = \"k3y-of-the-network-4711\""));
+}

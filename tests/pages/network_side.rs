@@ -259,7 +259,7 @@ async fn a_report_on_a_closed_endpoint_has_a_button_that_takes_it_once_that_is_o
     };
     let receipt = {
         let source = SourceId::parse("pixel").ok();
-        let received = Received { source, raw, received_at: noon() };
+        let received = Received { source, raw, received_at: noon(), mapping: None };
         submit(fixture.store.as_ref(), received, Finding::Quarantined(closed_route.into())).await.unwrap()
     };
     let again = format!("/postbacks/{}/reprocess", receipt.postback);

@@ -250,6 +250,7 @@ impl DispatchFixture {
             received_at: self.clock.now(),
             source: Some(source()),
             finding: Finding::Mapped(Box::new(mapped)),
+            mapping: None,
             again: None,
         };
         match self.store.arrive(arrival).await.unwrap().verdict {

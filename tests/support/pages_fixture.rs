@@ -106,10 +106,14 @@ pub fn destination(id: &str) -> DestinationId {
 fn network(catalog: &Catalog) -> Network {
     let routes = ["meta-main", "shop-hook"].map(|id| Route::to(destination(id))).to_vec();
     let (currency, source) = (Currency::parse("USD"), source());
+    let template = catalog.source("cake").unwrap();
+    let binding = SourceBinding { source: source.clone(), currency, positive_event: None, zero_event: None };
+    let policy = usual(source);
     Network {
-        template: catalog.source("cake").unwrap(),
-        binding: SourceBinding { source: source.clone(), currency, positive_event: None, zero_event: None },
-        policy: Arc::new(usual(source)),
+        mapping: template.mapping_version(&binding, &policy),
+        template,
+        binding,
+        policy: Arc::new(policy),
         rules: Arc::new(Ruleset { routes, ..Ruleset::default() }),
     }
 }

@@ -231,6 +231,7 @@ impl Sale {
             received_at: self.at,
             source: Some(self.draft.source.clone()),
             finding: Finding::Mapped(Box::new(MappedArrival { draft: self.draft, click: self.found })),
+            mapping: None,
             again: None,
         }
     }

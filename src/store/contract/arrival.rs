@@ -7,7 +7,7 @@ use crate::domain::click::Click;
 use crate::domain::consent::ConsentRecord;
 use crate::domain::conversion::Draft;
 use crate::domain::ids::{ClickId, Seq, SourceId, VisitorId};
-use crate::domain::postback::{RawRequest, Verdict};
+use crate::domain::postback::{MappingVersion, RawRequest, Verdict};
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::note::ReportNote;
 use crate::domain::time::Time;
@@ -21,6 +21,8 @@ pub struct Arrival {
     pub received_at: Time,
     /// Whose conversion it would be; `None` where the path names no configured source.
     pub source: Option<SourceId>,
+    /// What it was mapped by; `None` where no configured source's template read it.
+    pub mapping: Option<MappingVersion>,
     /// What was made of it before the commit, which decides what it counts for.
     pub finding: Finding,
     /// Set when an earlier arrival is reprocessed.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::ids::{ConversionId, Seq, SourceId};
-use crate::domain::postback::{RawRequest, Verdict};
+use crate::domain::postback::{MappingVersion, RawRequest, Verdict};
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::sale::SaleProblem;
 use crate::domain::time::Time;
@@ -54,6 +54,7 @@ pub(super) struct ArrivedPostback {
     pub received_at: Time,
     pub source: Option<SourceId>,
     pub raw: RawRequest,
+    pub mapping: Option<MappingVersion>,
     pub again: Option<Seq>,
 }
 

@@ -7,11 +7,13 @@ use std::collections::HashMap;
 
 use crate::domain::click::{CustomerTrait, sub_id_number};
 use crate::domain::conversion::Dedup;
-use crate::domain::customer::DateOrder;
+use crate::domain::customer::{CustomerFormat, DateOrder};
 use crate::domain::event::EventName;
 use crate::domain::ids::SourceId;
 use crate::domain::moment::EpochUnit;
 use crate::domain::money::{Currency, DecimalMark};
+use crate::domain::postback::MappingVersion;
+use crate::domain::routing::SourcePolicy;
 use crate::domain::status::Status;
 use crate::template::diagnostic::{Problem, did_you_mean};
 use crate::template::source::html_repair;
@@ -34,6 +36,8 @@ pub struct SourceBinding {
 #[derive(Debug, Clone)]
 pub struct SourceTemplate {
     pub(crate) name: String,
+    /// The whole file: a version of the template is known by it.
+    pub(crate) text: String,
     pub(crate) docs: String,
     /// What the network writes before and behind a macro's name.
     pub(crate) macro_marks: (String, String),
@@ -254,6 +258,22 @@ impl SourceTemplate {
     /// The word that a source's `template` uses; also the file's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What a source's postbacks are mapped by: this template as its file is, and what the source says of events,
+    /// amounts, repeats and customer data.
+    pub fn mapping_version(&self, binding: &SourceBinding, policy: &SourcePolicy) -> MappingVersion {
+        let event = |event: &Option<EventName>| event.as_ref().map_or("", EventName::as_str).to_owned();
+        let CustomerFormat { phone_region, birthdate } = policy.customer;
+        let settings = [
+            binding.currency.map(|currency| currency.to_string()).unwrap_or_default(),
+            event(&binding.positive_event),
+            event(&binding.zero_event),
+            policy.dedup.as_str().to_owned(),
+            phone_region.map(|region| region.to_string()).unwrap_or_default(),
+            birthdate.map(DateOrder::as_str).unwrap_or_default().to_owned(),
+        ];
+        MappingVersion::of(std::iter::once(self.text.as_str()).chain(settings.iter().map(String::as_str)))
     }
 
     /// Where the network documents its postbacks; empty when the template does not say.

@@ -25,7 +25,7 @@ impl SourceTemplate {
     /// # Errors
     /// Every problem of the file at once, each with its line.
     pub fn parse(file: &str, text: &str) -> Result<SourceTemplate, Vec<Problem>> {
-        table::read(file, text, |root| Some(build(root)))
+        table::read(file, text, |root| Some(SourceTemplate { text: text.to_owned(), ..build(root) }))
     }
 }
 
@@ -42,6 +42,7 @@ fn build(root: &Table<'_>) -> SourceTemplate {
     let statuses = statuses(root, &fields);
     let template = SourceTemplate {
         name: name(root).unwrap_or_default(),
+        text: String::new(),
         docs: root.text("docs").unwrap_or_default().value,
         macro_marks: macro_marks(root).unwrap_or_default(),
         names,
@@ -213,8 +214,7 @@ fn decimal(root: &Table<'_>) -> DecimalMark {
 }
 
 fn dedup(root: &Table<'_>) -> Dedup {
-    let known = [("transaction", Dedup::Transaction), ("click", Dedup::Click), ("each", Dedup::Each)];
-    let mode = root.read_table("dedup", |dedup| dedup.parsed("mode", |text| text.one_of(&known)));
+    let mode = root.read_table("dedup", |dedup| dedup.parsed("mode", |text| text.one_of(&Dedup::NAMES)));
     mode.flatten().unwrap_or_default()
 }
 

@@ -23,7 +23,8 @@ impl AdvertiserApi {
     ) -> CakeResult {
         let source = BuiltInSource::Api.id();
         let now = self.clock.now();
-        let mut received = Received { source: Some(source.clone()), raw: call.raw(), received_at: now };
+        let (raw, mapping) = (call.raw(), None);
+        let mut received = Received { source: Some(source.clone()), raw, received_at: now, mapping };
         let report = match params.and_then(|params| self.reported_of(caller, &params, now)) {
             Ok(report) => report,
             Err(rejection) => {

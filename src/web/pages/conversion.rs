@@ -100,7 +100,7 @@ impl Pages {
         PostbackCard {
             verdict: PostbackVerdictView::of(postback),
             raw: postback.raw.as_ref().map(RawCard::of),
-            mapping: network
+            mapping_table: network
                 .zip(postback.raw.as_ref())
                 .map(|(network, raw)| mapping::of_stored(network, raw)),
             is_built_in: postback.source.as_ref().and_then(BuiltInSource::of).is_some(),
@@ -203,7 +203,7 @@ struct PostbackCard<'a> {
     #[serde(flatten)]
     verdict: PostbackVerdictView<'a>,
     raw: Option<RawCard<'a>>,
-    mapping: Option<MappingTable>,
+    mapping_table: Option<MappingTable>,
     /// Whether it was received by a route of our own, which needs no template.
     is_built_in: bool,
 }

@@ -75,6 +75,7 @@ impl Pages {
         Ok(SourceCard {
             id,
             template: template.name(),
+            mapping: network.mapping.to_string(),
             docs: web_address(template.docs()),
             url: url.map(|url| if shows_keys { url.whole.as_str() } else { &url.masked }),
             extra: template.extra_params().join(", "),
@@ -113,6 +114,8 @@ impl Pages {
 struct SourceCard<'a> {
     id: &'a SourceId,
     template: &'a str,
+    /// What postbacks are mapped by now, as their records name it.
+    mapping: String,
     docs: Option<&'a str>,
     url: Option<&'a str>,
     extra: String,
