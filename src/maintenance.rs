@@ -1,4 +1,4 @@
-//! The verb for time that passes: holds that end, statuses that fall due, records past their time,
+//! The verb for time that passes: deliveries that expire, holds that end, statuses that fall due, records past their time,
 //! destinations that were not put back. In small steps, and not by a clock that is not believed.
 
 use std::collections::HashSet;
@@ -13,12 +13,14 @@ use crate::clock::Clock;
 use crate::domain::age_clock::FAR_MS;
 use crate::domain::clock_rule::{ClockChange, ClockRecord, Doubt, Reminder};
 use crate::domain::code::{CodedReason, ReasonCode};
+use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::DestinationId;
-use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Time};
+use crate::domain::time::{DAY_MS, HOUR_MS, LineLimit, MINUTE_MS, Time};
 use crate::store::contract::Store;
 use crate::store::contract::change::{PurgeBefore, Purged};
 use crate::store::contract::error::StoreError;
 use crate::store::contract::operator::RemovedDestinations;
+use crate::store::contract::work::Expired;
 
 /// How long each kind of record is kept.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +58,9 @@ const TICK: Duration = Duration::from_secs(1);
 const PURGE_EVERY: u32 = 600;
 /// The most conversions whose hold is ended in one write.
 const HOLDS_AT_ONCE: usize = 256;
+/// The most deliveries that are ended in one write because their events are too old, and in how many writes a tick.
+const EXPIRED_AT_ONCE: usize = 256;
+const EXPIRING_WRITES: usize = 8;
 /// The most conversions that get the status foreseen for them in one write.
 const DISPOSED_AT_ONCE: usize = 1024;
 /// How much may be lost of what is known of the clock when the process is killed, in milliseconds.
@@ -104,6 +109,19 @@ fn log_believed(clock: &Clock, change: Option<ClockChange>) {
     }
 }
 
+/// As an attempt that ends so is counted.
+fn count_expired(expired: &Expired) {
+    let (counter, reason_code) = match &expired.state {
+        DeliveryState::Dead { reason, .. } => ("postbridge_dead_total", reason.code().as_str()),
+        DeliveryState::Skipped { reason, .. } => ("postbridge_skipped_total", reason.code().as_str()),
+        _ => return,
+    };
+    for name in ["postbridge_attempts_total", counter] {
+        let destination = expired.id.destination.to_string();
+        metrics::counter!(name, "destination" => destination, "reason_code" => reason_code).increment(1);
+    }
+}
+
 fn log_doubt(doubt: &Doubt) {
     tracing::warn!(
         reason_code = doubt.code().as_str(),
@@ -144,6 +162,8 @@ pub struct Maintenance {
     jumped: bool,
     /// When destinations were looked for that are gone, in milliseconds of running.
     looked_for_removed: Option<i64>,
+    /// The log lines about deliveries that expired.
+    expired_lines: LineLimit,
 }
 
 impl Maintenance {
@@ -159,6 +179,7 @@ impl Maintenance {
             reminder: Reminder::default(),
             jumped: false,
             looked_for_removed: None,
+            expired_lines: LineLimit::default(),
         }
     }
 
@@ -204,6 +225,7 @@ impl Maintenance {
         if !is_believed {
             return Ok(());
         }
+        self.expire(now).await?;
         let purge_now = self.since_purge >= PURGE_EVERY;
         let keep = purge_now.then_some(self.signals.keep);
         let (purged, more) = step(self.store.as_ref(), keep, now).await?;
@@ -217,6 +239,35 @@ impl Maintenance {
             (false, _) => self.since_purge + 1,
         };
         Ok(())
+    }
+
+    /// Ends what waits past the last moment at which its platform takes it, however the destination is doing. A long
+    /// queue is ended over several ticks, so that it never crowds out what is received.
+    async fn expire(&mut self, now: Time) -> Result<(), StoreError> {
+        for _ in 0..EXPIRING_WRITES {
+            let expired = self.store.expire(now, EXPIRED_AT_ONCE).await?;
+            expired.iter().for_each(count_expired);
+            if let Some(first) = expired.first() {
+                self.log_expired(first, expired.len(), now);
+            }
+            if expired.len() < EXPIRED_AT_ONCE {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// A line a minute; `left_out` were not named since the last one.
+    fn log_expired(&mut self, first: &Expired, count: usize, now: Time) {
+        if let Some(left_out) = self.expired_lines.admit(now) {
+            tracing::warn!(
+                destination = %first.id.destination,
+                count,
+                left_out,
+                "events grew too old for the platform before they could be sent: see that the destination is sent to \
+                 in time"
+            );
+        }
     }
 
     /// One line for a whole pass.

@@ -12,6 +12,7 @@ use crate::domain::customer::CustomerFormat;
 use crate::domain::decision::{self, ArrivalContext, Decision};
 use crate::domain::delivery::{Delivery, DeliveryState, SentRequest};
 use crate::domain::delivery_reason::DeathReason;
+use crate::domain::expiry;
 use crate::domain::facts::Facts;
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq};
 use crate::domain::rejection::Rejection;
@@ -283,6 +284,11 @@ fn rendered(
     (now, customer): (Time, CustomerFormat),
 ) -> PreviewedDelivery {
     let to = destination.id().clone();
+    let expires_at = expiry::expires_at(conversion.event_time, destination.max_age_ms());
+    if let Some(reason) = expiry::too_old(conversion.event_time, expires_at, now) {
+        let (mode, request, remarks) = (destination.mode(), Err(Unmade::Skipped(reason)), Vec::new());
+        return PreviewedDelivery { destination: to, mode, state, request, remarks };
+    }
     let id = DeliveryId { conversion: conversion.id, destination: to.clone(), occasion: Occasion::First };
     let rendering = destination.render(&RenderInput { conversion, click, delivery: &id, now, customer });
     let (request, remarks) = match rendering {

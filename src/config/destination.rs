@@ -96,7 +96,7 @@ fn read(
     let plain_url = plain_url(&template, &settings.read);
     let has_endpoint = endpoint.is_some();
     let spec = DestinationSpec {
-        // An id that is wrong has been reported; the settings are checked all the same.
+        // One that is wrong has been reported; the settings are checked all the same.
         id: id.clone().or_else(|| DestinationId::parse("unnamed").ok())?,
         template: template.clone(),
         mode: mode?,
@@ -120,15 +120,20 @@ fn read(
         (false, None) => exposure::warn_of_plain_secrets(&section, "template", &destination),
     }
     let (id, only) = (id?, only?);
-    let (changes, consent) = (template.changes(), destination.consent_need());
+    let route = Route { only, consent: destination.consent_need(), ..route_of(&template, id) };
     Some(Destination {
         ready: Arc::new(destination),
-        route: Route { only, consent, changes, ..Route::to(id) },
+        route,
         max_per_second,
         max_in_flight: max_in_flight?,
         allow_private_network: allow_private_network?,
         timeout_ms: timeout_ms?,
     })
+}
+
+/// A destination's route, as far as its template says.
+fn route_of(template: &DestinationTemplate, id: DestinationId) -> Route {
+    Route { changes: template.changes(), max_age_ms: template.max_age_ms(), ..Route::to(id) }
 }
 
 /// A token that was pasted with more than itself is refused by the platform at the first sale.

@@ -10,22 +10,24 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::{Clock, stopwatch};
-use crate::dispatch::decide::{self, Rules, SettledAttempt};
+use crate::dispatch::decide::{self, SettledAttempt};
 use crate::dispatch::error::{DispatchError, Faults};
 use crate::dispatch::health::{HealthEffect, SendGate};
 use crate::dispatch::meters::Meters;
-use crate::dispatch::prepare::{Prepared, prepare};
-use crate::dispatch::schedule::{AgeRule, Schedule};
+use crate::dispatch::prepare::{Prepared, prepare, rules_of};
+use crate::dispatch::schedule::Schedule;
 use crate::dispatch::target_health::{TargetHealth, TargetLimiter};
 use crate::domain::delivery::{
     Attempt, DeliveryState, OutgoingRequest, PlatformResponse, Reply, ReplyVerdict, SentRequest,
 };
 use crate::domain::delivery_reason::RetryReason;
 use crate::domain::exchange::Said;
+use crate::domain::expiry::AgeRule;
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::reconcile::Observed;
 use crate::domain::remark::Remark;
 use crate::domain::routing::{Forwarding, SourcePolicy};
+use crate::domain::send_check::SendRules;
 use crate::domain::status::Status;
 use crate::domain::time::{LineLimit, Time};
 use crate::send::client::Client;
@@ -57,28 +59,19 @@ impl SendSetup {
         self.destination.mode().sends()
     }
 
-    fn rules(&self, source: &SourceId, now: Time) -> Rules<'_> {
+    fn rules(&self, source: &SourceId, now: Time) -> SendRules<'_> {
         let policy = self.policies.get(source).map(Arc::as_ref);
-        let rules = Rules::of(&self.destination, Forwarding { policy, on: self.on.as_deref() });
-        Rules { age: self.age(now), ..rules }
+        rules_of(&self.destination, Forwarding { policy, on: self.on.as_deref() }, self.age(now))
     }
 
     /// A clock that is not believed makes nothing too old.
     fn age(&self, now: Time) -> AgeRule {
-        match self.clock.believes(now) {
-            true => AgeRule::Counts(self.destination.max_age_ms()),
-            false => AgeRule::Suspended,
-        }
+        AgeRule::by(self.clock.believes(now))
     }
 
     /// What an attempt at this delivery knows.
     pub fn observed(&self, claimed: &Claimed) -> Observed {
         Observed { changes: claimed.conversion.history.len(), hears: self.destination.changes() }
-    }
-
-    /// What ends this delivery without an attempt, if anything does.
-    pub fn ended_before(&self, claimed: &Claimed, now: Time) -> Option<SettledAttempt> {
-        decide::before(&self.rules(&claimed.conversion.source, now), claimed, now)
     }
 }
 
@@ -409,18 +402,6 @@ impl AttemptContext {
         if !matches!(verdict, ReplyVerdict::Delivered { .. } | ReplyVerdict::Skipped { .. }) {
             self.notes.lock().last_error = Some((now, verdict.clone()));
         }
-    }
-
-    /// Records deliveries that end without an attempt, all in one go.
-    pub async fn settle_unsent(&self, setup: &SendSetup, ended: Vec<(Claimed, SettledAttempt)>) {
-        let at = self.clock.now();
-        let one = |(claimed, settled): (Claimed, SettledAttempt)| {
-            let observed = setup.observed(&claimed);
-            let done =
-                FinishedAttempt { settled, observed, request: None, answer: None, remarks: Vec::new() };
-            settle(self, claimed, done, (at, 0))
-        };
-        futures_util::future::join_all(ended.into_iter().map(one)).await;
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::dispatch::decide::{self, Rules, SettledAttempt};
+use crate::dispatch::decide::SettledAttempt;
 use crate::domain::delivery::{DeliveryState, OutgoingRequest};
 use crate::domain::delivery_reason::DeathReason;
+use crate::domain::expiry::{AgeRule, EndedUnsent};
 use crate::domain::remark::Remark;
 use crate::domain::routing::Forwarding;
+use crate::domain::send_check::{AtItsTurn, SendRules, by_ids_alone, ended_unsent};
 use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 use crate::store::contract::work::Claimed;
@@ -29,13 +31,46 @@ pub enum Prepared {
     Ready(OutgoingRequest, Vec<Remark>),
 }
 
-/// Decides whether a delivery is sent now, and renders its request.
-pub fn prepare(destination: &ReadyDestination, rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Prepared {
-    let ended = |settled, remarks| Prepared::Ended { settled: Box::new(settled), request: None, remarks };
-    if let Some(settled) = decide::before(rules, claimed, now) {
-        return ended(settled, Vec::new());
+/// What a destination's deliveries of one source's conversions go by.
+pub fn rules_of<'a>(
+    destination: &ReadyDestination,
+    forwarding: Forwarding<'a>,
+    age: AgeRule,
+) -> SendRules<'a> {
+    SendRules {
+        changes: destination.changes(),
+        age,
+        policy: forwarding.policy,
+        on: forwarding.on,
+        consent: destination.consent_need(),
     }
-    let by_ids = decide::by_ids_alone(rules, claimed).then(|| claimed.conversion.ids_only());
+}
+
+/// Decides whether a delivery is sent now, and renders its request. A destination that is off takes nothing.
+pub fn prepare(
+    destination: &ReadyDestination,
+    rules: &SendRules<'_>,
+    claimed: &Claimed,
+    now: Time,
+) -> Prepared {
+    let ended = |end, remarks| Prepared::Ended {
+        settled: Box::new(SettledAttempt::unsent(claimed, end, now)),
+        request: None,
+        remarks,
+    };
+    if destination.mode() == DestinationMode::Off {
+        return ended(EndedUnsent::Skipped(SkipReason::Off), Vec::new());
+    }
+    let turn = AtItsTurn {
+        conversion: &claimed.conversion,
+        delivery: &claimed.delivery,
+        click: claimed.click.as_deref(),
+        sent_before: claimed.sent_before,
+    };
+    if let Some(end) = ended_unsent(rules, turn, now) {
+        return ended(end, Vec::new());
+    }
+    let by_ids = by_ids_alone(rules, turn).then(|| claimed.conversion.ids_only());
     let input = RenderInput {
         conversion: by_ids.as_ref().unwrap_or(&claimed.conversion),
         click: claimed.click.as_deref().filter(|_| by_ids.is_none()),
@@ -44,16 +79,17 @@ pub fn prepare(destination: &ReadyDestination, rules: &Rules<'_>, claimed: &Clai
         // What a source that is no longer configured writes is not guessed.
         customer: rules.policy.map(|policy| policy.customer).unwrap_or_default(),
     };
-    let unrendered = |reason| ended(SettledAttempt::dead_unsent(claimed, reason, now), Vec::new());
+    let unrendered = |reason| ended(EndedUnsent::Dead(reason), Vec::new());
     // A helper that panics must cost one delivery, not the worker with all its leases.
     match catch_unwind(AssertUnwindSafe(|| destination.render(&input))) {
         Ok(Ok(Rendering { rendered: Rendered::Skip { reason }, remarks })) => {
-            ended(SettledAttempt::skipped(claimed, reason, now), remarks)
+            ended(EndedUnsent::Skipped(reason), remarks)
         }
         Ok(Ok(Rendering { rendered: Rendered::Request(request), remarks })) => match destination.mode() {
             DestinationMode::Shadow => {
-                let settled = Box::new(SettledAttempt::skipped(claimed, SkipReason::Shadow, now));
-                Prepared::Ended { settled, request: Some(Box::new(request)), remarks }
+                let settled = SettledAttempt::unsent(claimed, EndedUnsent::Skipped(SkipReason::Shadow), now);
+                let (settled, request) = (Box::new(settled), Some(Box::new(request)));
+                Prepared::Ended { settled, request, remarks }
             }
             _ => Prepared::Ready(request, remarks),
         },
@@ -70,7 +106,7 @@ pub fn forecast(
     claimed: &Claimed,
     now: Time,
 ) -> DeliveryState {
-    match prepare(destination, &Rules::of(destination, forwarding), claimed, now) {
+    match prepare(destination, &rules_of(destination, forwarding, AgeRule::Counts), claimed, now) {
         Prepared::Ended { settled, .. } => settled.state,
         Prepared::Ready(..) => claimed.delivery.state.clone(),
     }

@@ -2,16 +2,11 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::delivery_reason::LimitKind;
 use crate::domain::ids::DeliveryId;
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 
 /// The longest wait that a platform may ask for, in milliseconds.
 pub const LONGEST_ASKED_MS: i64 = DAY_MS;
-
-/// How long a platform without an age limit is tried, from the conversion's arrival. By then a
-/// person has to look; the dead letter can be retried at any later time.
-pub const PATIENCE_MS: i64 = 30 * DAY_MS;
 
 /// The waits between attempts, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,41 +67,4 @@ fn jitter_ms(id: &DeliveryId, attempt: u32, wait: i64) -> i64 {
     let quarter = wait.max(0) / 4;
     // The product is below 2^63 for any wait below 272 years.
     quarter.saturating_mul(part) / i64::from(u32::MAX)
-}
-
-/// By what a delivery is too old.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AgeRule {
-    /// The oldest event that the platform takes, in milliseconds; without it our own patience.
-    Counts(Option<i64>),
-    /// The clock is not believed, so nothing is too old by it: the platform decides.
-    Suspended,
-}
-
-/// The last moment at which an event may be sent, and why then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit {
-    /// Inclusive: what is due at this moment is still sent.
-    pub until: Time,
-    /// What set it: the platform's age or our patience. Only the former keeps an event from being sent.
-    pub kind: LimitKind,
-}
-
-impl Limit {
-    /// The limit for an event: the platform's age counts from when it happened, our patience from
-    /// when it arrived.
-    pub fn of(max_age_ms: Option<i64>, event_time: Time, received_at: Time) -> Limit {
-        match max_age_ms {
-            Some(age) => Limit { until: event_time.plus_millis(age), kind: LimitKind::PlatformAge(age) },
-            None => {
-                Limit { until: received_at.plus_millis(PATIENCE_MS), kind: LimitKind::Patience(PATIENCE_MS) }
-            }
-        }
-    }
-
-    /// Whether it is too late to send at `now`. Patience only ends retries: what a person retries
-    /// after a year is sent once.
-    pub fn is_over(&self, now: Time) -> bool {
-        matches!(self.kind, LimitKind::PlatformAge(_)) && now > self.until
-    }
 }

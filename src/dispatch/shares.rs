@@ -1,5 +1,5 @@
-//! What one worker may take: how its places are shared between first attempts and retries, how many deliveries may
-//! leave in a second, and how far a sweep through a queue that may not be sent has come.
+//! What one worker may take: how its places are shared between first attempts and retries, and how many deliveries
+//! may leave in a second.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -7,10 +7,7 @@ use std::time::Duration;
 use governor::clock::Clock as _;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-use crate::domain::delivery::DeliveryState;
-use crate::domain::ids::DeliveryId;
 use crate::domain::time::Time;
-use crate::store::contract::work::Claimed;
 
 /// How long a queue that was found empty is taken to be so, in milliseconds, unless something wakes
 /// the worker: the other queue may keep it busy meanwhile.
@@ -131,28 +128,5 @@ impl Limiter {
     /// The permission is used by one that leaves.
     pub fn used(&mut self) {
         self.held = false;
-    }
-}
-
-/// The place in the queue up to which a sweep has looked.
-pub struct SweepPosition {
-    /// All that is due earlier was looked at.
-    pub due: Time,
-    /// What is due just then and can still wait: kept until the sweep is past it, or the next step
-    /// would be given the same again.
-    pub held: Vec<DeliveryId>,
-}
-
-impl SweepPosition {
-    /// Goes past one that can wait; answers what need not be kept any more.
-    pub fn by(&mut self, claimed: Claimed) -> Vec<DeliveryId> {
-        let due = match claimed.delivery.state {
-            DeliveryState::Waiting { due } => due,
-            _ => self.due,
-        };
-        let behind = if due > self.due { std::mem::take(&mut self.held) } else { Vec::new() };
-        self.due = self.due.max(due);
-        self.held.push(claimed.id);
-        behind
     }
 }

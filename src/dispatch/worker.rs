@@ -11,7 +11,7 @@ use tokio::task::{Id, JoinSet};
 use crate::dispatch::attempt::{self, AttemptContext, AttemptJob, InFlightPermit, ProbeGuard, SendSetup};
 use crate::dispatch::error::DispatchError;
 use crate::dispatch::health::{Probe, SendGate};
-use crate::dispatch::shares::{Limiter, ShareRequest, Shares, SweepPosition};
+use crate::dispatch::shares::{Limiter, ShareRequest, Shares};
 use crate::dispatch::target_health::TargetLimiter;
 use crate::domain::delivery::{Attempt, DeliveryState, ReplyVerdict};
 use crate::domain::delivery_reason::RetryReason;
@@ -24,10 +24,6 @@ use crate::store::contract::work::{AttemptOutcome, ClaimRequest, Claimed};
 /// costs a second, a clock that was set is noticed within a minute, and idling costs nothing.
 const FIRST_LOOK_MS: i64 = 1_000;
 const LONGEST_SLEEP_MS: i64 = 60_000;
-/// How many deliveries one sweep looks at in a step.
-const SWEEP: usize = 64;
-/// The least time between two sweeps: each reads the whole queue.
-const SWEEP_EVERY_MS: i64 = 60_000;
 /// What one claim hands out at most: leases that wait for their turn are kept few.
 const CLAIM: usize = 256;
 
@@ -58,8 +54,6 @@ pub struct Worker {
     next_due: Option<Time>,
     /// How many looks in a row found nothing.
     idle: u32,
-    /// When a sweep began last.
-    swept: Option<Time>,
 }
 
 enum NextStep {
@@ -98,7 +92,6 @@ impl Worker {
             leased: HashMap::new(),
             next_due: None,
             idle: 0,
-            swept: None,
         }
     }
 
@@ -126,16 +119,11 @@ impl Worker {
         let gate = if self.setup.sends() { self.shared.target_health().gate(now) } else { SendGate::Free };
         match gate {
             SendGate::Free => self.claim(now, CLAIM, None).await,
-            SendGate::Probe(Probe::First) => self.claim(now, 1, Some(Probe::First)).await,
-            SendGate::Probe(probe) => {
-                let next = match probe {
-                    Probe::Parked if self.is_full() => NextStep::Sleep { until: None, arrivals: false },
-                    Probe::Parked => self.probe_oldest().await,
-                    other => self.claim(now, 1, Some(other)).await,
-                };
-                self.sweep(now).await;
-                next
+            SendGate::Probe(Probe::Parked) if self.is_full() => {
+                NextStep::Sleep { until: None, arrivals: false }
             }
+            SendGate::Probe(Probe::Parked) => self.probe_oldest().await,
+            SendGate::Probe(probe) => self.claim(now, 1, Some(probe)).await,
             SendGate::Shut(until) => NextStep::Sleep { until, arrivals: false },
         }
     }
@@ -183,7 +171,6 @@ impl Worker {
             now,
             fresh: wanted.fresh,
             retries: wanted.retries,
-            due_from: None,
         };
         let claim = match self.shared.store.claim(request).await {
             Ok(claim) => claim,
@@ -264,57 +251,6 @@ impl Worker {
             Ok(None) => NextStep::Sleep { until: None, arrivals: true },
             Err(cause) => self.broken(cause),
         }
-    }
-
-    /// Ends what can no longer be sent while nothing is sent. What falls due later may be about an
-    /// older event, so it goes through all that is due, a step at a time, while the probe is out.
-    async fn sweep(&mut self, now: Time) {
-        let lately = |swept: Time| (0..SWEEP_EVERY_MS).contains(&now.millis_since(swept));
-        if self.swept.is_some_and(lately) {
-            return;
-        }
-        self.swept = Some(now);
-        for fresh in [true, false] {
-            let mut passed = SweepPosition { due: Time::EPOCH, held: Vec::new() };
-            while self.sweep_step(&mut passed, now, fresh).await
-                && !self.shared.faults.any()
-                && !self.orders.has_changed().unwrap_or(true)
-                && !matches!(self.shared.target_health().gate(now), SendGate::Free)
-            {
-                // A long queue is read without waiting for anything: others come first.
-                tokio::task::yield_now().await;
-            }
-            self.release(passed.held).await;
-        }
-    }
-
-    /// One step of a sweep; false when nothing is left to look at.
-    async fn sweep_step(&self, passed: &mut SweepPosition, now: Time, fresh: bool) -> bool {
-        let request = ClaimRequest {
-            destination: self.shared.destination.clone(),
-            now,
-            fresh: if fresh { SWEEP } else { 0 },
-            retries: if fresh { 0 } else { SWEEP },
-            due_from: Some(passed.due),
-        };
-        let work = match self.shared.store.claim(request).await {
-            Ok(claim) => claim.work,
-            Err(cause) => {
-                self.broken(cause);
-                return false;
-            }
-        };
-        let any = !work.is_empty();
-        let (mut ended, mut free) = (Vec::new(), Vec::new());
-        for claimed in work {
-            match self.setup.ended_before(&claimed, now) {
-                Some(settled) => ended.push((claimed, settled)),
-                None => free.extend(passed.by(claimed)),
-            }
-        }
-        self.shared.settle_unsent(&self.setup, ended).await;
-        self.release(free).await;
-        any
     }
 
     async fn release(&self, ids: Vec<DeliveryId>) {

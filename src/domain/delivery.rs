@@ -18,6 +18,12 @@ pub struct Delivery {
     pub occasion: Occasion,
     /// How far it is, since when and why.
     pub state: DeliveryState,
+    /// When the destination's delay is over: nothing is tried automatically before, only when a person asks for it.
+    /// `None`: it has no delay.
+    pub not_before: Option<Time>,
+    /// The last moment at which the platform still takes the event, by the maximum age that was configured when the
+    /// delivery was planned or looked at last. `None`: it takes an event of any age.
+    pub expires_at: Option<Time>,
     /// Attempts that counted: what left and was answered, or failed on the way. A parked
     /// destination's probes do not count.
     pub attempts: u32,

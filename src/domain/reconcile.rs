@@ -48,7 +48,9 @@ pub fn reconcile(
             if observed.hears == Changes::Send =>
         {
             let (occasion, state) = (Occasion::Change(change.number), DeliveryState::Waiting { due: at });
-            deliveries.push(Delivery { destination, occasion, state, attempts: 0 });
+            let expires_at = delivery.expires_at;
+            let (not_before, attempts) = (None, 0);
+            deliveries.push(Delivery { destination, occasion, state, not_before, expires_at, attempts });
             true
         }
         (DeliveryState::Skipped { at, .. }, _) => {

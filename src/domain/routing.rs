@@ -7,6 +7,7 @@ use crate::domain::consent::{Consent, ConsentNeed};
 use crate::domain::conversion::{Conversion, Dedup};
 use crate::domain::customer::CustomerFormat;
 use crate::domain::delivery::{Delivery, DeliveryState};
+use crate::domain::expiry;
 use crate::domain::ids::{AffiliateId, CampaignId, ClickId, DestinationId, Occasion, OfferId, SourceId};
 use crate::domain::offer::CampaignRef;
 use crate::domain::reporter;
@@ -71,6 +72,8 @@ pub struct Route {
     pub on: Option<Vec<Status>>,
     /// How long a delivery waits before it is sent.
     pub delay_ms: i64,
+    /// How old an event may be that it takes, in milliseconds since it happened; `None`: of any age.
+    pub max_age_ms: Option<i64>,
     /// How many of a hundred conversions it is sent: 0–100, decided by the click id.
     pub percent: u8,
 }
@@ -152,8 +155,19 @@ impl Route {
             scope: RouteScope::Any,
             on: None,
             delay_ms: 0,
+            max_age_ms: None,
             percent: 100,
         }
+    }
+
+    /// The last moment at which it takes the conversion's event; `None`: at any time.
+    pub fn expires_at(&self, conversion: &Conversion) -> Option<Time> {
+        expiry::expires_at(conversion.event_time, self.max_age_ms)
+    }
+
+    /// The moment before which nothing of what is planned now is sent; `None` without a delay.
+    fn not_before(&self, now: Time) -> Option<Time> {
+        (self.delay_ms > 0).then(|| now.plus_millis(self.delay_ms))
     }
 
     /// What advertisers report is the network's business: an ad account takes it only where it names whose
@@ -259,6 +273,7 @@ pub fn plan(
 ) -> Vec<Delivery> {
     let PlanRules { policy, routes, .. } = rules;
     let mut deliveries = earlier.to_vec();
+    expire_anew(&mut deliveries, conversion, routes);
     if conversion.attribution.click().is_some() {
         release_held(&mut deliveries, rules, now);
     }
@@ -281,6 +296,8 @@ pub fn plan(
             deliveries.push(Delivery {
                 destination: route.destination.clone(),
                 occasion,
+                not_before: route.not_before(now).filter(|_| !matches!(first, DeliveryState::Held { .. })),
+                expires_at: route.expires_at(conversion),
                 state: first,
                 attempts: 0,
             });
@@ -299,7 +316,7 @@ fn first_state(conversion: &Conversion, policy: &SourcePolicy, route: &Route, no
         let reason = SkipReason::NotChosen { percent: route.percent };
         return DeliveryState::Skipped { at: now, reason };
     }
-    let due = now.plus_millis(route.delay_ms);
+    let due = route.not_before(now).unwrap_or(now);
     if conversion.attribution.click().is_some() {
         return DeliveryState::Waiting { due };
     }
@@ -319,13 +336,22 @@ fn allowed(state: DeliveryState, route: &Route, consent: Consent, now: Time) -> 
     }
 }
 
+/// Gives what is unfinished the time that its destination's maximum age allows now: a reload may have changed it.
+fn expire_anew(deliveries: &mut [Delivery], conversion: &Conversion, routes: &[Route]) {
+    for delivery in deliveries.iter_mut().filter(|delivery| delivery.state.is_unfinished()) {
+        if let Some(route) = routes.iter().find(|route| route.destination == delivery.destination) {
+            delivery.expires_at = route.expires_at(conversion);
+        }
+    }
+}
+
 /// Frees held deliveries: their click has come. A destination that wants a delay has it from then on.
 fn release_held(deliveries: &mut [Delivery], rules: &PlanRules<'_>, now: Time) {
     for delivery in deliveries {
         if matches!(delivery.state, DeliveryState::Held { .. }) {
             let route = rules.routes.iter().find(|route| route.destination == delivery.destination);
-            let due = now.plus_millis(route.map_or(0, |route| route.delay_ms));
-            let waiting = DeliveryState::Waiting { due };
+            delivery.not_before = route.and_then(|route| route.not_before(now));
+            let waiting = DeliveryState::Waiting { due: delivery.not_before.unwrap_or(now) };
             delivery.state = match route {
                 Some(route) => allowed(waiting, route, rules.consent, now),
                 None => waiting,

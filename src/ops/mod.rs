@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::domain::delivery::{Delivery, DestinationState};
 use crate::domain::delivery_reason::RetryRefused;
+use crate::domain::expiry::AgeRule;
 use crate::domain::ids::{DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::reprocess_refusal::ReprocessRefused;
 use crate::domain::ruleset::Ruleset;
@@ -131,14 +132,12 @@ pub enum RetryError {
 /// # Errors
 /// A delivery that no one would send or that must not be sent again; the store's failure.
 pub async fn retry(ops: &Ops, id: DeliveryId) -> Result<Delivery, RetryError> {
-    let destination = ops.destinations.iter().find(|destination| *destination.id() == id.destination);
-    let not_configured = || RetryError::Refused(RetryRefused::NotConfigured(id.destination.clone()));
-    let destination = destination.ok_or_else(not_configured)?;
+    if !ops.destinations.iter().any(|destination| *destination.id() == id.destination) {
+        return Err(RetryError::Refused(RetryRefused::NotConfigured(id.destination)));
+    }
     let now = ops.clock.now();
-    // By a clock that is not believed nothing is too old.
-    let max_age_ms = destination.max_age_ms().filter(|_| ops.clock.believes(now));
-    let oldest = max_age_ms.map(|age| now.plus_millis(-age));
-    ops.store.retry(id, now, oldest).await.map_err(RetryError::Store)?.map_err(RetryError::Refused)
+    let age = AgeRule::by(ops.clock.believes(now));
+    ops.store.retry(id, now, age).await.map_err(RetryError::Store)?.map_err(RetryError::Refused)
 }
 
 /// Maps a quarantined postback again with the current template, or reads a report again whose route was closed.

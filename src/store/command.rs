@@ -4,12 +4,13 @@ use tokio::sync::oneshot;
 
 use crate::domain::delivery::Delivery;
 use crate::domain::delivery_reason::RetryRefused;
+use crate::domain::expiry::AgeRule;
 use crate::domain::ids::{ClickId, DeliveryId, DestinationId};
 use crate::domain::time::Time;
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
 use crate::store::contract::change::{PurgeBefore, Purged};
 use crate::store::contract::error::StoreError;
-use crate::store::contract::work::AttemptOutcome;
+use crate::store::contract::work::{AttemptOutcome, Expired};
 use crate::store::keeping::KeepingCommand;
 use crate::store::network::statuses::StatusCommand;
 use crate::store::network::suppressed::SuppressionCommand;
@@ -39,6 +40,11 @@ pub enum StoreCommand {
     Retry(Retry, ReplySender<Result<Delivery, RetryRefused>>),
     Withdraw(Withdraw, ReplySender<u64>),
     Expire {
+        now: Time,
+        limit: usize,
+        answer: ReplySender<Vec<Expired>>,
+    },
+    EndHolds {
         now: Time,
         limit: usize,
         answer: ReplySender<u64>,
@@ -83,7 +89,8 @@ impl StoreCommand {
                 drop(answer.send(Err(error)));
             }
             StoreCommand::Retry(_, answer) => drop(answer.send(Err(error))),
-            StoreCommand::Withdraw(_, answer) | StoreCommand::Expire { answer, .. } => {
+            StoreCommand::Expire { answer, .. } => drop(answer.send(Err(error))),
+            StoreCommand::Withdraw(_, answer) | StoreCommand::EndHolds { answer, .. } => {
                 drop(answer.send(Err(error)))
             }
             StoreCommand::Status(command) => command.refuse(error),
@@ -98,7 +105,7 @@ impl StoreCommand {
 pub struct Retry {
     pub id: DeliveryId,
     pub now: Time,
-    pub oldest_event: Option<Time>,
+    pub age: AgeRule,
 }
 
 /// A destination is gone; done in steps.

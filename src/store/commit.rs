@@ -209,6 +209,7 @@ fn mark(marks: &mut Marks, entry: u64, changed: &ChangedConversion) -> Result<()
             entry,
             delivery: place,
             state: delivery.state.clone(),
+            expires_at: delivery.expires_at,
             attempts: delivery.attempts,
             last_attempt: *last_attempt,
         });

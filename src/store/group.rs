@@ -163,6 +163,10 @@ impl<'a> CommitGroup<'a> {
                 let decided = self.expire(now, limit);
                 self.promise(decided, answer);
             }
+            StoreCommand::EndHolds { now, limit, answer } => {
+                let decided = self.end_holds(now, limit);
+                self.promise(decided, answer);
+            }
             StoreCommand::Purge(before, answer) => {
                 let decided = purge::step(self, before, cursor);
                 self.promise(decided, answer);

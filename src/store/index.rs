@@ -2,6 +2,7 @@
 //! each commit.
 
 mod backlog;
+mod expiries;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -137,6 +138,8 @@ pub struct Index {
     /// The first number that no block has yet.
     end: u64,
     all_queues: HashMap<DestinationId, DestinationQueues>,
+    /// How old an event may be that a configured destination takes, in milliseconds.
+    max_ages: HashMap<DestinationId, Option<i64>>,
     /// Holds by the time they end.
     holds: BTreeSet<(i64, u64)>,
     dead: BTreeSet<DeliverySlot>,
@@ -165,6 +168,7 @@ impl Index {
             starts: Vec::new(),
             end: 1,
             all_queues: HashMap::new(),
+            max_ages: HashMap::new(),
             holds: BTreeSet::new(),
             dead: BTreeSet::new(),
             remapped: Remapped::default(),
@@ -368,6 +372,12 @@ impl Index {
         for place in 0..before.len().max(after.len()) {
             let (old, new) = (before.get(place), after.get(place));
             let Some(slot) = DeliverySlot::new(seq, place).filter(|_| old != new) else { continue };
+            if let Some(old) = old {
+                self.queues(&old.destination).remove_expiry(slot, old);
+            }
+            if let Some(new) = new {
+                self.queues(&new.destination).add_expiry(slot, new);
+            }
             // What someone took between a change's decision and its commit stays in that one's hands.
             if let (Some(old), Some(new)) = (old, new)
                 && old.destination == new.destination

@@ -209,6 +209,7 @@ pub struct DeliveryMark {
     pub entry: u16,
     pub delivery: u32,
     pub state: DeliveryState,
+    pub expires_at: Option<Time>,
     pub attempts: u32,
     pub last_attempt: Option<u64>,
 }

@@ -33,12 +33,11 @@ impl Leases {
     /// Leases what is due; the work itself is not read yet.
     pub fn due(shared: &Arc<StoreShared>, request: ClaimRequest) -> Result<(Leases, LeasedWork), StoreError> {
         shared.records.check()?;
-        let ClaimRequest { destination, now, fresh, retries, due_from } = request;
-        let due = (due_from, now);
+        let ClaimRequest { destination, now, fresh, retries } = request;
         let mut index = shared.index.lock();
         let queues = index.queues(&destination);
-        let mut slots = queues.lease_due(due, fresh, true);
-        slots.extend(queues.lease_due(due, retries, false));
+        let mut slots = queues.lease_due(now, fresh, true);
+        slots.extend(queues.lease_due(now, retries, false));
         let next_due = queues.next_due(now);
         drop(index);
         Ok((
@@ -128,7 +127,8 @@ fn claimed(shared: &StoreShared, slot: DeliverySlot) -> Result<Option<Claimed>, 
     let deliveries = &record.standing.deliveries;
     let delivery = deliveries.get(slot.place()).cloned();
     let waits = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Waiting { .. });
-    let Some(delivery) = delivery.filter(waits) else { return Ok(None) };
+    let Some(mut delivery) = delivery.filter(waits) else { return Ok(None) };
+    delivery.expires_at = shared.index.lock().expires_at(&record.conversion, &delivery);
     let click = match record.conversion.attribution.click() {
         Some(click) => shared.records.click_as_answered(click)?,
         None => None,

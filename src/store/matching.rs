@@ -8,6 +8,7 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::delivery_reason::RetryRefused;
 use crate::domain::earning::matched_by;
+use crate::domain::expiry::{AgeRule, expired};
 use crate::domain::ids::{ClickId, DeliveryId};
 use crate::domain::reconcile::{reconcile, superseded};
 use crate::domain::routing;
@@ -170,6 +171,7 @@ impl CommitGroup<'_> {
         if let Some(delivery) = record.standing.deliveries.get_mut(place) {
             delivery.state = outcome.state;
             delivery.attempts = outcome.attempts;
+            delivery.expires_at = self.shared.index.lock().expires_at(&record.conversion, delivery);
         }
         let Record { conversion, standing, .. } = &mut record;
         let added = outcome.observed.is_some_and(|observed| {
@@ -190,11 +192,13 @@ impl CommitGroup<'_> {
             return Ok(Err(RetryRefused::Unknown));
         };
         let mut record = old.clone();
-        let too_old = retry.oldest_event.is_some_and(|oldest| record.conversion.event_time < oldest);
         let superseded = superseded(&record.standing.deliveries, &retry.id);
         let Some(delivery) = record.standing.deliveries.get_mut(place) else {
             return Ok(Err(RetryRefused::Unknown));
         };
+        delivery.expires_at = self.shared.index.lock().expires_at(&record.conversion, delivery);
+        let too_old = retry.age == AgeRule::Counts
+            && expired(delivery, record.conversion.event_time, retry.now).is_some();
         let leased = DeliverySlot::new(number, place)
             .is_some_and(|slot| self.shared.index.lock().queues(&retry.id.destination).is_leased(slot));
         match delivery.state {
@@ -245,7 +249,7 @@ impl CommitGroup<'_> {
     }
 
     /// Skips what was held too long. Answers of how many conversions.
-    pub fn expire(&mut self, now: Time, limit: usize) -> Result<u64, StoreError> {
+    pub fn end_holds(&mut self, now: Time, limit: usize) -> Result<u64, StoreError> {
         let numbers = self.shared.index.lock().ended_holds(now, limit.min(STEP));
         let mut records = Vec::new();
         for number in numbers {

@@ -10,6 +10,7 @@ pub mod contract;
 pub(crate) mod crash;
 pub mod embedded;
 pub mod engine;
+mod expire;
 mod group;
 mod group_facts;
 mod index;

@@ -73,12 +73,6 @@ impl DueQueue {
             .or_else(|| misdated(&self.due))
     }
 
-    /// The first that is due at `now` and not before `from`, whether or not someone asked for it.
-    fn due_from(&self, from: i64, now: i64) -> Option<DueSlot> {
-        let first = |set: &BTreeSet<DueSlot>| set.range((from, DeliverySlot(0))..).next().copied();
-        first(&self.manual).into_iter().chain(first(&self.due)).min().filter(|(due, _)| *due <= now)
-    }
-
     fn len(&self) -> usize {
         self.manual.len() + self.due.len()
     }
@@ -107,6 +101,12 @@ impl DueQueue {
     }
 }
 
+/// When what waits expires, if it does.
+fn expiry(slot: DeliverySlot, delivery: &Delivery) -> Option<DueSlot> {
+    let waits = matches!(delivery.state, DeliveryState::Waiting { .. });
+    delivery.expires_at.filter(|_| waits).map(|expires_at| (expires_at.as_millis(), slot))
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Lease {
     due: i64,
@@ -123,6 +123,8 @@ pub struct DestinationQueues {
     held: BTreeSet<DeliverySlot>,
     /// What waits for a later attempt, leased or not, by the number of its conversion.
     retried: BTreeSet<DeliverySlot>,
+    /// What waits, leased or not, and ends when its event is too old: by the last moment at which it may be sent.
+    expiries: BTreeSet<DueSlot>,
     dead: u64,
     /// `passed` of the queued ones are due at `horizon`; both move with time.
     horizon: i64,
@@ -137,6 +139,7 @@ impl Default for DestinationQueues {
             leased: HashMap::new(),
             held: BTreeSet::new(),
             retried: BTreeSet::new(),
+            expiries: BTreeSet::new(),
             dead: 0,
             horizon: i64::MIN,
             passed: 0,
@@ -145,6 +148,29 @@ impl Default for DestinationQueues {
 }
 
 impl DestinationQueues {
+    /// Takes note of when a delivery in this state expires.
+    pub fn add_expiry(&mut self, slot: DeliverySlot, delivery: &Delivery) {
+        self.expiries.extend(expiry(slot, delivery));
+    }
+
+    /// Forgets when a delivery expires that is no longer in this state.
+    pub fn remove_expiry(&mut self, slot: DeliverySlot, delivery: &Delivery) {
+        if let Some(expiry) = expiry(slot, delivery) {
+            self.expiries.remove(&expiry);
+        }
+    }
+
+    /// Leaves it out until the next start: it cannot be read.
+    pub fn forget_expiry(&mut self, slot: DeliverySlot) {
+        self.expiries.retain(|(_, expiring)| *expiring != slot);
+    }
+
+    /// What waits past its last moment and is in no one's hands, the longest expired first.
+    pub fn expired(&self, now: Time) -> impl Iterator<Item = DeliverySlot> + '_ {
+        let over = self.expiries.range(..(now.as_millis(), DeliverySlot(0)));
+        over.map(|(_, slot)| *slot).filter(|slot| !self.is_leased(*slot))
+    }
+
     /// Takes note of a delivery in this state.
     pub fn add(&mut self, slot: DeliverySlot, delivery: &Delivery, manual: bool) {
         match delivery.state {
@@ -197,22 +223,13 @@ impl DestinationQueues {
         }
     }
 
-    /// Leases the next due first attempts, or retries; with `from`, strictly by due time from then on.
-    pub fn lease_due(
-        &mut self,
-        (from, now): (Option<Time>, Time),
-        most: usize,
-        fresh: bool,
-    ) -> Vec<DeliverySlot> {
-        let (from, now) = (from.map(Time::as_millis), now.as_millis());
+    /// Leases the next due first attempts, or retries.
+    pub fn lease_due(&mut self, now: Time, most: usize, fresh: bool) -> Vec<DeliverySlot> {
         let mut leased = Vec::new();
         while leased.len() < most {
             let queue = if fresh { &self.fresh } else { &self.retries };
-            let next = match from {
-                None => queue.next_due(now, if fresh { FARTHEST_FIRST_MS } else { FARTHEST_RETRY_MS }),
-                Some(from) => queue.due_from(from, now),
-            };
-            let Some(due) = next else { break };
+            let farthest = if fresh { FARTHEST_FIRST_MS } else { FARTHEST_RETRY_MS };
+            let Some(due) = queue.next_due(now.as_millis(), farthest) else { break };
             self.lease(due, fresh);
             leased.push(due.1);
         }

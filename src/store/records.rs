@@ -273,6 +273,7 @@ pub fn standing_in(head: &EntryHead, marks: &Marks, at: u64) -> Result<Option<De
             return Err(LayoutError::Dangling { what: "delivery", number: u64::from(mark.delivery) });
         };
         delivery.state = mark.state.clone();
+        delivery.expires_at = mark.expires_at;
         delivery.attempts = mark.attempts;
         *last = mark.last_attempt;
     }

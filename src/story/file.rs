@@ -15,6 +15,7 @@ use crate::domain::customer::{CustomerFormat, DateOrder};
 use crate::domain::delivery::{PlatformResponse, Reply};
 use crate::domain::event::EventName;
 use crate::domain::exchange::{NoAnswer, SendRefused};
+use crate::domain::expiry;
 use crate::domain::ids::{
     AffiliateId, CampaignId, ClickId, ConversionId, CreativeId, DeliveryId, DestinationId, IdError, Occasion,
     OfferId, Seq, SourceId,
@@ -26,7 +27,7 @@ use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::ready::ReadyDestination;
-use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendering};
+use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::destination::spec::DestinationSpec;
 use crate::template::diagnostic::Problem;
 use crate::template::macros::grammar::Grammar;
@@ -94,6 +95,10 @@ impl Story {
     }
 
     pub(crate) fn render(&self, destination: &ReadyDestination) -> Result<Rendering, Problem> {
+        let expires_at = expiry::expires_at(self.conversion.event_time, destination.max_age_ms());
+        if let Some(reason) = expiry::too_old(self.conversion.event_time, expires_at, self.now) {
+            return Ok(Rendering { rendered: Rendered::Skip { reason }, remarks: Vec::new() });
+        }
         destination.render(&RenderInput {
             conversion: &self.conversion,
             click: self.click.as_ref(),

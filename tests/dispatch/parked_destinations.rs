@@ -80,7 +80,10 @@ async fn what_waits_at_a_parked_destination_still_dies_of_age() {
     let dispatch = fixture.dispatch(&targets);
     let sales = fixture.sales("t", 100).await;
     until("parked", || dispatch.states()[0].parked.is_some()).await;
+    // The probe that asked is on record: nothing is in hand.
+    fixture.has_attempts(sales[0], 1).await;
     clock.set(clock.now().plus_millis(7 * DAY_MS + 1));
+    assert!(fixture.expire().await >= 99, "the one that asks next may be in hand");
     fixture.all_reach(&sales, "dead").await;
     let young = fixture.sale("young").await;
     assert_eq!(fixture.delivery(young).await.0.state.as_str(), "waiting");
@@ -107,10 +110,11 @@ async fn what_is_too_old_dies_at_a_parked_destination_also_behind_what_can_wait(
     let happened = clock.now().plus_millis(-6 * DAY_MS);
     let old = fixture.receive("old", Status::Approved, Some(happened)).await;
     clock.set(clock.now().plus_millis(DAY_MS + 1));
+    assert_eq!(fixture.expire().await, 1);
     fixture.reaches(old, "dead").await;
     assert_eq!(fixture.delivery(young[0]).await.0.state.as_str(), "waiting");
     assert_eq!(fixture.store.backlog(clock.now()).await.unwrap()[0].waiting, 401);
-    // What was passed is free again: once the account is good, all of it leaves.
+    // Once the account is good, all that is left leaves.
     platform.script(|_| Act::ok(TAKEN));
     clock.set(clock.now().plus_millis(1_000));
     fixture.all_reach(&young, "delivered").await;

@@ -1,8 +1,8 @@
 //! When a delivery is tried again: the waits, the jitter, what a platform may ask, and the end.
 
-use postbridge::dispatch::schedule::{LONGEST_ASKED_MS, Limit, PATIENCE_MS, Schedule};
+use postbridge::dispatch::schedule::{LONGEST_ASKED_MS, Schedule};
 use postbridge::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, SourceId};
-use postbridge::domain::time::{DAY_MS, Time};
+use postbridge::domain::time::Time;
 use proptest::prelude::*;
 
 fn delivery(number: u32) -> DeliveryId {
@@ -23,20 +23,6 @@ fn the_waits_are_those_promised() {
     let schedule = Schedule::default();
     let seconds: Vec<i64> = (1..=12).map(|attempt| schedule.wait_ms(attempt) / 1_000).collect();
     assert_eq!(seconds, [5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 43_200, 43_200]);
-}
-
-#[test]
-fn an_event_may_be_sent_until_the_platforms_age_is_over_and_not_after() {
-    let limit = Limit::of(Some(7 * DAY_MS), now(), now().plus_millis(DAY_MS));
-    assert!(!limit.is_over(now().plus_millis(7 * DAY_MS)));
-    assert!(limit.is_over(now().plus_millis(7 * DAY_MS + 1)));
-}
-
-#[test]
-fn without_a_platforms_age_patience_counts_from_the_arrival_and_forbids_no_sending() {
-    let limit = Limit::of(None, now(), now().plus_millis(DAY_MS));
-    assert_eq!(limit.until, now().plus_millis(DAY_MS + PATIENCE_MS));
-    assert!(!limit.is_over(limit.until.plus_millis(1)));
 }
 
 #[test]

@@ -1,22 +1,23 @@
 //! What becomes of a delivery before it is sent, and after an answer was received.
 
-use postbridge::dispatch::decide::{Rules, after, before, by_ids_alone};
-use postbridge::dispatch::schedule::{AgeRule, Schedule};
+use postbridge::dispatch::decide::after;
+use postbridge::dispatch::schedule::Schedule;
 use postbridge::domain::attribution::Attribution;
-use postbridge::domain::code::CodedReason;
+use postbridge::domain::code::{CodedReason, ReasonCode};
 use postbridge::domain::consent::{Consent, ConsentNeed};
 use postbridge::domain::conversion::{Conversion, Dedup};
 use postbridge::domain::delivery::{Delivery, DeliveryState, OutgoingRequest, ReplyVerdict};
 use postbridge::domain::delivery_reason::{DeathReason, LimitKind};
+use postbridge::domain::expiry::{AgeRule, EndedUnsent, PATIENCE_MS, last_retry};
 use postbridge::domain::history::{Cause, Change};
 use postbridge::domain::ids::{DeliveryId, DestinationId, Occasion, Seq, SourceId};
 use postbridge::domain::reconcile::{Observed, reconcile, superseded};
 use postbridge::domain::routing::{Changes, SourcePolicy, Unmatched};
+use postbridge::domain::send_check::{AtItsTurn, SendRules, by_ids_alone, ended_unsent};
 use postbridge::domain::skip::SkipReason;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
 use postbridge::store::contract::work::Claimed;
-use postbridge::template::destination::rendering::DestinationMode;
 
 use crate::support::payload_fixture;
 use crate::support::reasons::{account_refused, dead, rejected, skipped, unavailable};
@@ -40,6 +41,8 @@ fn claimed() -> Claimed {
         destination: DestinationId::parse("d").unwrap(),
         occasion: Occasion::First,
         state: DeliveryState::Waiting { due: at(0) },
+        not_before: None,
+        expires_at: Some(at(WEEK)),
         attempts: 0,
     };
     let id: DeliveryId = delivery.id(conversion.id);
@@ -57,21 +60,25 @@ fn policy() -> SourcePolicy {
     }
 }
 
-fn rules(policy: Option<&SourcePolicy>) -> Rules<'_> {
-    Rules {
-        mode: DestinationMode::Live,
+fn rules(policy: Option<&SourcePolicy>) -> SendRules<'_> {
+    SendRules {
         changes: Changes::Ignore,
-        age: AgeRule::Counts(Some(WEEK)),
+        age: AgeRule::Counts,
         policy,
         on: None,
         consent: ConsentNeed::default(),
     }
 }
 
-fn ended(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<(&'static str, &'static str)> {
-    before(rules, claimed, now).map(|settled| {
-        assert_eq!(settled.attempts, claimed.delivery.attempts, "nothing left, nothing is charged");
-        (settled.state.as_str(), settled.code())
+fn turn(claimed: &Claimed) -> AtItsTurn<'_> {
+    let Claimed { conversion, delivery, sent_before, .. } = claimed;
+    AtItsTurn { conversion, delivery, click: None, sent_before: *sent_before }
+}
+
+fn ended(rules: &SendRules<'_>, claimed: &Claimed, now: Time) -> Option<(&'static str, &'static str)> {
+    ended_unsent(rules, turn(claimed), now).map(|end| match end {
+        EndedUnsent::Skipped(reason) => ("skipped", reason.code().as_str()),
+        EndedUnsent::Dead(reason) => ("dead", reason.code().as_str()),
     })
 }
 
@@ -92,7 +99,7 @@ fn a_status_that_is_no_longer_forwarded_is_skipped() {
 fn a_destination_that_hears_of_changes_is_reported_of_the_rejection() {
     let (policy, mut claimed) = (policy(), claimed());
     claimed.conversion.status = Status::Rejected;
-    let rules = Rules { changes: Changes::Send, ..rules(Some(&policy)) };
+    let rules = SendRules { changes: Changes::Send, ..rules(Some(&policy)) };
     assert_eq!(ended(&rules, &claimed, at(0)), Some(("skipped", "status_not_forwarded")), "it never knew");
     claimed.delivery.occasion = Occasion::Change(1);
     assert_eq!(
@@ -117,42 +124,35 @@ fn what_the_visitor_refused_meanwhile_is_skipped_and_a_change_goes_by_ids_alone(
     let (policy, mut claimed) = (policy(), claimed());
     let refuse = |ad_user_data| Consent { ad_user_data, ad_personalization: None }.said_at(at(0));
     let ads = ConsentNeed { personal: true, explicit: false };
-    let rules = Rules { consent: ads, changes: Changes::Send, ..rules(Some(&policy)) };
+    let rules = SendRules { consent: ads, changes: Changes::Send, ..rules(Some(&policy)) };
     assert_eq!(ended(&rules, &claimed, at(0)), None, "not known is not refused");
     claimed.conversion.consent = refuse(Some(false));
     assert_eq!(ended(&rules, &claimed, at(0)), Some(("skipped", "consent_denied")));
-    let own = Rules { consent: ConsentNeed::default(), ..rules };
+    let own = SendRules { consent: ConsentNeed::default(), ..rules };
     assert_eq!(ended(&own, &claimed, at(0)), None);
-    assert!(!by_ids_alone(&own, &claimed));
+    assert!(!by_ids_alone(&own, turn(&claimed)));
 
     claimed.sent_before = true;
     assert_eq!(ended(&rules, &claimed, at(0)), None, "it hears of the change");
-    assert!(by_ids_alone(&rules, &claimed));
-    let deaf = Rules { changes: Changes::Ignore, ..rules };
+    assert!(by_ids_alone(&rules, turn(&claimed)));
+    let deaf = SendRules { changes: Changes::Ignore, ..rules };
     assert_eq!(ended(&deaf, &claimed, at(0)), Some(("skipped", "consent_denied")));
 
     claimed.sent_before = false;
     claimed.conversion.consent = refuse(None);
-    let strict = Rules { consent: ConsentNeed { personal: true, explicit: true }, ..rules };
+    let strict = SendRules { consent: ConsentNeed { personal: true, explicit: true }, ..rules };
     assert_eq!(ended(&strict, &claimed, at(0)), Some(("skipped", "consent_unknown")));
     claimed.conversion.consent = refuse(Some(true));
     assert_eq!(ended(&strict, &claimed, at(0)), None);
 }
 
 #[test]
-fn a_destination_that_is_off_takes_nothing() {
-    let policy = policy();
-    let rules = Rules { mode: DestinationMode::Off, ..rules(Some(&policy)) };
-    assert_eq!(ended(&rules, &claimed(), at(0)), Some(("skipped", "off")));
-}
-
-#[test]
 fn an_event_that_was_too_old_from_the_first_is_skipped_naming_the_field() {
     let (policy, mut claimed) = (policy(), claimed());
     claimed.delivery.state = DeliveryState::Waiting { due: at(WEEK + 1) };
-    let settled = before(&rules(Some(&policy)), &claimed, at(WEEK + 2)).unwrap();
+    let end = ended_unsent(&rules(Some(&policy)), turn(&claimed), at(WEEK + 2)).unwrap();
     let reason = SkipReason::TooOld { event_time: at(0), max_age_ms: WEEK };
-    assert_eq!(settled.state, skipped(at(WEEK + 2), reason.clone()));
+    assert_eq!(end.state(at(WEEK + 2)), skipped(at(WEEK + 2), reason.clone()));
     assert_eq!(reason.field(), Some("event_time"));
 }
 
@@ -168,10 +168,23 @@ fn an_event_that_grew_too_old_while_it_waited_is_dead() {
 }
 
 #[test]
-fn without_an_age_limit_nothing_is_too_old() {
-    let policy = policy();
-    let rules = Rules { age: AgeRule::Counts(None), ..rules(Some(&policy)) };
-    assert_eq!(ended(&rules, &claimed(), at(400 * DAY_MS)), None);
+fn without_an_age_limit_nothing_is_too_old_and_patience_ends_retries_alone() {
+    let (policy, mut claimed) = (policy(), claimed());
+    claimed.delivery.expires_at = None;
+    claimed.conversion.received_at = at(DAY_MS);
+    let rules = rules(Some(&policy));
+    assert_eq!(ended(&rules, &claimed, at(400 * DAY_MS)), None);
+    let limit = last_retry(&claimed.delivery, &claimed.conversion);
+    assert_eq!(limit, (at(DAY_MS + PATIENCE_MS), LimitKind::Patience(PATIENCE_MS)), "from its arrival");
+}
+
+#[test]
+fn by_a_clock_that_is_not_believed_nothing_is_too_old() {
+    let (policy, claimed) = (policy(), claimed());
+    let doubted = SendRules { age: AgeRule::Suspended, ..rules(Some(&policy)) };
+    assert_eq!(ended(&doubted, &claimed, at(400 * DAY_MS)), None);
+    let late = after(retry(None), &claimed, AgeRule::Suspended, &Schedule::default(), at(400 * DAY_MS));
+    assert_eq!(late.state.as_str(), "waiting");
 }
 
 fn retry(after_ms: Option<i64>) -> ReplyVerdict {
@@ -180,7 +193,7 @@ fn retry(after_ms: Option<i64>) -> ReplyVerdict {
 
 #[test]
 fn a_retry_waits_by_the_schedule_and_is_charged() {
-    let settled = after(retry(None), &claimed(), AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(0));
+    let settled = after(retry(None), &claimed(), AgeRule::Counts, &Schedule::default(), at(0));
     assert_eq!((settled.attempts, settled.code()), (1, "platform_unavailable"));
     match settled.state {
         DeliveryState::Waiting { due } => assert!((5_000..=6_250).contains(&due.millis_since(at(0)))),
@@ -189,11 +202,22 @@ fn a_retry_waits_by_the_schedule_and_is_charged() {
 }
 
 #[test]
+fn a_retry_never_goes_before_the_destinations_delay_is_over() {
+    let mut claimed = claimed();
+    claimed.delivery.not_before = Some(at(HOUR_MS));
+    let settled = after(retry(None), &claimed, AgeRule::Counts, &Schedule::default(), at(0));
+    assert_eq!(
+        settled.state,
+        DeliveryState::Waiting { due: at(HOUR_MS) },
+        "a person had asked for it before"
+    );
+}
+
+#[test]
 fn a_retry_that_would_come_after_the_platforms_age_is_dead_now() {
     let mut claimed = claimed();
     claimed.delivery.attempts = 20;
-    let settled =
-        after(retry(None), &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(WEEK - HOUR_MS));
+    let settled = after(retry(None), &claimed, AgeRule::Counts, &Schedule::default(), at(WEEK - HOUR_MS));
     assert_eq!((settled.attempts, settled.code()), (21, "gave_up"));
     assert_eq!(settled.verdict, retry(None), "the attempt keeps what the answer meant");
     let DeliveryState::Dead { reason, .. } = settled.state else { panic!("{settled:?}") };
@@ -205,10 +229,9 @@ fn a_retry_that_would_come_after_the_platforms_age_is_dead_now() {
 fn a_platform_that_asks_for_more_time_than_is_left_ends_it_too() {
     let claimed = claimed();
     let late = at(WEEK - 2 * HOUR_MS);
-    let plain = after(retry(None), &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), late);
+    let plain = after(retry(None), &claimed, AgeRule::Counts, &Schedule::default(), late);
     assert_eq!(plain.code(), "platform_unavailable");
-    let asked =
-        after(retry(Some(3 * HOUR_MS)), &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), late);
+    let asked = after(retry(Some(3 * HOUR_MS)), &claimed, AgeRule::Counts, &Schedule::default(), late);
     assert_eq!(asked.code(), "gave_up");
 }
 
@@ -218,7 +241,7 @@ fn a_park_charges_nothing_and_keeps_the_place_in_the_queue() {
     claimed.delivery.attempts = 2;
     claimed.delivery.state = DeliveryState::Waiting { due: at(77) };
     let verdict = ReplyVerdict::Park { reason: account_refused("token") };
-    let settled = after(verdict, &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(1_000));
+    let settled = after(verdict, &claimed, AgeRule::Counts, &Schedule::default(), at(1_000));
     assert_eq!(settled.state, DeliveryState::Waiting { due: at(77) });
     assert_eq!((settled.attempts, settled.code()), (2, "account_refused"));
 }
@@ -230,7 +253,7 @@ fn delivered_dead_and_skipped_end_a_delivery() {
         (ReplyVerdict::Dead { reason: rejected("no") }, "dead", "platform_rejected"),
         (ReplyVerdict::Skipped { reason: SkipReason::Off }, "skipped", "off"),
     ] {
-        let settled = after(verdict, &claimed(), AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(1));
+        let settled = after(verdict, &claimed(), AgeRule::Counts, &Schedule::default(), at(1));
         assert_eq!((settled.state.as_str(), settled.code(), settled.attempts), (word, code, 1));
     }
 }

@@ -173,7 +173,6 @@ async fn two_claims_never_hand_out_the_same_delivery() {
             now: fixture.clock.now().plus_millis(1),
             fresh: 30,
             retries: 30,
-            due_from: None,
         };
         fixture.store.claim(request)
     };

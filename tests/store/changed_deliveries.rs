@@ -2,6 +2,7 @@
 
 use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
 use postbridge::domain::delivery_reason::RetryRefused;
+use postbridge::domain::expiry::AgeRule;
 use postbridge::domain::ids::{DeliveryId, Occasion};
 use postbridge::domain::routing::{Changes, Unmatched};
 use postbridge::domain::skip::{ForwardedBy, SkipReason};
@@ -40,7 +41,7 @@ fn a_claim_says_whether_the_destination_was_reported_before(engine: &Engine) {
     assert_eq!((second.id.occasion, second.sent_before), (Occasion::Change(2), true));
     assert!(!claim("other", at(1)).sent_before, "what another destination got does not count");
     wait(store.record(dead(&second, at(2)))).unwrap();
-    wait(store.retry(second.id, at(3), None)).unwrap().unwrap();
+    wait(store.retry(second.id, at(3), AgeRule::Counts)).unwrap().unwrap();
     assert!(claim("ads", at(3)).sent_before);
 }
 
@@ -131,29 +132,28 @@ fn retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest(engine: &Eng
     let store = engine.open();
     let receipt = sale("t1").forward().receive(&*store);
     let id = delivery_id(&receipt, "ads");
-    let retry = |now, oldest| wait(store.retry(id.clone(), now, oldest)).unwrap();
-    let waiting = retry(at(1), None).unwrap();
+    let retry = |now| wait(store.retry(id.clone(), now, AgeRule::Counts)).unwrap();
+    let waiting = retry(at(1)).unwrap();
     assert!(
         matches!(waiting.state, DeliveryState::Waiting { .. }),
         "one that waits is due no later than now"
     );
     let work = claim(&*store, "ads", at(0)).remove(0);
     wait(store.record(dead(&work, at(5)))).unwrap();
-    assert_eq!(retry(at(10), Some(at(1))), Err(RetryRefused::TooOld));
-    let due = retry(at(10), Some(at(0))).unwrap();
+    let due = retry(at(10)).unwrap();
     assert_eq!((due.state, due.attempts), (DeliveryState::Waiting { due: at(10) }, 1));
     let work = claim_some(&*store, "ads", at(10), 0, 1).remove(0);
     wait(store.record(delivered(&work, at(11)))).unwrap();
-    assert_eq!(retry(at(20), None), Err(RetryRefused::Delivered));
+    assert_eq!(retry(at(20)), Err(RetryRefused::Delivered));
     let unknown = DeliveryId { destination: destination("nobody"), ..id.clone() };
-    assert_eq!(wait(store.retry(unknown, at(1), None)).unwrap(), Err(RetryRefused::Unknown));
+    assert_eq!(wait(store.retry(unknown, at(1), AgeRule::Counts)).unwrap(), Err(RetryRefused::Unknown));
     let held = sale("t2").receive(&*store);
-    let now = wait(store.retry(delivery_id(&held, "ads"), at(30), None)).unwrap().unwrap();
+    let now = wait(store.retry(delivery_id(&held, "ads"), at(30), AgeRule::Counts)).unwrap().unwrap();
     assert_eq!(now.state, DeliveryState::Waiting { due: at(30) }, "a held one need not wait");
     assert_eq!(wait(store.expire_holds(at(100 * HOUR), 9)).unwrap(), 0);
     let dropped = sale("t3").unmatched(Unmatched::Drop).receive(&*store);
     assert!(matches!(states(&*store, &dropped)[0], DeliveryState::Skipped { .. }));
-    assert!(wait(store.retry(delivery_id(&dropped, "ads"), at(30), None)).unwrap().is_ok());
+    assert!(wait(store.retry(delivery_id(&dropped, "ads"), at(30), AgeRule::Counts)).unwrap().is_ok());
     assert_eq!(claim_some(&*store, "ads", at(30), 9, 0).len(), 2);
 }
 
@@ -163,7 +163,7 @@ fn a_retry_is_refused_where_another_delivery_reports_the_same(engine: &Engine) {
     assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 1);
     let first = delivery_id(&reported, "ads");
     let second = DeliveryId { occasion: Occasion::Change(1), ..first.clone() };
-    let retry = |id: &DeliveryId| wait(store.retry(id.clone(), at(74 * HOUR), None)).unwrap();
+    let retry = |id: &DeliveryId| wait(store.retry(id.clone(), at(74 * HOUR), AgeRule::Counts)).unwrap();
     // The skipped first report is made up for by the change.
     sale("t1").click("c1").value("8").forward().at(at(73 * HOUR)).receive(&*store);
     assert_eq!(retry(&first), Err(RetryRefused::Superseded), "it waits to be sent");
@@ -205,7 +205,7 @@ fn a_persons_retry_goes_before_older_retries(engine: &Engine) {
         wait(store.record(failed(work, at(1), at(100)))).unwrap();
     }
     wait(store.record(dead(&last, at(1)))).unwrap();
-    wait(store.retry(last.id.clone(), at(5000), None)).unwrap().unwrap();
+    wait(store.retry(last.id.clone(), at(5000), AgeRule::Counts)).unwrap().unwrap();
     assert_eq!(claim_some(&*store, "ads", at(5000), 0, 1)[0].id, last.id);
     assert_eq!(backlog(&*store, "ads", at(5000)).unwrap().oldest_due, Some(at(100)));
 }

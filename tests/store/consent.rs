@@ -5,6 +5,7 @@ use std::sync::Arc;
 use postbridge::domain::click::{Click, ClickOrigin};
 use postbridge::domain::consent::{Consent, ConsentNeed, ConsentRecord};
 use postbridge::domain::delivery::DeliveryState;
+use postbridge::domain::expiry::AgeRule;
 use postbridge::domain::ids::VisitorId;
 use postbridge::domain::routing::Route;
 use postbridge::domain::skip::SkipCode;
@@ -211,7 +212,7 @@ fn what_waits_or_is_dead_or_changes_meets_the_latest_answer(engine: &Engine) {
     wait(store.record(dead(of(&dying), at(6)))).unwrap();
     wait(store.release(vec![of(&waiting).id.clone()])).unwrap();
     say(&*store, answer("one", Some(VISITOR), false, at(10)));
-    wait(store.retry(delivery_id(&dying, "ads"), at(20), None)).unwrap().unwrap();
+    wait(store.retry(delivery_id(&dying, "ads"), at(20), AgeRule::Counts)).unwrap().unwrap();
     let work = claim(&*store, "ads", at(30));
     assert_eq!(work.len(), 2, "what waits is decided when it is sent");
     for work in &work {

@@ -1,6 +1,7 @@
 //! The store's guarantees about deliveries, leases and attempts, for every implementation.
 
 use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
+use postbridge::domain::expiry::AgeRule;
 use postbridge::domain::skip::SkipReason;
 use postbridge::store::contract::arrival::Receipt;
 use postbridge::store::contract::subscription::Subscription;
@@ -16,7 +17,6 @@ conformance! {
     leases_end_with_the_process,
     due_work_is_handed_out_oldest_first_and_retries_apart,
     a_claim_hands_out_no_more_than_asked_and_says_what_falls_due_next,
-    a_queue_can_be_gone_through_by_due_time,
     the_oldest_waiting_delivery_can_be_claimed_before_it_is_due,
     attempts_are_kept_in_order_with_what_was_sent_and_answered,
     a_parked_attempt_ends_the_lease_and_charges_nothing,
@@ -38,7 +38,8 @@ fn a_hold_that_ends_is_skipped_and_can_be_retried(engine: &Engine) {
     wait(store.record_click(unscreened(click("c1")))).unwrap();
     assert_eq!(states(&*store, &held), [skipped], "a click alone does not undo it");
     assert!(trace(&*store, &held).click.is_some(), "yet they are joined");
-    let retried = wait(store.retry(delivery_id(&held, "ads"), at(73 * HOUR), None)).unwrap().unwrap();
+    let retried =
+        wait(store.retry(delivery_id(&held, "ads"), at(73 * HOUR), AgeRule::Counts)).unwrap().unwrap();
     assert_eq!(retried.state, DeliveryState::Waiting { due: at(73 * HOUR) });
     assert_eq!(claim(&*store, "ads", at(73 * HOUR))[0].click.as_ref().unwrap().id, click_id("c1"));
 }
@@ -100,7 +101,7 @@ fn a_claim_hands_out_no_more_than_asked_and_says_what_falls_due_next(engine: &En
         sale(&format!("t{n}")).forward().receive(&*store);
     }
     let ask = |fresh, retries, now| {
-        let request = ClaimRequest { destination: destination("ads"), now, fresh, retries, due_from: None };
+        let request = ClaimRequest { destination: destination("ads"), now, fresh, retries };
         wait(store.claim(request)).unwrap()
     };
     let claim = ask(3, 0, at(0));
@@ -114,30 +115,6 @@ fn a_claim_hands_out_no_more_than_asked_and_says_what_falls_due_next(engine: &En
     assert_eq!(ask(0, 2, at(5000)).work.len(), 2);
     assert_eq!(ask(9, 9, at(5000)).work.len(), 1);
     assert_eq!(ask(9, 9, at(5000)).next_due, None);
-}
-
-fn a_queue_can_be_gone_through_by_due_time(engine: &Engine) {
-    let store = engine.open();
-    for n in 0..6 {
-        sale(&format!("t{n}")).forward().at(at(n * 10)).receive(&*store);
-    }
-    let dead_one = claim_some(&*store, "ads", at(0), 1, 0).remove(0);
-    wait(store.record(dead(&dead_one, at(1)))).unwrap();
-    let asked = wait(store.retry(dead_one.id, at(45), None)).unwrap().unwrap();
-    assert_eq!(asked.state, DeliveryState::Waiting { due: at(45) });
-    let from = |due_from, (fresh, retries)| {
-        let request = ClaimRequest { destination: destination("ads"), now: at(45), fresh, retries, due_from };
-        let work = wait(store.claim(request)).unwrap().work;
-        let ids = work.iter().map(|work| work.id.clone()).collect();
-        wait(store.release(ids)).unwrap();
-        work.into_iter().filter_map(|work| work.conversion.transaction_id).collect::<Vec<_>>()
-    };
-    assert_eq!(from(Some(at(20)), (2, 0)), ["t2", "t3"]);
-    assert_eq!(from(Some(at(21)), (9, 0)), ["t3", "t4"], "not what falls due after now");
-    assert_eq!(from(Some(at(45)), (9, 9)), ["t0"]);
-    assert_eq!(from(Some(at(46)), (9, 9)), Vec::<String>::new());
-    let of_all = from(None, (9, 9));
-    assert_eq!(of_all, ["t1", "t2", "t3", "t4", "t0"]);
 }
 
 fn the_oldest_waiting_delivery_can_be_claimed_before_it_is_due(engine: &Engine) {
@@ -241,7 +218,7 @@ fn a_wakeup_rings_when_work_arrives(engine: &Engine) {
     let work = claim(&*store, "ads", at(0)).remove(0);
     wait(store.record(dead(&work, at(1)))).unwrap();
     assert!(!rung(&bell));
-    wait(store.retry(work.id, at(2), None)).unwrap().unwrap();
+    wait(store.retry(work.id, at(2), AgeRule::Counts)).unwrap().unwrap();
     assert!(rung(&bell), "asked for by a person");
 }
 

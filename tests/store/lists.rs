@@ -3,6 +3,7 @@
 use postbridge::domain::conversion::EventClaim;
 use postbridge::domain::delivery::{DeliveryState, DeliveryStateName, ReplyVerdict};
 use postbridge::domain::event::EventName;
+use postbridge::domain::expiry::AgeRule;
 use postbridge::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId, SourceId};
 use postbridge::domain::postback::{Verdict, VerdictName};
 use postbridge::domain::rejection::code::RejectionCode;
@@ -205,7 +206,7 @@ fn dead_letters_are_listed_with_their_last_attempt(engine: &Engine) {
         let rest = wait(store.deliveries(filter.clone(), rest)).unwrap();
         assert_eq!(rest.items.iter().map(name).collect::<Vec<_>>(), ["t3"]);
         if reopened {
-            wait(store.retry(rest.items[0].delivery.id(rest.items[0].conversion.id), at(5), None))
+            wait(store.retry(rest.items[0].delivery.id(rest.items[0].conversion.id), at(5), AgeRule::Counts))
                 .unwrap()
                 .unwrap();
             assert_eq!(wait(store.deliveries(filter.clone(), first_page(9))).unwrap().items.len(), 2);

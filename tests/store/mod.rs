@@ -10,6 +10,7 @@ mod commit_groups;
 mod consent;
 mod data_folder;
 mod deliveries;
+mod expiry;
 mod faults;
 mod format;
 mod keyless_reports;

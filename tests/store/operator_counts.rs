@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicI64;
 use parking_lot::Mutex;
 use postbridge::clock::Clock;
 use postbridge::domain::delivery::{DeliveryState, DeliveryStateName};
+use postbridge::domain::expiry::AgeRule;
 use postbridge::domain::ids::DestinationId;
 use postbridge::domain::skip::SkipReason;
 use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays, watch_clock};
@@ -56,7 +57,9 @@ fn dead_letters_and_the_oldest_unsent_are_counted_by_destination(engine: &Engine
                 ..postbridge::store::contract::lookup::DeliveryFilter::default()
             };
             for one in wait(store.deliveries(dead, first_page(9))).unwrap().items {
-                wait(store.retry(one.delivery.id(one.conversion.id), at(22), None)).unwrap().unwrap();
+                wait(store.retry(one.delivery.id(one.conversion.id), at(22), AgeRule::Counts))
+                    .unwrap()
+                    .unwrap();
             }
             assert_eq!(backlog(store, "ads", at(22)).unwrap().dead, 0);
         }

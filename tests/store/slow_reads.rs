@@ -10,6 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use postbridge::domain::delivery::DeliveryState;
+use postbridge::domain::expiry::AgeRule;
 use postbridge::domain::ids::ClickId;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
@@ -124,7 +125,7 @@ async fn a_delivery_claimed_while_its_retry_is_written_goes_to_no_one_else() {
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
     let claim = async |now| {
         let destination = destination("ads");
-        let request = ClaimRequest { destination, now: at(now), fresh: 9, retries: 9, due_from: None };
+        let request = ClaimRequest { destination, now: at(now), fresh: 9, retries: 9 };
         store.claim(request).await.unwrap().work
     };
     let work = claim(0).await.remove(0);
@@ -138,7 +139,7 @@ async fn a_delivery_claimed_while_its_retry_is_written_goes_to_no_one_else() {
         slow.let_go();
         claimed
     };
-    let (retried, claimed) = tokio::join!(store.retry(work.id.clone(), at(5), None), meanwhile);
+    let (retried, claimed) = tokio::join!(store.retry(work.id.clone(), at(5), AgeRule::Counts), meanwhile);
     assert_eq!(retried.unwrap().unwrap().state, DeliveryState::Waiting { due: at(5) });
     assert_eq!(claimed.id, work.id);
     assert_eq!(claim(DAY).await.len(), 0, "it is out already");
@@ -164,7 +165,7 @@ async fn a_delivery_that_is_skipped_and_retried_while_its_claim_is_read_is_hande
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
     let due = |now| {
         let destination = destination("ads");
-        ClaimRequest { destination, now: at(now), fresh: 9, retries: 9, due_from: None }
+        ClaimRequest { destination, now: at(now), fresh: 9, retries: 9 }
     };
     let id = store.claim(due(0)).await.unwrap().work.remove(0).id;
     store.release(vec![id.clone()]).await.unwrap();
@@ -175,7 +176,7 @@ async fn a_delivery_that_is_skipped_and_retried_while_its_claim_is_read_is_hande
         }
         slow.slow.store(false, Ordering::SeqCst);
         assert_eq!(store.withdraw(destination("ads"), at(1)).await.unwrap(), 1);
-        store.retry(id.clone(), at(5), None).await.unwrap().unwrap();
+        store.retry(id.clone(), at(5), AgeRule::Counts).await.unwrap().unwrap();
         slow.let_go();
     };
     let (claim, ()) = tokio::join!(store.claim(due(0)), meanwhile);
@@ -193,8 +194,7 @@ async fn a_read_that_panics_fails_as_a_damaged_record_does_and_stops_no_dispatch
     slow.panics.store(true, Ordering::SeqCst);
     let found = store.find_click("unknown").await;
     assert!(matches!(found, Err(StoreError::Corrupt { .. })), "{found:?}");
-    let due =
-        ClaimRequest { destination: destination("ads"), now: at(0), fresh: 9, retries: 9, due_from: None };
+    let due = ClaimRequest { destination: destination("ads"), now: at(0), fresh: 9, retries: 9 };
     assert_eq!(store.claim(due).await.unwrap().work.len(), 0, "it is left out");
     slow.panics.store(false, Ordering::SeqCst);
     assert!(store.find_click("unknown").await.unwrap().is_none());
@@ -210,8 +210,7 @@ async fn no_read_of_a_record_holds_up_what_else_runs() {
     let which = ConversionRef::Id(conversion_of(&receipt.verdict));
     store.keep_text("a.js".to_owned(), "text".to_owned()).await.unwrap();
     store.arrive(sale("t2").forward().arrival()).await.unwrap();
-    let due =
-        || ClaimRequest { destination: destination("ads"), now: at(0), fresh: 1, retries: 0, due_from: None };
+    let due = || ClaimRequest { destination: destination("ads"), now: at(0), fresh: 1, retries: 0 };
     // One is given back while the other is claimed.
     let claimed = store.claim(due()).await.unwrap().work.remove(0);
     slow.slow.store(true, Ordering::SeqCst);
@@ -249,8 +248,7 @@ async fn no_delivery_waits_until_what_strangers_look_for_is_read() {
     for sent in ["t1", "t2", "t3"] {
         store.arrive(sale(sent).forward().arrival()).await.unwrap();
     }
-    let due =
-        || ClaimRequest { destination: destination("ads"), now: at(0), fresh: 1, retries: 0, due_from: None };
+    let due = || ClaimRequest { destination: destination("ads"), now: at(0), fresh: 1, retries: 0 };
     let claimed = store.claim(due()).await.unwrap().work.remove(0);
     slow.slow.store(true, Ordering::SeqCst);
     let strangers = (0..100).map(|_| store.kept_text("unknown".to_owned()));
@@ -285,8 +283,7 @@ async fn what_is_in_memory_is_answered_at_once_however_slow_the_disk_is() {
     slow.slow.store(true, Ordering::SeqCst);
     let found = store.find_click("c1").now_or_never().expect("the click is in memory");
     assert_eq!(found.unwrap().unwrap().click.id.as_str(), "c1");
-    let nothing =
-        ClaimRequest { destination: destination("ads"), now: at(0), fresh: 9, retries: 9, due_from: None };
+    let nothing = ClaimRequest { destination: destination("ads"), now: at(0), fresh: 9, retries: 9 };
     let claim = store.claim(nothing).now_or_never().expect("that nothing is due is in memory");
     assert!(claim.unwrap().work.is_empty());
     assert_eq!(slow.waiting.load(Ordering::SeqCst), 0);
@@ -299,8 +296,7 @@ async fn a_claim_that_no_one_waits_for_any_more_gives_its_leases_back() {
     store.set_rules(sale("any").forward().rules());
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
     slow.slow.store(true, Ordering::SeqCst);
-    let due =
-        || ClaimRequest { destination: destination("ads"), now: at(0), fresh: 9, retries: 9, due_from: None };
+    let due = || ClaimRequest { destination: destination("ads"), now: at(0), fresh: 9, retries: 9 };
     let (mut claim, mut oldest) = (store.claim(due()), store.claim_oldest(destination("ads")));
     assert!((&mut claim).now_or_never().is_none());
     // Nothing is left for this one, so that it may be answered by now.

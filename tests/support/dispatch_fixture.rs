@@ -16,7 +16,7 @@ use postbridge::domain::postback::{KeptHeaders, RawRequest, Verdict};
 use postbridge::domain::routing::{Changes, Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
-use postbridge::domain::time::Time;
+use postbridge::domain::time::{DAY_MS, Time};
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{Arrival, Finding, MappedArrival};
 use postbridge::store::embedded::Embedded;
@@ -63,6 +63,9 @@ why = "not received"
 
 const EVENT: &str =
     r#"{"id": {{json event_id}}, "transaction": {{json transaction_id}}, "email": {{json traits.email}}}"#;
+
+/// The oldest event that the stand-in takes, as its template says.
+pub const MAX_AGE_MS: i64 = 7 * DAY_MS;
 
 /// What the stand-in answers to an event that it takes.
 pub const TAKEN: &str = r#"{"received":1}"#;
@@ -210,11 +213,17 @@ impl DispatchFixture {
     pub fn on(store: Arc<dyn Store>, targets: &[Target]) -> DispatchFixture {
         let routes = targets.iter().map(|target| Route {
             changes: if target.changes == "send" { Changes::Send } else { Changes::Ignore },
+            max_age_ms: Some(MAX_AGE_MS),
             ..Route::to(DestinationId::parse(target.id).unwrap())
         });
         let policies = [(source(), policy())].into();
         store.set_rules(Arc::new(Ruleset { policies, routes: routes.collect(), ..Ruleset::default() }));
         DispatchFixture { store, clock: Clock::system() }
+    }
+
+    /// Ends what is too old, as maintenance does.
+    pub async fn expire(&self) -> usize {
+        self.store.expire(self.clock.now(), usize::MAX).await.unwrap().len()
     }
 
     pub fn dispatch(&self, targets: &[Target]) -> Dispatch {

@@ -275,8 +275,7 @@ impl PagesFixture {
     /// Gives every due delivery of a destination one attempt that ends as reported.
     async fn work(&self, id: &str, end: impl Fn(Time) -> DeliveryState) {
         let now = self.clock.now();
-        let request =
-            ClaimRequest { destination: destination(id), now, fresh: 10, retries: 10, due_from: None };
+        let request = ClaimRequest { destination: destination(id), now, fresh: 10, retries: 10 };
         for work in self.store.claim(request).await.unwrap().work {
             let state = end(now);
             let verdict = match &state {

@@ -303,7 +303,7 @@ pub fn claim(store: &dyn Store, name: &str, now: Time) -> Vec<Claimed> {
 }
 
 pub fn claim_some(store: &dyn Store, name: &str, now: Time, fresh: usize, retries: usize) -> Vec<Claimed> {
-    let request = ClaimRequest { destination: destination(name), now, fresh, retries, due_from: None };
+    let request = ClaimRequest { destination: destination(name), now, fresh, retries };
     wait(store.claim(request)).unwrap().work
 }
 

@@ -18,6 +18,7 @@ use crate::domain::clock_rule::ClockRecord;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
 use crate::domain::delivery_reason::RetryRefused;
+use crate::domain::expiry::AgeRule;
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::postback::Postback;
 use crate::domain::ruleset::Ruleset;
@@ -33,7 +34,7 @@ use crate::store::contract::lookup::{
 };
 use crate::store::contract::operator::{RemovedDestinations, SourceTally};
 use crate::store::contract::subscription::Subscription;
-use crate::store::contract::work::{AttemptOutcome, Backlog, ClaimRequest, Claimed, LeasedWork};
+use crate::store::contract::work::{AttemptOutcome, Backlog, ClaimRequest, Claimed, Expired, LeasedWork};
 
 /// The answer of a store operation, some time later.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -96,18 +97,22 @@ pub trait Store: Send + Sync + 'static {
     /// Signals when `destination` may have new work. A hint: the claim is the truth. It has one listener.
     fn wakeup(&self, destination: &DestinationId) -> Subscription;
 
-    /// Makes a dead, skipped, held or waiting delivery due now. `oldest_event` is the oldest event time that the
-    /// platform still takes. Refused where another delivery is going to inform the destination, or a
-    /// later one has.
+    /// Makes a dead, skipped, held or waiting delivery due now. Refused where the platform takes no event of that
+    /// age any more, and where another delivery is going to inform the destination, or a later one has.
     fn retry(
         &self,
         id: DeliveryId,
         now: Time,
-        oldest_event: Option<Time>,
+        age: AgeRule,
     ) -> StoreFuture<'_, Result<Delivery, RetryRefused>>;
 
     /// Skips what waits for a destination that is no longer configured; answers how many.
     fn withdraw(&self, destination: DestinationId, now: Time) -> StoreFuture<'_, u64>;
+
+    /// Ends what waits past the last moment at which its platform takes the event, at most `limit` deliveries: as
+    /// its turn would end it, and not what is leased, nor what waits for a destination that is out of the
+    /// configuration. Answers what it ended; an attempt without a request is kept of each.
+    fn expire(&self, now: Time, limit: usize) -> StoreFuture<'_, Vec<Expired>>;
 
     /// Skips held deliveries whose time is over, at most `limit` conversions. Answers how many.
     fn expire_holds(&self, now: Time, limit: usize) -> StoreFuture<'_, u64>;

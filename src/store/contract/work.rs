@@ -20,9 +20,6 @@ pub struct ClaimRequest {
     pub fresh: usize,
     /// The most later attempts to hand out.
     pub retries: usize,
-    /// `None`: all that is due, what a person asked for first. Otherwise only what fell due then or
-    /// later, strictly in that order, so that a reader can go through a queue step by step.
-    pub due_from: Option<Time>,
 }
 
 /// Work that is leased to the caller until it is recorded or released.
@@ -41,7 +38,8 @@ pub struct Claimed {
     pub id: DeliveryId,
     /// Read when it was claimed, so that its current value is what is sent.
     pub conversion: Conversion,
-    /// As it was claimed: with the attempts that counted before this one.
+    /// As it was claimed: with the attempts that counted before this one, and with the last moment at which it may
+    /// be sent as the rules have it now.
     pub delivery: Delivery,
     /// As it is kept, with its visitor's latest answers.
     pub click: Option<Arc<Click>>,
@@ -63,6 +61,15 @@ pub struct AttemptOutcome {
     /// What the attempt knew, so that what was received meanwhile is not lost. `None` where it knew nothing:
     /// it failed inside.
     pub observed: Option<Observed>,
+}
+
+/// A delivery that ended without an attempt because it waited too long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expired {
+    /// Which it was.
+    pub id: DeliveryId,
+    /// Skipped or dead, with the reason.
+    pub state: DeliveryState,
 }
 
 /// How much one destination has before it. Counted as things happen, never scanned.

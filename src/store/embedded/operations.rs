@@ -8,6 +8,7 @@ use crate::domain::clock_rule::ClockRecord;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
 use crate::domain::delivery_reason::RetryRefused;
+use crate::domain::expiry::AgeRule;
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::postback::Postback;
 use crate::domain::ruleset::Ruleset;
@@ -25,7 +26,7 @@ use crate::store::contract::lookup::{
 };
 use crate::store::contract::operator::{RemovedDestinations, SourceTally};
 use crate::store::contract::subscription::Subscription;
-use crate::store::contract::work::{AttemptOutcome, Backlog, ClaimRequest, Claimed, LeasedWork};
+use crate::store::contract::work::{AttemptOutcome, Backlog, ClaimRequest, Claimed, Expired, LeasedWork};
 use crate::store::contract::{Store, StoreFuture};
 use crate::store::embedded::{Embedded, ended};
 use crate::store::keeping::KeepingCommand;
@@ -44,6 +45,7 @@ fn now<'a, T: Send + 'a>(done: Result<T, StoreError>) -> StoreFuture<'a, T> {
 impl Store for Embedded {
     fn set_rules(&self, rules: Arc<Ruleset>) {
         let rule = rules.filters.duplicate;
+        self.shared.index.lock().go_by(&rules.routes);
         let before = std::mem::replace(&mut *self.shared.rules.write(), rules);
         if before.filters.duplicate != rule {
             self.queue.push(StoreCommand::Recall);
@@ -191,9 +193,9 @@ impl Store for Embedded {
         &self,
         id: DeliveryId,
         now: Time,
-        oldest_event: Option<Time>,
+        age: AgeRule,
     ) -> StoreFuture<'_, Result<Delivery, RetryRefused>> {
-        self.write(|answer| StoreCommand::Retry(Retry { id, now, oldest_event }, answer))
+        self.write(|answer| StoreCommand::Retry(Retry { id, now, age }, answer))
     }
 
     fn withdraw(&self, destination: DestinationId, now: Time) -> StoreFuture<'_, u64> {
@@ -201,8 +203,12 @@ impl Store for Embedded {
         self.write(|answer| StoreCommand::Withdraw(withdraw, answer))
     }
 
-    fn expire_holds(&self, now: Time, limit: usize) -> StoreFuture<'_, u64> {
+    fn expire(&self, now: Time, limit: usize) -> StoreFuture<'_, Vec<Expired>> {
         self.write(|answer| StoreCommand::Expire { now, limit, answer })
+    }
+
+    fn expire_holds(&self, now: Time, limit: usize) -> StoreFuture<'_, u64> {
+        self.write(|answer| StoreCommand::EndHolds { now, limit, answer })
     }
 
     fn purge(&self, before: PurgeBefore) -> StoreFuture<'_, Purged> {

@@ -76,14 +76,11 @@ impl Templated {
         input: &RenderInput<'_>,
         mode: DestinationMode,
     ) -> Result<Rendering, Problem> {
-        let unmade = |reason| Ok(Rendering { rendered: Rendered::Skip { reason }, remarks: Vec::new() });
         let event = &input.conversion.event;
         let Some(event_name) = self.event_name(event) else {
-            return unmade(SkipReason::EventNotNamed { event: event.clone() });
+            let reason = SkipReason::EventNotNamed { event: event.clone() };
+            return Ok(Rendering { rendered: Rendered::Skip { reason }, remarks: Vec::new() });
         };
-        if let Some(reason) = self.too_old(input) {
-            return unmade(reason);
-        }
         let scope = RenderScope {
             conversion: input.conversion,
             click: input.click,
@@ -160,13 +157,6 @@ impl Templated {
             params: template.landing_params().to_vec(),
             cookies: template.cookies().to_vec(),
         }
-    }
-
-    fn too_old(&self, input: &RenderInput<'_>) -> Option<SkipReason> {
-        let max_age_ms = self.template.max_age_ms()?;
-        let event_time = input.conversion.event_time;
-        (input.now.millis_since(event_time) > max_age_ms)
-            .then_some(SkipReason::TooOld { event_time, max_age_ms })
     }
 
     fn url(&self, scope: &RenderScope<'_>) -> Result<String, Problem> {

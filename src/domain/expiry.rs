@@ -1,0 +1,90 @@
+//! When an event is too old for a platform, and how a delivery of it ends then: decided here alone. Pure.
+
+use crate::domain::conversion::Conversion;
+use crate::domain::delivery::{Delivery, DeliveryState, ReplyVerdict};
+use crate::domain::delivery_reason::{DeathReason, LimitKind};
+use crate::domain::skip::SkipReason;
+use crate::domain::time::{DAY_MS, Time};
+
+/// How long a platform without an age limit is tried, from the conversion's arrival. By then a
+/// person has to look; the dead letter can be retried at any later time.
+pub const PATIENCE_MS: i64 = 30 * DAY_MS;
+
+/// Whether the time may end a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgeRule {
+    /// What is too old ends.
+    Counts,
+    /// The clock is not believed, so nothing is too old by it: the platform decides.
+    Suspended,
+}
+
+impl AgeRule {
+    /// By whether the clock is believed.
+    pub fn by(clock_is_believed: bool) -> AgeRule {
+        if clock_is_believed { AgeRule::Counts } else { AgeRule::Suspended }
+    }
+}
+
+/// How a delivery ends of which nothing is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndedUnsent {
+    /// Not to be sent as things are.
+    Skipped(SkipReason),
+    /// It was to be sent, and cannot be any more.
+    Dead(DeathReason),
+}
+
+impl EndedUnsent {
+    /// The delivery's state from then on.
+    pub fn state(&self, now: Time) -> DeliveryState {
+        match self {
+            EndedUnsent::Skipped(reason) => DeliveryState::Skipped { at: now, reason: reason.clone() },
+            EndedUnsent::Dead(reason) => DeliveryState::Dead { at: now, reason: Box::new(reason.clone()) },
+        }
+    }
+
+    /// What the attempt is kept with at which it ended.
+    pub fn verdict(self) -> ReplyVerdict {
+        match self {
+            EndedUnsent::Skipped(reason) => ReplyVerdict::Skipped { reason },
+            EndedUnsent::Dead(reason) => ReplyVerdict::Dead { reason },
+        }
+    }
+}
+
+/// The last moment at which a platform takes an event that happened then; `None`: it takes one of any age.
+pub fn expires_at(event_time: Time, max_age_ms: Option<i64>) -> Option<Time> {
+    max_age_ms.map(|age| event_time.plus_millis(age))
+}
+
+/// That an event is too old at `now` for what expires then; `None` where it is not. At the very moment at which it
+/// expires it is still sent.
+pub fn too_old(event_time: Time, expires_at: Option<Time>, now: Time) -> Option<SkipReason> {
+    let expires_at = expires_at.filter(|expires_at| now > *expires_at)?;
+    Some(SkipReason::TooOld { event_time, max_age_ms: expires_at.millis_since(event_time) })
+}
+
+/// How a delivery ends whose event is too old at `now`; `None` where it is not.
+///
+/// - What was too old when it first fell due could never have been sent in time: it is skipped.
+/// - What grew too old while it waited here is dead.
+pub fn expired(delivery: &Delivery, event_time: Time, now: Time) -> Option<EndedUnsent> {
+    let expires_at = delivery.expires_at.filter(|expires_at| now > *expires_at)?;
+    let max_age_ms = expires_at.millis_since(event_time);
+    let was_in_time = matches!(delivery.state, DeliveryState::Waiting { due } if due <= expires_at);
+    Some(match delivery.attempts > 0 || was_in_time {
+        true => EndedUnsent::Dead(DeathReason::TooOld { event_time, max_age_ms }),
+        false => EndedUnsent::Skipped(SkipReason::TooOld { event_time, max_age_ms }),
+    })
+}
+
+/// The last moment at which a failed attempt is repeated, and what sets it: the platform's age, which counts from
+/// when the event happened, else our patience, which counts from its arrival. Patience ends retries alone: what
+/// a person retries after a year is sent once.
+pub fn last_retry(delivery: &Delivery, conversion: &Conversion) -> (Time, LimitKind) {
+    match delivery.expires_at {
+        Some(until) => (until, LimitKind::PlatformAge(until.millis_since(conversion.event_time))),
+        None => (conversion.received_at.plus_millis(PATIENCE_MS), LimitKind::Patience(PATIENCE_MS)),
+    }
+}

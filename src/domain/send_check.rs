@@ -1,0 +1,102 @@
+//! Whether a delivery is still to be sent at its turn: by its status, the visitor's consent, the event's age. Pure.
+
+use crate::domain::click::Click;
+use crate::domain::consent::ConsentNeed;
+use crate::domain::conversion::Conversion;
+use crate::domain::delivery::Delivery;
+use crate::domain::expiry::{AgeRule, EndedUnsent, expired};
+use crate::domain::routing::{Changes, Route, SourcePolicy, is_forwardable};
+use crate::domain::skip::{ForwardedBy, SkipReason};
+use crate::domain::status::Status;
+use crate::domain::time::Time;
+
+/// What is known of the destination and of the conversion's source.
+#[derive(Debug, Clone, Copy)]
+pub struct SendRules<'a> {
+    /// Whether a destination that was sent the conversion hears of its changes.
+    pub changes: Changes,
+    /// Whether the time may end the delivery.
+    pub age: AgeRule,
+    /// Absent when the source is no longer configured.
+    pub policy: Option<&'a SourcePolicy>,
+    /// The statuses that an outgoing postback reports, whatever the source forwards.
+    pub on: Option<&'a [Status]>,
+    /// What it needs of the visitor's consent.
+    pub consent: ConsentNeed,
+}
+
+impl<'a> SendRules<'a> {
+    /// Those of a destination that the routes name, by a clock that is believed.
+    pub fn of(route: &'a Route, policy: Option<&'a SourcePolicy>) -> SendRules<'a> {
+        SendRules {
+            changes: route.changes,
+            age: AgeRule::Counts,
+            policy,
+            on: route.on.as_deref(),
+            consent: route.consent,
+        }
+    }
+}
+
+/// A delivery whose turn it is.
+#[derive(Debug, Clone, Copy)]
+pub struct AtItsTurn<'a> {
+    /// As it is now, and so its values.
+    pub conversion: &'a Conversion,
+    /// With the last moment at which it may be sent.
+    pub delivery: &'a Delivery,
+    /// With its visitor's latest answers; `None` where it has none, or it is not kept.
+    pub click: Option<&'a Click>,
+    /// Whether the destination was sent the conversion on an earlier occasion.
+    pub sent_before: bool,
+}
+
+/// What ends a delivery before it is rendered; `None`: render and send it.
+///
+/// - A status that the source no longer forwards is not sent, except where the delivery reports a
+///   change to a destination that hears of changes and was sent the conversion before. For a source
+///   that is no longer configured, `approved` is what is forwarded, as by default.
+/// - An outgoing postback has its own list of statuses, which holds for changes too. What is scrubbed
+///   it never reports.
+/// - What the visitor's consent does not allow is not sent, except a change to a conversion that the
+///   destination knows; see [`by_ids_alone`].
+/// - An event that is too old for the platform is not sent: see [`expired`].
+pub fn ended_unsent(rules: &SendRules<'_>, turn: AtItsTurn<'_>, now: Time) -> Option<EndedUnsent> {
+    if let Some(by) = not_reported(rules, turn) {
+        let status = turn.conversion.status;
+        return Some(EndedUnsent::Skipped(SkipReason::StatusNotForwarded { status, by }));
+    }
+    if let Some(reason) = refusal(rules, turn).filter(|_| !sends_change(rules, turn)) {
+        return Some(EndedUnsent::Skipped(reason));
+    }
+    match rules.age {
+        AgeRule::Counts => expired(turn.delivery, turn.conversion.event_time, now),
+        AgeRule::Suspended => None,
+    }
+}
+
+/// Whether the delivery restates or retracts what the destination was sent before the visitor's consent
+/// ended: then it names ids and amounts, and nothing of the person.
+pub fn by_ids_alone(rules: &SendRules<'_>, turn: AtItsTurn<'_>) -> bool {
+    refusal(rules, turn).is_some()
+}
+
+fn refusal(rules: &SendRules<'_>, turn: AtItsTurn<'_>) -> Option<SkipReason> {
+    rules.consent.refusal(turn.conversion.consent_with(turn.click))
+}
+
+fn sends_change(rules: &SendRules<'_>, turn: AtItsTurn<'_>) -> bool {
+    rules.changes == Changes::Send && turn.sent_before
+}
+
+/// Who says that its status is not sent; `None` where it is.
+fn not_reported(rules: &SendRules<'_>, turn: AtItsTurn<'_>) -> Option<ForwardedBy> {
+    let status = turn.conversion.status;
+    if let Some(on) = rules.on {
+        let reported = on.contains(&status) && status != Status::Scrubbed;
+        return (!reported).then_some(ForwardedBy::Postback);
+    }
+    let forwardable =
+        rules.policy.map_or(status == Status::Approved, |policy| is_forwardable(turn.conversion, policy));
+    (!forwardable && !sends_change(rules, turn)).then_some(ForwardedBy::Source)
+}
