@@ -7,6 +7,7 @@ use crate::domain::delivery_reason::{DeathCode, ParkCode, RetryCode, RetryRefuse
 use crate::domain::error_code::ErrorCode;
 use crate::domain::filter_verdict::FilterHitCode;
 use crate::domain::history::ChangedField;
+use crate::domain::ignored::IgnoredCode;
 use crate::domain::import_refusal::ImportRefusedCode;
 use crate::domain::omission::OmissionReason;
 use crate::domain::rejection::code::RejectionCode;
@@ -42,6 +43,7 @@ impl CodeFamily {
         vec![
             CodeFamily::of::<RejectionCode>(),
             CodeFamily::of::<NoteCode>(),
+            CodeFamily::of::<IgnoredCode>(),
             CodeFamily::of::<SkipCode>(),
             CodeFamily::of::<DeathCode>(),
             CodeFamily::of::<RetryCode>(),

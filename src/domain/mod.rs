@@ -31,6 +31,7 @@ pub mod filter_verdict;
 pub mod forwarding;
 pub mod history;
 pub mod ids;
+pub mod ignored;
 pub mod import_refusal;
 pub mod landing_url;
 pub(crate) mod moment;

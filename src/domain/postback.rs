@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::domain::ids::{ConversionId, Seq, SourceId};
+use crate::domain::ignored::IgnoredReason;
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::body::BodyProblem;
 use crate::domain::rejection::note::ReportNote;
@@ -247,6 +248,8 @@ pub enum Verdict {
     Quarantined(Rejection),
     /// Turned away: a bad key, an unknown source, or bytes that are no request. Not a postback.
     Refused(Rejection),
+    /// Understood, and not a conversion. It can be reprocessed, with a template that says otherwise.
+    Ignored(IgnoredReason),
 }
 
 impl Verdict {
@@ -258,6 +261,7 @@ impl Verdict {
             Verdict::Duplicate { .. } => VerdictName::Duplicate,
             Verdict::Quarantined(_) => VerdictName::Quarantined,
             Verdict::Refused(_) => VerdictName::Refused,
+            Verdict::Ignored(_) => VerdictName::Ignored,
         }
     }
 
@@ -270,7 +274,10 @@ impl Verdict {
     pub fn rejection(&self) -> Option<&Rejection> {
         match self {
             Verdict::Quarantined(rejection) | Verdict::Refused(rejection) => Some(rejection),
-            Verdict::Accepted { .. } | Verdict::Updated { .. } | Verdict::Duplicate { .. } => None,
+            Verdict::Accepted { .. }
+            | Verdict::Updated { .. }
+            | Verdict::Duplicate { .. }
+            | Verdict::Ignored(_) => None,
         }
     }
 
@@ -280,7 +287,7 @@ impl Verdict {
             Verdict::Accepted { conversion }
             | Verdict::Updated { conversion }
             | Verdict::Duplicate { conversion } => Some(*conversion),
-            Verdict::Quarantined(_) | Verdict::Refused(_) => None,
+            Verdict::Quarantined(_) | Verdict::Refused(_) | Verdict::Ignored(_) => None,
         }
     }
 }
@@ -294,14 +301,16 @@ pub enum VerdictName {
     Duplicate,
     Quarantined,
     Refused,
+    Ignored,
 }
 
 impl VerdictName {
     /// Every verdict, those of a conversion first.
-    pub const ALL: [VerdictName; 5] = [
+    pub const ALL: [VerdictName; 6] = [
         VerdictName::Accepted,
         VerdictName::Updated,
         VerdictName::Duplicate,
+        VerdictName::Ignored,
         VerdictName::Quarantined,
         VerdictName::Refused,
     ];
@@ -314,12 +323,18 @@ impl VerdictName {
             VerdictName::Duplicate => "duplicate",
             VerdictName::Quarantined => "quarantined",
             VerdictName::Refused => "refused",
+            VerdictName::Ignored => "ignored",
         }
     }
 
     /// The verdict that is written so.
     pub fn parse(word: &str) -> Option<VerdictName> {
         VerdictName::ALL.into_iter().find(|name| name.as_str() == word)
+    }
+
+    /// Whether its bytes can become a conversion by a template that reads them otherwise.
+    pub fn may_be_reprocessed(self) -> bool {
+        matches!(self, VerdictName::Quarantined | VerdictName::Ignored)
     }
 
     /// Whether a conversion was made of it, changed by it or known before it.

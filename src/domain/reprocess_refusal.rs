@@ -11,7 +11,7 @@ codes! {
         Unknown = "not_found",
             "no postback with this id is kept", "postbacks are kept for `keep_conversions_days`; look for it in the list of postbacks";
         NotQuarantined = "not_quarantined",
-            "only a quarantined postback can be reprocessed", "choose one of those in quarantine";
+            "only a quarantined or ignored postback can be reprocessed", "choose one of those in quarantine, or one that was ignored";
         Purged = "bytes_purged",
             "its bytes were purged after `keep_postbacks_days`", "have the sender send it again";
         ReprocessedAlready = "reprocessed_already",
@@ -79,7 +79,10 @@ impl CodedReason for ReprocessRefused {
     fn sentence(&self) -> String {
         match self {
             ReprocessRefused::NotQuarantined(verdict) => {
-                format!("only a quarantined postback can be reprocessed; this one is {}", verdict.as_str())
+                format!(
+                    "only a quarantined or ignored postback can be reprocessed; this one is {}",
+                    verdict.as_str()
+                )
             }
             ReprocessRefused::ReprocessedAlready { by } => {
                 format!("postback {by} has reprocessed it already; once more would count it twice")

@@ -161,7 +161,7 @@ pub async fn report(
     count(BuiltInSource::Api, &receipt);
     match &receipt.verdict {
         Verdict::Quarantined(rejection) if is_known => Ok(RecordedReport::AnotherOffer(rejection.clone())),
-        Verdict::Quarantined(_) | Verdict::Refused(_) => Ok(RecordedReport::NoClick),
+        Verdict::Quarantined(_) | Verdict::Refused(_) | Verdict::Ignored(_) => Ok(RecordedReport::NoClick),
         Verdict::Accepted { conversion }
         | Verdict::Updated { conversion }
         | Verdict::Duplicate { conversion } => {

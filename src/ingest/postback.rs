@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::conversion::Draft;
 use crate::domain::ids::{Seq, SourceId};
-use crate::domain::postback::{EncodedBody, MappingVersion, RawRequest, Verdict};
+use crate::domain::postback::{EncodedBody, MappingVersion, RawRequest};
 use crate::domain::rejection::Rejection;
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::reprocess_refusal::ReprocessRefused;
@@ -96,7 +96,7 @@ impl From<StoreError> for ReprocessError {
     }
 }
 
-/// Reprocesses a quarantined record with the current template. It keeps the time it first arrived; what it
+/// Reprocesses a quarantined or ignored record with the current template. It keeps the time it first arrived; what it
 /// causes counts from `now`.
 ///
 /// # Errors
@@ -108,7 +108,7 @@ pub async fn again(
     now: Time,
 ) -> Result<Receipt, ReprocessError> {
     let record = store.postback(seq).await?.ok_or(ReprocessRefused::Unknown)?;
-    if !matches!(record.verdict, Verdict::Quarantined(_)) {
+    if !record.verdict.name().may_be_reprocessed() {
         return Err(ReprocessRefused::NotQuarantined(record.verdict.name()).into());
     }
     let raw = record.raw.ok_or(ReprocessRefused::Purged)?;

@@ -222,6 +222,7 @@ impl<'a> CommitGroup<'a> {
         }
         let (made, notes) = match finding {
             Finding::Quarantined(rejection) => (ArrivalOutcome::quarantined(rejection), Vec::new()),
+            Finding::Ignored(reason) => (ArrivalOutcome::Nothing(Verdict::Ignored(reason)), Vec::new()),
             Finding::Refused(rejection) => (ArrivalOutcome::Nothing(Verdict::Refused(rejection)), Vec::new()),
             Finding::Mapped(mapped) => {
                 let now = again.map_or(received_at, |again| again.now);

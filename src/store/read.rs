@@ -117,7 +117,7 @@ pub fn postbacks(
             return Ok(Vec::new());
         }
         let reprocessed = || shared.index.lock().is_reprocessed(number);
-        let open = !filter.open_only || head.verdict != VerdictName::Quarantined || !reprocessed();
+        let open = !filter.open_only || !head.verdict.may_be_reprocessed() || !reprocessed();
         let verdict = filter.verdict.is_none_or(|verdict| verdict == head.verdict);
         let rejected = matches!(head.verdict, VerdictName::Quarantined | VerdictName::Refused);
         let may_fit = rejected || (filter.reason_code.is_none() && filter.field.is_none());

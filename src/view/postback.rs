@@ -50,7 +50,7 @@ pub struct PostbackVerdictView<'a> {
     source: Option<&'a SourceId>,
     #[schemars(with = "VerdictWord")]
     status: &'static str,
-    /// The conversion that it made, changed or repeated; null where it is quarantined or refused.
+    /// The conversion that it made, changed or repeated; null of another verdict.
     #[schemars(with = "Option<String>")]
     conversion_id: Option<ConversionId>,
     #[serde(flatten)]
@@ -61,7 +61,7 @@ pub struct PostbackVerdictView<'a> {
     /// hexadecimal digits, another where one of them changes. Null where a built-in endpoint received it, or it was
     /// refused.
     mapping: Option<String>,
-    /// The id of the quarantined record that was reprocessed here.
+    /// The id of the quarantined or ignored record that was reprocessed here.
     reprocesses: Option<String>,
 }
 
@@ -73,7 +73,7 @@ impl<'a> PostbackVerdictView<'a> {
             source: postback.source.as_ref(),
             status: postback.verdict.as_str(),
             conversion_id: postback.verdict.conversion(),
-            rejected: ReasonView::of_report(postback.verdict.rejection(), &postback.notes),
+            rejected: ReasonView::of_report(&postback.verdict, &postback.notes),
             notes: NoteView::all(&postback.notes),
             mapping: postback.mapping.map(|version| version.to_string()),
             reprocesses: postback.again.map(|seq| seq.to_string()),
@@ -182,7 +182,7 @@ impl<'a> ReceivedBodyView<'a> {
 pub struct ReceiptView {
     #[schemars(with = "VerdictWord")]
     status: &'static str,
-    /// Null where it is quarantined.
+    /// Null where it is quarantined or ignored.
     #[schemars(with = "Option<String>")]
     conversion_id: Option<ConversionId>,
     /// The id that ad platforms are sent.
@@ -203,7 +203,7 @@ impl ReceiptView {
             conversion_id: conversion,
             event_id: conversion.map(|id| id.event_id()),
             attribution: receipt.matched.map(|matched| if matched { "matched" } else { "unmatched" }),
-            rejected: ReasonView::of_report(receipt.verdict.rejection(), &receipt.notes),
+            rejected: ReasonView::of_report(&receipt.verdict, &receipt.notes),
         }
     }
 }
@@ -214,7 +214,7 @@ impl ReceiptView {
 pub struct ReprocessedView {
     #[serde(flatten)]
     receipt: ReceiptView,
-    /// The new record; the quarantined one stays as it was.
+    /// The new record; the earlier one stays as it was.
     postback_id: String,
 }
 

@@ -59,7 +59,7 @@ impl<'a> PreviewedPostbackView<'a> {
         let (params, rejection) = (preview.params.as_ref().ok(), preview.conversion.as_ref().err());
         PreviewedPostbackView {
             status: if rejection.is_some() { "quarantined" } else { "accepted" },
-            rejected: ReasonView::of_report(rejection, &[]),
+            rejected: rejection.map(ReasonView::of).unwrap_or_default(),
             parameters: params.into_iter().flat_map(|params| &params.pairs).map(parameter).collect(),
             notes: NoteView::all(preview.all_notes()),
             unsent: preview.unsent.as_ref().map(ReasonView::of),

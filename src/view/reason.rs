@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::delivery::ReplyVerdict;
-use crate::domain::rejection::Rejection;
+use crate::domain::postback::Verdict;
 use crate::domain::rejection::note::{ReportNote, notes_text};
 use crate::domain::unsent::Undelivered;
 
@@ -59,11 +59,14 @@ impl ReasonView {
         }
     }
 
-    /// Why a report was not taken; of one that was the hint says what was odd about it.
-    pub fn of_report(rejection: Option<&Rejection>, notes: &[ReportNote]) -> ReasonView {
-        match rejection {
-            Some(rejection) => ReasonView::of(rejection),
-            None => ReasonView { hint: notes_text(notes), ..ReasonView::default() },
+    /// Why a report is no conversion; of one that is the hint says what was odd about it.
+    pub fn of_report(verdict: &Verdict, notes: &[ReportNote]) -> ReasonView {
+        match verdict {
+            Verdict::Quarantined(rejection) | Verdict::Refused(rejection) => ReasonView::of(rejection),
+            Verdict::Ignored(reason) => ReasonView::of(reason),
+            Verdict::Accepted { .. } | Verdict::Updated { .. } | Verdict::Duplicate { .. } => {
+                ReasonView { hint: notes_text(notes), ..ReasonView::default() }
+            }
         }
     }
 

@@ -190,6 +190,7 @@ async fn worded(store: &dyn Store, receipt: &Receipt) -> Result<PixelReply, Stor
         Verdict::Quarantined(rejection) | Verdict::Refused(rejection) => {
             return Ok(PixelReply::Not(rejection.line()));
         }
+        Verdict::Ignored(reason) => return Ok(PixelReply::Not(reason.line())),
         Verdict::Accepted { conversion } | Verdict::Updated { conversion } => (conversion, None),
         Verdict::Duplicate { conversion } => (conversion, Some("reported before, counted once")),
     };

@@ -34,7 +34,7 @@ use postbridge::domain::time::DAY_MS;
 use postbridge::domain::unsent::{SoughtClick, Unsent};
 use serde::Serialize;
 
-use crate::docs::rejection_codes::{notes, rejections};
+use crate::docs::rejection_codes::{ignored, notes, rejections};
 use crate::support::golden;
 use crate::support::known_facts::{noon, usd};
 
@@ -84,7 +84,7 @@ pub fn family<R: CodedReason>(title: &str, place: &str, examples: &[R]) -> Famil
 }
 
 fn families() -> Vec<Family> {
-    let reports = vec![rejections(), notes()];
+    let reports = vec![rejections(), notes(), ignored()];
     let deliveries = vec![skips(), deaths(), retries(), parks(), unsent(), refused_retries(), remarks()];
     let conversions = vec![status_reasons(), status_moves(), reprocessing(), history(), candidates()];
     let requests = family(

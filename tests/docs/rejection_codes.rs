@@ -3,6 +3,7 @@
 use postbridge::domain::event::EventName;
 use postbridge::domain::forwarding::HidingProxy;
 use postbridge::domain::ids::{ConversionId, OfferId, SourceId};
+use postbridge::domain::ignored::IgnoredReason;
 use postbridge::domain::money::{DecimalMark, NoCurrency};
 use postbridge::domain::omission::{Omission, OmissionReason};
 use postbridge::domain::rejection::RejectionCause;
@@ -158,6 +159,13 @@ pub fn rejections() -> Family {
                  says what was left out; the label `reason_code` of `postbridge_quarantined_total` and, of what is refused, of \
                  `postbridge_refused_total`.";
     stored_family("Why a report was not taken, or a value of it left out", place, &examples)
+}
+
+/// Why a report that was understood is not a conversion.
+pub fn ignored() -> Family {
+    let place = "`reason_code` of a postback whose status is `ignored`.";
+    let example = IgnoredReason::ByTemplate { field: "event".to_owned(), value: "ping".to_owned() };
+    stored_family("Why a postback is ignored", place, &[example])
 }
 
 /// What is noted about a report that counts.

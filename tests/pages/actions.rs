@@ -67,9 +67,10 @@ async fn a_postback_is_reprocessed_when_the_cause_is_fixed() {
 #[tokio::test]
 async fn only_what_is_quarantined_is_reprocessed() {
     let fixture = PagesFixture::busy().await;
-    for (seq, wanted) in
-        [("1", "only a quarantined postback can be reprocessed"), ("99", "no postback with this id is kept")]
-    {
+    for (seq, wanted) in [
+        ("1", "only a quarantined or ignored postback can be reprocessed"),
+        ("99", "no postback with this id is kept"),
+    ] {
         fixture.post(&format!("/postbacks/{seq}/reprocess"), &[]).await;
         fixture.get("/quarantine").await.shows("was not reprocessed").shows(wanted);
     }

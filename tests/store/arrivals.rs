@@ -7,10 +7,11 @@ use postbridge::domain::conversion::Dedup;
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::history::Cause;
 use postbridge::domain::ids::Seq;
+use postbridge::domain::ignored::IgnoredReason;
 use postbridge::domain::postback::{Verdict, VerdictName};
 use postbridge::domain::status::Status;
 use postbridge::store::contract::Store;
-use postbridge::store::contract::arrival::{Arrival, ClickRecorded, Receipt, Reprocess};
+use postbridge::store::contract::arrival::{Arrival, ClickRecorded, Finding, Receipt, Reprocess};
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ConversionFilter, PostbackFilter};
 
@@ -23,6 +24,7 @@ conformance! {
     a_change_is_an_update_and_replaces_what_is_shown,
     a_sale_that_changes_without_end_is_quarantined,
     a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_reprocessed,
+    an_ignored_postback_makes_nothing_is_found_by_its_verdict_and_can_be_reprocessed,
     the_bytes_of_one_postback_become_a_conversion_once_only,
     what_a_postback_that_is_reprocessed_causes_counts_from_then,
     a_large_body_is_kept_byte_for_byte,
@@ -149,6 +151,37 @@ fn a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_reprocesse
     assert_eq!(list(&*store), vec![], "after reopening");
     assert_eq!(wait(store.postback(mapped.postback)).unwrap().unwrap().again, Some(bad.postback));
     assert!(wait(store.postback(bad.postback)).unwrap().unwrap().raw.is_some());
+}
+
+fn an_ignored_postback_makes_nothing_is_found_by_its_verdict_and_can_be_reprocessed(engine: &Engine) {
+    let store = engine.open();
+    let reason = IgnoredReason::ByTemplate { field: "event".to_owned(), value: "ping".to_owned() };
+    let mut ping = sale("t1").arrival();
+    ping.finding = Finding::Ignored(reason.clone());
+    let receipt = wait(store.arrive(ping)).unwrap();
+    assert_eq!((&receipt.verdict, receipt.matched), (&Verdict::Ignored(reason), None));
+    wait(store.arrive(quarantined("no price", at(1)))).unwrap();
+    let list = |store: &dyn Store, open_only| {
+        let filter =
+            PostbackFilter { verdict: Some(VerdictName::Ignored), open_only, ..PostbackFilter::default() };
+        let items = wait(store.postbacks(filter, first_page(10))).unwrap().items;
+        items.into_iter().map(|one| one.verdict).collect::<Vec<_>>()
+    };
+    assert_eq!(list(&*store, false), vec![receipt.verdict.clone()]);
+    assert_eq!(wait(store.conversions(ConversionFilter::default(), first_page(10))).unwrap().items, vec![]);
+    assert_eq!(wait(store.source_tally(&source())).unwrap().open_quarantine, 1, "it does not wait for a fix");
+    let mut again = sale("t1").arrival();
+    again.again = Some(Reprocess { of: receipt.postback, now: at(2) });
+    assert!(matches!(wait(store.arrive(again.clone())).unwrap().verdict, Verdict::Accepted { .. }));
+    let refused = wait(store.arrive(again));
+    assert!(
+        matches!(refused, Err(StoreError::ReprocessedAlready { .. })),
+        "its bytes count once: {refused:?}"
+    );
+    drop(store);
+    let store = engine.open();
+    assert_eq!((list(&*store, false), list(&*store, true)), (vec![receipt.verdict], vec![]));
+    assert_eq!(wait(store.source_tally(&source())).unwrap().open_quarantine, 1);
 }
 
 fn the_bytes_of_one_postback_become_a_conversion_once_only(engine: &Engine) {

@@ -7,6 +7,7 @@ use crate::domain::click::Click;
 use crate::domain::consent::ConsentRecord;
 use crate::domain::conversion::Draft;
 use crate::domain::ids::{ClickId, Seq, SourceId, VisitorId};
+use crate::domain::ignored::IgnoredReason;
 use crate::domain::postback::{MappingVersion, RawRequest, Verdict};
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::note::ReportNote;
@@ -29,7 +30,7 @@ pub struct Arrival {
     pub again: Option<Reprocess>,
 }
 
-/// A quarantined record is reprocessed: the arrival keeps the time at which it was received, what it causes
+/// A quarantined or ignored record is reprocessed: the arrival keeps the time at which it was received, what it causes
 /// counts from now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reprocess {
@@ -46,6 +47,8 @@ pub enum Finding {
     Mapped(Box<MappedArrival>),
     /// Its sender may report, and it cannot be used: it is kept whole and can be reprocessed.
     Quarantined(Rejection),
+    /// It was understood, and is not a conversion: it is kept whole and can be reprocessed.
+    Ignored(IgnoredReason),
     /// Turned away: a bad key, an unknown source, too large or too fast. It cannot be reprocessed.
     Refused(Rejection),
 }

@@ -226,7 +226,7 @@ impl Api {
         document(&PostbackView::of(&record))
     }
 
-    /// `POST /api/v1/postbacks/{id}/retry`: reprocesses a quarantined one with the current template.
+    /// `POST /api/v1/postbacks/{id}/retry`: reprocesses a quarantined or ignored one with the current template.
     pub async fn retry_postback(&self, id: &str) -> Outcome {
         let seq = list_query::id(id, Seq::parse)?;
         match ops::reprocess(&self.ops, seq).await {

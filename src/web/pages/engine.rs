@@ -104,7 +104,9 @@ fn look(word: &str) -> (&'static str, &'static str) {
         "unmatched" | "quarantined" | "parked" | "park" | "marked" | "expired" => ("warn", "alert"),
         "dead" | "refused" | "rejected" | "broken" | "blocked" => ("bad", "cross"),
         "duplicate" | "already there" => ("mute", "copies"),
-        "skipped" | "scrubbed" | "not there" | "head" | "prefetch" | "preview" => ("mute", "dash"),
+        "skipped" | "ignored" | "scrubbed" | "not there" | "head" | "prefetch" | "preview" => {
+            ("mute", "dash")
+        }
         _ => ("mute", "info"),
     }
 }

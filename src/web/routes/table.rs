@@ -162,7 +162,7 @@ pub static ROUTES: &[RouteRow] = &[
             "/api/v1/postbacks/{id}/retry",
             POST,
             ApiCall::Reprocess,
-            "reprocesses a quarantined postback with the current template",
+            "reprocesses a quarantined or ignored postback with the current template",
         )
     },
     api("/api/v1/deliveries", ApiCall::Deliveries, "lists deliveries with their last attempt"),
@@ -260,7 +260,11 @@ pub static ROUTES: &[RouteRow] = &[
     page("/quarantine", PageCall::Quarantine, "the postbacks that wait for a fix"),
     RouteRow {
         change: Some("postback: reprocessed"),
-        ..form("/postbacks/{id}/reprocess", PageCall::Reprocess, "reprocesses a quarantined postback")
+        ..form(
+            "/postbacks/{id}/reprocess",
+            PageCall::Reprocess,
+            "reprocesses a quarantined or ignored postback",
+        )
     },
     page("/sources", PageCall::Sources, "the sources, and a preview of a pasted postback"),
     RouteRow {
