@@ -7,8 +7,8 @@ use crate::config::configuration::Config;
 use crate::store::contract::Store;
 use crate::store::contract::error::StoreError;
 use crate::store::embedded::{Embedded, EmbeddedSettings};
+use crate::store::engine::error::OpenError;
 use crate::store::engine::folder::says_full;
-use crate::store::open::OpenError;
 use crate::template::diagnostic::{Problem, access};
 
 /// Opens the configured data folder.

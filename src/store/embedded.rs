@@ -11,14 +11,16 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::domain::ids::ClickId;
 use crate::domain::ruleset::Ruleset;
-use crate::store::command::{ReplySender, StoreCommand};
+use crate::store::commit::command::{ReplySender, StoreCommand};
 use crate::store::contract::StoreFuture;
 use crate::store::contract::error::StoreError;
+use crate::store::engine::error::OpenError;
 use crate::store::engine::kv::Kv;
 use crate::store::engine::sled::Sled;
 use crate::store::index::Index;
-use crate::store::open::{OpenError, rebuild};
-use crate::store::records::{Records, StoreShared, without_panic};
+use crate::store::reader::{Reader, without_panic};
+use crate::store::rebuild::rebuild;
+use crate::store::records::{Records, StoreShared};
 use crate::store::writer::{self, CommandQueue, Watch};
 
 /// How many lists and traces are read at a time.
@@ -82,12 +84,13 @@ impl Embedded {
 
     /// As [`Embedded::open`].
     pub fn open_with(kv: Arc<dyn Kv>, settings: EmbeddedSettings) -> Result<Embedded, OpenError> {
-        let records = Records::new(kv);
-        let opened = rebuild(&records, settings.dedup_mask)?;
+        let reader = Arc::new(Reader::new(kv));
+        let opened = rebuild(&reader, settings.dedup_mask)?;
+        let records = Records::new(Arc::clone(&reader));
         let rules = RwLock::new(Arc::new(Ruleset::default()));
         let lately = Mutex::new(opened.lately);
         let (index, quarantine_lines) = (Mutex::new(opened.index), Arc::default());
-        let shared = Arc::new(StoreShared { records, index, rules, lately, quarantine_lines });
+        let shared = Arc::new(StoreShared { reader, records, index, rules, lately, quarantine_lines });
         let queue = Arc::new(CommandQueue::default());
         let writer = writer::start(Arc::clone(&shared), Arc::clone(&queue), opened.numbers, settings.watch)
             .map_err(|error| OpenError::Thread(error.to_string()))?;
@@ -121,7 +124,7 @@ impl Embedded {
 
     /// A read of what is counted in memory.
     fn counted<'a, T: Send + 'a>(&self, read: impl FnOnce(&mut Index) -> T) -> StoreFuture<'a, T> {
-        let answer = self.shared.records.check().map(|()| read(&mut self.shared.index.lock()));
+        let answer = self.shared.reader.check().map(|()| read(&mut self.shared.index.lock()));
         Box::pin(std::future::ready(answer))
     }
 

@@ -7,9 +7,10 @@ use crate::domain::delivery::{self, Delivery, DeliveryState};
 use crate::domain::ids::{DeliveryId, DestinationId};
 use crate::store::contract::error::StoreError;
 use crate::store::contract::work::{ClaimRequest, Claimed, LeasedWork};
-use crate::store::queues::DeliverySlot;
-use crate::store::read;
-use crate::store::records::{StoreShared, without_panic};
+use crate::store::query::find;
+use crate::store::reader::without_panic;
+use crate::store::records::StoreShared;
+use crate::store::table::delivery::DeliverySlot;
 
 /// Slots that are leased for a caller. They are given back where no one takes what was read for them.
 pub struct Leases {
@@ -32,7 +33,7 @@ impl Leases {
 
     /// Leases what is due; the work itself is not read yet.
     pub fn due(shared: &Arc<StoreShared>, request: ClaimRequest) -> Result<(Leases, LeasedWork), StoreError> {
-        shared.records.check()?;
+        shared.reader.check()?;
         let ClaimRequest { destination, now, fresh, retries } = request;
         let mut index = shared.index.lock();
         let queues = index.queues(&destination);
@@ -82,7 +83,7 @@ pub fn claim_oldest(
     shared: &Arc<StoreShared>,
     destination: &DestinationId,
 ) -> Result<Option<(Leases, Claimed)>, StoreError> {
-    shared.records.check()?;
+    shared.reader.check()?;
     while let Some(leases) = Leases::oldest(shared, destination) {
         if let Some(claimed) = leases.work()?.pop() {
             return Ok(Some((leases, claimed)));
@@ -96,7 +97,7 @@ pub fn claim_oldest(
 /// Gives leases back by the deliveries' ids.
 pub fn release(shared: &StoreShared, ids: &[DeliveryId]) -> Result<(), StoreError> {
     for id in ids {
-        let found = match without_panic(|| read::find(shared, &id.conversion)) {
+        let found = match without_panic(|| find::find(shared, &id.conversion)) {
             Err(error @ StoreError::Corrupt { .. }) => {
                 tracing::error!(delivery.id = %id, %error, "a lease cannot be given back and stays");
                 continue;
@@ -123,7 +124,7 @@ fn unlease(shared: &StoreShared, destination: &DestinationId, slots: &[DeliveryS
 }
 
 fn claimed(shared: &StoreShared, slot: DeliverySlot) -> Result<Option<Claimed>, StoreError> {
-    let Some(record) = read::record(shared, slot.seq())? else { return Ok(None) };
+    let Some(record) = find::record(shared, slot.seq())? else { return Ok(None) };
     let deliveries = &record.standing.deliveries;
     let delivery = deliveries.get(slot.place()).cloned();
     let waits = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Waiting { .. });

@@ -12,10 +12,11 @@ use crate::domain::ids::ClickId;
 use crate::domain::postback::{Postback, RawRequest};
 use crate::domain::rejection::RejectionCause;
 use crate::domain::rejection::note::ReportNote;
-use crate::store::layout::{Block, BlockEntry, EntryHead};
+use crate::store::table::postback::{Block, BlockEntry, EntryHead};
 
 /// What an entry of a cache takes besides its key and its value's own bytes.
 const ENTRY: usize = 96;
+
 /// What a text, or a pair of them, takes besides its bytes, where it is in a list.
 const TEXT: usize = 32;
 
@@ -82,7 +83,7 @@ mod tests {
     use crate::domain::rejection::access::AccessProblem;
     use crate::domain::rejection::note::ReportNote;
     use crate::domain::time::Time;
-    use crate::store::layout::BlockEntry;
+    use crate::store::table::postback::BlockEntry;
 
     #[test]
     fn what_is_wrong_with_a_postback_and_what_was_noted_about_it_weigh_too() {

@@ -6,17 +6,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-
 use tokio::runtime::Handle;
 
-use crate::store::command::StoreCommand;
+use crate::store::commit::command::StoreCommand;
+use crate::store::commit::group::CommitGroup;
+use crate::store::commit::purge::Cursor;
 use crate::store::contract::error::StoreError;
 use crate::store::crash;
 use crate::store::engine::kv::Step;
-use crate::store::group::CommitGroup;
-use crate::store::layout::NumberSequences;
-use crate::store::purge::Cursor;
 use crate::store::records::StoreShared;
+use crate::store::table::store_facts::NumberSequences;
 
 /// The most commands in one group, and the most bytes they bring along.
 const GROUP_COMMANDS: usize = 4096;
@@ -150,7 +149,7 @@ impl Writer {
 
     /// Decides and commits one group; answers what is left of long commands.
     fn commit(&mut self, commands: Vec<StoreCommand>) -> Vec<StoreCommand> {
-        if let Err(error) = self.shared.records.check() {
+        if let Err(error) = self.shared.reader.check() {
             commands.into_iter().for_each(|command| command.refuse(error.clone()));
             return Vec::new();
         }
@@ -202,13 +201,13 @@ fn write(
     watch: Option<&Watch>,
     sync: &mut Option<Duration>,
 ) -> Result<(), StoreError> {
-    let records = &group.shared.records;
+    let reader = &group.shared.reader;
     // A read that failed while the group was decided ends the store; nothing of the group counts.
-    records.check()?;
+    reader.check()?;
     let mut ready = match group.pack() {
         Ok(ready) => ready,
         Err(StoreError::Corrupt { key, cause }) => {
-            return Err(records.fail("write", format!("the record {key} cannot be packed: {cause}")));
+            return Err(reader.fail("write", format!("the record {key} cannot be packed: {cause}")));
         }
         Err(error) => return Err(error),
     };
@@ -232,7 +231,7 @@ fn write(
             }
         };
         let batch = std::mem::take(&mut ready.batch);
-        records.kv().commit(batch, &mut passed).map_err(|error| records.fail("write", error))?;
+        reader.kv().commit(batch, &mut passed).map_err(|error| reader.fail("write", error))?;
         if purges {
             crash::point("purge.after_sync");
         }

@@ -4,4 +4,5 @@ mod code_families;
 mod file_cycles;
 mod layout_rules;
 mod plain_words;
+mod store_keys;
 mod type_names;

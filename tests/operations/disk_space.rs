@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use postbridge::domain::disk::{DiskReserve, DiskSpace};
+use postbridge::store::engine::error::OpenError;
 use postbridge::store::engine::folder::says_full;
-use postbridge::store::open::OpenError;
 use serde_json::json;
 
 use crate::support::platform::{Act, Platform};

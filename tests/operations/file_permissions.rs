@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use postbridge::config::configuration::Config;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::open::OpenError;
+use postbridge::store::engine::error::OpenError;
 
 use crate::support::platform::Platform;
 use crate::support::relay::{Setup, TOKEN};

@@ -9,9 +9,9 @@ use postbridge::store::contract::Store;
 use postbridge::store::contract::change::PurgeBefore;
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::store::embedded::Embedded;
+use postbridge::store::engine::error::OpenError;
 use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, Span};
 use postbridge::store::engine::sled::Sled;
-use postbridge::store::open::OpenError;
 
 use crate::support::memory::Memory;
 use crate::support::store_fixture::*;

@@ -31,7 +31,7 @@ use postbridge::store::contract::arrival::{ClickArrival, Finding, Reprocess, Scr
 use postbridge::store::contract::change::{ConversionRef, PurgeBefore, SuppressionOrder};
 use postbridge::store::contract::lookup::{ClickFilter, PostbackFilter, ReportQuery};
 use postbridge::store::embedded::Embedded;
-use postbridge::store::open::OpenError;
+use postbridge::store::engine::error::OpenError;
 
 use crate::support::history::changed_fields;
 use crate::support::offer_fixture::offer;

@@ -15,8 +15,10 @@ use crate::domain::ruleset::Ruleset;
 use crate::domain::status_move::StatusMove;
 use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::time::Time;
-use crate::store::clicks::log;
-use crate::store::command::{Retry, StoreCommand, Withdraw};
+use crate::store::codec::tag;
+use crate::store::commit::command::{
+    KeepingCommand, RemoveList, Retry, StatusCommand, StatusOrder, StoreCommand, SuppressionCommand, Withdraw,
+};
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
 use crate::store::contract::change::{ConversionRef, PurgeBefore, Purged, StatusChanged, SuppressionOrder};
 use crate::store::contract::error::StoreError;
@@ -29,13 +31,9 @@ use crate::store::contract::subscription::Subscription;
 use crate::store::contract::work::{AttemptOutcome, Backlog, ClaimRequest, Claimed, Expired, LeasedWork};
 use crate::store::contract::{Store, StoreFuture};
 use crate::store::embedded::{Embedded, ended};
-use crate::store::keeping::KeepingCommand;
-use crate::store::layout::tag;
 use crate::store::leases::{self, Leases};
-use crate::store::network::statuses::{StatusCommand, StatusOrder};
-use crate::store::network::suppressed::{RemoveList, SuppressionCommand};
-use crate::store::network::{lists, report};
-use crate::store::read;
+use crate::store::query::{clicks, find, lists, report};
+use crate::store::table::suppression;
 
 /// An answer that is in memory.
 fn now<'a, T: Send + 'a>(done: Result<T, StoreError>) -> StoreFuture<'a, T> {
@@ -78,7 +76,7 @@ impl Store for Embedded {
         // Most clicks that are named were recorded lately: no thread need wait for the disk.
         if let Some(click) = self.shared.records.click_at_hand(id) {
             let found = FoundClick { click, reading: *reading };
-            return now(self.shared.records.check().map(|()| Some(found)));
+            return now(self.shared.reader.check().map(|()| Some(found)));
         }
         self.read(move |shared| {
             for (id, reading) in candidates {
@@ -91,7 +89,7 @@ impl Store for Embedded {
     }
 
     fn clicks(&self, filter: ClickFilter, page: PageRequest) -> StoreFuture<'_, Page<Arc<Click>>> {
-        self.read_many(move |shared| log::clicks(shared, &filter, &page))
+        self.read_many(move |shared| clicks::clicks(shared, &filter, &page))
     }
 
     fn dispose(&self, now: Time, limit: usize) -> StoreFuture<'_, u64> {
@@ -123,11 +121,11 @@ impl Store for Embedded {
 
     fn lists(&self) -> StoreFuture<'_, Vec<ListSummary>> {
         let lists = Arc::clone(&self.shared.index.lock().lists);
-        now(self.shared.records.check().map(|()| lists.summaries()))
+        now(self.shared.reader.check().map(|()| lists.summaries()))
     }
 
     fn listed(&self, list: String, page: PageRequest) -> StoreFuture<'_, Page<ListedEntry>> {
-        self.read_many(move |shared| lists::listed(shared, &list, &page))
+        self.read_many(move |shared| suppression::listed(&shared.reader, &list, &page))
     }
 
     fn keep_text(&self, name: String, text: String) -> StoreFuture<'_, ()> {
@@ -135,14 +133,14 @@ impl Store for Embedded {
     }
 
     fn kept_text(&self, name: String) -> StoreFuture<'_, Option<String>> {
-        self.read(move |shared| shared.records.text(&name))
+        self.read(move |shared| shared.reader.text(&name))
     }
 
     fn conversion_now(&self, which: ConversionRef) -> StoreFuture<'_, Option<Conversion>> {
         self.read(move |shared| {
             let record = match which {
-                ConversionRef::Id(id) => read::find(shared, &id)?.map(|(_, record)| record),
-                ConversionRef::Number(seq) => read::record(shared, seq.get())?,
+                ConversionRef::Id(id) => find::find(shared, &id)?.map(|(_, record)| record),
+                ConversionRef::Number(seq) => find::record(shared, seq.get())?,
             };
             Ok(record.map(|record| record.conversion))
         })
@@ -216,7 +214,7 @@ impl Store for Embedded {
     }
 
     fn conversion(&self, id: ConversionId) -> StoreFuture<'_, Option<Trace>> {
-        self.read_many(move |shared| read::trace(shared, id))
+        self.read_many(move |shared| find::trace(shared, id))
     }
 
     fn conversions(
@@ -224,19 +222,19 @@ impl Store for Embedded {
         filter: ConversionFilter,
         page: PageRequest,
     ) -> StoreFuture<'_, Page<(Conversion, Vec<Delivery>)>> {
-        self.read_many(move |shared| read::conversions(shared, &filter, &page))
+        self.read_many(move |shared| lists::conversions(shared, &filter, &page))
     }
 
     fn postback(&self, seq: Seq) -> StoreFuture<'_, Option<Postback>> {
-        self.read(move |shared| read::postback(shared, seq))
+        self.read(move |shared| find::postback(shared, seq))
     }
 
     fn postbacks(&self, filter: PostbackFilter, page: PageRequest) -> StoreFuture<'_, Page<Postback>> {
-        self.read_many(move |shared| read::postbacks(shared, &filter, &page))
+        self.read_many(move |shared| lists::postbacks(shared, &filter, &page))
     }
 
     fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> StoreFuture<'_, Page<ListedDelivery>> {
-        self.read_many(move |shared| read::deliveries(shared, &filter, &page))
+        self.read_many(move |shared| lists::deliveries(shared, &filter, &page))
     }
 
     fn backlog(&self, at: Time) -> StoreFuture<'_, Vec<Backlog>> {
@@ -265,7 +263,7 @@ impl Store for Embedded {
     }
 
     fn reused_transactions(&self, source: SourceId, limit: usize) -> StoreFuture<'_, Vec<ReusedTransaction>> {
-        self.read_many(move |shared| read::reused_transactions(shared, &source, limit))
+        self.read_many(move |shared| lists::reused_transactions(shared, &source, limit))
     }
 
     fn reversals_ready(&self, limit: usize) -> StoreFuture<'_, Vec<Seq>> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
-use crate::store::open::OpenError;
+use crate::store::engine::error::OpenError;
 
 /// The least free space to start with, in bytes: what the engine writes while it opens.
 const ROOM: u64 = 4 * 1024 * 1024;

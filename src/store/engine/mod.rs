@@ -1,5 +1,6 @@
 //! What is under the embedded store: ordered keys and values, one durable batch at a time. Nothing here knows a record.
 
+pub mod error;
 pub mod folder;
 pub mod kv;
 mod pieces;

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::store::crash;
+use crate::store::engine::error::OpenError;
 use crate::store::engine::folder;
 use crate::store::engine::kv::{Batch, Direction, Kv, KvError, ScanVisitor, Span, Step};
 use crate::store::engine::pieces::{self, PieceWriter};
-use crate::store::open::OpenError;
 
 /// A page above a quarter of this goes to a file of its own that `fdatasync` of the data file does not
 /// reach. A leaf has at most 17 values of at most [`pieces::MAX_STORED`], which is less than half of that quarter.

@@ -7,7 +7,7 @@ use crate::domain::ids::DestinationId;
 use crate::domain::routing::Route;
 use crate::domain::time::Time;
 use crate::store::index::Index;
-use crate::store::queues::DeliverySlot;
+use crate::store::table::delivery::DeliverySlot;
 
 impl Index {
     /// Which destinations are configured from now on, and how old their events may be.

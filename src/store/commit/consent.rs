@@ -1,0 +1,77 @@
+//! The command that an answer about consent is.
+
+use std::sync::Arc;
+
+use crate::domain::click::{Click, ClickOrigin};
+use crate::domain::ids::ClickId;
+use crate::store::commit::group::CommitGroup;
+use crate::store::contract::arrival::ConsentArrival;
+use crate::store::contract::error::StoreError;
+use crate::store::table::early_answer::EarlyAnswer;
+
+impl CommitGroup<'_> {
+    /// Keeps an answer at its click and for the browser that gave it. Everything is read before anything is
+    /// changed.
+    pub fn consent(&mut self, arrival: &ConsentArrival) -> Result<(), StoreError> {
+        let known = self.click_to_change(&arrival.click)?;
+        let owner = known.as_ref().and_then(|click| click.context.visitor.clone());
+        let is_stranger = arrival.visitor.is_some() && owner.is_some() && arrival.visitor != owner;
+        let for_click = if is_stranger { arrival.consent.refusals() } else { arrival.consent };
+        let speaker = arrival.visitor.clone().or(owner);
+        let visits = match &speaker {
+            Some(visitor) => Some((visitor.clone(), self.visits(visitor)?)),
+            None => None,
+        };
+        let ahead = if known.is_none() { self.answers_ahead(&arrival.click)? } else { None };
+        match known {
+            Some(mut click) => {
+                let consent = click.context.consent.latest(for_click);
+                if consent != click.context.consent {
+                    click.context.consent = consent;
+                    self.put_click(Arc::new(click), true);
+                }
+            }
+            None => {
+                let consent = ahead.map_or(for_click, |ahead| ahead.consent.latest(for_click));
+                let ahead =
+                    EarlyAnswer { received_at: arrival.received_at, marks: self.age_marks(), consent };
+                self.ahead.insert(arrival.click.clone(), ahead);
+            }
+        }
+        // A browser of which no click is kept has nothing that the answer could be for.
+        if let Some((visitor, mut visits)) = visits.filter(|(_, visits)| !visits.visits.is_empty()) {
+            let consent = visits.consent.latest(arrival.consent);
+            if consent != visits.consent {
+                visits.consent = consent;
+                self.trail.visitors.insert(visitor, visits);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a new click the answers that were received ahead of it. A link's click has an id that no one
+    /// knew before.
+    pub fn join_answers(&self, click: &mut Click) -> Result<(), StoreError> {
+        if click.context.origin == ClickOrigin::Link {
+            return Ok(());
+        }
+        if let Some(ahead) = self.answers_ahead(&click.id)? {
+            click.context.consent = click.context.consent.latest(ahead.consent);
+        }
+        Ok(())
+    }
+
+    fn age_marks(&self) -> u64 {
+        match &self.kept {
+            Some(kept) => kept.ages.made(),
+            None => self.shared.index.lock().kept.ages.made(),
+        }
+    }
+
+    fn answers_ahead(&self, click: &ClickId) -> Result<Option<EarlyAnswer>, StoreError> {
+        match self.ahead.get(click) {
+            Some(ahead) => Ok(Some(*ahead)),
+            None => self.shared.reader.answers_ahead(click),
+        }
+    }
+}

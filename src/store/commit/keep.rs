@@ -1,0 +1,35 @@
+//! The commands that keep something for operators, and texts.
+
+use crate::store::commit::command::KeepingCommand;
+use crate::store::commit::group::CommitGroup;
+use crate::store::contract::error::StoreError;
+use crate::store::table::age::NextNumbers;
+use crate::store::table::operator::OperatorRecords;
+
+impl CommitGroup<'_> {
+    /// Keeps a text permanently. One that is kept already is not written again.
+    pub fn keep(&mut self, name: String, text: String) -> Result<(), StoreError> {
+        if self.shared.reader.text(&name)?.is_none() {
+            self.texts.entry(name).or_insert(text);
+        }
+        Ok(())
+    }
+
+    /// Decides what is to be kept.
+    pub fn take_keeping(&mut self, command: KeepingCommand) {
+        let next = NextNumbers { postback: self.numbers.next_postback, click: self.numbers.next_click };
+        let kept = self.kept.get_or_insert_with(|| OperatorRecords::clone(&self.shared.index.lock().kept));
+        let answer = match command {
+            KeepingCommand::Clock(record, answer) => {
+                kept.ages.note(kept.clock, record, next);
+                kept.clock = Some(record);
+                answer
+            }
+            KeepingCommand::Removed(removed, answer) => {
+                kept.removed = removed;
+                answer
+            }
+        };
+        self.promise(Ok(()), answer);
+    }
+}

@@ -1,0 +1,90 @@
+//! What an arrival turned out to be, and what a group makes and changes, before it is written.
+
+use std::sync::Arc;
+
+use crate::domain::click::Click;
+use crate::domain::conversion::Conversion;
+use crate::domain::ids::{ConversionId, Seq, SourceId};
+use crate::domain::postback::{MappingVersion, RawRequest, Verdict};
+use crate::domain::rejection::Rejection;
+use crate::domain::rejection::sale::SaleProblem;
+use crate::domain::time::Time;
+use crate::store::table::conversion::{Record, Sketch};
+use crate::store::table::delivery::DeliveryStates;
+use crate::store::table::postback::BlockEntry;
+
+/// The most changes one conversion can go through. Each change rewrites it whole.
+pub const MAX_CHANGES: usize = 500;
+
+/// What an arrival turned out to be.
+pub enum ArrivalOutcome {
+    New(Box<Conversion>, DeliveryStates),
+    Update {
+        number: u64,
+        old: Box<Record>,
+        new: Box<Record>,
+    },
+    Duplicate(Box<Conversion>),
+    Nothing(Verdict),
+    /// It takes back a sale that has one of these ids, and none of them is known.
+    UnknownSale(Rejection, Vec<ConversionId>),
+}
+
+impl ArrivalOutcome {
+    pub fn quarantined(rejection: Rejection) -> ArrivalOutcome {
+        ArrivalOutcome::Nothing(Verdict::Quarantined(rejection))
+    }
+
+    pub fn outcome(&self) -> (Verdict, Option<bool>) {
+        let matched = |conversion: &Conversion| Some(conversion.attribution.is_matched());
+        match self {
+            ArrivalOutcome::New(new, _) => (Verdict::Accepted { conversion: new.id }, matched(new)),
+            ArrivalOutcome::Update { new, .. } => {
+                (Verdict::Updated { conversion: new.conversion.id }, matched(&new.conversion))
+            }
+            ArrivalOutcome::Duplicate(known) => (Verdict::Duplicate { conversion: known.id }, matched(known)),
+            ArrivalOutcome::Nothing(verdict) => (verdict.clone(), None),
+            ArrivalOutcome::UnknownSale(rejection, _) => (Verdict::Quarantined(rejection.clone()), None),
+        }
+    }
+}
+
+/// What an arrival brings whatever it turns out to be.
+pub struct ArrivedPostback {
+    pub seq: Seq,
+    pub received_at: Time,
+    pub source: Option<SourceId>,
+    pub raw: RawRequest,
+    pub mapping: Option<MappingVersion>,
+    pub again: Option<Seq>,
+}
+
+pub fn too_often(conversion: &Conversion) -> Rejection {
+    SaleProblem::TooManyChanges { conversion: conversion.id, most: MAX_CHANGES as u64 }.into()
+}
+
+/// A postback that the group brings, with the conversion it makes.
+pub struct NewPostback {
+    pub entry: BlockEntry,
+    pub sketch: Option<Sketch>,
+    /// The sales that it takes back, none of which is known.
+    pub sales: Vec<ConversionId>,
+}
+
+/// A conversion that the group changes.
+pub struct ChangedConversion {
+    /// As the index knows it; `None` when the group brings it.
+    pub before: Option<Sketch>,
+    /// Its deliveries before the group.
+    pub was: DeliveryStates,
+    pub record: Record,
+    /// More than the deliveries' standing has changed: it needs an overlay.
+    pub whole: bool,
+}
+
+/// A click that the group writes.
+pub struct NewClick {
+    pub click: Arc<Click>,
+    /// Whether it replaces no record.
+    pub is_new: bool,
+}

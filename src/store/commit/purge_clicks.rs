@@ -1,0 +1,138 @@
+//! Deletes clicks that are past their date, with every trace: their lines in the log, their places among
+//! their browsers' clicks, and the counters of their days.
+
+use crate::domain::ids::{ClickId, VisitorId};
+use crate::domain::offer::day_of;
+use crate::store::commit::aged_out::AgedOut;
+use crate::store::commit::group::CommitGroup;
+use crate::store::commit::purging::ClickPurge;
+use crate::store::contract::error::StoreError;
+use crate::store::table::age::AgeKey;
+use crate::store::table::click::readable;
+use crate::store::table::click_day;
+use crate::store::table::click_log::{self, LoggedClick};
+use crate::store::table::early_answer::{self, FIRST_ANSWER};
+
+/// How many blocks of the log, how many due clicks and how many counters one step looks at.
+const BLOCKS: usize = 512;
+
+const CLICKS: usize = 512;
+
+const DAYS: usize = 512;
+
+/// How many answers ahead of their clicks.
+const ANSWERS: usize = 4096;
+
+/// How far the present pass has come.
+#[derive(Debug, Default)]
+pub struct ClickCursor {
+    /// The number at which the log is looked at next.
+    log: u64,
+    log_done: bool,
+    days_done: bool,
+    /// From which key on answers ahead of their clicks are looked at; `None`: from the first.
+    answers: Option<Vec<u8>>,
+    answers_done: bool,
+}
+
+impl ClickCursor {
+    pub fn is_done(&self) -> bool {
+        self.log_done && self.days_done && self.answers_done
+    }
+}
+
+impl ClickPurge {
+    /// Decides one step.
+    pub fn step(
+        group: &CommitGroup<'_>,
+        aged: &AgedOut<'_>,
+        cursor: &mut ClickCursor,
+    ) -> Result<ClickPurge, StoreError> {
+        let mut purge = ClickPurge { day: day_of(aged.believed.clicks), ..ClickPurge::default() };
+        if !cursor.log_done {
+            purge.step_log(group, aged, cursor)?;
+        }
+        if !cursor.days_done {
+            purge.days = click_day::before(&group.shared.reader, purge.day, DAYS)?;
+            cursor.days_done = purge.days.len() < DAYS;
+        }
+        if !cursor.answers_done {
+            let from = cursor.answers.as_deref().unwrap_or(FIRST_ANSWER);
+            (purge.answers, cursor.answers) =
+                early_answer::ended(&group.shared.reader, from, ANSWERS, |ahead| {
+                    aged.click(AgeKey::Marks(ahead.marks), ahead.received_at)
+                })?;
+            cursor.answers_done = cursor.answers.is_none();
+        }
+        Ok(purge)
+    }
+
+    fn step_log(
+        &mut self,
+        group: &CommitGroup<'_>,
+        aged: &AgedOut<'_>,
+        cursor: &mut ClickCursor,
+    ) -> Result<(), StoreError> {
+        let blocks = click_log::blocks_from(&group.shared.reader, cursor.log, BLOCKS)?;
+        let all = blocks.len() < BLOCKS;
+        let mut looked_at = 0;
+        for (first, block) in blocks {
+            if looked_at >= CLICKS {
+                cursor.log = first;
+                return Ok(());
+            }
+            cursor.log = first + 1;
+            let Some(mut block) = readable(block)? else { continue };
+            let mut changed = false;
+            for (number, line) in (first..).zip(&mut block) {
+                let is_due = |line: &LoggedClick| aged.click(AgeKey::Click(number), line.at);
+                if !line.as_ref().is_some_and(is_due) {
+                    continue;
+                }
+                looked_at += 1;
+                if self.click(group, line.as_ref())? {
+                    *line = None;
+                    changed = true;
+                }
+            }
+            if changed {
+                self.log.push((first, block));
+            }
+        }
+        cursor.log_done = all;
+        Ok(())
+    }
+
+    /// Takes a click out, unless a delivery needs it. One that cannot be read stays, and so does its line.
+    fn click(&mut self, group: &CommitGroup<'_>, line: Option<&LoggedClick>) -> Result<bool, StoreError> {
+        let Some(line) = line else { return Ok(false) };
+        if group.shared.index.lock().needs_click(line.id.as_str()) {
+            return Ok(false);
+        }
+        let Some(found) = readable(group.shared.reader.click_afresh(&line.id))? else { return Ok(false) };
+        let Some(click) = found else { return Ok(true) };
+        if let Some(visitor) = &click.context.visitor {
+            self.forget_visit(group, visitor, &line.id)?;
+        }
+        self.clicks.push(line.id.clone());
+        Ok(true)
+    }
+
+    fn forget_visit(
+        &mut self,
+        group: &CommitGroup<'_>,
+        visitor: &VisitorId,
+        click: &ClickId,
+    ) -> Result<(), StoreError> {
+        let known = self.visitors.get(visitor).cloned();
+        let Some(mut visits) = readable(known.map_or_else(|| group.visits(visitor), Ok))? else {
+            return Ok(());
+        };
+        let before = visits.visits.len();
+        visits.visits.retain(|visit| visit.click != *click);
+        if visits.visits.len() < before {
+            self.visitors.insert(visitor.clone(), visits);
+        }
+        Ok(())
+    }
+}

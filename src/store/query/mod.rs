@@ -1,0 +1,8 @@
+//! What is looked up: one record, lists, reports.
+
+pub(crate) mod chunk;
+pub(crate) mod clicks;
+pub(crate) mod find;
+pub(crate) mod lists;
+pub(crate) mod report;
+pub(crate) mod walk;

@@ -1,0 +1,80 @@
+//! Reads records from the engine, and remembers when it failed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+
+use serde::de::DeserializeOwned;
+
+use crate::store::codec::{self, corrupt};
+use crate::store::contract::error::StoreError;
+use crate::store::engine::kv::{Kv, KvError, ScanVisitor, Span};
+
+/// Reads stored bytes, and what they say, past every cache.
+pub struct Reader {
+    kv: Arc<dyn Kv>,
+    failed: OnceLock<StoreError>,
+}
+
+impl Reader {
+    pub fn new(kv: Arc<dyn Kv>) -> Reader {
+        Reader { kv, failed: OnceLock::new() }
+    }
+
+    pub fn kv(&self) -> &dyn Kv {
+        self.kv.as_ref()
+    }
+
+    /// The failure that ended this store, if one did.
+    pub fn check(&self) -> Result<(), StoreError> {
+        self.failed.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// Ends the store: every later operation fails as this one did.
+    pub fn fail(&self, doing: &'static str, cause: impl ToString) -> StoreError {
+        let broken = StoreError::Broken { doing, cause: cause.to_string() };
+        self.failed.get_or_init(|| broken).clone()
+    }
+
+    /// What failed is that one record alone, or the whole store from now on.
+    fn failed_read(&self, error: KvError) -> StoreError {
+        match error {
+            KvError::Damaged { key, cause } => {
+                StoreError::Corrupt { key: key.escape_ascii().to_string(), cause }
+            }
+            KvError::Failed(cause) => self.fail("read", cause),
+        }
+    }
+
+    /// The record at `key`.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.check()?;
+        self.kv.get(key).map_err(|error| self.failed_read(error))
+    }
+
+    /// Visits values upwards or downwards, as [`Kv::scan`].
+    pub fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), StoreError> {
+        self.check()?;
+        self.kv.scan(span, visit).map_err(|error| self.failed_read(error))
+    }
+
+    /// The body of the record at `key`, past every cache.
+    pub fn body<B: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<B>, StoreError> {
+        let body = |bytes: Vec<u8>| codec::body(&bytes).map_err(|error| corrupt(key, &error));
+        self.get(key)?.map(body).transpose()
+    }
+
+    /// The head of the record at `key`, past every cache.
+    pub fn head<H: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<H>, StoreError> {
+        let head = |bytes: Vec<u8>| codec::head(&bytes).map_err(|error| corrupt(key, &error));
+        self.get(key)?.map(head).transpose()
+    }
+}
+
+/// A read whose panic fails it alone, as a damaged record does: a restart would meet the same bytes. What panicked,
+/// and where, is in the log.
+pub fn without_panic<T>(read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_logged| {
+        let (key, cause) = ("that was looked for".to_owned(), "reading it panicked; see the log".to_owned());
+        Err(StoreError::Corrupt { key, cause })
+    })
+}

@@ -1,0 +1,136 @@
+//! The log of clicks in the order in which they were recorded: for lists, for purging, and for what the
+//! click filters have to remember. A click's own record knows nothing of it.
+
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::domain::click::Click;
+use crate::domain::filter::DuplicateBy;
+use crate::domain::ids::ClickId;
+use crate::domain::time::Time;
+use crate::store::codec::{self, corrupt};
+use crate::store::contract::error::StoreError;
+use crate::store::engine::kv::{Batch, Direction, Span};
+use crate::store::reader::Reader;
+
+/// The most clicks in one record.
+const BLOCK: usize = 64;
+
+/// A click as it was when it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedClick {
+    pub id: ClickId,
+    /// When it was recorded.
+    pub at: Time,
+    /// By what a repeat of it is known, where it counted as a click on an offer.
+    pub likeness: Option<VisitorLikeness>,
+}
+
+/// Clicks in order; a purged one is `None`.
+pub type LogBlock = Vec<Option<LoggedClick>>;
+
+/// By what two clicks on one offer are known to be one visitor's, as hashes with the offer in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VisitorLikeness {
+    cookie: Option<u64>,
+    ip: Option<u64>,
+    ip_and_agent: Option<u64>,
+}
+
+impl VisitorLikeness {
+    /// `None` without an offer: then no other click is a repeat of it.
+    pub fn of(click: &Click) -> Option<VisitorLikeness> {
+        let offer = click.context.campaign_ref.as_ref()?.offer.as_str();
+        let visitor = click.context.visitor.as_ref().map(|visitor| visitor.as_str());
+        let ip = click.ip.map(|ip| ip.to_canonical().to_string());
+        let agent = click.user_agent.as_deref().unwrap_or_default();
+        Some(VisitorLikeness {
+            cookie: visitor.map(|visitor| secure_hash(&[offer, "cookie", visitor])),
+            ip: ip.as_deref().map(|ip| secure_hash(&[offer, "ip", ip])),
+            ip_and_agent: ip.as_deref().map(|ip| secure_hash(&[offer, "ip+agent", ip, agent])),
+        })
+    }
+
+    /// `None` where the click lacks what the rule looks at.
+    pub fn by(&self, rule: DuplicateBy) -> Option<u64> {
+        match rule {
+            DuplicateBy::Cookie => self.cookie,
+            DuplicateBy::Ip => self.ip,
+            DuplicateBy::IpAndAgent => self.ip_and_agent,
+        }
+    }
+}
+
+/// No one can choose a user agent that makes another's click look like a repeat. Stored: never changes.
+fn secure_hash(parts: &[&str]) -> u64 {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = digest.finalize().into();
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// The log of clicks.
+fn log_key(first: u64) -> Vec<u8> {
+    codec::numbered(b'G', first)
+}
+
+/// Puts new clicks into the log; `first` is the number of the first.
+pub fn put(batch: &mut Batch, mut first: u64, clicks: &[LoggedClick]) -> Result<(), StoreError> {
+    for block in clicks.chunks(BLOCK) {
+        let lines: Vec<Option<&LoggedClick>> = block.iter().map(Some).collect();
+        let key = log_key(first);
+        let packed = codec::pack(&(), &lines).map_err(|error| corrupt(&key, &error))?;
+        batch.add(key, packed);
+        first += block.len() as u64;
+    }
+    Ok(())
+}
+
+/// Puts a block over what was kept of it; one that is all purged is removed.
+pub fn put_block(batch: &mut Batch, first: u64, block: &LogBlock) -> Result<(), StoreError> {
+    let key = log_key(first);
+    if block.iter().all(Option::is_none) {
+        batch.remove(key);
+        return Ok(());
+    }
+    let packed = codec::pack(&(), block).map_err(|error| corrupt(&key, &error))?;
+    batch.put(key, packed);
+    Ok(())
+}
+
+/// A block with its first number; one that cannot be read is an error of its own.
+pub type BlockRead = (u64, Result<LogBlock, StoreError>);
+
+/// Up to `most` blocks that begin below `below`, newest first.
+pub fn blocks_below(reader: &Reader, below: u64, most: usize) -> Result<Vec<BlockRead>, StoreError> {
+    let (from, to) = (log_key(0), log_key(below));
+    read(reader, Span { from: &from, to: &to, direction: Direction::Down }, most)
+}
+
+/// Up to `most` blocks that begin at `from` or later, oldest first.
+pub fn blocks_from(reader: &Reader, from: u64, most: usize) -> Result<Vec<BlockRead>, StoreError> {
+    let (from, to) = (log_key(from), log_key(u64::MAX));
+    read(reader, Span { from: &from, to: &to, direction: Direction::Up }, most)
+}
+
+fn read(reader: &Reader, span: Span<'_>, most: usize) -> Result<Vec<BlockRead>, StoreError> {
+    let mut blocks = Vec::new();
+    reader.scan(span, &mut |key, bytes| {
+        let block = codec::body(bytes).map_err(|error| corrupt(key, &error));
+        blocks.extend(codec::number(key).map(|first| (first, block)));
+        if blocks.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(blocks)
+}
+
+/// The number that the next click will have.
+pub fn end(reader: &Reader) -> Result<u64, StoreError> {
+    let last = blocks_below(reader, u64::MAX, 1)?.pop();
+    // A damaged block may hold as many as any.
+    Ok(last.map_or(1, |(first, block)| first + block.map_or(BLOCK, |block| block.len()) as u64))
+}

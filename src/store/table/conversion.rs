@@ -1,0 +1,127 @@
+//! Conversions: what the index needs of one, and the whole of one that changed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::attribution::{Attribution, candidates};
+use crate::domain::claim::Claim;
+use crate::domain::conversion::{Conversion, Reuse};
+use crate::domain::ids::{ClickId, ConversionId, Seq};
+use crate::domain::time::Time;
+use crate::store::codec::{self, corrupt, hash, tag};
+use crate::store::contract::error::StoreError;
+use crate::store::engine::kv::Batch;
+use crate::store::reader::Reader;
+use crate::store::table::delivery::DeliveryStates;
+use crate::store::table::report_line::ReportLine;
+
+/// A conversion as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub conversion: Conversion,
+    pub standing: DeliveryStates,
+    /// Whether it has an overlay.
+    pub overlay: bool,
+}
+
+/// What the index needs of a conversion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sketch {
+    pub id: ConversionId,
+    /// Hashes of the click ids it waits for; empty when it is matched or names none.
+    pub waits_for: Vec<u64>,
+    /// Low halves of the hashes of transaction id and click id, to pass over a record unread.
+    pub transaction: Option<u32>,
+    pub click: Option<u32>,
+    pub standing: DeliveryStates,
+    /// Its line in reports, where it is of an offer.
+    pub report: Option<ReportLine>,
+    /// When its status changes automatically.
+    pub disposition: Option<Time>,
+    /// Where its transaction id had a conversion before.
+    pub reuse: Option<SketchedReuse>,
+    /// See [`claim_hash`].
+    pub claim: Option<u64>,
+}
+
+/// A [`Reuse`], with the tag of the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SketchedReuse {
+    /// The conversion that had the transaction id first.
+    pub first: ConversionId,
+    /// The postback that made the one before.
+    pub previous: Option<u64>,
+    /// Which conversion of its transaction id it is, from 2.
+    pub nth: u32,
+    /// The tag of the source.
+    pub source: u32,
+}
+
+impl Sketch {
+    /// Of a conversion with its deliveries as they are.
+    pub fn of(conversion: &Conversion, standing: DeliveryStates) -> Sketch {
+        let waits_for = match &conversion.attribution {
+            Attribution::Unmatched { given } => {
+                candidates(given).iter().map(|(id, _)| hash(id.as_str())).collect()
+            }
+            _ => Vec::new(),
+        };
+        let click = conversion.attribution.click().map(ClickId::as_str).or(conversion.attribution.given());
+        let source = tag(conversion.source.as_str());
+        Sketch {
+            id: conversion.id,
+            waits_for,
+            transaction: conversion.transaction_id.as_deref().map(tag),
+            click: click.map(tag),
+            standing,
+            report: ReportLine::of(conversion),
+            disposition: conversion.disposition.map(|(due, _)| due),
+            reuse: conversion.reuse.as_ref().map(|reuse| SketchedReuse::of(reuse, source)),
+            claim: claim_hash(conversion),
+        }
+    }
+}
+
+impl SketchedReuse {
+    /// As the index keeps it.
+    pub fn of(reuse: &Reuse, source: u32) -> SketchedReuse {
+        let previous = reuse.previous.map(Seq::get);
+        SketchedReuse { first: reuse.first, previous, nth: reuse.nth, source }
+    }
+}
+
+/// The hash by which it is found among those that count, or wait, for its claim on its click; `None` where it has
+/// none: see [`Claim`].
+pub fn claim_hash(conversion: &Conversion) -> Option<u64> {
+    Claim::held_by(conversion).map(|(claim, role)| hash(&claim.text(role)))
+}
+
+/// The conversion that postback `seq` made, once it has changed.
+pub fn overlay_key(seq: u64) -> Vec<u8> {
+    codec::numbered(b'C', seq)
+}
+
+impl Reader {
+    /// What replaced conversion `seq` of its block.
+    pub fn overlay(&self, seq: u64) -> Result<Option<Record>, StoreError> {
+        let key = overlay_key(seq);
+        let Some(bytes) = self.get(&key)? else { return Ok(None) };
+        let unpack = || {
+            let sketch: Sketch = codec::head(&bytes)?;
+            Ok(Record { conversion: codec::body(&bytes)?, standing: sketch.standing, overlay: true })
+        };
+        unpack().map(Some).map_err(|error| corrupt(&key, &error))
+    }
+}
+
+/// Puts a conversion that changed into a batch, over what its block has of it, or an earlier change.
+pub fn put_overlay(batch: &mut Batch, number: u64, record: &Record) -> Result<(), StoreError> {
+    let key = overlay_key(number);
+    let sketch = Sketch::of(&record.conversion, record.standing.clone());
+    let packed = codec::pack(&sketch, &record.conversion).map_err(|error| corrupt(&key, &error))?;
+    if record.overlay {
+        batch.put(key, packed);
+    } else {
+        batch.add(key, packed);
+    }
+    Ok(())
+}

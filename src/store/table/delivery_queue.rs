@@ -1,0 +1,318 @@
+//! What waits in memory, per destination: due deliveries in order, leases, holds. Rebuilt at open.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
+
+use crate::domain::delivery::{Delivery, DeliveryState};
+use crate::domain::time::{DAY_MS, Time};
+use crate::store::table::delivery::DeliverySlot;
+
+/// How far ahead a first attempt can be due: the longest `delay_seconds`, and a day more.
+const FARTHEST_FIRST_MS: i64 = 32 * DAY_MS;
+/// The same of a retry: longer than any platform's wait and the longest pause of the schedule.
+const FARTHEST_RETRY_MS: i64 = 2 * DAY_MS;
+
+type DueSlot = (i64, DeliverySlot);
+
+/// Deliveries by due time; what a person asked for goes first.
+#[derive(Debug, Default)]
+struct DueQueue {
+    manual: BTreeSet<DueSlot>,
+    due: BTreeSet<DueSlot>,
+}
+
+impl DueQueue {
+    fn insert(&mut self, due: DueSlot, manual: bool) {
+        if manual {
+            self.manual.insert(due)
+        } else {
+            self.due.insert(due)
+        };
+    }
+
+    /// Whether it was there, and whether a person had asked for it.
+    fn remove(&mut self, due: &DueSlot) -> Option<bool> {
+        if self.due.remove(due) {
+            return Some(false);
+        }
+        self.manual.remove(due).then_some(true)
+    }
+
+    /// What is due, or due later than anything can be (`farthest`): a clock that ran ahead wrote that.
+    fn next_due(&self, now: i64, farthest: i64) -> Option<DueSlot> {
+        let ready = |set: &BTreeSet<DueSlot>| set.first().copied().filter(|(due, _)| *due <= now);
+        let misdated = |set: &BTreeSet<DueSlot>| {
+            set.last().copied().filter(|(due, _)| *due > now.saturating_add(farthest))
+        };
+        ready(&self.manual)
+            .or_else(|| ready(&self.due))
+            .or_else(|| misdated(&self.manual))
+            .or_else(|| misdated(&self.due))
+    }
+
+    fn len(&self) -> usize {
+        self.manual.len() + self.due.len()
+    }
+
+    fn oldest(&self) -> Option<DueSlot> {
+        self.manual.first().into_iter().chain(self.due.first()).min().copied()
+    }
+
+    /// The earliest due time after `now`.
+    fn after(&self, now: i64) -> Option<i64> {
+        let later = (Bound::Included((now.saturating_add(1), DeliverySlot::FIRST)), Bound::Unbounded);
+        let first = |set: &BTreeSet<DueSlot>| set.range(later).next().map(|(due, _)| *due);
+        first(&self.manual).into_iter().chain(first(&self.due)).min()
+    }
+
+    /// How many fall due after `from` and not after `to`.
+    fn between(&self, from: i64, to: i64) -> u64 {
+        if from >= to {
+            return 0;
+        }
+        let bounds = (
+            Bound::Included((from.saturating_add(1), DeliverySlot::FIRST)),
+            Bound::Included((to, DeliverySlot::LAST)),
+        );
+        (self.manual.range(bounds).count() + self.due.range(bounds).count()) as u64
+    }
+}
+
+/// When what waits expires, if it does.
+fn expiry(slot: DeliverySlot, delivery: &Delivery) -> Option<DueSlot> {
+    let waits = matches!(delivery.state, DeliveryState::Waiting { .. });
+    delivery.expires_at.filter(|_| waits).map(|expires_at| (expires_at.as_millis(), slot))
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Lease {
+    due: i64,
+    fresh: bool,
+    manual: bool,
+}
+
+/// One destination's queues.
+#[derive(Debug)]
+pub struct DestinationQueues {
+    fresh: DueQueue,
+    retries: DueQueue,
+    leased: HashMap<DeliverySlot, Lease>,
+    held: BTreeSet<DeliverySlot>,
+    /// What waits for a later attempt, leased or not, by the number of its conversion.
+    retried: BTreeSet<DeliverySlot>,
+    /// What waits, leased or not, and ends when its event is too old: by the last moment at which it may be sent.
+    expiries: BTreeSet<DueSlot>,
+    dead: u64,
+    /// `passed` of the queued ones are due at `horizon`; both move with time.
+    horizon: i64,
+    passed: u64,
+}
+
+impl Default for DestinationQueues {
+    fn default() -> DestinationQueues {
+        DestinationQueues {
+            fresh: DueQueue::default(),
+            retries: DueQueue::default(),
+            leased: HashMap::new(),
+            held: BTreeSet::new(),
+            retried: BTreeSet::new(),
+            expiries: BTreeSet::new(),
+            dead: 0,
+            horizon: i64::MIN,
+            passed: 0,
+        }
+    }
+}
+
+impl DestinationQueues {
+    /// Takes note of when a delivery in this state expires.
+    pub fn add_expiry(&mut self, slot: DeliverySlot, delivery: &Delivery) {
+        self.expiries.extend(expiry(slot, delivery));
+    }
+
+    /// Forgets when a delivery expires that is no longer in this state.
+    pub fn remove_expiry(&mut self, slot: DeliverySlot, delivery: &Delivery) {
+        if let Some(expiry) = expiry(slot, delivery) {
+            self.expiries.remove(&expiry);
+        }
+    }
+
+    /// Leaves it out until the next start: it cannot be read.
+    pub fn forget_expiry(&mut self, slot: DeliverySlot) {
+        self.expiries.retain(|(_, expiring)| *expiring != slot);
+    }
+
+    /// What waits past its last moment and is in no one's hands, the longest expired first.
+    pub fn expired(&self, now: Time) -> impl Iterator<Item = DeliverySlot> + '_ {
+        let over = self.expiries.range(..(now.as_millis(), DeliverySlot::FIRST));
+        over.map(|(_, slot)| *slot).filter(|slot| !self.is_leased(*slot))
+    }
+
+    /// Takes note of a delivery in this state.
+    pub fn add(&mut self, slot: DeliverySlot, delivery: &Delivery, manual: bool) {
+        match delivery.state {
+            DeliveryState::Held { .. } => {
+                self.held.insert(slot);
+            }
+            DeliveryState::Waiting { due } => {
+                self.note_retried(slot, delivery);
+                self.enqueue((due.as_millis(), slot), delivery.attempts == 0, manual);
+            }
+            DeliveryState::Dead { .. } => self.dead += 1,
+            DeliveryState::Delivered { .. } | DeliveryState::Skipped { .. } => {}
+        }
+    }
+
+    /// Forgets a delivery that is no longer in this state; a lease on it ends.
+    pub fn take_away(&mut self, slot: DeliverySlot, delivery: &Delivery) {
+        match delivery.state {
+            DeliveryState::Held { .. } => {
+                self.held.remove(&slot);
+            }
+            DeliveryState::Waiting { due } => {
+                self.retried.remove(&slot);
+                if self.leased.remove(&slot).is_none() {
+                    self.dequeue(&(due.as_millis(), slot), delivery.attempts == 0);
+                }
+            }
+            DeliveryState::Dead { .. } => self.dead = self.dead.saturating_sub(1),
+            DeliveryState::Delivered { .. } | DeliveryState::Skipped { .. } => {}
+        }
+    }
+
+    /// Where the delivery is leased and goes on waiting, notes in the lease how it waits from now on.
+    /// Answers whether it is so.
+    pub fn keep_lease(&mut self, slot: DeliverySlot, now: &Delivery, manual: bool) -> bool {
+        match (now.state.clone(), self.leased.get_mut(&slot)) {
+            (DeliveryState::Waiting { due }, Some(lease)) => {
+                *lease = Lease { due: due.as_millis(), fresh: now.attempts == 0, manual };
+                self.note_retried(slot, now);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Ends a lease; the delivery is claimable again.
+    pub fn release(&mut self, slot: DeliverySlot) {
+        if let Some(lease) = self.leased.remove(&slot) {
+            self.enqueue((lease.due, slot), lease.fresh, lease.manual);
+        }
+    }
+
+    /// Leases the next due first attempts, or retries.
+    pub fn lease_due(&mut self, now: Time, most: usize, fresh: bool) -> Vec<DeliverySlot> {
+        let mut leased = Vec::new();
+        while leased.len() < most {
+            let queue = if fresh { &self.fresh } else { &self.retries };
+            let farthest = if fresh { FARTHEST_FIRST_MS } else { FARTHEST_RETRY_MS };
+            let Some(due) = queue.next_due(now.as_millis(), farthest) else { break };
+            self.lease(due, fresh);
+            leased.push(due.1);
+        }
+        leased
+    }
+
+    /// Leases the one that waits longest, due or not.
+    pub fn lease_oldest(&mut self) -> Option<DeliverySlot> {
+        let fresh = self.fresh.oldest().map(|due| (due, true));
+        let retry = self.retries.oldest().map(|due| (due, false));
+        let (due, fresh) = fresh.into_iter().chain(retry).min()?;
+        self.lease(due, fresh);
+        Some(due.1)
+    }
+
+    fn lease(&mut self, due: DueSlot, fresh: bool) {
+        if let Some(manual) = self.dequeue(&due, fresh) {
+            self.leased.insert(due.1, Lease { due: due.0, fresh, manual });
+        }
+    }
+
+    /// Whether someone has it in hand.
+    pub fn is_leased(&self, slot: DeliverySlot) -> bool {
+        self.leased.contains_key(&slot)
+    }
+
+    /// The earliest due time after `now` of what is not leased.
+    pub fn next_due(&self, now: Time) -> Option<Time> {
+        let now = now.as_millis();
+        let next = self.fresh.after(now).into_iter().chain(self.retries.after(now)).min();
+        next.and_then(Time::from_millis)
+    }
+
+    pub fn waiting(&self) -> u64 {
+        (self.fresh.len() + self.retries.len() + self.leased.len()) as u64
+    }
+
+    /// The number of the oldest conversion that waits to be sent: not of one that is to be sent later, and has
+    /// not been tried yet. Of first attempts it is the one that is due for longest.
+    pub fn oldest_unsent(&self, now: Time) -> Option<u64> {
+        let is_due = |(due, _): &DueSlot| *due <= now.as_millis();
+        let first = self.fresh.oldest().filter(is_due).map(|(_, slot)| slot);
+        let leased =
+            self.leased.iter().filter(|(_, lease)| lease.due <= now.as_millis()).map(|(slot, _)| *slot);
+        let oldest = first.into_iter().chain(leased).chain(self.retried.first().copied()).min();
+        oldest.map(DeliverySlot::seq)
+    }
+
+    fn note_retried(&mut self, slot: DeliverySlot, delivery: &Delivery) {
+        if delivery.attempts == 0 {
+            self.retried.remove(&slot);
+        } else {
+            self.retried.insert(slot);
+        }
+    }
+
+    pub fn dead(&self) -> u64 {
+        self.dead
+    }
+
+    pub fn held(&self) -> u64 {
+        self.held.len() as u64
+    }
+
+    /// How many are due at `now`, leased ones included. Costs what time has moved, not what waits.
+    pub fn due(&mut self, now: Time) -> u64 {
+        let now = now.as_millis();
+        let count = |from, to| self.fresh.between(from, to) + self.retries.between(from, to);
+        if now >= self.horizon {
+            self.passed += count(self.horizon, now);
+        } else {
+            self.passed = self.passed.saturating_sub(count(now, self.horizon));
+        }
+        self.horizon = now;
+        self.passed + self.leased.values().filter(|lease| lease.due <= now).count() as u64
+    }
+
+    /// The earliest due time at or before `now`, leased ones included.
+    pub fn oldest_due(&self, now: Time) -> Option<Time> {
+        let queued = self.fresh.oldest().into_iter().chain(self.retries.oldest()).map(|(due, _)| due);
+        let leased = self.leased.values().map(|lease| lease.due);
+        let oldest = queued.chain(leased).min()?;
+        Time::from_millis(oldest).filter(|due| *due <= now)
+    }
+
+    /// Up to `most` unfinished deliveries, for withdrawing them.
+    pub fn unfinished(&self, most: usize) -> Vec<DeliverySlot> {
+        let queued = [&self.fresh.manual, &self.fresh.due, &self.retries.manual, &self.retries.due];
+        let queued = queued.into_iter().flatten().map(|(_, slot)| *slot);
+        self.held.iter().copied().chain(queued).chain(self.leased.keys().copied()).take(most).collect()
+    }
+
+    fn enqueue(&mut self, due: DueSlot, fresh: bool, manual: bool) {
+        if due.0 <= self.horizon {
+            self.passed += 1;
+        }
+        let queue = if fresh { &mut self.fresh } else { &mut self.retries };
+        queue.insert(due, manual);
+    }
+
+    fn dequeue(&mut self, due: &DueSlot, fresh: bool) -> Option<bool> {
+        let queue = if fresh { &mut self.fresh } else { &mut self.retries };
+        let manual = queue.remove(due)?;
+        if due.0 <= self.horizon {
+            self.passed = self.passed.saturating_sub(1);
+        }
+        Some(manual)
+    }
+}

@@ -1,0 +1,25 @@
+//! One file a record: its key, how it is written down, what is kept of it in memory.
+
+pub(crate) mod age;
+pub(crate) mod attempt;
+pub(crate) mod click;
+pub(crate) mod click_day;
+pub(crate) mod click_log;
+pub(crate) mod click_reference;
+pub(crate) mod conversion;
+pub(crate) mod delivery;
+pub(crate) mod delivery_queue;
+pub(crate) mod disposition;
+pub(crate) mod early_answer;
+pub(crate) mod operator;
+pub(crate) mod postback;
+pub(crate) mod recent_click;
+pub(crate) mod report_line;
+pub(crate) mod report_row;
+pub(crate) mod source;
+pub(crate) mod store_facts;
+pub(crate) mod suppression;
+pub(crate) mod text;
+pub(crate) mod time_run;
+pub(crate) mod transaction;
+pub(crate) mod visitor;

@@ -1,0 +1,38 @@
+//! What the store knows of itself: its format, and the numbers that are given next.
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::codec::{self, corrupt};
+use crate::store::contract::error::StoreError;
+use crate::store::engine::kv::Batch;
+
+/// The name under `M` where the format is named.
+pub const FORMAT: &[u8] = b"Mformat";
+
+/// The name under `M` of the numbers that must not be given twice.
+pub const NUMBERS: &[u8] = b"Mnumbers";
+
+/// The name under `M` that a readiness probe writes.
+const PROBE: &[u8] = b"Mprobe";
+
+/// Numbers that go on even when everything that bore them is purged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumberSequences {
+    pub next_postback: u64,
+    pub next_attempt: u64,
+    pub next_click: u64,
+}
+
+impl NumberSequences {
+    /// Keeps them, because what bore them may be purged.
+    pub fn put(&self, batch: &mut Batch) -> Result<(), StoreError> {
+        let packed = codec::pack(self, &()).map_err(|error| corrupt(NUMBERS, &error))?;
+        batch.put(NUMBERS.to_vec(), packed);
+        Ok(())
+    }
+}
+
+/// Writes what a readiness probe does.
+pub fn put_probe(batch: &mut Batch) {
+    batch.put(PROBE.to_vec(), vec![codec::VERSION]);
+}
