@@ -246,7 +246,9 @@ fn delivery_words(text: &mut String, delivery: &PreviewedDelivery) {
         DeliveryState::Skipped { .. } | DeliveryState::Dead { .. } => {
             text.push_str(&format!(": {}", delivery.state.as_str()));
         }
-        DeliveryState::Waiting { .. } | DeliveryState::Delivered { .. } => {}
+        DeliveryState::Waiting { .. }
+        | DeliveryState::Confirming { .. }
+        | DeliveryState::Delivered { .. } => {}
     }
     text.push('\n');
     if let Some(reason) = delivery.reason().as_ref().map(ReasonView::of_undelivered) {

@@ -51,7 +51,7 @@ pub fn after(
 ) -> SettledAttempt {
     let attempts = claimed.delivery.attempts.saturating_add(1);
     let (state, attempts) = match &verdict {
-        ReplyVerdict::Delivered { .. } => (DeliveryState::Delivered { at: now }, attempts),
+        ReplyVerdict::Delivered { .. } => (DeliveryState::delivered(now), attempts),
         ReplyVerdict::Dead { reason } => {
             (DeliveryState::Dead { at: now, reason: Box::new(reason.clone()) }, attempts)
         }

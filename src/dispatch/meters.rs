@@ -76,7 +76,7 @@ impl Meters {
             }
             DeliveryState::Dead { .. } => count(&self.dead, settled.code()),
             DeliveryState::Skipped { .. } => count(&self.skipped, settled.code()),
-            DeliveryState::Waiting { .. } | DeliveryState::Held { .. } => {
+            DeliveryState::Waiting { .. } | DeliveryState::Held { .. } | DeliveryState::Confirming { .. } => {
                 self.attempt_seconds.record(f64::from(took_ms) / 1e3);
             }
         }

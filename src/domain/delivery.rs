@@ -6,6 +6,7 @@ use crate::domain::delivery_reason::{DeathReason, ParkReason, RetryReason};
 use crate::domain::exchange::{NoAnswer, PlatformAnswer, SendRefused};
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion};
 use crate::domain::remark::Remark;
+use crate::domain::sent::{Confirmation, DeliveryKind};
 use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 
@@ -16,6 +17,8 @@ pub struct Delivery {
     pub destination: DestinationId,
     /// What caused it. What is sent is the conversion as it is then, not as it was on this occasion.
     pub occasion: Occasion,
+    /// What it says of the conversion.
+    pub kind: DeliveryKind,
     /// How far it is, since when and why.
     pub state: DeliveryState,
     /// When the destination's delay is over: nothing is tried automatically before, only when a person asks for it.
@@ -37,7 +40,10 @@ impl Delivery {
 
     /// Whether the destination knows the conversion by this delivery, or may know it.
     pub fn has_reported(&self) -> bool {
-        matches!(self.state, DeliveryState::Delivered { .. } | DeliveryState::Dead { .. })
+        matches!(
+            self.state,
+            DeliveryState::Confirming { .. } | DeliveryState::Delivered { .. } | DeliveryState::Dead { .. }
+        )
     }
 }
 
@@ -67,6 +73,8 @@ pub enum DeliveryState {
     Delivered {
         /// When its answer was received.
         at: Time,
+        /// Where it said only later whether it took it; in a box, because few platforms do.
+        confirmation: Option<Box<Confirmation>>,
     },
     /// Gave up, with the reason; the last attempt keeps request and response. Can be retried.
     Dead {
@@ -82,6 +90,15 @@ pub enum DeliveryState {
         /// What has to become otherwise before it can be sent.
         reason: SkipReason,
     },
+    /// The platform accepted the request, and says later whether it took the event. Nothing is sent meanwhile.
+    Confirming {
+        /// The platform's name of the request.
+        request_id: String,
+        /// When it is asked next.
+        poll_at: Time,
+        /// How often it was asked.
+        tries: u32,
+    },
 }
 
 /// The name of a state: what filters and contracts name it by.
@@ -90,6 +107,7 @@ pub enum DeliveryState {
 pub enum DeliveryStateName {
     Held,
     Waiting,
+    Confirming,
     Delivered,
     Dead,
     Skipped,
@@ -97,9 +115,10 @@ pub enum DeliveryStateName {
 
 impl DeliveryStateName {
     /// Every state, the unfinished ones first.
-    pub const ALL: [DeliveryStateName; 5] = [
+    pub const ALL: [DeliveryStateName; 6] = [
         DeliveryStateName::Held,
         DeliveryStateName::Waiting,
+        DeliveryStateName::Confirming,
         DeliveryStateName::Delivered,
         DeliveryStateName::Dead,
         DeliveryStateName::Skipped,
@@ -110,6 +129,7 @@ impl DeliveryStateName {
         match self {
             DeliveryStateName::Held => "held",
             DeliveryStateName::Waiting => "waiting",
+            DeliveryStateName::Confirming => "confirming",
             DeliveryStateName::Delivered => "delivered",
             DeliveryStateName::Dead => "dead",
             DeliveryStateName::Skipped => "skipped",
@@ -123,11 +143,17 @@ impl DeliveryStateName {
 }
 
 impl DeliveryState {
+    /// Taken then, as the platform's answer to the request says.
+    pub fn delivered(at: Time) -> DeliveryState {
+        DeliveryState::Delivered { at, confirmation: None }
+    }
+
     /// The state without what it is about.
     pub fn name(&self) -> DeliveryStateName {
         match self {
             DeliveryState::Held { .. } => DeliveryStateName::Held,
             DeliveryState::Waiting { .. } => DeliveryStateName::Waiting,
+            DeliveryState::Confirming { .. } => DeliveryStateName::Confirming,
             DeliveryState::Delivered { .. } => DeliveryStateName::Delivered,
             DeliveryState::Dead { .. } => DeliveryStateName::Dead,
             DeliveryState::Skipped { .. } => DeliveryStateName::Skipped,
@@ -139,9 +165,14 @@ impl DeliveryState {
         self.name().as_str()
     }
 
-    /// Held or waiting: its conversion may not be purged.
-    pub fn is_unfinished(&self) -> bool {
+    /// Held or waiting: what is sent of it is the conversion as it is then.
+    pub fn is_to_be_sent(&self) -> bool {
         matches!(self, DeliveryState::Held { .. } | DeliveryState::Waiting { .. })
+    }
+
+    /// To be sent, or to be confirmed: its conversion may not be purged.
+    pub fn is_unfinished(&self) -> bool {
+        self.is_to_be_sent() || matches!(self, DeliveryState::Confirming { .. })
     }
 }
 

@@ -5,6 +5,7 @@ use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::history::{Cause, Change};
 use crate::domain::ids::{DeliveryId, Occasion};
 use crate::domain::routing::Changes;
+use crate::domain::sent::DeliveryKind;
 
 /// What an attempt knew of its conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub fn reconcile(
         deliveries.iter().enumerate().any(|(at, other)| {
             let same = at != place && other.destination == delivery.destination;
             // One of an earlier change knows nothing of the latest, even where it is later than this.
-            same && (other.state.is_unfinished() || other.occasion >= Occasion::Change(latest.number))
+            same && (other.state.is_to_be_sent() || other.occasion >= Occasion::Change(latest.number))
         })
     };
     let Some(delivery) = deliveries.get(place).filter(|delivery| !others(delivery)) else {
@@ -44,13 +45,21 @@ pub fn reconcile(
     };
     let destination = delivery.destination.clone();
     match (delivery.state.clone(), news.iter().rfind(reported_of)) {
-        (DeliveryState::Delivered { at } | DeliveryState::Dead { at, .. }, Some(change))
+        (DeliveryState::Delivered { at, .. } | DeliveryState::Dead { at, .. }, Some(change))
             if observed.hears == Changes::Send =>
         {
             let (occasion, state) = (Occasion::Change(change.number), DeliveryState::Waiting { due: at });
             let expires_at = delivery.expires_at;
-            let (not_before, attempts) = (None, 0);
-            deliveries.push(Delivery { destination, occasion, state, not_before, expires_at, attempts });
+            let (kind, not_before, attempts) = (DeliveryKind::Event, None, 0);
+            deliveries.push(Delivery {
+                destination,
+                occasion,
+                kind,
+                state,
+                not_before,
+                expires_at,
+                attempts,
+            });
             true
         }
         (DeliveryState::Skipped { at, .. }, _) => {
@@ -75,7 +84,9 @@ pub fn superseded(all: &[Delivery], id: &DeliveryId) -> bool {
     let others =
         all.iter().filter(|other| other.destination == id.destination && other.occasion != id.occasion);
     others.map(|other| (other.occasion, &other.state)).any(|(occasion, state)| match state {
-        DeliveryState::Delivered { at } => occasion > id.occasion || ended.is_some_and(|ended| *at >= ended),
+        DeliveryState::Delivered { at, .. } => {
+            occasion > id.occasion || ended.is_some_and(|ended| *at >= ended)
+        }
         state => state.is_unfinished(),
     })
 }

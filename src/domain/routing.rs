@@ -11,6 +11,7 @@ use crate::domain::expiry;
 use crate::domain::ids::{AffiliateId, CampaignId, ClickId, DestinationId, Occasion, OfferId, SourceId};
 use crate::domain::offer::CampaignRef;
 use crate::domain::reporter;
+use crate::domain::sent::DeliveryKind;
 use crate::domain::skip::{ForwardedBy, SkipReason};
 use crate::domain::status::Status;
 use crate::domain::time::Time;
@@ -282,7 +283,7 @@ pub fn plan(
     for route in routes.iter().filter(|route| route.takes(conversion)) {
         let first = first_state(conversion, policy, route, now);
         let mine = || earlier.iter().filter(|delivery| delivery.destination == route.destination);
-        let unfinished = mine().any(|delivery| delivery.state.is_unfinished());
+        let unfinished = mine().any(|delivery| delivery.state.is_to_be_sent());
         let reported = mine().any(Delivery::has_reported);
         let first = if reported { first } else { allowed(first, route, rules.consent, now) };
         let dropped_before = matches!(first, DeliveryState::Skipped { .. }) && mine().next().is_some();
@@ -296,6 +297,7 @@ pub fn plan(
             deliveries.push(Delivery {
                 destination: route.destination.clone(),
                 occasion,
+                kind: DeliveryKind::Event,
                 not_before: route.not_before(now).filter(|_| !matches!(first, DeliveryState::Held { .. })),
                 expires_at: route.expires_at(conversion),
                 state: first,

@@ -8,10 +8,10 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryState, DestinationState};
 use crate::domain::delivery_reason::{DeathCode, DeathReason, ParkReason, RetryReason};
 use crate::domain::ids::DestinationId;
-use crate::domain::reporter::BuiltInSource;
 use crate::domain::routing::{Changes, Route};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::skip::{ForwardedBy, SkipCode, SkipReason};
+use crate::domain::sought_click::SoughtClick;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 
@@ -64,6 +64,9 @@ codes! {
         AwaitsRetry = "awaits_retry",
             "what was tried did not deliver it, and it is tried again",
             "nothing to do: it is tried again at its time, with growing pauses";
+        AwaitsConfirmation = "awaits_confirmation",
+            "the platform accepted the request and says later whether it took the event",
+            "nothing to do: the platform is asked again at its time";
     }
 }
 
@@ -112,55 +115,10 @@ pub enum Unsent {
         attempts: u32,
         due: Time,
     },
-}
-
-/// The click that a conversion without one needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SoughtClick {
-    /// With the id that was received.
-    Named(String),
-    /// The network's postback has no usable id.
-    NotInPostback,
-    /// What a page or an advertiser reported has none.
-    NotInReport,
-}
-
-impl SoughtClick {
-    /// Of a conversion that has no click.
-    pub fn of(conversion: &Conversion) -> SoughtClick {
-        match conversion.attribution.given() {
-            Some(given) => SoughtClick::Named(given.to_owned()),
-            None if BuiltInSource::of(&conversion.source).is_some() => SoughtClick::NotInReport,
-            None => SoughtClick::NotInPostback,
-        }
-    }
-
-    fn id(&self) -> Option<&str> {
-        match self {
-            SoughtClick::Named(id) => Some(id),
-            SoughtClick::NotInPostback | SoughtClick::NotInReport => None,
-        }
-    }
-
-    fn sentence(&self) -> String {
-        match self {
-            SoughtClick::Named(id) => format!("no click is recorded with the id `{id}` that was received"),
-            SoughtClick::NotInPostback | SoughtClick::NotInReport => {
-                "no usable click id was received".to_owned()
-            }
-        }
-    }
-
-    /// How its id is received; `None` where it was.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            SoughtClick::Named(_) => None,
-            SoughtClick::NotInPostback => {
-                Some("see that the network sends the click id: the URL under Sources carries it")
-            }
-            SoughtClick::NotInReport => Some("report it again with its click id"),
-        }
-    }
+    AwaitsConfirmation {
+        tries: u32,
+        poll_at: Time,
+    },
 }
 
 impl CodedReason for Unsent {
@@ -183,6 +141,7 @@ impl CodedReason for Unsent {
             Unsent::DestinationPaused { .. } => UnsentCode::DestinationPaused,
             Unsent::AwaitsTurn { .. } => UnsentCode::AwaitsTurn,
             Unsent::AwaitsRetry { .. } => UnsentCode::AwaitsRetry,
+            Unsent::AwaitsConfirmation { .. } => UnsentCode::AwaitsConfirmation,
         }
     }
 
@@ -233,6 +192,10 @@ impl CodedReason for Unsent {
             Unsent::AwaitsRetry { attempts, due } => {
                 format!("{attempts} attempts did not deliver it; the next is at {due}")
             }
+            Unsent::AwaitsConfirmation { tries, poll_at } => format!(
+                "the platform accepted the request and was asked {tries} times whether it took the event; the next \
+                 time is {poll_at}"
+            ),
             _ => self.code().meaning().to_owned(),
         }
     }
@@ -312,6 +275,7 @@ impl UndeliveredCode {
     pub fn may_be_of(self, state: &DeliveryState) -> bool {
         match state {
             DeliveryState::Delivered { .. } => false,
+            DeliveryState::Confirming { .. } => self.unsent == Some(UnsentCode::AwaitsConfirmation),
             DeliveryState::Dead { reason, .. } => self.dead == Some(reason.code()),
             DeliveryState::Skipped { reason: SkipReason::NoClick, .. } => {
                 matches!(self.unsent, Some(UnsentCode::NoClick | UnsentCode::ClickTooLate))
@@ -385,6 +349,10 @@ pub fn of_delivery<'a>(
     let kept = || of_unfinished(conversion, (delivery, sent_before), circumstances);
     match &delivery.state {
         DeliveryState::Delivered { .. } => None,
+        DeliveryState::Confirming { poll_at, tries, .. } => {
+            let (tries, poll_at) = (*tries, *poll_at);
+            Some(Undelivered::Unsent(Unsent::AwaitsConfirmation { tries, poll_at }))
+        }
         DeliveryState::Dead { reason, .. } => Some(Undelivered::Dead(reason)),
         DeliveryState::Skipped { reason: SkipReason::NoClick, .. } => {
             Some(Undelivered::Unsent(match conversion.attribution.click() {

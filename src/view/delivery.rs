@@ -11,11 +11,12 @@ use crate::domain::delivery::{
 };
 use crate::domain::event::EventName;
 use crate::domain::ids::{ConversionId, DestinationId, EventId, SourceId};
+use crate::domain::sent::Confirmation;
 use crate::domain::time::Time;
 use crate::domain::unsent::{self, UnsentContext};
 use crate::store::contract::lookup::ListedDelivery;
 use crate::view::reason::ReasonView;
-use crate::view::schema::{DeliveryStateWord, TimeText};
+use crate::view::schema::{DeliveryKindWord, DeliveryStateWord, TimeText};
 use crate::view::value::MoneyView;
 
 /// A delivery without its attempts.
@@ -28,6 +29,10 @@ pub struct DeliveryView<'a> {
     destination: &'a DestinationId,
     /// `first`, or the number of the change that caused it.
     occasion: String,
+    /// What it says of the conversion: `event`, that it happened; `restate` another value of what was sent before;
+    /// `retract`, that it does not count.
+    #[schemars(with = "DeliveryKindWord")]
+    kind: &'static str,
     #[schemars(with = "DeliveryStateWord")]
     state: &'static str,
     /// Those that counted.
@@ -36,6 +41,36 @@ pub struct DeliveryView<'a> {
     reason: ReasonView,
     #[serde(flatten)]
     time: StateTime,
+    /// Null where the platform says in its answer whether it takes the event.
+    confirmation: Option<ConfirmationView<'a>>,
+}
+
+/// What a platform says later of a request that it accepted.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Confirmation")]
+struct ConfirmationView<'a> {
+    /// The platform's name of the request.
+    request_id: &'a str,
+    /// How often it was asked.
+    tries: u32,
+    /// When it confirmed that it took the event; null while it has not.
+    #[schemars(with = "Option<TimeText>")]
+    confirmed_at: Option<Time>,
+}
+
+impl<'a> ConfirmationView<'a> {
+    fn of(state: &'a DeliveryState) -> Option<ConfirmationView<'a>> {
+        match state {
+            DeliveryState::Confirming { request_id, tries, .. } => {
+                Some(ConfirmationView { request_id, tries: *tries, confirmed_at: None })
+            }
+            DeliveryState::Delivered { confirmation: Some(confirmation), .. } => {
+                let Confirmation { request_id, tries, at } = &**confirmation;
+                Some(ConfirmationView { request_id, tries: *tries, confirmed_at: Some(*at) })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// The time of a state, named after what happens or happened then.
@@ -43,6 +78,7 @@ pub struct DeliveryView<'a> {
 #[serde(rename_all = "snake_case")]
 enum StateTime {
     Until(#[schemars(with = "TimeText")] Time),
+    PollAt(#[schemars(with = "TimeText")] Time),
     Due(#[schemars(with = "TimeText")] Time),
     At(#[schemars(with = "TimeText")] Time),
 }
@@ -59,10 +95,12 @@ impl<'a> DeliveryView<'a> {
             id: delivery.id(conversion.id).to_string(),
             destination: &delivery.destination,
             occasion: delivery.occasion.to_string(),
+            kind: delivery.kind.as_str(),
             state: delivery.state.as_str(),
             attempts: delivery.attempts,
             reason: reason.as_ref().map(ReasonView::of_undelivered).unwrap_or_default(),
             time: StateTime::of(&delivery.state),
+            confirmation: ConfirmationView::of(&delivery.state),
         }
     }
 }
@@ -72,7 +110,8 @@ impl StateTime {
         match state {
             DeliveryState::Held { until } => StateTime::Until(*until),
             DeliveryState::Waiting { due } => StateTime::Due(*due),
-            DeliveryState::Delivered { at }
+            DeliveryState::Confirming { poll_at, .. } => StateTime::PollAt(*poll_at),
+            DeliveryState::Delivered { at, .. }
             | DeliveryState::Dead { at, .. }
             | DeliveryState::Skipped { at, .. } => StateTime::At(*at),
         }

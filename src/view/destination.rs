@@ -41,6 +41,8 @@ pub struct DestinationView<'a> {
     held: u64,
     /// Deliveries that have all they need, due or not.
     waiting: u64,
+    /// Deliveries that the platform accepted and has not confirmed.
+    confirming: u64,
     /// Those of `waiting` whose time has come.
     due: u64,
     /// Since when the oldest of those is due; null where none is.
@@ -72,6 +74,7 @@ impl<'a> DestinationView<'a> {
             delivered: worker.map_or(0, |worker| worker.delivered),
             held: queue.map_or(0, |queue| queue.held),
             waiting: queue.map_or(0, |queue| queue.waiting),
+            confirming: queue.map_or(0, |queue| queue.confirming),
             due: queue.map_or(0, |queue| queue.due),
             oldest_due: queue.and_then(|queue| queue.oldest_due),
         }

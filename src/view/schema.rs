@@ -13,6 +13,7 @@ use crate::domain::import_refusal::ImportRefusedCode;
 use crate::domain::postback::VerdictName;
 use crate::domain::rejection::code::RejectionCode;
 use crate::domain::reprocess_refusal::ReprocessRefusedCode;
+use crate::domain::sent::DeliveryKind;
 use crate::domain::status::Status;
 use crate::domain::status_move::MoveRefused;
 
@@ -86,6 +87,10 @@ word!(
 word!(
     /// The state of a delivery.
     DeliveryStateWord, "DeliveryState", DeliveryStateName::ALL.map(DeliveryStateName::as_str)
+);
+word!(
+    /// What a delivery says of its conversion.
+    DeliveryKindWord, "DeliveryKind", DeliveryKind::ALL.map(DeliveryKind::as_str)
 );
 word!(
     /// The code of an error.

@@ -178,6 +178,7 @@ fn delivery_document() -> Value {
         "id": "text",
         "destination": "text",
         "occasion": "text",
+        "kind": "text",
         "state": "text",
         "attempts": "number",
         "reason_code": null,
@@ -186,6 +187,7 @@ fn delivery_document() -> Value {
         "reason": null,
         "hint": null,
         "at": "text",
+        "confirmation": null,
     })
 }
 

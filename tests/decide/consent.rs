@@ -155,7 +155,7 @@ fn what_the_visitor_refused_is_planned_as_skipped() {
 fn a_change_of_what_a_destination_knows_is_planned_although_consent_ended() {
     let route = Route { changes: Changes::Send, ..ads(Only::default()) };
     let mut sent = planned(&sale(), &[], &route, Some(true));
-    sent[0].state = DeliveryState::Delivered { at: noon(0) };
+    sent[0].state = DeliveryState::delivered(noon(0));
     let mut dearer = sale();
     dearer.history.push(Change {
         number: 1,

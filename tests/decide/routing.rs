@@ -64,7 +64,7 @@ fn changed(conversion: &Conversion, status: Status) -> Conversion {
 
 fn delivered(mut deliveries: Vec<Delivery>) -> Vec<Delivery> {
     for delivery in &mut deliveries {
-        delivery.state = DeliveryState::Delivered { at: noon() };
+        delivery.state = DeliveryState::delivered(noon());
     }
     deliveries
 }

@@ -8,9 +8,10 @@ use postbridge::domain::delivery::{DestinationState, Hold};
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::skip::ForwardedBy;
+use postbridge::domain::sought_click::SoughtClick;
 use postbridge::domain::status::Status;
 use postbridge::domain::unsent::{
-    SoughtClick, Undelivered, UndeliveredCode, Unsent, UnsentContext, of_conversion, of_delivery,
+    Undelivered, UndeliveredCode, Unsent, UnsentContext, of_conversion, of_delivery,
 };
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::Receipt;

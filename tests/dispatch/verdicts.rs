@@ -14,6 +14,7 @@ use postbridge::domain::ids::{DeliveryId, DestinationId, Occasion, Seq, SourceId
 use postbridge::domain::reconcile::{Observed, reconcile, superseded};
 use postbridge::domain::routing::{Changes, SourcePolicy, Unmatched};
 use postbridge::domain::send_check::{AtItsTurn, SendRules, by_ids_alone, ended_unsent};
+use postbridge::domain::sent::DeliveryKind;
 use postbridge::domain::skip::SkipReason;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
@@ -40,6 +41,7 @@ fn claimed() -> Claimed {
     let delivery = Delivery {
         destination: DestinationId::parse("d").unwrap(),
         occasion: Occasion::First,
+        kind: DeliveryKind::Event,
         state: DeliveryState::Waiting { due: at(0) },
         not_before: None,
         expires_at: Some(at(WEEK)),
@@ -291,7 +293,7 @@ fn a_change_that_received_during_a_retry_is_reported_though_an_older_change_was_
     let mut conversion = claimed().conversion;
     conversion.history = vec![change(1), change(2)];
     let observed = Observed { changes: 1, hears: Changes::Send };
-    let delivered = DeliveryState::Delivered { at: at(9) };
+    let delivered = DeliveryState::delivered(at(9));
     for end in [delivered.clone(), died(9)] {
         let older = delivery(Occasion::Change(1), died(5));
         let mut deliveries = vec![delivery(Occasion::First, end), older];
@@ -309,7 +311,7 @@ fn a_change_that_received_during_a_retry_is_reported_though_an_older_change_was_
 
 #[test]
 fn a_delivery_is_superseded_by_any_that_was_delivered_after_it_ended() {
-    let reported = |millis| delivery(Occasion::First, DeliveryState::Delivered { at: at(millis) });
+    let reported = |millis| delivery(Occasion::First, DeliveryState::delivered(at(millis)));
     let skipped = skipped(at(5), SkipReason::NoClick);
     for ended in [died(5), skipped] {
         let change = delivery(Occasion::Change(1), ended);

@@ -26,12 +26,13 @@ use postbridge::domain::remark::Remark;
 use postbridge::domain::reporter::ReportRoute;
 use postbridge::domain::reprocess_refusal::ReprocessRefused;
 use postbridge::domain::skip::{ClickParts, ForwardedBy, LowValue, MissingValue, SkipReason};
+use postbridge::domain::sought_click::SoughtClick;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::MoveRefused;
 use postbridge::domain::status_reason::StatusReason;
 use postbridge::domain::suppression::SuppressedKind;
 use postbridge::domain::time::DAY_MS;
-use postbridge::domain::unsent::{SoughtClick, Unsent};
+use postbridge::domain::unsent::Unsent;
 use serde::Serialize;
 
 use crate::docs::rejection_codes::{ignored, notes, rejections};
@@ -372,6 +373,7 @@ fn unsent() -> Family {
         Unsent::DestinationPaused { until: noon(1) },
         Unsent::AwaitsTurn { due: noon(0) },
         Unsent::AwaitsRetry { attempts: 2, due: noon(1) },
+        Unsent::AwaitsConfirmation { tries: 3, poll_at: noon(1) },
     ];
     let place = "`reason_code` of `unsent` of a conversion without deliveries, `reason_code` of a \
                  delivery that is held, waits, or was skipped for want of its click.";

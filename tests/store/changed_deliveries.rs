@@ -81,7 +81,7 @@ fn a_change_that_received_during_an_attempt_is_reported_where_changes_are_heard(
     sale("t4").forward().value("8").receive(&*store);
     wait(store.record(delivered(&work, at(5)))).unwrap();
     before_and_after_reopening(engine, store, |store, _| {
-        assert_eq!(states(store, &ignored), [DeliveryState::Delivered { at: at(5) }]);
+        assert_eq!(states(store, &ignored), [DeliveryState::delivered(at(5))]);
         let reported = transactions_of_changes(store);
         assert_eq!(reported, ["delivered", "dead"], "with all its attempts, also once opened again");
     });
@@ -91,7 +91,7 @@ fn a_change_that_received_during_an_attempt_is_reported_where_changes_are_heard(
 fn transactions_of_changes(store: &dyn Store) -> Vec<String> {
     let page = wait(store.conversions(Default::default(), first_page(100))).unwrap();
     let twice = page.items.into_iter().rev().filter(|(_, deliveries)| {
-        deliveries.len() == 2 && deliveries[1].state == DeliveryState::Delivered { at: at(6) }
+        deliveries.len() == 2 && deliveries[1].state == DeliveryState::delivered(at(6))
     });
     twice.filter_map(|(conversion, _)| conversion.transaction_id).collect()
 }
@@ -123,7 +123,7 @@ fn a_delivery_withdrawn_under_its_lease_takes_the_state_reported(engine: &Engine
     assert_eq!(wait(store.withdraw(destination("ads"), at(1))).unwrap(), 1);
     assert_eq!(wait(store.backlog(at(9))).unwrap(), vec![]);
     wait(store.record(delivered(&work, at(2)))).unwrap();
-    assert_eq!(states(&*store, &receipt), [DeliveryState::Delivered { at: at(2) }]);
+    assert_eq!(states(&*store, &receipt), [DeliveryState::delivered(at(2))]);
     assert_eq!(trace(&*store, &receipt).deliveries[0].1.len(), 1);
     assert_eq!(wait(store.backlog(at(9))).unwrap(), vec![]);
 }

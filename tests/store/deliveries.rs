@@ -1,9 +1,14 @@
 //! The store's guarantees about deliveries, leases and attempts, for every implementation.
 
-use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
+use postbridge::domain::delivery::{DeliveryState, DeliveryStateName, ReplyVerdict};
 use postbridge::domain::expiry::AgeRule;
+use postbridge::domain::routing::{Changes, Route};
+use postbridge::domain::sent::Confirmation;
 use postbridge::domain::skip::SkipReason;
+use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::Receipt;
+use postbridge::store::contract::change::PurgeBefore;
+use postbridge::store::contract::lookup::DeliveryFilter;
 use postbridge::store::contract::subscription::Subscription;
 use postbridge::store::contract::work::{AttemptOutcome, ClaimRequest, Claimed};
 
@@ -21,6 +26,10 @@ conformance! {
     attempts_are_kept_in_order_with_what_was_sent_and_answered,
     a_parked_attempt_ends_the_lease_and_charges_nothing,
     withdrawing_a_destination_skips_what_waits_and_what_is_held,
+    what_is_to_be_confirmed_is_unfinished_and_in_no_ones_hands,
+    what_is_confirmed_is_delivered_and_says_when_and_by_which_request,
+    what_is_to_be_confirmed_at_a_destination_that_is_gone_counts_as_delivered,
+    a_change_is_planned_also_while_what_was_sent_is_to_be_confirmed,
     a_wakeup_rings_when_work_arrives,
     the_backlog_counts_held_waiting_and_due,
 }
@@ -152,7 +161,7 @@ fn attempts_are_kept_in_order_with_what_was_sent_and_answered(engine: &Engine) {
     for receipt in &receipts {
         let trace = trace(&*store, receipt);
         let (delivery, attempts) = &trace.deliveries[0];
-        assert_eq!(delivery.state, DeliveryState::Delivered { at: at(4001) });
+        assert_eq!(delivery.state, DeliveryState::delivered(at(4001)));
         assert_eq!(delivery.attempts, 5);
         let id = delivery_id(receipt, "ads");
         for (round, attempt) in attempts[..4].iter().enumerate() {
@@ -197,6 +206,72 @@ fn withdrawing_a_destination_skips_what_waits_and_what_is_held(engine: &Engine) 
         assert_eq!(backlog(store, "ads", at(9)), None);
         assert!(backlog(store, "other", at(9)).is_some());
     });
+}
+
+fn confirming(tries: u32) -> DeliveryState {
+    DeliveryState::Confirming { request_id: "batch-7".to_owned(), poll_at: at(60_000), tries }
+}
+
+/// A sale that the platform accepted and has not confirmed.
+fn accepted(store: &dyn Store) -> Receipt {
+    let receipt = sale("t1").forward().receive(store);
+    let work = claim(store, "ads", at(0)).remove(0);
+    wait(store.record(AttemptOutcome { state: confirming(0), ..delivered(&work, at(1)) })).unwrap();
+    receipt
+}
+
+fn what_is_to_be_confirmed_is_unfinished_and_in_no_ones_hands(engine: &Engine) {
+    let store = engine.open();
+    let receipt = accepted(&*store);
+    drop(store);
+    let store = engine.open();
+    assert_eq!(states(&*store, &receipt), [confirming(0)]);
+    assert_eq!(claim(&*store, "ads", at(100 * DAY)).len(), 0, "it is never sent again");
+    let retried = wait(store.retry(delivery_id(&receipt, "ads"), at(2), AgeRule::Counts)).unwrap().unwrap();
+    assert_eq!(retried.state, confirming(0), "not by a person either");
+    let now = backlog(&*store, "ads", at(2)).unwrap();
+    assert_eq!((now.confirming, now.waiting, now.held, now.due, now.dead), (1, 0, 0, 0, 0));
+    let before = PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) };
+    purge_all(&*store, before);
+    assert_eq!(states(&*store, &receipt), [confirming(0)], "its conversion is not purged");
+    let filter = DeliveryFilter { state: Some(DeliveryStateName::Confirming), ..DeliveryFilter::default() };
+    let found = wait(store.deliveries(filter, first_page(10))).unwrap().items;
+    assert_eq!(found.iter().map(|one| one.delivery.state.clone()).collect::<Vec<_>>(), vec![confirming(0)]);
+}
+
+fn what_is_confirmed_is_delivered_and_says_when_and_by_which_request(engine: &Engine) {
+    let store = engine.open();
+    let receipt = sale("t1").forward().receive(&*store);
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    let confirmation = Confirmation { request_id: "batch-7".to_owned(), tries: 3, at: at(90_000) };
+    let state = DeliveryState::Delivered { at: at(1), confirmation: Some(Box::new(confirmation)) };
+    wait(store.record(AttemptOutcome { state: state.clone(), ..delivered(&work, at(1)) })).unwrap();
+    drop(store);
+    let store = engine.open();
+    assert_eq!(states(&*store, &receipt), [state]);
+    assert_eq!(backlog(&*store, "ads", at(2)), None);
+}
+
+fn what_is_to_be_confirmed_at_a_destination_that_is_gone_counts_as_delivered(engine: &Engine) {
+    let store = engine.open();
+    let receipt = accepted(&*store);
+    assert_eq!(wait(store.withdraw(destination("ads"), at(5))).unwrap(), 1);
+    assert_eq!(states(&*store, &receipt), [DeliveryState::delivered(at(5))]);
+    assert_eq!(backlog(&*store, "ads", at(6)), None);
+}
+
+fn a_change_is_planned_also_while_what_was_sent_is_to_be_confirmed(engine: &Engine) {
+    let store = engine.open();
+    let mut route = Route::to(destination("ads"));
+    route.changes = Changes::Send;
+    let sale = |value: &str| Sale { routes: vec![route.clone()], ..sale("t1").forward().value(value) };
+    let receipt = sale("7.00").receive(&*store);
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    wait(store.record(AttemptOutcome { state: confirming(0), ..delivered(&work, at(1)) })).unwrap();
+    sale("5.00").receive(&*store);
+    let states = states(&*store, &receipt);
+    assert_eq!(states[0], confirming(0));
+    assert!(matches!(states[1..], [DeliveryState::Waiting { .. }]), "{states:?}");
 }
 
 fn a_wakeup_rings_when_work_arrives(engine: &Engine) {

@@ -107,7 +107,7 @@ fn check(store: &dyn Store) {
     let delivered = trace(3);
     assert_eq!(delivered.click.as_deref(), Some(&click("c1")));
     let (delivery, attempts) = &delivered.deliveries[0];
-    assert_eq!(delivery.state, DeliveryState::Delivered { at: at(4) });
+    assert_eq!(delivery.state, DeliveryState::delivered(at(4)));
     assert_eq!(delivery.attempts, 2);
     assert_eq!(attempts[0].verdict, reasons::retry());
     assert_eq!(attempts[1].answer.as_ref().unwrap().body, b"{\"events_received\":1}");

@@ -218,7 +218,7 @@ impl PagesFixture {
                 reason: Box::new(rejected("`order_id` is wrong")),
             })
             .await;
-        fixture.work("shop-hook", |at| DeliveryState::Delivered { at }).await;
+        fixture.work("shop-hook", DeliveryState::delivered).await;
         fixture.receive(b"s2=nobody-knows-it&tid=A-1000&price=0").await;
         fixture.receive(b"s1=").await;
         fixture.receive(b"s2=abc&tid=R-1&price=-7.50&s4=caf\xe9").await;

@@ -338,7 +338,7 @@ pub fn delivered(work: &Claimed, time: Time) -> AttemptOutcome {
     AttemptOutcome {
         id: work.id.clone(),
         attempt: attempt(time, "body", ReplyVerdict::Delivered { warnings: vec![] }),
-        state: DeliveryState::Delivered { at: time },
+        state: DeliveryState::delivered(time),
         attempts: work.delivery.attempts + 1,
         observed: observed(work),
     }

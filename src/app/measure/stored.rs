@@ -21,7 +21,7 @@ use crate::store::contract::work::Backlog;
 pub type LabelsSeen = Arc<Mutex<BTreeSet<String>>>;
 
 /// What each gauge shows.
-const GAUGES: [(&str, &str); 9] = [
+const GAUGES: [(&str, &str); 10] = [
     ("postbridge_open_dead_letters", "Dead letters that are kept, by destination"),
     ("postbridge_open_quarantine", "Quarantined postbacks that nothing has reprocessed, by source"),
     (
@@ -38,6 +38,10 @@ const GAUGES: [(&str, &str); 9] = [
     ),
     ("postbridge_held_deliveries", "Deliveries that wait for their click, by destination"),
     ("postbridge_waiting_deliveries", "Deliveries that wait to be sent, by destination"),
+    (
+        "postbridge_confirming_deliveries",
+        "Deliveries that the platform accepted and has not confirmed, by destination",
+    ),
     ("postbridge_due_deliveries", "Deliveries that are due now, by destination"),
     (
         "postbridge_oldest_due_age_seconds",
@@ -159,6 +163,7 @@ fn by_label(backlogs: Vec<Backlog>) -> BTreeMap<String, Backlog> {
         let sum = labelled.entry(label.to_owned()).or_default();
         sum.held += backlog.held;
         sum.waiting += backlog.waiting;
+        sum.confirming += backlog.confirming;
         sum.due += backlog.due;
         sum.dead += backlog.dead;
         sum.oldest_unsent = [sum.oldest_unsent, backlog.oldest_unsent].into_iter().flatten().min();
@@ -175,6 +180,8 @@ fn set_queue(label: &str, Queue { backlog, unsent_ms }: &Queue, now: Time) {
         .set(backlog.held as f64);
     metrics::gauge!("postbridge_waiting_deliveries", "destination" => destination.clone())
         .set(backlog.waiting as f64);
+    metrics::gauge!("postbridge_confirming_deliveries", "destination" => destination.clone())
+        .set(backlog.confirming as f64);
     metrics::gauge!("postbridge_due_deliveries", "destination" => destination.clone())
         .set(backlog.due as f64);
     metrics::gauge!("postbridge_open_dead_letters", "destination" => destination.clone())

@@ -74,6 +74,8 @@ impl CommitGroup<'_> {
             .is_some_and(|slot| self.shared.index.lock().queues(&retry.id.destination).is_leased(slot));
         match delivery.state {
             DeliveryState::Delivered { .. } => return Ok(Err(RetryRefused::Delivered)),
+            // Accepted: to send it again would count it twice, where the platform takes it.
+            DeliveryState::Confirming { .. } => return Ok(Ok(delivery.clone())),
             // Due already, or on its way this very moment: nothing to hurry.
             DeliveryState::Waiting { due } if due <= retry.now || leased => return Ok(Ok(delivery.clone())),
             _ if superseded => return Ok(Err(RetryRefused::Superseded)),
@@ -105,8 +107,12 @@ impl CommitGroup<'_> {
             });
             let mut count = 0;
             for delivery in mine {
-                let reason = SkipReason::DestinationRemoved;
-                delivery.state = DeliveryState::Skipped { at: withdraw.now, reason };
+                let (at, reason) = (withdraw.now, SkipReason::DestinationRemoved);
+                // What was accepted was sent, and there is no one left to ask.
+                delivery.state = match delivery.state {
+                    DeliveryState::Confirming { .. } => DeliveryState::delivered(at),
+                    _ => DeliveryState::Skipped { at, reason },
+                };
                 count += 1;
             }
             if count > 0 {

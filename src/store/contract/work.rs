@@ -81,6 +81,8 @@ pub struct Backlog {
     pub held: u64,
     /// Has its click or needs none, due or not.
     pub waiting: u64,
+    /// Accepted by the platform, which has not said yet whether it took it.
+    pub confirming: u64,
     /// Waiting and due at the time asked for, leased ones included.
     pub due: u64,
     /// The earliest due time that has passed; `None` where nothing is due.

@@ -12,23 +12,22 @@ impl Index {
         self.wakeups.entry(destination.clone()).or_default().clone()
     }
 
-    /// Every destination for which something is held or waits.
+    /// Every destination for which something is held, waits or is to be confirmed.
     pub fn awaited_destinations(&self) -> Vec<DestinationId> {
-        let awaited = self.all_queues.iter().filter(|(_, queues)| queues.waiting() + queues.held() > 0);
+        let awaited = self.all_queues.iter().filter(|(_, queues)| queues.has_unfinished());
         awaited.map(|(destination, _)| destination.clone()).collect()
     }
 
     /// What every destination has before it that has unfinished or dead deliveries, by name.
     pub fn backlog(&mut self, now: Time) -> Vec<Backlog> {
-        let busy = self
-            .all_queues
-            .iter_mut()
-            .filter(|(_, queues)| queues.waiting() + queues.held() + queues.dead() > 0);
+        let busy =
+            self.all_queues.iter_mut().filter(|(_, queues)| queues.has_unfinished() || queues.dead() > 0);
         let mut backlog: Vec<Backlog> = busy
             .map(|(destination, queues)| Backlog {
                 destination: Some(destination.clone()),
                 held: queues.held(),
                 waiting: queues.waiting(),
+                confirming: queues.confirming(),
                 due: queues.due(now),
                 oldest_due: queues.oldest_due(now),
                 oldest_unsent: queues.oldest_unsent(now).and_then(Seq::new),

@@ -98,6 +98,8 @@ pub struct DestinationQueues {
     retries: DueQueue,
     leased: HashMap<DeliverySlot, Lease>,
     held: BTreeSet<DeliverySlot>,
+    /// What was accepted and is not confirmed: never leased.
+    confirming: BTreeSet<DeliverySlot>,
     /// What waits for a later attempt, leased or not, by the number of its conversion.
     retried: BTreeSet<DeliverySlot>,
     /// What waits, leased or not, and ends when its event is too old: by the last moment at which it may be sent.
@@ -115,6 +117,7 @@ impl Default for DestinationQueues {
             retries: DueQueue::default(),
             leased: HashMap::new(),
             held: BTreeSet::new(),
+            confirming: BTreeSet::new(),
             retried: BTreeSet::new(),
             expiries: BTreeSet::new(),
             dead: 0,
@@ -158,6 +161,9 @@ impl DestinationQueues {
                 self.note_retried(slot, delivery);
                 self.enqueue((due.as_millis(), slot), delivery.attempts == 0, manual);
             }
+            DeliveryState::Confirming { .. } => {
+                self.confirming.insert(slot);
+            }
             DeliveryState::Dead { .. } => self.dead += 1,
             DeliveryState::Delivered { .. } | DeliveryState::Skipped { .. } => {}
         }
@@ -174,6 +180,9 @@ impl DestinationQueues {
                 if self.leased.remove(&slot).is_none() {
                     self.dequeue(&(due.as_millis(), slot), delivery.attempts == 0);
                 }
+            }
+            DeliveryState::Confirming { .. } => {
+                self.confirming.remove(&slot);
             }
             DeliveryState::Dead { .. } => self.dead = self.dead.saturating_sub(1),
             DeliveryState::Delivered { .. } | DeliveryState::Skipped { .. } => {}
@@ -271,6 +280,15 @@ impl DestinationQueues {
         self.held.len() as u64
     }
 
+    pub fn confirming(&self) -> u64 {
+        self.confirming.len() as u64
+    }
+
+    /// Whether something is to be sent or to be confirmed.
+    pub fn has_unfinished(&self) -> bool {
+        self.waiting() + self.held() + self.confirming() > 0
+    }
+
     /// How many are due at `now`, leased ones included. Costs what time has moved, not what waits.
     pub fn due(&mut self, now: Time) -> u64 {
         let now = now.as_millis();
@@ -296,7 +314,8 @@ impl DestinationQueues {
     pub fn unfinished(&self, most: usize) -> Vec<DeliverySlot> {
         let queued = [&self.fresh.manual, &self.fresh.due, &self.retries.manual, &self.retries.due];
         let queued = queued.into_iter().flatten().map(|(_, slot)| *slot);
-        self.held.iter().copied().chain(queued).chain(self.leased.keys().copied()).take(most).collect()
+        let queued = self.held.iter().chain(&self.confirming).copied().chain(queued);
+        queued.chain(self.leased.keys().copied()).take(most).collect()
     }
 
     fn enqueue(&mut self, due: DueSlot, fresh: bool, manual: bool) {

@@ -100,7 +100,7 @@ fn look(word: &str) -> (&'static str, &'static str) {
         "updated" => ("info", "loop"),
         "test" | "shadow" => ("info", "info"),
         "held" | "off" | "paused" | "on hold" => ("wait", "pause"),
-        "waiting" | "pending" | "retry" => ("wait", "clock"),
+        "waiting" | "confirming" | "pending" | "retry" => ("wait", "clock"),
         "unmatched" | "quarantined" | "parked" | "park" | "marked" | "expired" => ("warn", "alert"),
         "dead" | "refused" | "rejected" | "broken" | "blocked" => ("bad", "cross"),
         "duplicate" | "already there" => ("mute", "copies"),

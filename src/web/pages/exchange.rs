@@ -54,7 +54,8 @@ fn timing(state: &DeliveryState) -> Timing {
     let (label, at) = match state {
         DeliveryState::Held { until } => ("Held until", *until),
         DeliveryState::Waiting { due } => ("Due", *due),
-        DeliveryState::Delivered { at } => ("Delivered", *at),
+        DeliveryState::Confirming { poll_at, .. } => ("Asked whether it was taken at", *poll_at),
+        DeliveryState::Delivered { at, .. } => ("Delivered", *at),
         DeliveryState::Dead { at, .. } => ("Dead since", *at),
         DeliveryState::Skipped { at, .. } => ("Skipped", *at),
     };
@@ -66,7 +67,9 @@ fn can_retry(state: &DeliveryState, now: Time) -> bool {
     match state {
         DeliveryState::Dead { .. } | DeliveryState::Skipped { .. } => true,
         DeliveryState::Waiting { due } => *due > now,
-        DeliveryState::Held { .. } | DeliveryState::Delivered { .. } => false,
+        DeliveryState::Held { .. } | DeliveryState::Confirming { .. } | DeliveryState::Delivered { .. } => {
+            false
+        }
     }
 }
 
