@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use postbridge::clock::{Clock, stopwatch};
-use postbridge::dispatch::{Dispatch, DispatchPlan, WorkerPlan};
+use postbridge::dispatch::{DestinationPlan, Dispatch, DispatchPlan};
 use postbridge::domain::click::{Click, CustomerTraits};
 use postbridge::domain::conversion::{Draft, EventClaim};
 use postbridge::domain::delivery::OutgoingRequest;
@@ -204,7 +204,7 @@ impl Bench {
         };
         futures_util::future::join_all((0..256).map(turn)).await;
         let before = sink.taken.load(Ordering::Relaxed);
-        let worker = WorkerPlan {
+        let destination = DestinationPlan {
             destination: Arc::clone(&self.destination),
             max_per_second: None,
             max_in_flight: IN_FLIGHT,
@@ -213,7 +213,7 @@ impl Bench {
             outgoing: None,
         };
         let policies = rules().policies.clone();
-        let plan = DispatchPlan { workers: vec![worker], policies };
+        let plan = DispatchPlan { destinations: vec![destination], policies };
         let (began, spent) = (stopwatch(), cpu_time());
         let dispatch = Dispatch::start(Arc::clone(&self.store), plan, Clock::system());
         while dispatch.states().iter().map(|worker| worker.delivered).sum::<u64>() < count as u64 {

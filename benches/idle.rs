@@ -1,4 +1,4 @@
-//! What campaigns cost whose postbacks wait for nothing: memory and CPU of a `serve` with 2,000 of them,
+//! What campaigns cost whose postbacks wait for nothing: memory and CPU of a `serve` with 2,000 of them on seven hosts,
 //! next to one whose campaigns have no postback.
 
 // A bench reads the clock, and what is not as it must be ends it.
@@ -15,13 +15,13 @@ use support::{machine, median, relay, setting};
 fn main() {
     let (rounds, campaigns) =
         (setting("POSTBRIDGE_BENCH_ROUNDS", 5), setting("POSTBRIDGE_BENCH_CAMPAIGNS", 2_000));
-    let seconds = setting("POSTBRIDGE_BENCH_SECONDS", 5);
-    println!("idle: {rounds} rounds of {seconds} s, {campaigns} campaigns");
+    let (seconds, hosts) = (setting("POSTBRIDGE_BENCH_SECONDS", 5), setting("POSTBRIDGE_BENCH_HOSTS", 7));
+    println!("idle: {rounds} rounds of {seconds} s, {campaigns} campaigns, {hosts} hosts");
     let pairs: Vec<(Cost, Cost)> = (0..rounds)
         .map(|_| {
             (
-                Cost::of(&configuration(campaigns, false), seconds),
-                Cost::of(&configuration(campaigns, true), seconds),
+                Cost::of(&configuration(campaigns, None), seconds),
+                Cost::of(&configuration(campaigns, Some(hosts)), seconds),
             )
         })
         .collect();
@@ -63,15 +63,15 @@ impl Cost {
     }
 }
 
-/// Campaigns of one affiliate, on seven hosts where they have a postback.
-fn configuration(campaigns: u64, postbacks: bool) -> String {
+/// Campaigns of one affiliate; with `hosts` each has a postback to one of so many.
+fn configuration(campaigns: u64, hosts: Option<u64>) -> String {
     let mut text = String::from(
         "[[affiliate]]\nid = \"200\"\nname = \"Bench Media\"\n[[offer]]\nid = \"565\"\nurl = \"https://advertiser.example/lp?cid={click_id}\"\ncurrency = \"USD\"\npayout = \"7.00\"\n",
     );
     for number in 0..campaigns {
         write!(text, "[[campaign]]\nid = \"c{number}\"\noffer = \"565\"\naffiliate = \"200\"\n").unwrap();
-        if postbacks {
-            let host = number % 7;
+        if let Some(hosts) = hosts {
+            let host = number % hosts.max(1);
             write!(
                 text,
                 "[campaign.postback]\nurl = \"https://aff{host}.example/pb?cid=#s2#&payout=#price#\"\n"

@@ -17,7 +17,7 @@ use crate::app::measure::stored::LabelsSeen;
 use crate::clock::Clock;
 use crate::config::configuration::Config;
 use crate::dispatch::target_health::HOST_PLACES;
-use crate::dispatch::{Dispatch, DispatchPlan, OutgoingPlan, WorkerPlan};
+use crate::dispatch::{DestinationPlan, Dispatch, DispatchPlan, OutgoingPlan};
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::http1::ConnectionLimits;
 use crate::ingest::{reopen, reprocess};
@@ -363,7 +363,7 @@ fn keep_of(config: &Config) -> RetentionDays {
 }
 
 fn dispatch_plan(config: &Config) -> DispatchPlan {
-    let workers = config.destinations.iter().map(|destination| WorkerPlan {
+    let accounts = config.destinations.iter().map(|destination| DestinationPlan {
         destination: Arc::clone(&destination.ready),
         max_per_second: destination.max_per_second,
         max_in_flight: destination.max_in_flight,
@@ -371,15 +371,15 @@ fn dispatch_plan(config: &Config) -> DispatchPlan {
         timeout_ms: destination.timeout_ms,
         outgoing: None,
     });
-    let postbacks = config.outgoing.iter().map(|outgoing| WorkerPlan {
+    let postbacks = config.outgoing.iter().map(|outgoing| DestinationPlan {
         destination: Arc::new(outgoing.destination()),
         max_per_second: outgoing.max_per_second,
         max_in_flight: HOST_PLACES,
         allow_private_network: outgoing.allow_private_network,
         timeout_ms: outgoing.timeout_ms,
-        outgoing: Some(OutgoingPlan { on: outgoing.route.on.clone(), host: outgoing.url.host().to_owned() }),
+        outgoing: Some(OutgoingPlan { on: outgoing.route.on.clone(), target: outgoing.target() }),
     });
-    DispatchPlan { workers: workers.chain(postbacks).collect(), policies: config.ruleset().policies }
+    DispatchPlan { destinations: accounts.chain(postbacks).collect(), policies: config.ruleset().policies }
 }
 
 fn tls(config: &Config) -> Result<Option<TlsSettings>, Problem> {

@@ -1,10 +1,14 @@
 //! How many files the system lets this process have open, and how many connections that leaves room for.
 
+use std::collections::HashSet;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
 use crate::config::configuration::Config;
+use crate::config::outgoing::Outgoing;
 use crate::dispatch::target_health::HOST_PLACES;
+use crate::domain::target::TargetId;
 use crate::template::diagnostic::Problem;
 
 /// Kept free for the store's files, the log and what the runtime opens.
@@ -38,7 +42,8 @@ pub fn hard_limit() -> Option<u64> {
 pub fn connections(config: &Config, limit: Option<u64>) -> (usize, Option<Problem>) {
     let wanted = config.server.max_connections;
     let destinations = config.destinations.iter().map(|destination| destination.max_in_flight as u64);
-    let hosts = config.outgoing.iter().map(|_| HOST_PLACES as u64);
+    let hosts: HashSet<TargetId> = config.outgoing.iter().map(Outgoing::target).collect();
+    let hosts = hosts.iter().filter(|host| **host != TargetId::NoHost).map(|_| HOST_PLACES as u64);
     let in_flight = destinations.chain(hosts).sum();
     let listeners = if config.server.admin_listen.is_some() { 2 } else { 1 };
     let Some(limit) = limit else { return (wanted, None) };

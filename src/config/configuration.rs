@@ -75,6 +75,7 @@ impl Config {
             policies: policies.chain(built_in_policies()).collect(),
             offers: offers.collect(),
             routes: destinations.chain(postbacks).cloned().collect(),
+            targets: self.outgoing.iter().map(|to| (to.id.clone(), to.target())).collect(),
             filters: self.filters.clone(),
         }
     }

@@ -11,6 +11,7 @@ use crate::config::offer::amount;
 use crate::config::source::forwarded_status;
 use crate::domain::ids::{DestinationId, OutgoingKind};
 use crate::domain::routing::{Changes, Route, RouteScope};
+use crate::domain::target::TargetId;
 use crate::template::destination::calculation;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::DestinationMode;
@@ -39,6 +40,11 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
+    /// Where it goes to, together with the others of its host.
+    pub fn target(&self) -> TargetId {
+        TargetId::of_outgoing(self.url.host(), self.mode.sends())
+    }
+
     /// What renders it and classifies the answers.
     pub fn destination(&self) -> ReadyDestination {
         let (url, scale, changes) = (self.url.clone(), self.scale, self.route.changes);

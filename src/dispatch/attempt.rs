@@ -1,13 +1,14 @@
 //! One attempt: decide, render, send, classify, record.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, Semaphore};
 
 use crate::clock::{Clock, stopwatch};
 use crate::dispatch::decide::{self, SettledAttempt};
@@ -16,7 +17,8 @@ use crate::dispatch::health::{HealthEffect, SendGate};
 use crate::dispatch::meters::Meters;
 use crate::dispatch::prepare::{Prepared, prepare, rules_of};
 use crate::dispatch::schedule::Schedule;
-use crate::dispatch::target_health::{TargetHealth, TargetLimiter};
+use crate::dispatch::tallies::Tallies;
+use crate::dispatch::target_health::TargetHealth;
 use crate::domain::delivery::{
     Attempt, DeliveryState, OutgoingRequest, PlatformResponse, Reply, ReplyVerdict, SentRequest,
 };
@@ -29,7 +31,8 @@ use crate::domain::remark::Remark;
 use crate::domain::routing::{Forwarding, SourcePolicy};
 use crate::domain::send_check::SendRules;
 use crate::domain::status::Status;
-use crate::domain::time::{LineLimit, Time};
+use crate::domain::target::TargetId;
+use crate::domain::time::Time;
 use crate::send::client::Client;
 use crate::store::contract::Store;
 use crate::store::contract::error::StoreError;
@@ -37,56 +40,49 @@ use crate::store::contract::work::{AttemptOutcome, Claimed};
 use crate::store::crash;
 use crate::template::destination::ready::ReadyDestination;
 
-/// What a worker sends with. Replaced whole by a reload; attempts under way keep theirs.
+/// How one destination is sent to. A reload replaces it; attempts under way keep theirs.
 pub struct SendSetup {
     pub destination: Arc<ReadyDestination>,
     pub client: Client,
+    /// The statuses that an outgoing postback reports; `None`: as the source says.
+    pub on: Option<Vec<Status>>,
+}
+
+/// What a target's worker sends with. Replaced whole by a reload; attempts under way keep theirs.
+pub struct TargetSetup {
+    pub destinations: HashMap<DestinationId, Arc<SendSetup>>,
     pub policies: Arc<HashMap<SourceId, Arc<SourcePolicy>>>,
     pub schedule: Arc<Schedule>,
     /// It says whether the time may end a delivery.
     pub clock: Clock,
     pub max_in_flight: usize,
-    pub max_per_second: Option<std::num::NonZeroU32>,
-    /// The statuses that an outgoing postback reports; `None`: as the source says.
-    pub on: Option<Vec<Status>>,
+    pub max_per_second: Option<NonZeroU32>,
+    /// Whether anything is ever sent: where nothing is, how the receiver does is no matter.
+    pub sends: bool,
     /// Rises with every reload.
     pub generation: u64,
 }
 
-impl SendSetup {
-    /// Whether anything is ever sent.
-    pub fn sends(&self) -> bool {
-        self.destination.mode().sends()
-    }
-
-    fn rules(&self, source: &SourceId, now: Time) -> SendRules<'_> {
-        let policy = self.policies.get(source).map(Arc::as_ref);
-        rules_of(&self.destination, Forwarding { policy, on: self.on.as_deref() }, self.age(now))
-    }
-
+impl TargetSetup {
     /// A clock that is not believed makes nothing too old.
     fn age(&self, now: Time) -> AgeRule {
         AgeRule::by(self.clock.believes(now))
-    }
-
-    /// What an attempt at this delivery knows.
-    pub fn observed(&self, claimed: &Claimed) -> Observed {
-        Observed { changes: claimed.conversion.history.len(), hears: self.destination.changes() }
     }
 }
 
 /// What a worker and its attempts share.
 pub struct AttemptContext {
-    pub destination: DestinationId,
+    pub target: TargetId,
     pub store: Arc<dyn Store>,
     pub clock: Clock,
     pub faults: Faults,
     pub meters: Arc<Meters>,
-    pub target_health: Mutex<Arc<TargetHealth>>,
-    pub notes: Mutex<WorkerNotes>,
+    pub target_health: Arc<TargetHealth>,
+    pub tallies: Tallies,
+    /// The earliest retry that this worker has scheduled.
+    pub next_retry: Mutex<Option<Time>>,
     pub in_flight: AtomicUsize,
     pub retrying: AtomicUsize,
-    pub delivered: AtomicU64,
     pub generation: AtomicU64,
     /// Wakes the worker: a place is free, a probe was answered, a retry has its time.
     pub poke: Arc<Notify>,
@@ -95,35 +91,20 @@ pub struct AttemptContext {
     pub recording: Semaphore,
 }
 
-/// Small things a worker remembers.
-#[derive(Debug, Default)]
-pub struct WorkerNotes {
-    /// The earliest retry that this worker has scheduled.
-    pub next_retry: Option<Time>,
-    pub last_error: Option<(Time, ReplyVerdict)>,
-    /// The log lines about dead deliveries.
-    pub dead_lines: LineLimit,
-}
-
-/// A place among the destination's attempts in flight, and among those of its host; free again when
-/// this is dropped.
+/// A place among the target's attempts in flight; free again when this is dropped.
 pub struct InFlightPermit {
     shared: Arc<AttemptContext>,
+    destination: DestinationId,
     retry: bool,
-    /// Kept for its drop alone.
-    _of_host: Option<OwnedSemaphorePermit>,
 }
 
 impl InFlightPermit {
-    pub fn take(
-        shared: &Arc<AttemptContext>,
-        retry: bool,
-        of_host: Option<OwnedSemaphorePermit>,
-    ) -> InFlightPermit {
+    pub fn take(shared: &Arc<AttemptContext>, destination: DestinationId, retry: bool) -> InFlightPermit {
         shared.in_flight.fetch_add(1, Ordering::Relaxed);
         shared.retrying.fetch_add(usize::from(retry), Ordering::Relaxed);
+        shared.tallies.change(&destination, |tally| tally.in_flight += 1);
         shared.meters.sending(true);
-        InFlightPermit { shared: Arc::clone(shared), retry, _of_host: of_host }
+        InFlightPermit { shared: Arc::clone(shared), destination, retry }
     }
 }
 
@@ -131,6 +112,9 @@ impl Drop for InFlightPermit {
     fn drop(&mut self) {
         self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.shared.retrying.fetch_sub(usize::from(self.retry), Ordering::Relaxed);
+        self.shared.tallies.change(&self.destination, |tally| {
+            tally.in_flight = tally.in_flight.saturating_sub(1);
+        });
         self.shared.meters.sending(false);
         self.shared.poke.notify_one();
     }
@@ -143,7 +127,7 @@ pub struct ProbeGuard {
 }
 
 impl ProbeGuard {
-    /// `None` where another worker probes already.
+    /// `None` where another attempt probes already.
     pub fn begin(target_health: Arc<TargetHealth>, probe: bool) -> Option<ProbeGuard> {
         let may = !probe || target_health.probe_begins();
         may.then_some(ProbeGuard { target_health, open: probe })
@@ -164,11 +148,6 @@ impl Drop for ProbeGuard {
 }
 
 impl AttemptContext {
-    /// The receiver as it is now; a reload may bring another.
-    pub fn target_health(&self) -> Arc<TargetHealth> {
-        Arc::clone(&self.target_health.lock())
-    }
-
     /// Remembers an outcome permanently; a store that fails ends the process. A delivery whose record
     /// is damaged keeps its lease: sending it again could not be remembered either.
     pub async fn record(&self, outcome: AttemptOutcome) -> bool {
@@ -190,12 +169,11 @@ impl AttemptContext {
 /// What one attempt needs.
 pub struct AttemptJob {
     pub shared: Arc<AttemptContext>,
-    pub setup: Arc<SendSetup>,
+    pub setup: Arc<TargetSetup>,
+    pub to: Arc<SendSetup>,
     pub claimed: Claimed,
     pub place: InFlightPermit,
     pub probing: ProbeGuard,
-    /// Where it leaves through, with others that send to the same host.
-    pub target_limiter: Option<Arc<TargetLimiter>>,
 }
 
 /// What an attempt became, before it is recorded.
@@ -210,25 +188,15 @@ struct FinishedAttempt {
 
 /// Runs one attempt to its durable end. The place is freed when the answer is in.
 pub async fn run(mut job: AttemptJob) {
-    if let Some(target_limiter) = &job.target_limiter {
-        target_limiter.turn().await;
-    }
     let at = job.shared.clock.now();
     if !job.may_leave(at) {
         return job.give_back().await;
     }
     let began = stopwatch();
-    let (setup, claimed) = (&job.setup, &job.claimed);
-    let done = match prepare(&setup.destination, &setup.rules(&claimed.conversion.source, at), claimed, at) {
+    let done = match prepare(&job.to.destination, &job.rules(at), &job.claimed, at) {
         Prepared::Ended { settled, request, remarks } => {
             let request = request.map(|request| request.masked());
-            FinishedAttempt {
-                settled: *settled,
-                observed: setup.observed(claimed),
-                request,
-                answer: None,
-                remarks,
-            }
+            FinishedAttempt { settled: *settled, observed: job.observed(), request, answer: None, remarks }
         }
         Prepared::Ready(request, remarks) => send(&mut job, request, remarks).await,
     };
@@ -252,33 +220,38 @@ fn whole_millis(span: Duration) -> Option<u32> {
 }
 
 async fn send(job: &mut AttemptJob, request: OutgoingRequest, remarks: Vec<Remark>) -> FinishedAttempt {
-    let reply = job.setup.client.send(&request).await;
+    let reply = job.to.client.send(&request).await;
     crash::point("dispatch.after_send");
     let now = job.shared.clock.now();
-    let setup = &job.setup;
-    let (verdict, shown) = classify(&setup.destination, &request, &reply, now);
-    let current = setup.generation == job.shared.generation.load(Ordering::Acquire);
+    let (verdict, shown) = classify(&job.to.destination, &request, &reply, now);
+    let current = job.setup.generation == job.shared.generation.load(Ordering::Acquire);
     job.probing.classified(&verdict, current, now);
-    let settled = decide::after(verdict, &job.claimed, setup.age(now), &setup.schedule, now);
+    let settled = decide::after(verdict, &job.claimed, job.setup.age(now), &job.setup.schedule, now);
     let answer = match shown.unwrap_or(reply) {
         Reply::Answer(answer) => Some(answer),
         Reply::Failed(_) | Reply::Forbidden(_) => None,
     };
-    FinishedAttempt {
-        settled,
-        observed: setup.observed(&job.claimed),
-        request: Some(request.masked()),
-        answer,
-        remarks,
-    }
+    FinishedAttempt { settled, observed: job.observed(), request: Some(request.masked()), answer, remarks }
 }
 
 impl AttemptJob {
+    fn rules(&self, now: Time) -> SendRules<'_> {
+        let policy = self.setup.policies.get(&self.claimed.conversion.source).map(Arc::as_ref);
+        let forwarding = Forwarding { policy, on: self.to.on.as_deref() };
+        rules_of(&self.to.destination, forwarding, self.setup.age(now))
+    }
+
+    /// What the attempt knows.
+    fn observed(&self) -> Observed {
+        let (changes, hears) = (self.claimed.conversion.history.len(), self.to.destination.changes());
+        Observed { changes, hears }
+    }
+
     /// Whether it still may leave: while it waited for its turn the receiver may have been parked, have
     /// asked for a wait or have begun to fail.
     fn may_leave(&self, now: Time) -> bool {
         self.probing.open
-            || !self.setup.sends()
+            || !self.setup.sends
             || matches!(self.probing.target_health.gate(now), SendGate::Free)
     }
 
@@ -353,7 +326,8 @@ async fn settle(
 ) {
     let now = shared.clock.now();
     let FinishedAttempt { settled, observed, request, answer, remarks } = done;
-    shared.note(&settled, now);
+    let destination = claimed.id.destination.clone();
+    shared.tallies.change(&destination, |tally| tally.note(&settled, now));
     let attempt = Attempt { at, took_ms, request, answer, verdict: settled.verdict.clone(), remarks };
     let state = settled.state.clone();
     let outcome = AttemptOutcome {
@@ -368,14 +342,14 @@ async fn settle(
     }
     shared.meters.recorded(&settled, took_ms, now.millis_since(claimed.conversion.received_at));
     match settled.state {
-        DeliveryState::Dead { .. } => shared.log_dead(&settled, now),
+        DeliveryState::Dead { .. } => shared.log_dead(&destination, &settled, now),
         DeliveryState::Delivered { .. } => {
-            shared.delivered.fetch_add(1, Ordering::Relaxed);
+            shared.tallies.change(&destination, |tally| tally.delivered += 1);
         }
         DeliveryState::Waiting { due } => {
-            let mut notes = shared.notes.lock();
-            notes.next_retry = Some(notes.next_retry.map_or(due, |earlier| earlier.min(due)));
-            drop(notes);
+            let mut next_retry = shared.next_retry.lock();
+            *next_retry = Some(next_retry.map_or(due, |earlier| earlier.min(due)));
+            drop(next_retry);
             shared.poke.notify_one();
         }
         _ => {}
@@ -384,24 +358,16 @@ async fn settle(
 
 impl AttemptContext {
     /// A line for the operator; what a reason quotes may be a person's data, its code is not.
-    fn log_dead(&self, settled: &SettledAttempt, now: Time) {
-        let mut notes = self.notes.lock();
-        let Some(left_out) = notes.dead_lines.admit(now) else { return };
-        drop(notes);
-        let (destination, reason_code) = (&self.destination, settled.code());
+    fn log_dead(&self, destination: &DestinationId, settled: &SettledAttempt, now: Time) {
+        let admitted = self.tallies.change(destination, |tally| tally.dead_lines.admit(now));
+        let Some(left_out) = admitted else { return };
+        let reason_code = settled.code();
         tracing::warn!(
             %destination,
             reason_code,
             left_out,
             "a delivery is dead: see Dead letters, fix what its reason names, then retry"
         );
-    }
-
-    fn note(&self, settled: &SettledAttempt, now: Time) {
-        let verdict = &settled.verdict;
-        if !matches!(verdict, ReplyVerdict::Delivered { .. } | ReplyVerdict::Skipped { .. }) {
-            self.notes.lock().last_error = Some((now, verdict.clone()));
-        }
     }
 }
 

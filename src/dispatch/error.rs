@@ -2,7 +2,8 @@
 
 use tokio::sync::watch;
 
-use crate::domain::ids::{DeliveryId, DestinationId};
+use crate::domain::ids::DeliveryId;
+use crate::domain::target::TargetId;
 use crate::send::client::ClientError;
 use crate::store::contract::error::StoreError;
 
@@ -13,8 +14,8 @@ pub enum DispatchError {
     Store(StoreError),
     #[error(transparent)]
     Client(ClientError),
-    #[error("the loop of the destination {0} ended before it was stopped")]
-    WorkerEnded(DestinationId),
+    #[error("the loop that sends to {0} ended before it was stopped")]
+    WorkerEnded(TargetId),
     #[error("an attempt at the delivery {delivery} took {seconds} s, which is longer than can be recorded")]
     TooLong { delivery: DeliveryId, seconds: u64 },
 }

@@ -1,4 +1,5 @@
-//! What is due goes out: claim, render, limit, send, classify, record. One worker a destination.
+//! What is due goes out: claim, render, limit, send, classify, record. One worker a target: an ad account, or a host of
+//! outgoing postbacks, however many send to it.
 //!
 //! Nothing here knows of HTTP requests to us or of pages; what a platform's answer means is the template's.
 
@@ -11,10 +12,11 @@ mod meters;
 pub mod prepare;
 pub mod schedule;
 pub mod shares;
+mod tallies;
 pub mod target_health;
 mod worker;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -25,30 +27,32 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::dispatch::attempt::{AttemptContext, SendSetup};
+use crate::dispatch::attempt::{AttemptContext, SendSetup, TargetSetup};
 use crate::dispatch::breaker::BreakerRule;
 use crate::dispatch::error::{DispatchError, Faults};
 use crate::dispatch::health::{HealthRule, HealthTracker};
 use crate::dispatch::meters::Meters;
 use crate::dispatch::schedule::Schedule;
-use crate::dispatch::target_health::TargetHealth;
+use crate::dispatch::tallies::{DestinationTally, Tallies};
+use crate::dispatch::target_health::{HOST_PLACES, TargetHealth};
 use crate::dispatch::worker::{Worker, WorkerCommand};
 use crate::domain::delivery::DestinationState;
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::routing::SourcePolicy;
 use crate::domain::status::Status;
+use crate::domain::target::TargetId;
 use crate::send::client::{Client, ClientError, SendPolicy};
 use crate::store::contract::Store;
 use crate::template::destination::ready::ReadyDestination;
 
 /// How one destination is sent to.
 #[derive(Clone)]
-pub struct WorkerPlan {
+pub struct DestinationPlan {
     /// What is sent, and how its answers are read.
     pub destination: Arc<ReadyDestination>,
     /// The most attempts that begin in a second; `None`: only the receiver limits.
     pub max_per_second: Option<NonZeroU32>,
-    /// Attempts under way at once; at least 1.
+    /// Of an ad account, attempts under way at once; at least 1. A host of outgoing postbacks has [`HOST_PLACES`].
     pub max_in_flight: usize,
     /// Whether private and loopback addresses may be reached.
     pub allow_private_network: bool,
@@ -63,9 +67,18 @@ pub struct WorkerPlan {
 pub struct OutgoingPlan {
     /// The statuses it reports; `None`: those that the source forwards.
     pub on: Option<Vec<Status>>,
-    /// The host that it sends to, with the port where one is named. All postbacks to one host share
-    /// its places, its breaker and its rate: the lowest `max_per_second` that any of them that sends names.
-    pub host: String,
+    /// The host that it sends to, as the ruleset names it. All postbacks to one host share its places, its breaker
+    /// and its rate: the lowest `max_per_second` that any of them names.
+    pub target: TargetId,
+}
+
+impl DestinationPlan {
+    fn target(&self) -> TargetId {
+        match &self.outgoing {
+            Some(outgoing) => outgoing.target.clone(),
+            None => TargetId::Account(self.destination.id().clone()),
+        }
+    }
 }
 
 /// What all outgoing postbacks are counted as: there may be thousands. No destination has such an id.
@@ -74,8 +87,8 @@ pub const OUTGOING: &str = "outgoing:*";
 /// Every destination, and what the sources forward.
 #[derive(Clone, Default)]
 pub struct DispatchPlan {
-    /// One for each destination and outgoing postback.
-    pub workers: Vec<WorkerPlan>,
+    /// Every destination and outgoing postback.
+    pub destinations: Vec<DestinationPlan>,
     /// What each source wants done with its conversions.
     pub policies: HashMap<SourceId, Arc<SourcePolicy>>,
 }
@@ -121,6 +134,13 @@ impl DispatchWaits {
     fn of_host(&self) -> HealthRule {
         HealthRule { longest_hold_ms: self.longest_host_hold_ms, ..self.of_account() }
     }
+
+    fn of(&self, target: &TargetId) -> HealthRule {
+        match target {
+            TargetId::Account(_) => self.of_account(),
+            TargetId::Host(_) | TargetId::NoHost => self.of_host(),
+        }
+    }
 }
 
 /// The running dispatch. Dropping it cuts every worker off; [`Dispatch::stop`] ends it in order.
@@ -130,29 +150,29 @@ pub struct Dispatch {
     pace: DispatchWaits,
     schedule: Arc<Schedule>,
     faults: Faults,
+    tallies: Tallies,
     inside: Mutex<DispatchState>,
 }
 
 #[derive(Default)]
 struct DispatchState {
     clients: HashMap<SendPolicy, Client>,
-    workers: HashMap<DestinationId, Running>,
-    /// The hosts that outgoing postbacks are sent to.
-    hosts: HashMap<String, Arc<TargetHealth>>,
+    workers: HashMap<TargetId, Running>,
     outgoing_meters: Option<Arc<Meters>>,
-    /// Workers of destinations that are no longer configured, until their attempts have ended.
+    /// Workers of targets that are no longer configured, until their attempts have ended.
     leaving: Vec<Running>,
     generation: u64,
 }
 
 struct Running {
     shared: Arc<AttemptContext>,
+    setup: Arc<TargetSetup>,
     orders: watch::Sender<WorkerCommand>,
     task: JoinHandle<()>,
 }
 
 impl Dispatch {
-    /// Starts a worker for every destination of the plan. Within a tokio runtime, and after the
+    /// Starts a worker for every target of the plan. Within a tokio runtime, and after the
     /// metrics recorder is installed.
     pub fn start(store: Arc<dyn Store>, plan: DispatchPlan, clock: Clock) -> Dispatch {
         Dispatch::start_at_pace(store, plan, clock, DispatchWaits::default())
@@ -171,6 +191,7 @@ impl Dispatch {
             schedule: Arc::new(pace.schedule.clone()),
             pace,
             faults: Faults::default(),
+            tallies: Tallies::default(),
             inside: Mutex::default(),
         };
         dispatch.reload(plan);
@@ -178,70 +199,81 @@ impl Dispatch {
     }
 
     /// Turns to a new plan: workers are added, changed and ended; what is in flight ends as it began.
-    /// A destination that is gone claims no more when this returns but for one claim that may be
-    /// under way, which is given back.
+    /// The store's rules have to be set first: they say which target's worker is handed a destination's deliveries.
+    /// What is gone claims no more when this returns but for one claim that may be under way, which is given back.
     pub fn reload(&self, plan: DispatchPlan) {
         let mut inside = self.inside.lock();
         inside.generation += 1;
         inside.leaving.retain(|running| !running.task.is_finished());
         let policies = Arc::new(plan.policies);
-        self.hosts(&mut inside, &plan.workers);
-        let mut before = std::mem::take(&mut inside.workers);
-        for worker in plan.workers {
-            let setup = match self.setup(&mut inside, &worker, &policies) {
-                Ok(setup) => Arc::new(setup),
-                Err(cause) => {
-                    self.faults.raise(DispatchError::Client(cause));
-                    continue;
-                }
-            };
-            let id = worker.destination.id().clone();
-            let host =
-                worker.outgoing.as_ref().and_then(|outgoing| inside.hosts.get(&outgoing.host)).cloned();
-            let running = match before.remove(&id) {
-                Some(running) => running.turn_to(setup, host, &self.clock),
-                None => self.spawn(&id, setup, host),
-            };
-            inside.workers.insert(id, running);
+        let mut targets: HashMap<TargetId, Vec<DestinationPlan>> = HashMap::new();
+        for destination in plan.destinations {
+            targets.entry(destination.target()).or_default().push(destination);
         }
+        let mut before = std::mem::take(&mut inside.workers);
+        for (target, destinations) in targets {
+            let setup = Arc::new(self.setup(&mut inside, &target, destinations, &policies));
+            let running = match before.remove(&target) {
+                Some(running) => running.turn_to(setup, &self.clock),
+                None => self.spawn(&mut inside, &target, setup),
+            };
+            inside.workers.insert(target, running);
+        }
+        let configured = inside.workers.values().flat_map(|running| running.setup.destinations.keys());
+        let configured: HashSet<&DestinationId> = configured.collect();
+        self.tallies.keep(|destination| configured.contains(destination));
+        drop(configured);
         for (_, running) in before {
             running.orders.send_replace(WorkerCommand::Finish);
             inside.leaving.push(running);
         }
     }
 
-    /// Turns to the hosts of a plan: one that stays keeps what it knows.
-    fn hosts(&self, inside: &mut DispatchState, workers: &[WorkerPlan]) {
-        let mut before = std::mem::take(&mut inside.hosts);
-        let mut limits: HashMap<&str, Option<NonZeroU32>> = HashMap::new();
-        for (worker, outgoing) in
-            workers.iter().filter_map(|worker| Some((worker, worker.outgoing.as_ref()?)))
-        {
-            let limit = limits.entry(&outgoing.host).or_default();
-            // One that sends nothing slows no one.
-            let own = worker.max_per_second.filter(|_| worker.destination.mode().sends());
-            *limit = [*limit, own].into_iter().flatten().min();
-        }
-        for (host, limit) in limits {
-            let meters = inside.outgoing_meters.get_or_insert_with(|| Arc::new(Meters::new(OUTGOING)));
-            let target_health = before.remove(host).unwrap_or_else(|| {
-                let health = HealthTracker::new(self.pace.of_host(), false);
-                Arc::new(TargetHealth::of_host(host.to_owned(), health, Arc::clone(meters)))
-            });
-            target_health.limit(limit);
-            inside.hosts.insert(host.to_owned(), target_health);
-        }
-    }
-
     fn setup(
         &self,
         inside: &mut DispatchState,
-        worker: &WorkerPlan,
+        target: &TargetId,
+        plans: Vec<DestinationPlan>,
         policies: &Arc<HashMap<SourceId, Arc<SourcePolicy>>>,
+    ) -> TargetSetup {
+        let rate = plans.iter().filter_map(|plan| plan.max_per_second).min();
+        let sends = plans.iter().any(|plan| plan.destination.mode().sends());
+        let max_in_flight = plans.iter().map(|plan| plan.max_in_flight).max().unwrap_or_default();
+        let (max_in_flight, max_per_second) = match target {
+            TargetId::Account(_) => (max_in_flight.max(1), rate),
+            TargetId::Host(_) => (host_places(rate), rate),
+            TargetId::NoHost => (HOST_PLACES, None),
+        };
+        let destinations = plans.into_iter().filter_map(|plan| {
+            let id = plan.destination.id().clone();
+            match self.send_setup(inside, plan) {
+                Ok(setup) => Some((id, Arc::new(setup))),
+                Err(cause) => {
+                    self.faults.raise(DispatchError::Client(cause));
+                    None
+                }
+            }
+        });
+        TargetSetup {
+            destinations: destinations.collect(),
+            policies: Arc::clone(policies),
+            schedule: Arc::clone(&self.schedule),
+            clock: self.clock.clone(),
+            max_in_flight,
+            max_per_second,
+            sends,
+            generation: inside.generation,
+        }
+    }
+
+    fn send_setup(
+        &self,
+        inside: &mut DispatchState,
+        plan: DestinationPlan,
     ) -> Result<SendSetup, ClientError> {
         let policy = SendPolicy {
-            allow_private_network: worker.allow_private_network,
-            timeout_ms: worker.timeout_ms,
+            allow_private_network: plan.allow_private_network,
+            timeout_ms: plan.timeout_ms,
             ..SendPolicy::default()
         };
         let client = match inside.clients.get(&policy) {
@@ -252,52 +284,47 @@ impl Dispatch {
                 client
             }
         };
-        Ok(SendSetup {
-            destination: Arc::clone(&worker.destination),
-            client,
-            policies: Arc::clone(policies),
-            schedule: Arc::clone(&self.schedule),
-            clock: self.clock.clone(),
-            max_in_flight: worker.max_in_flight.max(1),
-            // The host counts for all its workers.
-            max_per_second: worker.max_per_second.filter(|_| worker.outgoing.is_none()),
-            on: worker.outgoing.as_ref().and_then(|outgoing| outgoing.on.clone()),
-            generation: inside.generation,
-        })
+        let on = plan.outgoing.and_then(|outgoing| outgoing.on);
+        Ok(SendSetup { destination: plan.destination, client, on })
     }
 
-    fn spawn(&self, id: &DestinationId, setup: Arc<SendSetup>, host: Option<Arc<TargetHealth>>) -> Running {
-        let target_health = host.unwrap_or_else(|| {
-            let health = HealthTracker::new(self.pace.of_account(), !setup.sends());
-            Arc::new(TargetHealth::of_account(id.to_string(), health, Arc::new(Meters::new(id.as_str()))))
-        });
+    fn spawn(&self, inside: &mut DispatchState, target: &TargetId, setup: Arc<TargetSetup>) -> Running {
+        let meters = match target {
+            TargetId::Account(id) => Arc::new(Meters::new(id.as_str())),
+            TargetId::Host(_) | TargetId::NoHost => {
+                Arc::clone(inside.outgoing_meters.get_or_insert_with(|| Arc::new(Meters::new(OUTGOING))))
+            }
+        };
+        let health = HealthTracker::new(self.pace.of(target), !setup.sends);
+        let poke = Arc::new(Notify::new());
+        let (name, worker) = (target.to_string(), Arc::clone(&poke));
         let shared = Arc::new(AttemptContext {
-            destination: id.clone(),
+            target: target.clone(),
             store: Arc::clone(&self.store),
             clock: self.clock.clone(),
             faults: self.faults.clone(),
-            meters: target_health.meters(),
-            target_health: Mutex::new(Arc::clone(&target_health)),
-            notes: Mutex::default(),
+            meters: Arc::clone(&meters),
+            target_health: Arc::new(TargetHealth::new(name, health, meters, worker)),
+            tallies: self.tallies.clone(),
+            next_retry: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             retrying: AtomicUsize::new(0),
-            delivered: AtomicU64::new(0),
             generation: AtomicU64::new(setup.generation),
-            poke: Arc::new(Notify::new()),
+            poke,
             recording: Semaphore::new(8 * setup.max_in_flight),
         });
-        target_health.join(&shared.poke, shared.clock.now());
         let (orders, receiver) = watch::channel(WorkerCommand::Run(Arc::clone(&setup)));
-        let worker = tokio::spawn(Worker::new(Arc::clone(&shared), setup, receiver).run());
-        let (faults, id) = (self.faults.clone(), id.clone());
+        let worker = Worker::new(Arc::clone(&shared), Arc::clone(&setup), receiver);
+        let worker = tokio::spawn(worker.run());
+        let (faults, target) = (self.faults.clone(), target.clone());
         let ended = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             if worker.await.is_err() {
-                faults.raise(DispatchError::WorkerEnded(id));
+                faults.raise(DispatchError::WorkerEnded(target));
             }
-            ended.target_health().leave(&ended.poke, ended.clock.now());
+            ended.target_health.leave(ended.clock.now());
         });
-        Running { shared, orders, task }
+        Running { shared, setup, orders, task }
     }
 
     /// Reports the first fault. The process must end when one is there.
@@ -309,7 +336,7 @@ impl Dispatch {
     pub fn states(&self) -> Vec<DestinationState> {
         let inside = self.inside.lock();
         let mut states: Vec<DestinationState> =
-            inside.workers.values().map(|running| running.state()).collect();
+            inside.workers.values().flat_map(|running| running.states(&self.tallies)).collect();
         states.sort_by(|one, other| one.destination.cmp(&other.destination));
         states
     }
@@ -337,33 +364,40 @@ impl Dispatch {
 }
 
 impl Running {
-    fn turn_to(self, setup: Arc<SendSetup>, host: Option<Arc<TargetHealth>>, clock: &Clock) -> Running {
+    fn turn_to(self, setup: Arc<TargetSetup>, clock: &Clock) -> Running {
         self.shared.generation.store(setup.generation, Ordering::Release);
-        match host {
-            Some(host) => {
-                let before = std::mem::replace(&mut *self.shared.target_health.lock(), Arc::clone(&host));
-                if !Arc::ptr_eq(&before, &host) {
-                    before.leave(&self.shared.poke, clock.now());
-                    host.join(&self.shared.poke, clock.now());
-                }
-            }
-            None => self.shared.target_health().renewed(!setup.sends(), clock.now()),
+        // Another postback to a host is no reason to believe that the host does better.
+        if matches!(self.shared.target, TargetId::Account(_)) {
+            self.shared.target_health.renewed(!setup.sends, clock.now());
         }
-        self.orders.send_replace(WorkerCommand::Run(setup));
-        self
+        self.orders.send_replace(WorkerCommand::Run(Arc::clone(&setup)));
+        Running { setup, ..self }
     }
 
-    fn state(&self) -> DestinationState {
-        let shared = &self.shared;
-        let target_health = shared.target_health();
-        DestinationState {
-            destination: shared.destination.clone(),
-            parked: target_health.parked(),
-            open_until: target_health.open_until(),
-            hold: target_health.hold(shared.clock.now()),
-            in_flight: shared.in_flight.load(Ordering::Relaxed) as u64,
-            delivered: shared.delivered.load(Ordering::Relaxed),
-            last_error: shared.notes.lock().last_error.clone(),
-        }
+    /// How each of its destinations is doing: the receiver's health is that of all of them.
+    fn states(&self, tallies: &Tallies) -> Vec<DestinationState> {
+        let health = &self.shared.target_health;
+        let (parked, open_until) = (health.parked(), health.open_until());
+        let hold = health.hold(self.shared.clock.now());
+        let state = |destination: &DestinationId| {
+            let DestinationTally { in_flight, delivered, last_error, .. } = tallies.of(destination);
+            DestinationState {
+                destination: destination.clone(),
+                parked: parked.clone(),
+                open_until,
+                hold: hold.clone(),
+                in_flight,
+                delivered,
+                last_error,
+            }
+        };
+        self.setup.destinations.keys().map(state).collect()
     }
+}
+
+/// The places of a host: what has one waits for its turn while its conversion may change, so there are no more than
+/// leave within two seconds.
+fn host_places(per_second: Option<NonZeroU32>) -> usize {
+    let most = per_second.map(|rate| (rate.get() as usize).saturating_mul(2));
+    most.map_or(HOST_PLACES, |most| most.min(HOST_PLACES))
 }

@@ -1,18 +1,19 @@
-//! The loop of one destination: claims what is due while there is room, and starts an attempt for each.
+//! The loop of one target: claims what is due while there is room, of whichever destination, and sends each.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
 
-use crate::dispatch::attempt::{self, AttemptContext, AttemptJob, InFlightPermit, ProbeGuard, SendSetup};
+use crate::dispatch::attempt::{
+    self, AttemptContext, AttemptJob, InFlightPermit, ProbeGuard, SendSetup, TargetSetup,
+};
 use crate::dispatch::error::DispatchError;
 use crate::dispatch::health::{Probe, SendGate};
 use crate::dispatch::shares::{Limiter, ShareRequest, Shares};
-use crate::dispatch::target_health::TargetLimiter;
 use crate::domain::delivery::{Attempt, DeliveryState, ReplyVerdict};
 use crate::domain::delivery_reason::RetryReason;
 use crate::domain::ids::DeliveryId;
@@ -24,6 +25,8 @@ use crate::store::contract::work::{AttemptOutcome, ClaimRequest, Claimed};
 /// costs a second, a clock that was set is noticed within a minute, and idling costs nothing.
 const FIRST_LOOK_MS: i64 = 1_000;
 const LONGEST_SLEEP_MS: i64 = 60_000;
+/// How long a reload may take to reach everyone.
+const MOVING: Duration = Duration::from_millis(100);
 /// What one claim hands out at most: leases that wait for their turn are kept few.
 const CLAIM: usize = 256;
 
@@ -31,26 +34,31 @@ const CLAIM: usize = 256;
 #[derive(Clone)]
 pub enum WorkerCommand {
     /// Send with this.
-    Run(Arc<SendSetup>),
+    Run(Arc<TargetSetup>),
     /// Claim no more; end when what is in flight has ended.
     Finish,
     /// End now: give back what is in flight.
     Cut,
 }
 
-/// The running loop of one destination.
+/// What an attempt works on, for the case that it must be given back.
+struct LeasedAttempt {
+    id: DeliveryId,
+    /// How many counted before.
+    attempts: u32,
+    not_before: Option<Time>,
+}
+
+/// The running loop of one target.
 pub struct Worker {
     shared: Arc<AttemptContext>,
-    setup: Arc<SendSetup>,
+    setup: Arc<TargetSetup>,
     orders: watch::Receiver<WorkerCommand>,
     wakeup: Subscription,
     shares: Shares,
     limiter: Option<Limiter>,
-    /// Places of the host that were taken and not yet used.
-    room: Option<OwnedSemaphorePermit>,
     attempts: JoinSet<()>,
-    /// What each attempt works on, for the case that it must be given back.
-    leased: HashMap<Id, (DeliveryId, u32)>,
+    leased: HashMap<Id, LeasedAttempt>,
     next_due: Option<Time>,
     /// How many looks in a row found nothing.
     idle: u32,
@@ -66,18 +74,16 @@ enum NextStep {
     },
     /// The rate limit says how long.
     Pause(Duration),
-    /// The host has no place free.
-    Queue(Arc<TargetLimiter>),
     End,
 }
 
 impl Worker {
     pub fn new(
         shared: Arc<AttemptContext>,
-        setup: Arc<SendSetup>,
+        setup: Arc<TargetSetup>,
         orders: watch::Receiver<WorkerCommand>,
     ) -> Worker {
-        let wakeup = shared.store.wakeup(&shared.destination);
+        let wakeup = shared.store.wakeup(&shared.target);
         let shares = Shares::new(setup.max_in_flight);
         let limiter = setup.max_per_second.map(Limiter::new);
         Worker {
@@ -87,7 +93,6 @@ impl Worker {
             wakeup,
             shares,
             limiter,
-            room: None,
             attempts: JoinSet::new(),
             leased: HashMap::new(),
             next_due: None,
@@ -103,7 +108,6 @@ impl Worker {
                 NextStep::LookAgain => {}
                 NextStep::Sleep { until, arrivals } => self.sleep(until, arrivals).await,
                 NextStep::Pause(span) => self.pause(span).await,
-                NextStep::Queue(target_limiter) => self.queue(&target_limiter).await,
                 NextStep::End => break,
             }
         }
@@ -115,15 +119,14 @@ impl Worker {
             return NextStep::End;
         }
         let now = self.shared.clock.now();
-        // Where nothing is ever sent, how the receiver does is no matter.
-        let gate = if self.setup.sends() { self.shared.target_health().gate(now) } else { SendGate::Free };
+        let gate = if self.setup.sends { self.shared.target_health.gate(now) } else { SendGate::Free };
         match gate {
-            SendGate::Free => self.claim(now, CLAIM, None).await,
+            SendGate::Free => self.claim(now, CLAIM, false).await,
             SendGate::Probe(Probe::Parked) if self.is_full() => {
                 NextStep::Sleep { until: None, arrivals: false }
             }
             SendGate::Probe(Probe::Parked) => self.probe_oldest().await,
-            SendGate::Probe(probe) => self.claim(now, 1, Some(probe)).await,
+            SendGate::Probe(_) => self.claim(now, 1, true).await,
             SendGate::Shut(until) => NextStep::Sleep { until, arrivals: false },
         }
     }
@@ -139,21 +142,13 @@ impl Worker {
                 self.limiter = setup.max_per_second.map(Limiter::new);
             }
             self.setup = setup;
-            self.room = None;
             self.shares.news();
         }
         !orders_end
     }
 
-    async fn claim(&mut self, now: Time, most: usize, probe: Option<Probe>) -> NextStep {
+    async fn claim(&mut self, now: Time, most: usize, probe: bool) -> NextStep {
         let mut most = most;
-        let target_limiter = self.target_limiter();
-        if let Some(target_limiter) = &target_limiter {
-            most = self.take_room(target_limiter, most);
-            if most == 0 {
-                return NextStep::Queue(Arc::clone(target_limiter));
-            }
-        }
         if let Some(limiter) = &mut self.limiter {
             if let Some(wait) = limiter.take() {
                 return NextStep::Pause(wait);
@@ -167,7 +162,7 @@ impl Worker {
             return NextStep::Sleep { until: if full { None } else { self.next_look() }, arrivals: !full };
         };
         let request = ClaimRequest {
-            destination: self.shared.destination.clone(),
+            target: self.shared.target.clone(),
             now,
             fresh: wanted.fresh,
             retries: wanted.retries,
@@ -187,31 +182,30 @@ impl Worker {
             self.release(claim.work.into_iter().map(|claimed| claimed.id).collect()).await;
             return NextStep::End;
         }
-        for claimed in claim.work {
+        self.send(claim.work, probe).await
+    }
+
+    /// Sends what was claimed, a request for each, as fast as the rate lets them leave. What a request needs (a place,
+    /// the rate's permission, the lease) is taken here and not in the claim, so that one request may be about
+    /// several of them.
+    async fn send(&mut self, work: Vec<Claimed>, probe: bool) -> NextStep {
+        let mut elsewhere = Vec::new();
+        for claimed in work {
+            // A reload that moves a destination reaches the store and its old worker one after the other.
+            let Some(to) = self.setup.destinations.get(&claimed.id.destination).cloned() else {
+                elsewhere.push(claimed.id);
+                continue;
+            };
             while let Some(wait) = self.limiter.as_mut().and_then(Limiter::take) {
                 tokio::time::sleep(wait).await;
             }
-            self.start(claimed, probe.is_some()).await;
+            self.start(to, claimed, probe).await;
         }
-        self.room = None;
-        NextStep::LookAgain
-    }
-
-    /// The way into the host that it shares with other workers, where it sends through one.
-    fn target_limiter(&self) -> Option<Arc<TargetLimiter>> {
-        if self.setup.sends() { self.shared.target_health().target_limiter() } else { None }
-    }
-
-    /// How many places of the host it has now, at most `most`.
-    fn take_room(&mut self, target_limiter: &TargetLimiter, most: usize) -> usize {
-        let held = self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let more = target_limiter.try_places(most.saturating_sub(held));
-        match (&mut self.room, more) {
-            (Some(room), Some(more)) => room.merge(more),
-            (room @ None, more) => *room = more,
-            (Some(_), None) => {}
+        if elsewhere.is_empty() {
+            return NextStep::LookAgain;
         }
-        self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
+        self.release(elsewhere).await;
+        NextStep::Pause(MOVING)
     }
 
     fn is_full(&self) -> bool {
@@ -219,35 +213,33 @@ impl Worker {
     }
 
     /// Starts an attempt; gives the delivery back where it would be a second probe.
-    async fn start(&mut self, claimed: Claimed, probe: bool) {
-        let target_health = self.shared.target_health();
-        let Some(probing) = ProbeGuard::begin(Arc::clone(&target_health), probe) else {
+    async fn start(&mut self, to: Arc<SendSetup>, claimed: Claimed, probe: bool) {
+        let Some(probing) = ProbeGuard::begin(Arc::clone(&self.shared.target_health), probe) else {
             return self.release(vec![claimed.id]).await;
         };
-        let target_limiter = self.target_limiter();
-        let of_host = self.room.as_mut().and_then(|room| room.split(1));
         if let Some(limiter) = &mut self.limiter {
             limiter.used();
         }
-        let (id, attempts) = (claimed.id.clone(), claimed.delivery.attempts);
+        let leased = LeasedAttempt {
+            id: claimed.id.clone(),
+            attempts: claimed.delivery.attempts,
+            not_before: claimed.delivery.not_before,
+        };
         let job = AttemptJob {
-            place: InFlightPermit::take(&self.shared, attempts > 0, of_host),
+            place: InFlightPermit::take(&self.shared, leased.id.destination.clone(), leased.attempts > 0),
             probing,
-            target_limiter,
             shared: Arc::clone(&self.shared),
             setup: Arc::clone(&self.setup),
+            to,
             claimed,
         };
         let task = self.attempts.spawn(attempt::run(job));
-        self.leased.insert(task.id(), (id, attempts));
+        self.leased.insert(task.id(), leased);
     }
 
     async fn probe_oldest(&mut self) -> NextStep {
-        match self.shared.store.claim_oldest(self.shared.destination.clone()).await {
-            Ok(Some(claimed)) => {
-                self.start(claimed, true).await;
-                NextStep::LookAgain
-            }
+        match self.shared.store.claim_oldest(self.shared.target.clone()).await {
+            Ok(Some(claimed)) => self.send(vec![claimed], true).await,
             Ok(None) => NextStep::Sleep { until: None, arrivals: true },
             Err(cause) => self.broken(cause),
         }
@@ -269,7 +261,7 @@ impl Worker {
 
     /// When to look again although nothing woke the worker.
     fn next_look(&self) -> Option<Time> {
-        let retry = self.shared.notes.lock().next_retry;
+        let retry = *self.shared.next_retry.lock();
         match (self.next_due, retry) {
             (Some(due), Some(retry)) => Some(due.min(retry)),
             (due, retry) => due.or(retry),
@@ -277,7 +269,6 @@ impl Worker {
     }
 
     async fn sleep(&mut self, until: Option<Time>, arrivals: bool) {
-        self.room = None;
         let now = self.shared.clock.now();
         let longest = (FIRST_LOOK_MS << self.idle.min(6)).min(LONGEST_SLEEP_MS);
         let span = until.map_or(longest, |until| until.millis_since(now));
@@ -299,19 +290,11 @@ impl Worker {
     /// A retry that this worker scheduled and whose time has come is news.
     fn look_for_retries(&mut self) {
         let now = self.shared.clock.now();
-        let mut notes = self.shared.notes.lock();
-        if notes.next_retry.is_some_and(|due| due <= now) {
-            notes.next_retry = None;
-            drop(notes);
+        let mut next_retry = self.shared.next_retry.lock();
+        if next_retry.is_some_and(|due| due <= now) {
+            *next_retry = None;
+            drop(next_retry);
             self.shares.news();
-        }
-    }
-
-    async fn queue(&mut self, target_limiter: &TargetLimiter) {
-        tokio::select! {
-            biased;
-            _ = self.orders.changed() => {}
-            place = target_limiter.place() => self.room = place,
         }
     }
 
@@ -338,7 +321,9 @@ impl Worker {
             }
             Err(fault) => fault,
         };
-        let Some((id, attempts)) = self.leased.remove(&fault.id()) else { return };
+        let Some(LeasedAttempt { id, attempts, not_before }) = self.leased.remove(&fault.id()) else {
+            return;
+        };
         if fault.is_cancelled() {
             self.release(vec![id]).await;
             return;
@@ -348,6 +333,7 @@ impl Worker {
         let reason = RetryReason::AttemptFailed;
         let verdict = ReplyVerdict::Retry { reason, after_ms: None, hold_ms: None };
         let due = self.setup.schedule.next(&id, attempts, at, None);
+        let due = not_before.map_or(due, |not_before| due.max(not_before));
         let attempt = Attempt { at, took_ms: 0, request: None, answer: None, verdict, remarks: Vec::new() };
         // It waits: whatever was received meanwhile, the next attempt knows.
         let outcome =

@@ -58,6 +58,7 @@ pub mod status;
 pub mod status_move;
 pub mod status_reason;
 pub mod suppression;
+pub mod target;
 pub mod text;
 pub mod time;
 pub mod unsent;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crate::domain::conversion::Dedup;
 use crate::domain::customer::CustomerFormat;
 use crate::domain::filter::FilterRules;
-use crate::domain::ids::{OfferId, SourceId};
+use crate::domain::ids::{DestinationId, OfferId, SourceId};
 use crate::domain::offer::Offer;
 use crate::domain::routing::{Route, SourcePolicy, Unmatched};
 use crate::domain::status::Status;
+use crate::domain::target::TargetId;
 
 /// All that decisions read of the configuration. Swapped whole by a reload.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +21,9 @@ pub struct Ruleset {
     pub offers: HashMap<OfferId, Arc<Offer>>,
     /// Every destination's route, those of outgoing postbacks included; the plan picks those that fit.
     pub routes: Vec<Route>,
+    /// Of every destination that shares its target with others: which target that is. One that is off belongs to its
+    /// own all the same, so that what waits for it is looked at. Each that is not named here has a target alone.
+    pub targets: HashMap<DestinationId, TargetId>,
     /// What is odd about a click, and what is done about it.
     pub filters: FilterRules,
 }

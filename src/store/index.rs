@@ -2,7 +2,6 @@
 //! each commit.
 
 mod backlog;
-mod expiries;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -10,12 +9,10 @@ use std::sync::Arc;
 use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::ids::{ConversionId, DestinationId};
 use crate::domain::time::Time;
-use crate::store::contract::subscription::Subscription;
 use crate::store::seq_map::SeqMap;
 use crate::store::table::click_reference::ClickReferences;
 use crate::store::table::conversion::Sketch;
 use crate::store::table::delivery::{DeliverySlot, DeliveryStates};
-use crate::store::table::delivery_queue::DestinationQueues;
 use crate::store::table::disposition::Dispositions;
 use crate::store::table::operator::OperatorRecords;
 use crate::store::table::postback::EntryHead;
@@ -23,6 +20,7 @@ use crate::store::table::report_line::Tally;
 use crate::store::table::report_row::Rows;
 use crate::store::table::source::SourceIndex;
 use crate::store::table::suppression::Lists;
+use crate::store::table::target_queue::Queues;
 use crate::store::table::time_run::Runs;
 use crate::store::table::transaction::{ReusedIds, Reversals};
 
@@ -50,9 +48,7 @@ pub struct Index {
     starts: Vec<u64>,
     /// The first number that no block has yet.
     end: u64,
-    all_queues: HashMap<DestinationId, DestinationQueues>,
-    /// How old an event may be that a configured destination takes, in milliseconds.
-    max_ages: HashMap<DestinationId, Option<i64>>,
+    pub queues: Queues,
     /// Holds by the time they end.
     holds: BTreeSet<(i64, u64)>,
     dead: BTreeSet<DeliverySlot>,
@@ -68,7 +64,6 @@ pub struct Index {
     /// Where the times of postbacks go back.
     pub runs: Runs,
     pub sources: SourceIndex,
-    wakeups: HashMap<DestinationId, Subscription>,
 }
 
 impl Index {
@@ -80,8 +75,7 @@ impl Index {
             claims: SeqMap::default(),
             starts: Vec::new(),
             end: 1,
-            all_queues: HashMap::new(),
-            max_ages: HashMap::new(),
+            queues: Queues::default(),
             holds: BTreeSet::new(),
             dead: BTreeSet::new(),
             remapped: Remapped::default(),
@@ -95,7 +89,6 @@ impl Index {
             kept: Arc::default(),
             runs: Runs::default(),
             sources: SourceIndex::default(),
-            wakeups: HashMap::new(),
         }
     }
 
@@ -285,43 +278,41 @@ impl Index {
         for place in 0..before.len().max(after.len()) {
             let (old, new) = (before.get(place), after.get(place));
             let Some(slot) = DeliverySlot::new(seq, place).filter(|_| old != new) else { continue };
-            if let Some(old) = old {
-                self.queues(&old.destination).remove_expiry(slot, old);
-            }
-            if let Some(new) = new {
-                self.queues(&new.destination).add_expiry(slot, new);
-            }
-            // What someone took between a change's decision and its commit stays in that one's hands.
-            if let (Some(old), Some(new)) = (old, new)
-                && old.destination == new.destination
-                && self.queues(&new.destination).keep_lease(slot, new, manual.contains(&slot))
-            {
+            if self.turn(slot, (old, new), manual.contains(&slot)) {
                 continue;
             }
-            if let Some(old) = old {
-                self.queues(&old.destination).take_away(slot, old);
-                self.dead.remove(&slot);
-            }
-            if let Some(new) = new {
-                self.queues(&new.destination).add(slot, new, manual.contains(&slot));
-                match new.state {
-                    DeliveryState::Waiting { .. } => woken.push(new.destination.clone()),
-                    DeliveryState::Dead { .. } => {
-                        self.dead.insert(slot);
-                    }
-                    _ => {}
+            self.dead.remove(&slot);
+            match new.map(|new| (&new.state, &new.destination)) {
+                Some((DeliveryState::Waiting { .. }, destination)) => woken.push(destination.clone()),
+                Some((DeliveryState::Dead { .. }, _)) => {
+                    self.dead.insert(slot);
                 }
+                _ => {}
             }
         }
         woken
     }
 
-    /// A destination's queues.
-    pub fn queues(&mut self, destination: &DestinationId) -> &mut DestinationQueues {
-        if !self.all_queues.contains_key(destination) {
-            self.all_queues.insert(destination.clone(), DestinationQueues::default());
+    /// The queues of a delivery turn from one state of it to another. Answers whether it goes on waiting in the hands
+    /// of who has it.
+    fn turn(
+        &mut self,
+        slot: DeliverySlot,
+        (old, new): (Option<&Delivery>, Option<&Delivery>),
+        manual: bool,
+    ) -> bool {
+        let elsewhere = old.filter(|old| new.is_some_and(|new| new.destination != old.destination));
+        if let Some(old) = elsewhere {
+            self.queues.change(&old.destination, |queues| queues.turn(slot, Some(old), None, manual));
         }
-        self.all_queues.entry(destination.clone()).or_default()
+        let old = old.filter(|_| elsewhere.is_none());
+        let Some(delivery) = new.or(old) else { return false };
+        self.queues.change(&delivery.destination, |queues| queues.turn(slot, old, new, manual))
+    }
+
+    /// Whether someone has the delivery in hand.
+    pub fn is_leased(&self, destination: &DestinationId, slot: DeliverySlot) -> bool {
+        self.queues.of(destination).is_some_and(|queues| queues.is_leased(slot))
     }
 
     /// Up to `most` conversions with a hold that has ended, the longest ended first.

@@ -4,65 +4,62 @@
 use std::sync::Arc;
 
 use crate::domain::delivery::{self, Delivery, DeliveryState};
-use crate::domain::ids::{DeliveryId, DestinationId};
+use crate::domain::ids::DeliveryId;
+use crate::domain::target::TargetId;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::work::{ClaimRequest, Claimed, LeasedWork};
 use crate::store::query::find;
 use crate::store::reader::without_panic;
 use crate::store::records::StoreShared;
 use crate::store::table::delivery::DeliverySlot;
+use crate::store::table::target_queue::Queued;
 
 /// Slots that are leased for a caller. They are given back where no one takes what was read for them.
 pub struct Leases {
     shared: Arc<StoreShared>,
-    destination: DestinationId,
-    slots: Vec<DeliverySlot>,
+    queued: Vec<Queued>,
 }
 
 impl Drop for Leases {
     fn drop(&mut self) {
-        unlease(&self.shared, &self.destination, &self.slots);
+        unlease(&self.shared, &self.queued);
     }
 }
 
 impl Leases {
     /// The caller has them now.
     pub fn hand_over(mut self) {
-        self.slots.clear();
+        self.queued.clear();
     }
 
     /// Leases what is due; the work itself is not read yet.
     pub fn due(shared: &Arc<StoreShared>, request: ClaimRequest) -> Result<(Leases, LeasedWork), StoreError> {
         shared.reader.check()?;
-        let ClaimRequest { destination, now, fresh, retries } = request;
+        let ClaimRequest { target, now, fresh, retries } = request;
         let mut index = shared.index.lock();
-        let queues = index.queues(&destination);
-        let mut slots = queues.lease_due(now, fresh, true);
-        slots.extend(queues.lease_due(now, retries, false));
-        let next_due = queues.next_due(now);
+        let mut queued = index.queues.lease_due(&target, now, fresh, true);
+        queued.extend(index.queues.lease_due(&target, now, retries, false));
+        let next_due = index.queues.next_due(&target, now);
         drop(index);
-        Ok((
-            Leases { shared: Arc::clone(shared), destination, slots },
-            LeasedWork { work: Vec::new(), next_due },
-        ))
+        Ok((Leases { shared: Arc::clone(shared), queued }, LeasedWork { work: Vec::new(), next_due }))
     }
 
     /// Leases the oldest that waits, due or not; `None` where nothing does.
-    pub fn oldest(shared: &Arc<StoreShared>, destination: &DestinationId) -> Option<Leases> {
-        let slot = shared.index.lock().queues(destination).lease_oldest()?;
-        Some(Leases { shared: Arc::clone(shared), destination: destination.clone(), slots: vec![slot] })
+    pub fn oldest(shared: &Arc<StoreShared>, target: &TargetId) -> Option<Leases> {
+        let queued = shared.index.lock().queues.lease_oldest(target)?;
+        Some(Leases { shared: Arc::clone(shared), queued: vec![queued] })
     }
 
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.queued.is_empty()
     }
 
     /// The work behind them. What has changed under the lease is left out, also what was skipped and asked for
     /// again while it was read: that waits in the queue. So is a record that cannot be read, which stays leased
     /// until the next start and is in no one's way.
     pub fn work(&self) -> Result<Vec<Claimed>, StoreError> {
-        let mut work = Vec::with_capacity(self.slots.len());
-        for slot in &self.slots {
+        let mut work = Vec::with_capacity(self.queued.len());
+        for (_, slot) in &self.queued {
             match without_panic(|| claimed(&self.shared, *slot)) {
                 Ok(claimed) => work.extend(claimed.map(|claimed| (*slot, claimed))),
                 Err(error @ StoreError::Corrupt { .. }) => {
@@ -71,9 +68,8 @@ impl Leases {
                 Err(error) => return Err(error),
             }
         }
-        let mut index = self.shared.index.lock();
-        let queues = index.queues(&self.destination);
-        work.retain(|(slot, _)| queues.is_leased(*slot));
+        let index = self.shared.index.lock();
+        work.retain(|(slot, claimed)| index.is_leased(&claimed.id.destination, *slot));
         Ok(work.into_iter().map(|(_, claimed)| claimed).collect())
     }
 }
@@ -81,10 +77,10 @@ impl Leases {
 /// Leases the oldest delivery that waits and can be read, and reads it.
 pub fn claim_oldest(
     shared: &Arc<StoreShared>,
-    destination: &DestinationId,
+    target: &TargetId,
 ) -> Result<Option<(Leases, Claimed)>, StoreError> {
     shared.reader.check()?;
-    while let Some(leases) = Leases::oldest(shared, destination) {
+    while let Some(leases) = Leases::oldest(shared, target) {
         if let Some(claimed) = leases.work()?.pop() {
             return Ok(Some((leases, claimed)));
         }
@@ -109,18 +105,22 @@ pub fn release(shared: &StoreShared, ids: &[DeliveryId]) -> Result<(), StoreErro
             |delivery: &Delivery| delivery.destination == id.destination && delivery.occasion == id.occasion;
         let place = record.standing.deliveries.iter().position(is_it);
         let slot = place.and_then(|place| DeliverySlot::new(number, place));
-        unlease(shared, &id.destination, slot.as_slice());
+        let queued: Option<Queued> = slot.map(|slot| (id.destination.clone(), slot));
+        unlease(shared, queued.as_slice());
     }
     Ok(())
 }
 
-fn unlease(shared: &StoreShared, destination: &DestinationId, slots: &[DeliverySlot]) {
-    if slots.is_empty() {
+fn unlease(shared: &StoreShared, queued: &[Queued]) {
+    if queued.is_empty() {
         return;
     }
     let mut index = shared.index.lock();
-    let queues = index.queues(destination);
-    slots.iter().for_each(|slot| queues.release(*slot));
+    for (destination, slot) in queued {
+        index.queues.change(destination, |queues| queues.release(*slot));
+        // By other rules it may belong to another target by now, whose worker has not seen it yet.
+        index.queues.signal(destination);
+    }
 }
 
 fn claimed(shared: &StoreShared, slot: DeliverySlot) -> Result<Option<Claimed>, StoreError> {
@@ -129,7 +129,7 @@ fn claimed(shared: &StoreShared, slot: DeliverySlot) -> Result<Option<Claimed>, 
     let delivery = deliveries.get(slot.place()).cloned();
     let waits = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Waiting { .. });
     let Some(mut delivery) = delivery.filter(waits) else { return Ok(None) };
-    delivery.expires_at = shared.index.lock().expires_at(&record.conversion, &delivery);
+    delivery.expires_at = shared.index.lock().queues.expires_at(&record.conversion, &delivery);
     let click = match record.conversion.attribution.click() {
         Some(click) => shared.records.click_as_answered(click)?,
         None => None,

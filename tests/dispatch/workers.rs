@@ -13,6 +13,7 @@ use postbridge::domain::ids::{DestinationId, Occasion};
 use postbridge::domain::remark::Remark;
 use postbridge::domain::skip::SkipCode;
 use postbridge::domain::status::Status;
+use postbridge::domain::target::TargetId;
 use postbridge::store::contract::work::ClaimRequest;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::kv::{Batch, Kv};
@@ -169,7 +170,7 @@ async fn two_claims_never_hand_out_the_same_delivery() {
     fixture.sales("t", 200).await;
     let claim = || {
         let request = ClaimRequest {
-            destination: DestinationId::parse("a").unwrap(),
+            target: TargetId::Account(DestinationId::parse("a").unwrap()),
             now: fixture.clock.now().plus_millis(1),
             fresh: 30,
             retries: 30,

@@ -1,14 +1,16 @@
 //! Campaigns that send to one host share its places, its rate and its breaker; thousands that wait cost little.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
+use postbridge::dispatch::Dispatch;
 use postbridge::dispatch::target_health::HOST_PLACES;
 use postbridge::template::destination::rendering::DestinationMode;
 
-use crate::support::dispatch_fixture::until;
+use crate::support::dispatch_fixture::{quick, until};
 use crate::support::outgoing_fixture::{
-    CampaignPostback, dispatch, fixture, plan, sale, taking, wake_ups, words,
+    CampaignPostback, dispatch, fixture, plan, reload, sale, set_rules, taking, wake_ups, words,
 };
 use crate::support::platform::{Act, Platform};
 
@@ -116,10 +118,63 @@ async fn a_host_that_rests_still_rests_after_a_reload_and_a_worker_that_turns_to
         sales.push(sale(&fixture, &format!("s{n}"), "1").await);
     }
     until("the host's breaker is open", || dispatch.states()[0].open_until.is_some()).await;
-    dispatch.reload(plan(&[CampaignPostback::to("1", &well), CampaignPostback::to("2", &sick)]));
+    let moved = [CampaignPostback::to("1", &well), CampaignPostback::to("2", &sick)];
+    reload(&fixture, &dispatch, &moved);
     let states = dispatch.states();
     assert!(states[0].open_until.is_none() && states[1].open_until.is_some(), "{states:?}");
     fixture.all_reach(&sales, "delivered").await;
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+/// What the process has in memory.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn ten_thousand_campaigns_of_one_host_have_one_worker() {
+    let reported: Vec<CampaignPostback> = (0..10_000)
+        .map(|n| CampaignPostback::of(format!("{n}").leak(), "https://aff.example/pb?cid=#s2#".to_owned()))
+        .collect();
+    let fixture = fixture(&[]);
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let (plan, store) = (plan(&reported), Arc::clone(&fixture.store));
+    let (tasks_before, kib_before) = (tasks(), resident_kib());
+    let dispatch = Dispatch::start_at_pace(store, plan, fixture.clock.clone(), quick());
+    tokio::task::yield_now().await;
+    let (added, kib) = (tasks() - tasks_before, resident_kib().saturating_sub(kib_before));
+    // Other tests of the process may take memory too: it is shown, not asserted.
+    println!("10,000 postbacks to one host run in {added} tasks and {kib} KiB");
+    assert!(added <= 2, "the worker and who waits for its end, not {added} tasks");
+    assert_eq!(dispatch.states().len(), 10_000);
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_postback_in_shadow_waits_for_no_sick_host_and_is_sent_there_once_it_is_live() {
+    let tracker = Platform::start(|_| Act::status(500, "down"));
+    let shadow = CampaignPostback { mode: DestinationMode::Shadow, ..CampaignPostback::to("1", &tracker) };
+    let reported = [shadow, CampaignPostback::to("2", &tracker)];
+    let fixture = fixture(&reported);
+    let dispatch = dispatch(&fixture, &reported);
+    for n in 0..10 {
+        sale(&fixture, &format!("s{n}"), "2").await;
+    }
+    let open = || dispatch.states().iter().any(|state| state.open_until.is_some());
+    until("the host's breaker is open", open).await;
+    let shown = sale(&fixture, "x", "1").await;
+    fixture.reaches(shown, "skipped").await;
+    // It waits while it is in no one's plan, and goes on with its new target.
+    tracker.script(|_| Act::status(204, ""));
+    reload(&fixture, &dispatch, &reported[1..]);
+    set_rules(&fixture, &reported);
+    let waiting = sale(&fixture, "y", "1").await;
+    reload(&fixture, &dispatch, &[CampaignPostback::to("1", &tracker), CampaignPostback::to("2", &tracker)]);
+    assert_eq!(words(&fixture.deliveries(waiting).await), ["waiting"]);
+    let states = dispatch.states();
+    assert!(states[0].open_until.is_some(), "its host still rests: {states:?}");
     dispatch.stop(Duration::from_secs(5)).await;
 }
 
@@ -152,7 +207,7 @@ async fn two_thousand_campaigns_that_wait_wake_nothing() {
     let before = wake_ups();
     tokio::time::sleep(Duration::from_secs(3)).await;
     let woken = wake_ups() - before;
-    println!("2,000 workers woke up {woken} times in 3 s");
-    assert!(woken < 300, "2,000 workers woke up {woken} times in 3 s");
+    println!("2,000 postbacks woke up {woken} times in 3 s");
+    assert!(woken < 300, "2,000 postbacks woke up {woken} times in 3 s");
     dispatch.stop(Duration::from_secs(5)).await;
 }

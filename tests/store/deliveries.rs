@@ -68,7 +68,7 @@ fn a_claimed_delivery_goes_to_no_one_else_until_it_is_released(engine: &Engine) 
     let work = claim(&*store, "ads", at(0));
     assert_eq!(work.len(), 1);
     assert_eq!(claim(&*store, "ads", at(DAY)).len(), 0);
-    assert!(wait(store.claim_oldest(destination("ads"))).unwrap().is_none());
+    assert!(wait(store.claim_oldest(account("ads"))).unwrap().is_none());
     wait(store.release(vec![work[0].id.clone()])).unwrap();
     let again = claim(&*store, "ads", at(0));
     assert_eq!(again.len(), 1);
@@ -110,7 +110,7 @@ fn a_claim_hands_out_no_more_than_asked_and_says_what_falls_due_next(engine: &En
         sale(&format!("t{n}")).forward().receive(&*store);
     }
     let ask = |fresh, retries, now| {
-        let request = ClaimRequest { destination: destination("ads"), now, fresh, retries };
+        let request = ClaimRequest { target: account("ads"), now, fresh, retries };
         wait(store.claim(request)).unwrap()
     };
     let claim = ask(3, 0, at(0));
@@ -134,11 +134,11 @@ fn the_oldest_waiting_delivery_can_be_claimed_before_it_is_due(engine: &Engine) 
         let due = if work.conversion.transaction_id.as_deref() == Some("t1") { DAY } else { HOUR };
         wait(store.record(failed(&work, at(1), at(due)))).unwrap();
     }
-    let oldest = wait(store.claim_oldest(destination("ads"))).unwrap().unwrap();
+    let oldest = wait(store.claim_oldest(account("ads"))).unwrap().unwrap();
     assert_eq!(oldest.conversion.transaction_id.as_deref(), Some("t2"));
-    let next = wait(store.claim_oldest(destination("ads"))).unwrap().unwrap();
+    let next = wait(store.claim_oldest(account("ads"))).unwrap().unwrap();
     assert_eq!(next.conversion.transaction_id.as_deref(), Some("t1"));
-    assert!(wait(store.claim_oldest(destination("ads"))).unwrap().is_none());
+    assert!(wait(store.claim_oldest(account("ads"))).unwrap().is_none());
 }
 
 fn attempts_are_kept_in_order_with_what_was_sent_and_answered(engine: &Engine) {
@@ -276,7 +276,7 @@ fn a_change_is_planned_also_while_what_was_sent_is_to_be_confirmed(engine: &Engi
 
 fn a_wakeup_rings_when_work_arrives(engine: &Engine) {
     let store = engine.open();
-    let bell = store.wakeup(&destination("ads"));
+    let bell = store.wakeup(&account("ads"));
     sale("t1").to(&["other"]).forward().receive(&*store);
     sale("t2").receive(&*store);
     let rung = |bell: &Subscription| {

@@ -62,7 +62,7 @@ fn after_a_failed_commit_every_later_operation_fails() {
         is_broken(wait(store.record_click(unscreened(click("later")))));
         is_broken(wait(store.conversions(ConversionFilter::default(), first_page(9))));
         is_broken(wait(store.click(&click_id("acknowledged"))));
-        is_broken(wait(store.claim_oldest(destination("ads"))));
+        is_broken(wait(store.claim_oldest(account("ads"))));
         is_broken(wait(store.withdraw(destination("ads"), at(1))));
         is_broken(wait(store.purge(never())));
     }
@@ -132,7 +132,7 @@ fn with_a_damaged_sale(receive: impl Fn(&str) -> Sale) -> (Memory, Embedded) {
 #[test]
 fn a_damaged_delivery_is_set_aside_and_the_rest_is_handed_out() {
     let (_memory, store) = with_a_damaged_sale(|name| sale(name).forward());
-    let oldest = wait(store.claim_oldest(destination("ads"))).unwrap().unwrap();
+    let oldest = wait(store.claim_oldest(account("ads"))).unwrap().unwrap();
     assert_eq!(oldest.conversion.transaction_id.as_deref(), Some("second"), "the oldest that can be read");
     let work = claim(&store, "ads", at(0));
     assert_eq!(work.len(), 1);

@@ -20,4 +20,5 @@ mod report;
 mod slow_reads;
 mod statuses;
 mod suppression;
+mod targets;
 mod transactions;

@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::expiry::AgeRule;
 use postbridge::domain::ids::ClickId;
+use postbridge::domain::target::TargetId;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::store::contract::change::ConversionRef;
@@ -125,7 +126,8 @@ async fn a_delivery_claimed_while_its_retry_is_written_goes_to_no_one_else() {
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
     let claim = async |now| {
         let destination = destination("ads");
-        let request = ClaimRequest { destination, now: at(now), fresh: 9, retries: 9 };
+        let request =
+            ClaimRequest { target: TargetId::Account(destination), now: at(now), fresh: 9, retries: 9 };
         store.claim(request).await.unwrap().work
     };
     let work = claim(0).await.remove(0);
@@ -135,7 +137,7 @@ async fn a_delivery_claimed_while_its_retry_is_written_goes_to_no_one_else() {
         while slow.waiting.load(Ordering::SeqCst) < 1 {
             tokio::task::yield_now().await;
         }
-        let claimed = store.claim_oldest(destination("ads")).await.unwrap().unwrap();
+        let claimed = store.claim_oldest(account("ads")).await.unwrap().unwrap();
         slow.let_go();
         claimed
     };
@@ -165,7 +167,7 @@ async fn a_delivery_that_is_skipped_and_retried_while_its_claim_is_read_is_hande
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
     let due = |now| {
         let destination = destination("ads");
-        ClaimRequest { destination, now: at(now), fresh: 9, retries: 9 }
+        ClaimRequest { target: TargetId::Account(destination), now: at(now), fresh: 9, retries: 9 }
     };
     let id = store.claim(due(0)).await.unwrap().work.remove(0).id;
     store.release(vec![id.clone()]).await.unwrap();
@@ -194,7 +196,7 @@ async fn a_read_that_panics_fails_as_a_damaged_record_does_and_stops_no_dispatch
     slow.panics.store(true, Ordering::SeqCst);
     let found = store.find_click("unknown").await;
     assert!(matches!(found, Err(StoreError::Corrupt { .. })), "{found:?}");
-    let due = ClaimRequest { destination: destination("ads"), now: at(0), fresh: 9, retries: 9 };
+    let due = ClaimRequest { target: account("ads"), now: at(0), fresh: 9, retries: 9 };
     assert_eq!(store.claim(due).await.unwrap().work.len(), 0, "it is left out");
     slow.panics.store(false, Ordering::SeqCst);
     assert!(store.find_click("unknown").await.unwrap().is_none());
@@ -210,7 +212,7 @@ async fn no_read_of_a_record_holds_up_what_else_runs() {
     let which = ConversionRef::Id(conversion_of(&receipt.verdict));
     store.keep_text("a.js".to_owned(), "text".to_owned()).await.unwrap();
     store.arrive(sale("t2").forward().arrival()).await.unwrap();
-    let due = || ClaimRequest { destination: destination("ads"), now: at(0), fresh: 1, retries: 0 };
+    let due = || ClaimRequest { target: account("ads"), now: at(0), fresh: 1, retries: 0 };
     // One is given back while the other is claimed.
     let claimed = store.claim(due()).await.unwrap().work.remove(0);
     slow.slow.store(true, Ordering::SeqCst);
@@ -248,14 +250,14 @@ async fn no_delivery_waits_until_what_strangers_look_for_is_read() {
     for sent in ["t1", "t2", "t3"] {
         store.arrive(sale(sent).forward().arrival()).await.unwrap();
     }
-    let due = || ClaimRequest { destination: destination("ads"), now: at(0), fresh: 1, retries: 0 };
+    let due = || ClaimRequest { target: account("ads"), now: at(0), fresh: 1, retries: 0 };
     let claimed = store.claim(due()).await.unwrap().work.remove(0);
     slow.slow.store(true, Ordering::SeqCst);
     let strangers = (0..100).map(|_| store.kept_text("unknown".to_owned()));
     let dispatch = async {
         tokio::join!(
             store.claim(due()),
-            store.claim_oldest(destination("ads")),
+            store.claim_oldest(account("ads")),
             store.release(vec![claimed.id.clone()]),
         )
     };
@@ -283,7 +285,7 @@ async fn what_is_in_memory_is_answered_at_once_however_slow_the_disk_is() {
     slow.slow.store(true, Ordering::SeqCst);
     let found = store.find_click("c1").now_or_never().expect("the click is in memory");
     assert_eq!(found.unwrap().unwrap().click.id.as_str(), "c1");
-    let nothing = ClaimRequest { destination: destination("ads"), now: at(0), fresh: 9, retries: 9 };
+    let nothing = ClaimRequest { target: account("ads"), now: at(0), fresh: 9, retries: 9 };
     let claim = store.claim(nothing).now_or_never().expect("that nothing is due is in memory");
     assert!(claim.unwrap().work.is_empty());
     assert_eq!(slow.waiting.load(Ordering::SeqCst), 0);
@@ -296,8 +298,8 @@ async fn a_claim_that_no_one_waits_for_any_more_gives_its_leases_back() {
     store.set_rules(sale("any").forward().rules());
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
     slow.slow.store(true, Ordering::SeqCst);
-    let due = || ClaimRequest { destination: destination("ads"), now: at(0), fresh: 9, retries: 9 };
-    let (mut claim, mut oldest) = (store.claim(due()), store.claim_oldest(destination("ads")));
+    let due = || ClaimRequest { target: account("ads"), now: at(0), fresh: 9, retries: 9 };
+    let (mut claim, mut oldest) = (store.claim(due()), store.claim_oldest(account("ads")));
     assert!((&mut claim).now_or_never().is_none());
     // Nothing is left for this one, so that it may be answered by now.
     let _none_or_not_yet = (&mut oldest).now_or_never();

@@ -76,7 +76,7 @@ fn an_approval_by_hand_sends_the_conversion_and_wakes_its_destination(engine: &E
     let store = engine.open();
     let reported = sale("t1").forward().status(Status::Pending).receive(&*store);
     assert_eq!(deliveries(&*store, reported.postback), []);
-    let bell = store.wakeup(&destination("ads"));
+    let bell = store.wakeup(&account("ads"));
     set_status(&*store, reported.postback, Status::Approved, at(5));
     // It was signalled before anyone waited: it does not wait now.
     wait(bell.signalled());

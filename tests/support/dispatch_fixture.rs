@@ -7,7 +7,7 @@ use std::time::Duration;
 use postbridge::clock::Clock;
 use postbridge::dispatch::breaker::BreakerRule;
 use postbridge::dispatch::schedule::Schedule;
-use postbridge::dispatch::{Dispatch, DispatchPlan, DispatchWaits, WorkerPlan};
+use postbridge::dispatch::{DestinationPlan, Dispatch, DispatchPlan, DispatchWaits};
 use postbridge::domain::conversion::{Dedup, Draft, EventClaim};
 use postbridge::domain::delivery::{Attempt, Delivery};
 use postbridge::domain::event::EventName;
@@ -109,7 +109,7 @@ impl Target {
         }
     }
 
-    pub fn worker(&self) -> WorkerPlan {
+    pub fn plan(&self) -> DestinationPlan {
         let spec = DestinationSpec {
             id: DestinationId::parse(self.id).unwrap(),
             template: template(self.changes),
@@ -122,7 +122,7 @@ impl Target {
             Ok(destination) => Arc::new(destination),
             Err(problems) => panic!("{problems:?}"),
         };
-        WorkerPlan {
+        DestinationPlan {
             destination,
             max_per_second: self.max_per_second.map(|n| n.try_into().unwrap()),
             max_in_flight: self.max_in_flight,
@@ -173,7 +173,7 @@ pub fn draft(transaction: &str, status: Status) -> Draft {
 
 pub fn plan(targets: &[Target]) -> DispatchPlan {
     DispatchPlan {
-        workers: targets.iter().map(Target::worker).collect(),
+        destinations: targets.iter().map(Target::plan).collect(),
         policies: HashMap::from([(source(), policy())]),
     }
 }

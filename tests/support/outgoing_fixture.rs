@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use postbridge::dispatch::target_health::HOST_PLACES;
-use postbridge::dispatch::{Dispatch, DispatchPlan, OutgoingPlan, WorkerPlan};
+use postbridge::dispatch::{DestinationPlan, Dispatch, DispatchPlan, OutgoingPlan};
 use postbridge::domain::click::{Click, ClickContext};
 use postbridge::domain::delivery::{Attempt, Delivery};
 use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, DestinationId, OfferId};
@@ -11,6 +11,7 @@ use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::routing::{Route, RouteScope, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
+use postbridge::domain::target::TargetId;
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::DestinationMode;
 use postbridge::template::macros::grammar::Grammar;
@@ -66,34 +67,51 @@ impl CampaignPostback {
         Arc::new(ReadyDestination::of_postback(self.route.destination.clone(), self.mode, postback))
     }
 
-    pub fn worker(&self) -> WorkerPlan {
-        WorkerPlan {
+    pub fn target(&self) -> TargetId {
+        TargetId::of_outgoing(self.url().host(), self.mode.sends())
+    }
+
+    pub fn plan(&self) -> DestinationPlan {
+        DestinationPlan {
             destination: self.destination(),
             max_per_second: self.max_per_second.map(|n| n.try_into().unwrap()),
             max_in_flight: HOST_PLACES,
             allow_private_network: self.allow_private_network,
             timeout_ms: self.timeout_ms,
-            outgoing: Some(OutgoingPlan { on: self.route.on.clone(), host: self.url().host().to_owned() }),
+            outgoing: Some(OutgoingPlan { on: self.route.on.clone(), target: self.target() }),
         }
     }
 }
 
 pub fn plan(reported: &[CampaignPostback]) -> DispatchPlan {
     let policies = [(source(), policy())].into();
-    DispatchPlan { workers: reported.iter().map(CampaignPostback::worker).collect(), policies }
+    DispatchPlan { destinations: reported.iter().map(CampaignPostback::plan).collect(), policies }
 }
 
-/// A store governed by these postbacks' routes; a sale without its click waits for it.
+/// A store that goes by these postbacks' routes; a sale without its click waits for it.
 pub fn fixture(reported: &[CampaignPostback]) -> DispatchFixture {
     let fixture = DispatchFixture::on(open_store(), &[]);
+    set_rules(&fixture, reported);
+    fixture
+}
+
+/// The store goes by these postbacks from now on.
+pub fn set_rules(fixture: &DispatchFixture, reported: &[CampaignPostback]) {
     let waiting = postbridge::domain::routing::SourcePolicy {
         unmatched: Unmatched::Hold { hours: 1 },
         ..policy().as_ref().clone()
     };
     let routes = reported.iter().map(|reported| reported.route.clone()).collect();
+    let target = |reported: &CampaignPostback| (reported.route.destination.clone(), reported.target());
+    let targets = reported.iter().map(target).collect();
     let policies = [(source(), Arc::new(waiting))].into();
-    fixture.store.set_rules(Arc::new(Ruleset { policies, routes, ..Ruleset::default() }));
-    fixture
+    fixture.store.set_rules(Arc::new(Ruleset { policies, routes, targets, ..Ruleset::default() }));
+}
+
+/// Turns store and dispatch to these postbacks, as a reload does.
+pub fn reload(fixture: &DispatchFixture, dispatch: &Dispatch, reported: &[CampaignPostback]) {
+    set_rules(fixture, reported);
+    dispatch.reload(plan(reported));
 }
 
 pub fn dispatch(fixture: &DispatchFixture, reported: &[CampaignPostback]) -> Dispatch {

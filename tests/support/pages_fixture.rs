@@ -22,6 +22,7 @@ use postbridge::domain::postback::{KeptHeaders, RawRequest};
 use postbridge::domain::rights::Rights;
 use postbridge::domain::routing::Route;
 use postbridge::domain::ruleset::{Ruleset, usual};
+use postbridge::domain::target::TargetId;
 use postbridge::domain::time::Time;
 use postbridge::ingest::postback::{self, Network};
 use postbridge::ingest::reopen::ReportTerms;
@@ -275,7 +276,8 @@ impl PagesFixture {
     /// Gives every due delivery of a destination one attempt that ends as reported.
     async fn work(&self, id: &str, end: impl Fn(Time) -> DeliveryState) {
         let now = self.clock.now();
-        let request = ClaimRequest { destination: destination(id), now, fresh: 10, retries: 10 };
+        let request =
+            ClaimRequest { target: TargetId::Account(destination(id)), now, fresh: 10, retries: 10 };
         for work in self.store.claim(request).await.unwrap().work {
             let state = end(now);
             let verdict = match &state {

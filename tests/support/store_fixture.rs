@@ -18,6 +18,7 @@ use postbridge::domain::rejection::body::BodyProblem;
 use postbridge::domain::routing::{Changes, Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
+use postbridge::domain::target::TargetId;
 use postbridge::domain::time::Time;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{
@@ -115,6 +116,11 @@ pub const DAY: i64 = 24 * HOUR;
 
 pub fn source() -> SourceId {
     SourceId::parse("network").unwrap()
+}
+
+/// The target that the destination has alone.
+pub fn account(name: &str) -> TargetId {
+    TargetId::Account(destination(name))
 }
 
 pub fn destination(name: &str) -> DestinationId {
@@ -303,7 +309,7 @@ pub fn claim(store: &dyn Store, name: &str, now: Time) -> Vec<Claimed> {
 }
 
 pub fn claim_some(store: &dyn Store, name: &str, now: Time, fresh: usize, retries: usize) -> Vec<Claimed> {
-    let request = ClaimRequest { destination: destination(name), now, fresh, retries };
+    let request = ClaimRequest { target: account(name), now, fresh, retries };
     wait(store.claim(request)).unwrap().work
 }
 

@@ -201,7 +201,7 @@ async fn record_clicks(store: Arc<dyn Store>, name: String) {
 
 async fn deliver(store: Arc<dyn Store>) {
     loop {
-        let request = ClaimRequest { destination: destination("ads"), now: at(DAY), fresh: 8, retries: 8 };
+        let request = ClaimRequest { target: account("ads"), now: at(DAY), fresh: 8, retries: 8 };
         let Ok(claim) = store.claim(request).await else { return };
         if claim.work.is_empty() {
             tokio::task::yield_now().await;

@@ -42,7 +42,7 @@ impl CommitGroup<'_> {
         if let Some(delivery) = record.standing.deliveries.get_mut(place) {
             delivery.state = outcome.state;
             delivery.attempts = outcome.attempts;
-            delivery.expires_at = self.shared.index.lock().expires_at(&record.conversion, delivery);
+            delivery.expires_at = self.shared.index.lock().queues.expires_at(&record.conversion, delivery);
         }
         let Record { conversion, standing, .. } = &mut record;
         let added = outcome.observed.is_some_and(|observed| {
@@ -67,11 +67,11 @@ impl CommitGroup<'_> {
         let Some(delivery) = record.standing.deliveries.get_mut(place) else {
             return Ok(Err(RetryRefused::Unknown));
         };
-        delivery.expires_at = self.shared.index.lock().expires_at(&record.conversion, delivery);
+        delivery.expires_at = self.shared.index.lock().queues.expires_at(&record.conversion, delivery);
         let too_old = retry.age == AgeRule::Counts
             && expired(delivery, record.conversion.event_time, retry.now).is_some();
         let leased = DeliverySlot::new(number, place)
-            .is_some_and(|slot| self.shared.index.lock().queues(&retry.id.destination).is_leased(slot));
+            .is_some_and(|slot| self.shared.index.lock().is_leased(&retry.id.destination, slot));
         match delivery.state {
             DeliveryState::Delivered { .. } => return Ok(Err(RetryRefused::Delivered)),
             // Accepted: to send it again would count it twice, where the platform takes it.
@@ -90,7 +90,10 @@ impl CommitGroup<'_> {
 
     /// Skips up to [`STEP`] deliveries of a destination that is gone.
     pub fn withdraw(&mut self, mut withdraw: Withdraw) -> Result<Withdrawn, StoreError> {
-        let slots = self.shared.index.lock().queues(&withdraw.destination).unfinished(STEP);
+        let index = self.shared.index.lock();
+        let slots = index.queues.of(&withdraw.destination).map(|queues| queues.unfinished(STEP));
+        drop(index);
+        let slots = slots.unwrap_or_default();
         let mut records = Vec::new();
         for slot in &slots {
             if let Some(record) = self.readable(slot.seq())? {

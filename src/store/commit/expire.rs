@@ -19,12 +19,13 @@ use crate::store::table::delivery::DeliverySlot;
 impl CommitGroup<'_> {
     /// Ends up to `limit` deliveries, in one group at most [`STEP`].
     pub fn expire(&mut self, now: Time, limit: usize) -> Result<Vec<Expired>, StoreError> {
-        let found = self.shared.index.lock().expired(now, limit.min(STEP));
+        let found = self.shared.index.lock().queues.expired(now, limit.min(STEP));
         let mut ended = Vec::new();
         for (destination, slot) in found {
             let Some(record) = self.readable(slot.seq())? else {
                 // It would come first again and again.
-                self.shared.index.lock().queues(&destination).forget_expiry(slot);
+                let mut index = self.shared.index.lock();
+                index.queues.change(&destination, |queues| queues.forget_expiry(slot));
                 continue;
             };
             ended.extend(self.expire_one(&destination, slot, record, now)?);
@@ -45,7 +46,7 @@ impl CommitGroup<'_> {
         };
         let delivery = old.standing.deliveries.get(slot.place()).cloned();
         let Some(mut delivery) = delivery.filter(waits) else { return Ok(None) };
-        delivery.expires_at = self.shared.index.lock().expires_at(&old.conversion, &delivery);
+        delivery.expires_at = self.shared.index.lock().queues.expires_at(&old.conversion, &delivery);
         let Some(end) = self.ended_at_its_turn(&old, &delivery, now)? else {
             let mut record = old.clone();
             record

@@ -109,7 +109,7 @@ impl CommitGroup<'_> {
             }
         }
         for (destination, slot) in &self.ended {
-            index.queues(destination).release(*slot);
+            index.queues.change(destination, |queues| queues.release(*slot));
         }
         for (number, changed) in &self.changed {
             let after = Sketch::of(&changed.record.conversion, changed.record.standing.clone());
@@ -123,7 +123,7 @@ impl CommitGroup<'_> {
             index.kept = Arc::new(kept.clone());
         }
         for destination in woken {
-            index.wakeup(&destination).signal();
+            index.queues.signal(&destination);
         }
     }
 }

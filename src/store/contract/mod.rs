@@ -24,6 +24,7 @@ use crate::domain::postback::Postback;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status_move::StatusMove;
 use crate::domain::suppression::{ListSummary, ListedEntry};
+use crate::domain::target::TargetId;
 use crate::domain::time::Time;
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
 use crate::store::contract::change::{ConversionRef, PurgeBefore, Purged, StatusChanged, SuppressionOrder};
@@ -77,12 +78,14 @@ pub trait Store: Send + Sync + 'static {
     /// A page of the recorded clicks, newest first.
     fn clicks(&self, filter: ClickFilter, page: PageRequest) -> StoreFuture<'_, Page<Arc<Click>>>;
 
-    /// Leases what is due, oldest first, first attempts apart from retries. What cannot be read is
-    /// logged and set aside until the next start; so in every operation that goes through many.
+    /// Leases what is due, oldest first, first attempts apart from retries: of all destinations of the target in one
+    /// order, what a person asked for before the rest. So one with a long queue is before another of its target with
+    /// what fell due earlier, and not with more. What cannot be read is logged and set aside until the next start; so
+    /// in every operation that goes through many.
     fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, LeasedWork>;
 
-    /// Leases the destination's oldest waiting delivery, due or not: the probe of a parked one.
-    fn claim_oldest(&self, destination: DestinationId) -> StoreFuture<'_, Option<Claimed>>;
+    /// Leases the target's oldest waiting delivery, due or not: the probe of a parked one.
+    fn claim_oldest(&self, target: TargetId) -> StoreFuture<'_, Option<Claimed>>;
 
     /// Remembers an attempt and the state it leads to, and ends the lease. A delivery that was
     /// changed meanwhile keeps its attempt and takes the state reported. Changes to the conversion that
@@ -94,8 +97,9 @@ pub trait Store: Send + Sync + 'static {
     /// Gives leases back untouched.
     fn release(&self, ids: Vec<DeliveryId>) -> StoreFuture<'_, ()>;
 
-    /// Signals when `destination` may have new work. A hint: the claim is the truth. It has one listener.
-    fn wakeup(&self, destination: &DestinationId) -> Subscription;
+    /// Signals when `target` may have new work, also by other rules. A hint: the claim is the truth. It has one
+    /// listener.
+    fn wakeup(&self, target: &TargetId) -> Subscription;
 
     /// Makes a dead, skipped, held or waiting delivery due now. Refused where the platform takes no event of that
     /// age any more, and where another delivery is going to inform the destination, or a later one has.

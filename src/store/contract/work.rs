@@ -7,13 +7,14 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
 use crate::domain::ids::{DeliveryId, DestinationId, Seq};
 use crate::domain::reconcile::Observed;
+use crate::domain::target::TargetId;
 use crate::domain::time::Time;
 
-/// What a destination asks for when it has room.
+/// What a target's worker asks for when it has room.
 #[derive(Debug, Clone)]
 pub struct ClaimRequest {
-    /// Whose queue is read: no other's work is handed out.
-    pub destination: DestinationId,
+    /// Whose queues are read: those of the destinations that the rules name as its own, and no other's.
+    pub target: TargetId,
     /// What falls due by then is handed out.
     pub now: Time,
     /// The most first attempts to hand out.
@@ -27,7 +28,7 @@ pub struct ClaimRequest {
 pub struct LeasedWork {
     /// Each is sent once, then recorded or released; first attempts come before retries.
     pub work: Vec<Claimed>,
-    /// When the next delivery of this destination falls due, if none is now. A hint.
+    /// When the next delivery to the target falls due, if none is now. A hint.
     pub next_due: Option<Time>,
 }
 

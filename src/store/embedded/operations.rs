@@ -14,6 +14,7 @@ use crate::domain::postback::Postback;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status_move::StatusMove;
 use crate::domain::suppression::{ListSummary, ListedEntry};
+use crate::domain::target::TargetId;
 use crate::domain::time::Time;
 use crate::store::codec::tag;
 use crate::store::commit::command::{
@@ -43,7 +44,7 @@ fn now<'a, T: Send + 'a>(done: Result<T, StoreError>) -> StoreFuture<'a, T> {
 impl Store for Embedded {
     fn set_rules(&self, rules: Arc<Ruleset>) {
         let rule = rules.filters.duplicate;
-        self.shared.index.lock().go_by(&rules.routes);
+        self.shared.index.lock().queues.go_by(&rules);
         let before = std::mem::replace(&mut *self.shared.rules.write(), rules);
         if before.filters.duplicate != rule {
             self.queue.push(StoreCommand::Recall);
@@ -164,9 +165,8 @@ impl Store for Embedded {
         })
     }
 
-    fn claim_oldest(&self, destination: DestinationId) -> StoreFuture<'_, Option<Claimed>> {
-        let reading =
-            self.read_by(&self.dispatch_reads, move |shared| leases::claim_oldest(shared, &destination));
+    fn claim_oldest(&self, target: TargetId) -> StoreFuture<'_, Option<Claimed>> {
+        let reading = self.read_by(&self.dispatch_reads, move |shared| leases::claim_oldest(shared, &target));
         Box::pin(async move {
             Ok(reading.await?.map(|(leases, claimed)| {
                 leases.hand_over();
@@ -183,8 +183,8 @@ impl Store for Embedded {
         self.read_by(&self.dispatch_reads, move |shared| leases::release(shared, &ids))
     }
 
-    fn wakeup(&self, destination: &DestinationId) -> Subscription {
-        self.shared.index.lock().wakeup(destination)
+    fn wakeup(&self, target: &TargetId) -> Subscription {
+        self.shared.index.lock().queues.wakeup(target)
     }
 
     fn retry(

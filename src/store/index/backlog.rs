@@ -1,27 +1,20 @@
-//! What each destination has before it, and what wakes its worker.
+//! What each destination has before it.
 
 use crate::domain::ids::{DestinationId, Seq};
 use crate::domain::time::Time;
-use crate::store::contract::subscription::Subscription;
 use crate::store::contract::work::Backlog;
 use crate::store::index::Index;
 
 impl Index {
-    /// Signals when the destination may have new work.
-    pub fn wakeup(&mut self, destination: &DestinationId) -> Subscription {
-        self.wakeups.entry(destination.clone()).or_default().clone()
-    }
-
     /// Every destination for which something is held, waits or is to be confirmed.
-    pub fn awaited_destinations(&self) -> Vec<DestinationId> {
-        let awaited = self.all_queues.iter().filter(|(_, queues)| queues.has_unfinished());
+    pub fn awaited_destinations(&mut self) -> Vec<DestinationId> {
+        let awaited = self.queues.each().filter(|(_, queues)| queues.has_unfinished());
         awaited.map(|(destination, _)| destination.clone()).collect()
     }
 
     /// What every destination has before it that has unfinished or dead deliveries, by name.
     pub fn backlog(&mut self, now: Time) -> Vec<Backlog> {
-        let busy =
-            self.all_queues.iter_mut().filter(|(_, queues)| queues.has_unfinished() || queues.dead() > 0);
+        let busy = self.queues.each().filter(|(_, queues)| queues.has_unfinished() || queues.dead() > 0);
         let mut backlog: Vec<Backlog> = busy
             .map(|(destination, queues)| Backlog {
                 destination: Some(destination.clone()),

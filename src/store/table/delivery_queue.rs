@@ -1,4 +1,4 @@
-//! What waits in memory, per destination: due deliveries in order, leases, holds. Rebuilt at open.
+//! What waits in memory for one destination: due deliveries in order, leases, holds. Rebuilt at open.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
@@ -12,7 +12,36 @@ const FARTHEST_FIRST_MS: i64 = 32 * DAY_MS;
 /// The same of a retry: longer than any platform's wait and the longest pause of the schedule.
 const FARTHEST_RETRY_MS: i64 = 2 * DAY_MS;
 
-type DueSlot = (i64, DeliverySlot);
+/// A delivery by when it is due, in milliseconds.
+pub type DueSlot = (i64, DeliverySlot);
+
+/// The first and the last of a queue; `None`: it is empty.
+pub type Ends = Option<(DueSlot, DueSlot)>;
+
+/// The ends of what a person asked for, and of the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PairEnds {
+    pub manual: Ends,
+    pub due: Ends,
+}
+
+impl PairEnds {
+    /// What is due, what a person asked for first; or due later than anything can be: a clock that ran ahead wrote
+    /// that. `fresh`: of first attempts.
+    pub fn next_due(self, now: i64, fresh: bool) -> Option<DueSlot> {
+        let farthest = now.saturating_add(if fresh { FARTHEST_FIRST_MS } else { FARTHEST_RETRY_MS });
+        let ready = |ends: Ends| ends.map(|(first, _)| first).filter(|(due, _)| *due <= now);
+        let misdated = |ends: Ends| ends.map(|(_, last)| last).filter(|(due, _)| *due > farthest);
+        let PairEnds { manual, due } = self;
+        ready(manual).or_else(|| ready(due)).or_else(|| misdated(manual)).or_else(|| misdated(due))
+    }
+
+    /// The earliest, whether or not someone asked for it.
+    pub fn oldest(self) -> Option<DueSlot> {
+        let first = |ends: Ends| ends.map(|(first, _)| first);
+        first(self.manual).into_iter().chain(first(self.due)).min()
+    }
+}
 
 /// Deliveries by due time; what a person asked for goes first.
 #[derive(Debug, Default)]
@@ -38,16 +67,9 @@ impl DueQueue {
         self.manual.remove(due).then_some(true)
     }
 
-    /// What is due, or due later than anything can be (`farthest`): a clock that ran ahead wrote that.
-    fn next_due(&self, now: i64, farthest: i64) -> Option<DueSlot> {
-        let ready = |set: &BTreeSet<DueSlot>| set.first().copied().filter(|(due, _)| *due <= now);
-        let misdated = |set: &BTreeSet<DueSlot>| {
-            set.last().copied().filter(|(due, _)| *due > now.saturating_add(farthest))
-        };
-        ready(&self.manual)
-            .or_else(|| ready(&self.due))
-            .or_else(|| misdated(&self.manual))
-            .or_else(|| misdated(&self.due))
+    fn ends(&self) -> PairEnds {
+        let of = |set: &BTreeSet<DueSlot>| Some((*set.first()?, *set.last()?));
+        PairEnds { manual: of(&self.manual), due: of(&self.due) }
     }
 
     fn len(&self) -> usize {
@@ -55,7 +77,7 @@ impl DueQueue {
     }
 
     fn oldest(&self) -> Option<DueSlot> {
-        self.manual.first().into_iter().chain(self.due.first()).min().copied()
+        self.ends().oldest()
     }
 
     /// The earliest due time after `now`.
@@ -128,16 +150,28 @@ impl Default for DestinationQueues {
 }
 
 impl DestinationQueues {
-    /// Takes note of when a delivery in this state expires.
-    pub fn add_expiry(&mut self, slot: DeliverySlot, delivery: &Delivery) {
-        self.expiries.extend(expiry(slot, delivery));
-    }
-
-    /// Forgets when a delivery expires that is no longer in this state.
-    pub fn remove_expiry(&mut self, slot: DeliverySlot, delivery: &Delivery) {
-        if let Some(expiry) = expiry(slot, delivery) {
+    /// Turns from one state of a delivery to another; `None`: there is no delivery. What is leased and goes on waiting
+    /// keeps its lease: what someone took between a change's decision and its commit stays in that one's hands.
+    /// Answers whether it is so.
+    pub fn turn(
+        &mut self,
+        slot: DeliverySlot,
+        old: Option<&Delivery>,
+        new: Option<&Delivery>,
+        manual: bool,
+    ) -> bool {
+        if let Some(expiry) = old.and_then(|old| expiry(slot, old)) {
             self.expiries.remove(&expiry);
         }
+        self.expiries.extend(new.and_then(|new| expiry(slot, new)));
+        if let (Some(_), Some(new)) = (old, new)
+            && self.keep_lease(slot, new, manual)
+        {
+            return true;
+        }
+        old.into_iter().for_each(|old| self.take_away(slot, old));
+        new.into_iter().for_each(|new| self.add(slot, new, manual));
+        false
     }
 
     /// Leaves it out until the next start: it cannot be read.
@@ -152,7 +186,7 @@ impl DestinationQueues {
     }
 
     /// Takes note of a delivery in this state.
-    pub fn add(&mut self, slot: DeliverySlot, delivery: &Delivery, manual: bool) {
+    fn add(&mut self, slot: DeliverySlot, delivery: &Delivery, manual: bool) {
         match delivery.state {
             DeliveryState::Held { .. } => {
                 self.held.insert(slot);
@@ -170,7 +204,7 @@ impl DestinationQueues {
     }
 
     /// Forgets a delivery that is no longer in this state; a lease on it ends.
-    pub fn take_away(&mut self, slot: DeliverySlot, delivery: &Delivery) {
+    fn take_away(&mut self, slot: DeliverySlot, delivery: &Delivery) {
         match delivery.state {
             DeliveryState::Held { .. } => {
                 self.held.remove(&slot);
@@ -191,7 +225,7 @@ impl DestinationQueues {
 
     /// Where the delivery is leased and goes on waiting, notes in the lease how it waits from now on.
     /// Answers whether it is so.
-    pub fn keep_lease(&mut self, slot: DeliverySlot, now: &Delivery, manual: bool) -> bool {
+    fn keep_lease(&mut self, slot: DeliverySlot, now: &Delivery, manual: bool) -> bool {
         match (now.state.clone(), self.leased.get_mut(&slot)) {
             (DeliveryState::Waiting { due }, Some(lease)) => {
                 *lease = Lease { due: due.as_millis(), fresh: now.attempts == 0, manual };
@@ -209,29 +243,23 @@ impl DestinationQueues {
         }
     }
 
-    /// Leases the next due first attempts, or retries.
-    pub fn lease_due(&mut self, now: Time, most: usize, fresh: bool) -> Vec<DeliverySlot> {
-        let mut leased = Vec::new();
-        while leased.len() < most {
-            let queue = if fresh { &self.fresh } else { &self.retries };
-            let farthest = if fresh { FARTHEST_FIRST_MS } else { FARTHEST_RETRY_MS };
-            let Some(due) = queue.next_due(now.as_millis(), farthest) else { break };
-            self.lease(due, fresh);
-            leased.push(due.1);
-        }
-        leased
+    /// The ends of the first attempts, or of the retries.
+    pub fn ends(&self, fresh: bool) -> PairEnds {
+        if fresh { self.fresh.ends() } else { self.retries.ends() }
     }
 
-    /// Leases the one that waits longest, due or not.
-    pub fn lease_oldest(&mut self) -> Option<DeliverySlot> {
-        let fresh = self.fresh.oldest().map(|due| (due, true));
-        let retry = self.retries.oldest().map(|due| (due, false));
-        let (due, fresh) = fresh.into_iter().chain(retry).min()?;
-        self.lease(due, fresh);
-        Some(due.1)
+    /// Whether anything waits that expires.
+    pub fn may_expire(&self) -> bool {
+        !self.expiries.is_empty()
     }
 
-    fn lease(&mut self, due: DueSlot, fresh: bool) {
+    /// Whether there is nothing to keep.
+    pub fn is_empty(&self) -> bool {
+        !self.has_unfinished() && self.dead == 0 && self.expiries.is_empty()
+    }
+
+    /// Leases one of the first attempts, or of the retries.
+    pub fn lease(&mut self, due: DueSlot, fresh: bool) {
         if let Some(manual) = self.dequeue(&due, fresh) {
             self.leased.insert(due.1, Lease { due: due.0, fresh, manual });
         }

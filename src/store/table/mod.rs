@@ -19,6 +19,7 @@ pub(crate) mod report_row;
 pub(crate) mod source;
 pub(crate) mod store_facts;
 pub(crate) mod suppression;
+pub(crate) mod target_queue;
 pub(crate) mod text;
 pub(crate) mod time_run;
 pub(crate) mod transaction;

@@ -1,0 +1,280 @@
+//! The queues of all destinations, by the target that each belongs to as configured now. A target that many share keeps
+//! the ends of their queues in order, so that what is due next is found without a look at each of them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::domain::conversion::Conversion;
+use crate::domain::delivery::Delivery;
+use crate::domain::expiry;
+use crate::domain::ids::DestinationId;
+use crate::domain::routing::Route;
+use crate::domain::ruleset::Ruleset;
+use crate::domain::target::TargetId;
+use crate::domain::time::Time;
+use crate::store::contract::subscription::Subscription;
+use crate::store::table::delivery::DeliverySlot;
+use crate::store::table::delivery_queue::{DestinationQueues, DueSlot, Ends, PairEnds};
+
+/// A delivery, and the destination whose it is.
+pub type Queued = (DestinationId, DeliverySlot);
+
+/// Of all queues of a kind that have anything in them, the first and the last delivery.
+#[derive(Debug, Default)]
+struct SharedQueue {
+    firsts: BTreeMap<DueSlot, DestinationId>,
+    lasts: BTreeMap<DueSlot, DestinationId>,
+}
+
+impl SharedQueue {
+    fn turn(&mut self, destination: &DestinationId, before: Ends, after: Ends) {
+        if before == after {
+            return;
+        }
+        if let Some((first, last)) = before {
+            self.firsts.remove(&first);
+            self.lasts.remove(&last);
+        }
+        if let Some((first, last)) = after {
+            self.firsts.insert(first, destination.clone());
+            self.lasts.insert(last, destination.clone());
+        }
+    }
+
+    fn ends(&self) -> Ends {
+        Some((*self.firsts.first_key_value()?.0, *self.lasts.last_key_value()?.0))
+    }
+
+    fn destination(&self, end: &DueSlot) -> Option<&DestinationId> {
+        self.firsts.get(end).or_else(|| self.lasts.get(end))
+    }
+}
+
+/// The first attempts, or the retries, of the destinations that share a target.
+#[derive(Debug, Default)]
+struct SharedPair {
+    manual: SharedQueue,
+    due: SharedQueue,
+}
+
+impl SharedPair {
+    fn turn(&mut self, destination: &DestinationId, before: PairEnds, after: PairEnds) {
+        self.manual.turn(destination, before.manual, after.manual);
+        self.due.turn(destination, before.due, after.due);
+    }
+
+    fn ends(&self) -> PairEnds {
+        PairEnds { manual: self.manual.ends(), due: self.due.ends() }
+    }
+
+    fn destination(&self, end: &DueSlot) -> Option<&DestinationId> {
+        self.manual.destination(end).or_else(|| self.due.destination(end))
+    }
+
+    /// The earliest due time after `now` at which a destination's queue begins.
+    fn after(&self, now: i64) -> Option<i64> {
+        let later = (now.saturating_add(1), DeliverySlot::FIRST)..;
+        let first = |queue: &SharedQueue| queue.firsts.range(later.clone()).next().map(|((due, _), _)| *due);
+        first(&self.manual).into_iter().chain(first(&self.due)).min()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.manual.firsts.is_empty() && self.due.firsts.is_empty()
+    }
+}
+
+/// The queues of the destinations that share a target.
+#[derive(Debug, Default)]
+struct SharedQueues {
+    fresh: SharedPair,
+    retries: SharedPair,
+}
+
+impl SharedQueues {
+    fn pair(&self, fresh: bool) -> &SharedPair {
+        if fresh { &self.fresh } else { &self.retries }
+    }
+}
+
+/// The ends of a destination's first attempts, and of its retries.
+type BothEnds = (PairEnds, PairEnds);
+
+fn both_ends(queues: &DestinationQueues) -> BothEnds {
+    (queues.ends(true), queues.ends(false))
+}
+
+/// What waits, is held or is leased, of every destination, and whom to signal of it.
+#[derive(Default)]
+pub struct Queues {
+    /// Of the destinations that have anything in them.
+    destinations: HashMap<DestinationId, DestinationQueues>,
+    /// Those of which something waits that expires.
+    expiring: BTreeSet<DestinationId>,
+    /// As configured now.
+    rules: Arc<Ruleset>,
+    /// How old an event may be that a configured destination takes, in milliseconds.
+    max_ages: HashMap<DestinationId, Option<i64>>,
+    /// Of the targets that several destinations share.
+    shared: HashMap<TargetId, SharedQueues>,
+    subscriptions: HashMap<TargetId, Subscription>,
+}
+
+impl Queues {
+    /// Goes by these rules from now on: queues of destinations that belong to another target than before move there,
+    /// and anyone who waits for that is signalled.
+    pub fn go_by(&mut self, rules: &Arc<Ruleset>) {
+        let max_age = |route: &Route| (route.destination.clone(), route.max_age_ms);
+        self.max_ages = rules.routes.iter().map(max_age).collect();
+        let before = std::mem::replace(&mut self.rules, Arc::clone(rules));
+        let moved = |destination: &&DestinationId| {
+            before.targets.get(*destination) != rules.targets.get(*destination)
+        };
+        let moved: Vec<DestinationId> = self.destinations.keys().filter(moved).cloned().collect();
+        for destination in moved {
+            let Some(queues) = self.destinations.get(&destination) else { continue };
+            let (empty, ends) = (Default::default(), both_ends(queues));
+            if let Some(target) = before.targets.get(&destination) {
+                self.turn(target.clone(), &destination, ends, empty);
+            }
+            if let Some(target) = rules.targets.get(&destination) {
+                self.turn(target.clone(), &destination, empty, ends);
+            }
+            self.signal(&destination);
+        }
+    }
+
+    /// The queues of a destination that shares its target turn from one state to another.
+    fn turn(&mut self, target: TargetId, destination: &DestinationId, before: BothEnds, after: BothEnds) {
+        let shared = self.shared.entry(target.clone()).or_default();
+        shared.fresh.turn(destination, before.0, after.0);
+        shared.retries.turn(destination, before.1, after.1);
+        if shared.fresh.is_empty() && shared.retries.is_empty() {
+            self.shared.remove(&target);
+        }
+    }
+
+    /// Signals when the target may have new work.
+    pub fn wakeup(&mut self, target: &TargetId) -> Subscription {
+        self.subscriptions.entry(target.clone()).or_default().clone()
+    }
+
+    /// There may be new work of the destination: its worker is signalled.
+    pub fn signal(&self, destination: &DestinationId) {
+        let own;
+        let target = match self.rules.targets.get(destination) {
+            Some(target) => target,
+            None => {
+                own = TargetId::Account(destination.clone());
+                &own
+            }
+        };
+        self.subscriptions.get(target).into_iter().for_each(Subscription::signal);
+    }
+
+    /// A destination's queues; `None`: they are empty.
+    pub fn of(&self, destination: &DestinationId) -> Option<&DestinationQueues> {
+        self.destinations.get(destination)
+    }
+
+    /// The queues that are not empty. What a caller changes leaves every queue's ends as they are.
+    pub fn each(&mut self) -> impl Iterator<Item = (&DestinationId, &mut DestinationQueues)> {
+        self.destinations.iter_mut()
+    }
+
+    /// Changes a destination's queues, and what is known of their ends with them.
+    pub fn change<T>(
+        &mut self,
+        destination: &DestinationId,
+        change: impl FnOnce(&mut DestinationQueues) -> T,
+    ) -> T {
+        let target = self.rules.targets.get(destination).cloned();
+        let queues = match self.destinations.get_mut(destination) {
+            Some(queues) => queues,
+            None => self.destinations.entry(destination.clone()).or_default(),
+        };
+        let (before, expired) = (target.as_ref().map(|_| both_ends(queues)), queues.may_expire());
+        let done = change(queues);
+        let (after, expires) = (target.as_ref().map(|_| both_ends(queues)), queues.may_expire());
+        if queues.is_empty() {
+            self.destinations.remove(destination);
+        }
+        match (expired, expires) {
+            (false, true) => drop(self.expiring.insert(destination.clone())),
+            (true, false) => drop(self.expiring.remove(destination)),
+            _ => {}
+        }
+        if let (Some(target), Some(before), Some(after)) = (target, before, after) {
+            self.turn(target, destination, before, after);
+        }
+        done
+    }
+
+    /// The ends of a target's first attempts, or of its retries. An account whose destination belongs to another
+    /// target has none.
+    fn ends(&self, target: &TargetId, fresh: bool) -> PairEnds {
+        match target {
+            TargetId::Account(destination) if self.rules.targets.contains_key(destination) => None,
+            TargetId::Account(destination) => self.of(destination).map(|queues| queues.ends(fresh)),
+            shared => self.shared.get(shared).map(|shared| shared.pair(fresh).ends()),
+        }
+        .unwrap_or_default()
+    }
+
+    /// Leases the next due first attempts of a target, or its retries: by due time, what a person asked for first.
+    pub fn lease_due(&mut self, target: &TargetId, now: Time, most: usize, fresh: bool) -> Vec<Queued> {
+        let mut leased = Vec::new();
+        while leased.len() < most {
+            let Some(next) = self.ends(target, fresh).next_due(now.as_millis(), fresh) else { break };
+            let Some(queued) = self.lease(target, next, fresh) else { break };
+            leased.push(queued);
+        }
+        leased
+    }
+
+    /// Leases the one of the target that waits longest, due or not.
+    pub fn lease_oldest(&mut self, target: &TargetId) -> Option<Queued> {
+        let oldest = |fresh| self.ends(target, fresh).oldest().map(|due| (due, fresh));
+        let (due, fresh) = oldest(true).into_iter().chain(oldest(false)).min()?;
+        self.lease(target, due, fresh)
+    }
+
+    fn lease(&mut self, target: &TargetId, due: DueSlot, fresh: bool) -> Option<Queued> {
+        let destination = match target {
+            TargetId::Account(destination) => destination.clone(),
+            shared => self.shared.get(shared)?.pair(fresh).destination(&due)?.clone(),
+        };
+        self.change(&destination, |queues| queues.lease(due, fresh));
+        Some((destination, due.1))
+    }
+
+    /// The earliest due time after `now` of what is not leased; of a target that many share, of what is first in its
+    /// queue.
+    pub fn next_due(&self, target: &TargetId, now: Time) -> Option<Time> {
+        match target {
+            TargetId::Account(destination) => self.of(destination)?.next_due(now),
+            shared => {
+                let SharedQueues { fresh, retries } = self.shared.get(shared)?;
+                let next = [fresh.after(now.as_millis()), retries.after(now.as_millis())];
+                next.into_iter().flatten().min().and_then(Time::from_millis)
+            }
+        }
+    }
+
+    /// The last moment at which a delivery may be sent: by what is configured now, else as it was planned.
+    pub fn expires_at(&self, conversion: &Conversion, delivery: &Delivery) -> Option<Time> {
+        match self.max_ages.get(&delivery.destination) {
+            Some(max_age_ms) => expiry::expires_at(conversion.event_time, *max_age_ms),
+            None => delivery.expires_at,
+        }
+    }
+
+    /// Up to `most` deliveries to configured destinations that wait past their last moment, by destination.
+    pub fn expired(&self, now: Time, most: usize) -> Vec<Queued> {
+        let configured = self.expiring.iter().filter(|destination| self.max_ages.contains_key(*destination));
+        let queues = configured.filter_map(|destination| Some((destination, self.of(destination)?)));
+        let expired = queues.flat_map(|(destination, queues)| {
+            queues.expired(now).map(move |slot| (destination.clone(), slot))
+        });
+        expired.take(most).collect()
+    }
+}
