@@ -123,22 +123,14 @@ impl Default for DispatchWaits {
 }
 
 impl DispatchWaits {
-    fn of_account(&self) -> HealthRule {
+    fn of(&self, target: &TargetId) -> HealthRule {
         HealthRule {
             breaker: self.breaker,
             probe_every_ms: self.probe_every_ms,
-            longest_hold_ms: self.longest_hold_ms,
-        }
-    }
-
-    fn of_host(&self) -> HealthRule {
-        HealthRule { longest_hold_ms: self.longest_host_hold_ms, ..self.of_account() }
-    }
-
-    fn of(&self, target: &TargetId) -> HealthRule {
-        match target {
-            TargetId::Account(_) => self.of_account(),
-            TargetId::Host(_) | TargetId::NoHost => self.of_host(),
+            longest_hold_ms: match target {
+                TargetId::Account(_) => self.longest_hold_ms,
+                TargetId::Host(_) | TargetId::NoHost => self.longest_host_hold_ms,
+            },
         }
     }
 }

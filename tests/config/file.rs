@@ -7,6 +7,7 @@ use postbridge::config::configuration::Config;
 use postbridge::config::file::{DEFAULT, with_examples};
 use postbridge::config::secrets::Secret;
 use postbridge::domain::routing::{Only, Route, Unmatched};
+use postbridge::domain::time::DAY_MS;
 use postbridge::template::diagnostic::Problem;
 
 fn env(name: &str) -> Option<String> {
@@ -102,6 +103,7 @@ fn a_destination_that_says_only_what_it_must_is_as_the_shipped_example() {
     // What it takes is an example's, and no default.
     assert_eq!(shipped.route.only.sources.len(), 2);
     assert_eq!(bare.route, Route { only: Only::default(), ..shipped.route.clone() });
+    assert_eq!(bare.route.max_age_ms, Some(7 * DAY_MS), "as its template says");
     assert_eq!(bare.max_in_flight, shipped.max_in_flight);
     assert_eq!(bare.timeout_ms, shipped.timeout_ms);
     assert_eq!(bare.allow_private_network, shipped.allow_private_network);

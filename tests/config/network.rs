@@ -5,12 +5,13 @@ use postbridge::config::file::{DEFAULT, with_examples};
 use postbridge::domain::conversion::Dedup;
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule};
 use postbridge::domain::filter_verdict::FilterMode;
-use postbridge::domain::ids::{AdvertiserId, OfferId};
+use postbridge::domain::ids::{AdvertiserId, DestinationId, OfferId};
 use postbridge::domain::offer::{AttributionModel, Caps, OfferStatus, Payout};
 use postbridge::domain::reporter::{BuiltInSource, ReportRoute};
 use postbridge::domain::reports::FurtherSales;
 use postbridge::domain::routing::{Changes, RouteScope, Unmatched};
 use postbridge::domain::status::Status;
+use postbridge::domain::target::TargetId;
 use postbridge::template::destination::rendering::DestinationMode;
 use rust_decimal::Decimal;
 
@@ -240,9 +241,13 @@ fn a_postback_that_is_off_has_no_route_and_the_others_follow_the_destinations() 
     .ruleset();
     let routed: Vec<&str> = rules.routes.iter().map(|route| route.destination.as_str()).collect();
     assert_eq!(routed, ["meta-main", "campaign:8599", "postback:all"]);
+    let target = |id| rules.targets.get(&DestinationId::parse(id).unwrap());
+    assert_eq!(target("postback:all"), Some(&TargetId::Host("t.example".into())));
+    assert_eq!(target("meta-main"), None, "an account is a target alone");
     let rules = parse(MOST).ruleset();
     let routed: Vec<&str> = rules.routes.iter().map(|route| route.destination.as_str()).collect();
     assert_eq!(routed, ["campaign:8599", "postback:all"]);
+    assert!(rules.targets.values().any(|target| *target == TargetId::NoHost), "the one that is off");
 }
 
 #[test]

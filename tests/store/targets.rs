@@ -126,6 +126,7 @@ fn a_destination_that_moves_takes_its_queue_along_and_what_is_out_returns_to_its
     share(&*store, &[("a", "new"), ("b", "h")]);
     assert!(rung(&bell), "it has work now");
     wait(store.release(vec![out[0].id.clone()])).unwrap();
+    assert!(rung(&bell), "what was out is back, and it is the one to send it");
     assert_eq!(names(&ask(&*store, &host("h"), at(5), 9, 9)), ["t3"]);
     assert_eq!(names(&ask(&*store, &host("new"), at(5), 9, 9)), ["t1", "t2"]);
     // And back to a target alone.

@@ -49,12 +49,9 @@ impl CommitGroup<'_> {
         delivery.expires_at = self.shared.index.lock().queues.expires_at(&old.conversion, &delivery);
         let Some(end) = self.ended_at_its_turn(&old, &delivery, now)? else {
             let mut record = old.clone();
-            record
-                .standing
-                .deliveries
-                .get_mut(slot.place())
-                .into_iter()
-                .for_each(|kept| *kept = delivery.clone());
+            if let Some(kept) = record.standing.deliveries.get_mut(slot.place()) {
+                *kept = delivery;
+            }
             self.change(slot.seq(), &old, record, false);
             return Ok(None);
         };
