@@ -270,7 +270,7 @@ impl Bench {
             customer: Default::default(),
         };
         match self.destination.render(&input).expect("a request").rendered {
-            Rendered::Request(request) => request,
+            Rendered::Request(request, _) => request,
             Rendered::Skip { reason } => panic!("{reason:?}"),
         }
     }

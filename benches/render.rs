@@ -132,7 +132,7 @@ fn by_hand(conversion: &Conversion, click: &Click) -> Vec<u8> {
 
 fn by_template(destination: &ReadyDestination, input: &RenderInput<'_>) -> Vec<u8> {
     match destination.render(input).unwrap().rendered {
-        Rendered::Request(request) => request.body,
+        Rendered::Request(request, _) => request.body,
         Rendered::Skip { reason } => panic!("{reason:?}"),
     }
 }

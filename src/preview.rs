@@ -292,7 +292,7 @@ fn rendered(
     let id = DeliveryId { conversion: conversion.id, destination: to.clone(), occasion: Occasion::First };
     let rendering = destination.render(&RenderInput { conversion, click, delivery: &id, now, customer });
     let (request, remarks) = match rendering {
-        Ok(Rendering { rendered: Rendered::Request(request), remarks }) => (Ok(request.masked()), remarks),
+        Ok(Rendering { rendered: Rendered::Request(request, _), remarks }) => (Ok(request.masked()), remarks),
         Ok(Rendering { rendered: Rendered::Skip { reason }, remarks }) => {
             (Err(Unmade::Skipped(reason)), remarks)
         }

@@ -30,6 +30,7 @@ use crate::domain::reconcile::Observed;
 use crate::domain::remark::Remark;
 use crate::domain::routing::{Forwarding, SourcePolicy};
 use crate::domain::send_check::SendRules;
+use crate::domain::sent::SentEvent;
 use crate::domain::status::Status;
 use crate::domain::target::TargetId;
 use crate::domain::time::Time;
@@ -184,6 +185,8 @@ struct FinishedAttempt {
     answer: Option<PlatformResponse>,
     /// What of the conversion is not in the request, or is otherwise in it.
     remarks: Vec<Remark>,
+    /// What the request said, where the platform took it or may have.
+    sent: Option<Box<SentEvent>>,
 }
 
 /// Runs one attempt to its durable end. The place is freed when the answer is in.
@@ -196,9 +199,14 @@ pub async fn run(mut job: AttemptJob) {
     let done = match prepare(&job.to.destination, &job.rules(at), &job.claimed, at) {
         Prepared::Ended { settled, request, remarks } => {
             let request = request.map(|request| request.masked());
-            FinishedAttempt { settled: *settled, observed: job.observed(), request, answer: None, remarks }
+            let (settled, observed) = (*settled, job.observed());
+            FinishedAttempt { settled, observed, request, answer: None, remarks, sent: None }
         }
-        Prepared::Ready(request, remarks) => send(&mut job, request, remarks).await,
+        Prepared::Ready { request, sent, remarks } => {
+            let done = send(&mut job, *request, remarks).await;
+            let sent = Some(sent).filter(|_| done.settled.verdict.may_be_taken());
+            FinishedAttempt { sent, ..done }
+        }
     };
     let took = began.elapsed();
     let AttemptJob { shared, claimed, place, probing, .. } = job;
@@ -231,7 +239,8 @@ async fn send(job: &mut AttemptJob, request: OutgoingRequest, remarks: Vec<Remar
         Reply::Answer(answer) => Some(answer),
         Reply::Failed(_) | Reply::Forbidden(_) => None,
     };
-    FinishedAttempt { settled, observed: job.observed(), request: Some(request.masked()), answer, remarks }
+    let (observed, request) = (job.observed(), Some(request.masked()));
+    FinishedAttempt { settled, observed, request, answer, remarks, sent: None }
 }
 
 impl AttemptJob {
@@ -325,10 +334,11 @@ async fn settle(
     (at, took_ms): (Time, u32),
 ) {
     let now = shared.clock.now();
-    let FinishedAttempt { settled, observed, request, answer, remarks } = done;
+    let FinishedAttempt { settled, observed, request, answer, remarks, sent } = done;
     let destination = claimed.id.destination.clone();
     shared.tallies.change(&destination, |tally| tally.note(&settled, now));
-    let attempt = Attempt { at, took_ms, request, answer, verdict: settled.verdict.clone(), remarks };
+    let verdict = settled.verdict.clone();
+    let attempt = Attempt { at, took_ms, request, answer, verdict, remarks, sent };
     let state = settled.state.clone();
     let outcome = AttemptOutcome {
         id: claimed.id,

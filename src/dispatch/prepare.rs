@@ -9,6 +9,7 @@ use crate::domain::expiry::{AgeRule, EndedUnsent};
 use crate::domain::remark::Remark;
 use crate::domain::routing::Forwarding;
 use crate::domain::send_check::{AtItsTurn, SendRules, by_ids_alone, ended_unsent};
+use crate::domain::sent::SentEvent;
 use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 use crate::store::contract::work::Claimed;
@@ -27,8 +28,15 @@ pub enum Prepared {
         /// As of [`Prepared::Ready`]; empty where nothing was rendered.
         remarks: Vec<Remark>,
     },
-    /// The request, and what of the conversion is not in it or is otherwise in it.
-    Ready(OutgoingRequest, Vec<Remark>),
+    /// What is to leave.
+    Ready {
+        /// With its secrets.
+        request: Box<OutgoingRequest>,
+        /// What it says of the conversion.
+        sent: Box<SentEvent>,
+        /// What of the conversion is not in it or is otherwise in it.
+        remarks: Vec<Remark>,
+    },
 }
 
 /// What a destination's deliveries of one source's conversions go by.
@@ -85,13 +93,14 @@ pub fn prepare(
         Ok(Ok(Rendering { rendered: Rendered::Skip { reason }, remarks })) => {
             ended(EndedUnsent::Skipped(reason), remarks)
         }
-        Ok(Ok(Rendering { rendered: Rendered::Request(request), remarks })) => match destination.mode() {
+        Ok(Ok(Rendering { rendered: Rendered::Request(request, sent), remarks })) => match destination.mode()
+        {
             DestinationMode::Shadow => {
                 let settled = SettledAttempt::unsent(claimed, EndedUnsent::Skipped(SkipReason::Shadow), now);
                 let (settled, request) = (Box::new(settled), Some(Box::new(request)));
                 Prepared::Ended { settled, request, remarks }
             }
-            _ => Prepared::Ready(request, remarks),
+            _ => Prepared::Ready { request: Box::new(request), sent, remarks },
         },
         Ok(Err(Problem { what, hint, .. })) => unrendered(DeathReason::Unrendered { what, hint }),
         Err(_logged) => unrendered(DeathReason::RenderingFailed),
@@ -108,6 +117,6 @@ pub fn forecast(
 ) -> DeliveryState {
     match prepare(destination, &rules_of(destination, forwarding, AgeRule::Counts), claimed, now) {
         Prepared::Ended { settled, .. } => settled.state,
-        Prepared::Ready(..) => claimed.delivery.state.clone(),
+        Prepared::Ready { .. } => claimed.delivery.state.clone(),
     }
 }

@@ -334,7 +334,8 @@ impl Worker {
         let verdict = ReplyVerdict::Retry { reason, after_ms: None, hold_ms: None };
         let due = self.setup.schedule.next(&id, attempts, at, None);
         let due = not_before.map_or(due, |not_before| due.max(not_before));
-        let attempt = Attempt { at, took_ms: 0, request: None, answer: None, verdict, remarks: Vec::new() };
+        let remarks = Vec::new();
+        let attempt = Attempt { at, took_ms: 0, request: None, answer: None, verdict, remarks, sent: None };
         // It waits: whatever was received meanwhile, the next attempt knows.
         let outcome =
             AttemptOutcome { id, attempt, state: DeliveryState::Waiting { due }, attempts, observed: None };

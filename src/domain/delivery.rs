@@ -6,7 +6,7 @@ use crate::domain::delivery_reason::{DeathReason, ParkReason, RetryReason};
 use crate::domain::exchange::{NoAnswer, PlatformAnswer, SendRefused};
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion};
 use crate::domain::remark::Remark;
-use crate::domain::sent::{Confirmation, DeliveryKind};
+use crate::domain::sent::{Confirmation, DeliveryKind, SentEvent};
 use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 
@@ -327,6 +327,17 @@ impl ReplyVerdict {
         quoted.into_iter().collect()
     }
 
+    /// Whether the platform took the event, or may have: no answer was received to what had left.
+    pub fn may_be_taken(&self) -> bool {
+        match self {
+            ReplyVerdict::Delivered { .. } => true,
+            ReplyVerdict::Retry { reason: RetryReason::NoAnswer(cause), .. } => {
+                !matches!(cause, NoAnswer::ConnectTimeout | NoAnswer::NoConnection { .. })
+            }
+            _ => false,
+        }
+    }
+
     /// As API, pages and stories write it.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -354,6 +365,8 @@ pub struct Attempt {
     pub verdict: ReplyVerdict,
     /// What of the conversion is not in the request, or is otherwise in it.
     pub remarks: Vec<Remark>,
+    /// What the request said, where the platform took it or may have.
+    pub sent: Option<Box<SentEvent>>,
 }
 
 /// How one destination is doing, for people to look at.

@@ -300,12 +300,7 @@ impl ConversionId {
     /// # Errors
     /// Fewer, more, or other characters.
     pub fn parse(text: &str) -> Result<ConversionId, IdError> {
-        let mut id = [0; 16];
-        // The length first: the decoder takes exactly what fills its space.
-        if text.len() != 32 || HEXLOWER_PERMISSIVE.decode_mut(text.as_bytes(), &mut id).is_err() {
-            return Err(IdError::Conversion);
-        }
-        Ok(ConversionId(id))
+        hex(text).map(ConversionId).ok_or(IdError::Conversion)
     }
 
     /// The 128 bits that `Display` writes in hexadecimal.
@@ -360,21 +355,29 @@ macro_rules! hex_id {
                 }
             }
         }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
+                if !deserializer.is_human_readable() {
+                    return <[u8; 16]>::deserialize(deserializer).map($name);
+                }
+                let id = hex(&String::deserialize(deserializer)?).map($name);
+                id.ok_or_else(|| serde::de::Error::custom("an id has 32 hexadecimal digits"))
+            }
+        }
     };
 }
+
+/// The 128 bits of 32 hexadecimal digits of either case; `None` of any other text.
+fn hex(text: &str) -> Option<[u8; 16]> {
+    let mut id = [0; 16];
+    // The length first: the decoder takes exactly what fills its space.
+    let is_id = text.len() == 32 && HEXLOWER_PERMISSIVE.decode_mut(text.as_bytes(), &mut id).is_ok();
+    is_id.then_some(id)
+}
+
 hex_id!(ConversionId);
 hex_id!(EventId);
-
-impl<'de> Deserialize<'de> for ConversionId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ConversionId, D::Error> {
-        if deserializer.is_human_readable() {
-            let text = String::deserialize(deserializer)?;
-            ConversionId::parse(&text).map_err(serde::de::Error::custom)
-        } else {
-            <[u8; 16]>::deserialize(deserializer).map(ConversionId)
-        }
-    }
-}
 
 /// What caused a delivery: the conversion's arrival, or the change with this number (1 and up).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -1,7 +1,10 @@
-//! What a delivery says of its conversion, and what a platform says later of what it accepted.
+//! What a delivery says of its conversion, what was sent of it, and what a platform says later of what it accepted.
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::click::Pairs;
+use crate::domain::ids::EventId;
+use crate::domain::money::Money;
 use crate::domain::time::Time;
 
 /// What a delivery says of its conversion.
@@ -29,6 +32,24 @@ impl DeliveryKind {
             DeliveryKind::Retract => "retract",
         }
     }
+}
+
+/// What a request said of the conversion: what a later change of it has to name again, whatever template and
+/// conversion are by then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentEvent {
+    /// The event's name as the platform calls it.
+    pub event: String,
+    /// The worth that was sent; `None` where the conversion has none, or the template names none.
+    pub value: Option<Money>,
+    /// When the event happened, as it was sent.
+    pub event_time: Time,
+    /// The id by which the platform counts the event once.
+    pub event_id: EventId,
+    /// The click's identifiers for the platform that were in the request, by the name of their parameter or cookie.
+    pub ids: Pairs,
+    /// What the template keeps of the answer, by name. No template can name anything yet.
+    pub reply: Pairs,
 }
 
 /// What a platform said later of a request that it had accepted.

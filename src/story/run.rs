@@ -117,7 +117,7 @@ fn run_outgoing(folder: &Path, expectations: Expectations) -> Result<Result<(), 
         }
         let Rendering { rendered, remarks } = story.render(&destination)?;
         let found = match rendered {
-            Rendered::Request(request) => json!({ "method": request.method, "url": request.url }),
+            Rendered::Request(request, _) => json!({ "method": request.method, "url": request.url }),
             Rendered::Skip { reason } => skipped(&reason),
         };
         Ok(with_remarks(found, &remarks))
@@ -196,7 +196,7 @@ fn run(
         None => {
             let rendering = story.render(&destination).map_err(|problem| problem.in_file(&place))?;
             let (found, outcome) = match rendering.rendered {
-                Rendered::Request(request) => {
+                Rendered::Request(request, _) => {
                     let event = story.event().to_owned();
                     (sent(&request).map_err(|problem| problem.in_file(&place))?, StoryOutcome::Sent { event })
                 }

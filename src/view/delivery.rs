@@ -11,13 +11,13 @@ use crate::domain::delivery::{
 };
 use crate::domain::event::EventName;
 use crate::domain::ids::{ConversionId, DestinationId, EventId, SourceId};
-use crate::domain::sent::Confirmation;
+use crate::domain::sent::{Confirmation, SentEvent};
 use crate::domain::time::Time;
 use crate::domain::unsent::{self, UnsentContext};
 use crate::store::contract::lookup::ListedDelivery;
 use crate::view::reason::ReasonView;
 use crate::view::schema::{DeliveryKindWord, DeliveryStateWord, TimeText};
-use crate::view::value::MoneyView;
+use crate::view::value::{MoneyView, PairsView};
 
 /// A delivery without its attempts.
 #[derive(Serialize, JsonSchema)]
@@ -170,6 +170,8 @@ pub struct AttemptView<'a> {
     /// What the platform remarked though it accepted the event.
     warnings: &'a [String],
     remarks: Vec<ReasonView>,
+    /// What the request said of the conversion; null where the platform certainly did not take it.
+    sent: Option<SentView<'a>>,
     /// Null where nothing was sent.
     request: Option<RequestView<'a>>,
     /// Null where no answer was received.
@@ -189,8 +191,40 @@ impl<'a> AttemptView<'a> {
             reason: ReasonView::of_verdict(&attempt.verdict),
             warnings,
             remarks: ReasonView::all(&attempt.remarks),
+            sent: attempt.sent.as_deref().map(SentView::of),
             request: attempt.request.as_ref().map(RequestView::of),
             response: attempt.answer.as_ref().map(ResponseView::of),
+        }
+    }
+}
+
+/// What a request said of its conversion: as it was sent, whatever the conversion is now.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Sent")]
+struct SentView<'a> {
+    /// The event's name as the platform calls it.
+    event: &'a str,
+    /// Null where the request named none.
+    value: Option<MoneyView>,
+    #[schemars(with = "TimeText")]
+    event_time: Time,
+    #[schemars(with = "String")]
+    event_id: EventId,
+    /// The click's identifiers that were in the request, by the name of their parameter or cookie.
+    ids: PairsView<'a>,
+    /// What the template keeps of the answer, by name.
+    reply: PairsView<'a>,
+}
+
+impl<'a> SentView<'a> {
+    fn of(sent: &'a SentEvent) -> SentView<'a> {
+        SentView {
+            event: &sent.event,
+            value: sent.value.map(MoneyView::of),
+            event_time: sent.event_time,
+            event_id: sent.event_id,
+            ids: PairsView::of(&sent.ids),
+            reply: PairsView::of(&sent.reply),
         }
     }
 }

@@ -143,9 +143,7 @@ fn postback_document() -> Value {
         "raw": {
             "line": "text",
             "line_base64": "text",
-            "headers": [["text"]],
-            "headers_base64": "text",
-            "headers_left_out": "number",
+            "headers": [["text"]], "headers_base64": "text", "headers_left_out": "number",
             "content_type": null,
             "body": "text",
             "body_base64": "text",
@@ -168,6 +166,8 @@ fn attempt_document() -> Value {
         "hint": null,
         "warnings": [],
         "remarks": [{"reason_code": "text", "field": "text", "value": null, "reason": "text", "hint": "text"}],
+        "sent": {"event": "text", "value": money(), "event_time": "text", "event_id": "text",
+            "ids": {"fbclid": "text"}, "reply": {}},
         "request": {"method": "text", "url": "text", "headers": [["text"]], "body": "text"},
         "response": {"status": "number", "headers": [["text"]], "body": "text", "truncated": "flag"},
     })

@@ -29,7 +29,7 @@ fn meta() -> ReadyDestination {
 /// What a click's cookies and parameter become, and the fields that remarks name.
 fn stamps(click: &Click) -> (Value, Value, Vec<String>) {
     let rendering = render_as(&meta(), &conversion(), Some(click), CustomerFormat::default());
-    let Rendered::Request(request) = rendering.rendered else { panic!("skipped") };
+    let Rendered::Request(request, _) = rendering.rendered else { panic!("skipped") };
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     let user = &body["data"][0]["user_data"];
     let fields = rendering.remarks.iter().map(|remark| remark.field().unwrap().to_owned()).collect();
@@ -182,7 +182,7 @@ fn an_address_that_no_visitor_can_have_is_named_anyone_who_reported_it() {
         let mut click = Click { ip: of_click.parse().ok(), ..click() };
         click.customer.0.insert(CustomerTrait::Ip, of_customer.to_owned());
         let rendering = render_as(&destination(body), &conversion, Some(&click), CustomerFormat::default());
-        let Rendered::Request(request) = rendering.rendered else { panic!("skipped") };
+        let Rendered::Request(request, _) = rendering.rendered else { panic!("skipped") };
         let body: Value = serde_json::from_slice(&request.body).unwrap();
         let fields: Vec<String> =
             rendering.remarks.iter().map(|remark| remark.field().unwrap().to_owned()).collect();

@@ -7,7 +7,8 @@ use postbridge::domain::code::{CodedReason, ReasonCode};
 use postbridge::domain::consent::{Consent, ConsentNeed};
 use postbridge::domain::conversion::{Conversion, Dedup};
 use postbridge::domain::delivery::{Delivery, DeliveryState, OutgoingRequest, ReplyVerdict};
-use postbridge::domain::delivery_reason::{DeathReason, LimitKind};
+use postbridge::domain::delivery_reason::{DeathReason, LimitKind, RetryReason};
+use postbridge::domain::exchange::NoAnswer;
 use postbridge::domain::expiry::{AgeRule, EndedUnsent, PATIENCE_MS, last_retry};
 use postbridge::domain::history::{Cause, Change};
 use postbridge::domain::ids::{DeliveryId, DestinationId, Occasion, Seq, SourceId};
@@ -323,5 +324,29 @@ fn a_delivery_is_superseded_by_any_that_was_delivered_after_it_ended() {
         assert!(!is(delivery(Occasion::First, died(9))), "no one sent it");
         let elsewhere = Delivery { destination: DestinationId::parse("other").unwrap(), ..reported(9) };
         assert!(!is(elsewhere));
+    }
+}
+
+#[test]
+fn what_a_request_said_is_kept_where_the_platform_took_it_or_may_have() {
+    let no_answer =
+        |cause| ReplyVerdict::Retry { reason: RetryReason::NoAnswer(cause), after_ms: None, hold_ms: None };
+    let cause = || "reset by peer".to_owned();
+    for taken in [
+        ReplyVerdict::Delivered { warnings: vec![] },
+        no_answer(NoAnswer::Timeout { after_ms: 30_000 }),
+        no_answer(NoAnswer::ConnectionEnded { cause: cause() }),
+        no_answer(NoAnswer::BrokeOff { status: 200, cause: cause() }),
+    ] {
+        assert!(taken.may_be_taken(), "{taken:?}");
+    }
+    for not_taken in [
+        no_answer(NoAnswer::ConnectTimeout),
+        no_answer(NoAnswer::NoConnection { cause: cause() }),
+        ReplyVerdict::Dead { reason: rejected("bad token") },
+        ReplyVerdict::Park { reason: account_refused("token") },
+        ReplyVerdict::Skipped { reason: SkipReason::Shadow },
+    ] {
+        assert!(!not_taken.may_be_taken(), "{not_taken:?}");
     }
 }

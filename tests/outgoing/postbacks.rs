@@ -49,6 +49,8 @@ async fn a_sale_is_reported_by_one_get_and_both_payouts_are_kept() {
     assert!(received[0].body.is_empty());
     let scale = "0.80".to_owned();
     assert_eq!(attempts[0].remarks, [Remark::PayoutScaled { payout: usd("7.00"), sent: usd("5.60"), scale }]);
+    let sent = attempts[0].sent.as_deref().unwrap();
+    assert_eq!((sent.event.as_str(), sent.value), ("Purchase", Some(usd("5.60"))));
     let trace = fixture.store.conversion(sale).await.unwrap().unwrap();
     assert_eq!(trace.conversion.payout, Some(usd("7.00")));
     dispatch.stop(Duration::from_secs(5)).await;

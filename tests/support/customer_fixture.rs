@@ -36,7 +36,7 @@ pub fn sent(
         conversion.traits.0.insert(*name, (*text).to_owned());
     }
     let rendering = render_as(destination, &conversion, Some(&click()), customer);
-    let Rendered::Request(request) = rendering.rendered else { panic!("skipped") };
+    let Rendered::Request(request, _) = rendering.rendered else { panic!("skipped") };
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     let remarks = rendering
         .remarks

@@ -305,6 +305,7 @@ impl PagesFixture {
                 answer: Some(answer),
                 verdict,
                 remarks: vec![],
+                sent: None,
             };
             self.store
                 .record(AttemptOutcome { id: work.id, attempt, state, attempts: 1, observed: None })

@@ -132,7 +132,7 @@ pub fn request(
     click: Option<&Click>,
 ) -> OutgoingRequest {
     match render(destination, conversion, click).rendered {
-        Rendered::Request(request) => request,
+        Rendered::Request(request, _) => request,
         Rendered::Skip { reason } => panic!("skipped: {reason:?}"),
     }
 }

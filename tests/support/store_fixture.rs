@@ -332,6 +332,7 @@ pub fn attempt(time: Time, body: &str, verdict: ReplyVerdict) -> Attempt {
         }),
         verdict,
         remarks: vec![],
+        sent: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::support::payload_fixture::{
-    built_in, click, conversion, delivery, hashed, meta, ready, request, time, user_data,
+    built_in, click, conversion, delivery, hashed, meta, ready, render, request, time, user_data,
 };
 use postbridge::domain::attribution::Attribution;
 use postbridge::domain::click::CustomerTrait;
@@ -203,8 +203,27 @@ fn a_retry_carries_the_same_bytes() {
     let customer = CustomerFormat::default();
     let input =
         RenderInput { conversion: &conversion, click: Some(&click), delivery: &id, now: later, customer };
-    let Rendered::Request(second) = meta.render(&input).unwrap().rendered else { panic!("skipped") };
+    let Rendered::Request(second, _) = meta.render(&input).unwrap().rendered else { panic!("skipped") };
     assert_eq!(first, second);
+}
+
+#[test]
+fn what_a_request_says_is_named_apart_with_the_ids_that_are_in_it_and_no_others() {
+    let (conversion, mut click) = (conversion(), click());
+    let first_party = ("_fbp".to_owned(), "fb.1.1789999000000.1234567890".to_owned());
+    click.cookies = vec![first_party.clone(), ("_fbc".to_owned(), "malformed".to_owned())];
+    click.params.push(("utm_source".to_owned(), "ads".to_owned()));
+    let sent = |click| match render(meta(), &conversion, click).rendered {
+        Rendered::Request(_, sent) => *sent,
+        Rendered::Skip { reason } => panic!("skipped: {reason:?}"),
+    };
+    let with_click = sent(Some(&click));
+    assert_eq!((with_click.event.as_str(), with_click.value), ("Purchase", conversion.value));
+    assert_eq!(
+        (with_click.event_time, with_click.event_id),
+        (conversion.event_time, conversion.id.event_id())
+    );
+    assert_eq!(with_click.ids, [("fbclid".to_owned(), "IwAR0AbC".to_owned()), first_party]);
 }
 
 #[test]

@@ -63,6 +63,7 @@ impl CommitGroup<'_> {
             answer: None,
             verdict: end.verdict(),
             remarks: Vec::new(),
+            sent: None,
         };
         let attempts = delivery.attempts;
         let outcome =

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::delivery::Attempt;
+use crate::domain::sent::SentEvent;
 use crate::store::codec::{self, BLOCK_BYTES, BLOCK_ENTRIES, corrupt};
 use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::{Batch, Direction, Span};
@@ -117,5 +118,7 @@ fn attempt_size(stored: &StoredAttempt) -> usize {
         request.map_or(0, |request| request.url.len() + request.body.len() + pairs(&request.headers));
     let answer = stored.attempt.answer.as_ref();
     let answer = answer.map_or(0, |answer| answer.body.len() + pairs(&answer.headers));
-    64 + request + answer
+    let ids = |sent: &SentEvent| sent.ids.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    let sent = stored.attempt.sent.as_deref().map_or(0, |sent| 48 + sent.event.len() + ids(sent));
+    64 + request + answer + sent
 }

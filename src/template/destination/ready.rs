@@ -141,14 +141,15 @@ impl ReadyDestination {
         match &self.kind {
             Kind::Templated(destination) => {
                 let mut rendering = destination.render(input, self.mode)?;
-                if matches!(rendering.rendered, Rendered::Request(_)) {
+                if matches!(rendering.rendered, Rendered::Request(..)) {
                     let consent = input.conversion.consent_with(input.click);
                     rendering.remarks.extend(self.consent_remark(consent));
                 }
                 Ok(rendering)
             }
             Kind::Postback(postback) => {
-                let rendered = Rendered::Request(postback.render(input.conversion, input.click));
+                let (request, sent) = postback.render(input.conversion, input.click);
+                let rendered = Rendered::Request(request, Box::new(sent));
                 Ok(Rendering { rendered, remarks: postback.remark(input.conversion).into_iter().collect() })
             }
         }

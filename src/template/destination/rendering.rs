@@ -6,6 +6,7 @@ use crate::domain::customer::CustomerFormat;
 use crate::domain::delivery::OutgoingRequest;
 use crate::domain::ids::DeliveryId;
 use crate::domain::remark::Remark;
+use crate::domain::sent::SentEvent;
 use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 
@@ -35,8 +36,8 @@ pub struct Rendering {
 /// A request, or why there is none to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rendered {
-    /// Complete, with its secrets: to be masked before it is kept or shown.
-    Request(OutgoingRequest),
+    /// Complete, with its secrets: to be masked before it is kept or shown; and what it says of the conversion.
+    Request(OutgoingRequest, Box<SentEvent>),
     /// The platform would certainly refuse it.
     Skip {
         /// What the platform misses, by the template's own rules.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::domain::click::Click;
+use crate::domain::click::{Click, Pairs};
 use crate::domain::delivery::{OutgoingRequest, Reply, ReplyVerdict};
 use crate::domain::event::EventName;
+use crate::domain::sent::SentEvent;
 use crate::domain::skip::{ClickParts, SkipReason};
 use crate::domain::time::Time;
 use crate::template::destination::definition::DestinationTemplate;
@@ -29,6 +30,8 @@ pub(crate) struct Templated {
     events: BTreeMap<EventName, String>,
     pub(crate) secrets: Vec<String>,
     signing_keys: Vec<SigningKey>,
+    /// Whether anything of the template names the conversion's value.
+    says_value: bool,
 }
 
 impl Templated {
@@ -62,7 +65,8 @@ impl Templated {
         let secrets = given.flat_map(|(known, value)| secrets_of(known, value)).flat_map(spellings).collect();
         let signing_keys = signing_keys(spec.template.auth(), &settings);
         let template = spec.template;
-        Ok(Templated { template, endpoint, settings, events, secrets, signing_keys })
+        let says_value = template.names("value");
+        Ok(Templated { template, endpoint, settings, events, secrets, signing_keys, says_value })
     }
 
     /// The request that reports a conversion to the platform, or why none is to be sent. The same
@@ -112,7 +116,35 @@ impl Templated {
         let url = self.url(scope)?;
         let headers = self.headers(scope, &body)?;
         let method = self.template.file.request.method.clone();
-        Ok(Rendered::Request(OutgoingRequest { method, url, headers, body, secrets: self.secrets.clone() }))
+        let request = OutgoingRequest { method, url, headers, body, secrets: self.secrets.clone() };
+        let sent = self.sent(scope, &request);
+        Ok(Rendered::Request(request, Box::new(sent)))
+    }
+
+    /// What a request says of the conversion.
+    fn sent(&self, scope: &RenderScope<'_>, request: &OutgoingRequest) -> SentEvent {
+        let conversion = scope.conversion;
+        let is_in = |value: &str| {
+            let is_in = |text: &[u8]| memchr::memmem::find(text, value.as_bytes()).is_some();
+            !value.is_empty() && (is_in(&request.body) || is_in(request.url.as_bytes()))
+        };
+        let named = |pairs: &'_ Pairs, names: &[String]| -> Pairs {
+            let known = pairs.iter().filter(|(name, value)| names.contains(name) && is_in(value));
+            known.cloned().collect()
+        };
+        let of_click = |click: &Click| {
+            let mut ids = named(&click.params, self.template.landing_params());
+            ids.extend(named(&click.cookies, self.template.cookies()));
+            ids
+        };
+        SentEvent {
+            event: scope.event_name.to_owned(),
+            value: conversion.value.filter(|_| self.says_value),
+            event_time: conversion.event_time.min(scope.now),
+            event_id: conversion.id.event_id(),
+            ids: scope.click.map(of_click).unwrap_or_default(),
+            reply: Pairs::new(),
+        }
     }
 
     /// Where a secret is sent to, as far as the settings alone decide; `None` where none is sent. A key

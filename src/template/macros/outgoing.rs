@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 use rust_decimal::{Decimal, RoundingStrategy};
 use url::Url;
 
-use crate::domain::click::Click;
+use crate::domain::click::{Click, Pairs, sub_id_number};
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{OutgoingRequest, Reply, ReplyVerdict};
 use crate::domain::money::Money;
 use crate::domain::remark::Remark;
 use crate::domain::routing::Changes;
+use crate::domain::sent::SentEvent;
 use crate::domain::time::Time;
 use crate::template::destination::reply::ReplyRules;
 use crate::template::macros::names::MacroContext;
@@ -46,25 +47,46 @@ pub struct OutgoingPostback {
 
 impl OutgoingPostback {
     /// A conversion without a payout is reported too, with an empty price: a lead may earn nothing.
-    pub(crate) fn render(&self, conversion: &Conversion, click: Option<&Click>) -> OutgoingRequest {
+    pub(crate) fn render(
+        &self,
+        conversion: &Conversion,
+        click: Option<&Click>,
+    ) -> (OutgoingRequest, SentEvent) {
         let payout = conversion.payout.map(|payout| reported_payout(payout.amount, self.scale));
         let context = MacroContext { conversion, click, payout };
-        OutgoingRequest {
+        let request = OutgoingRequest {
             method: "GET".to_owned(),
             url: self.url.render(&|name| context.value(name)),
             headers: Vec::new(),
             body: Vec::new(),
             secrets: self.url.secrets().to_vec(),
-        }
+        };
+        let names = self.url.names();
+        let sub_ids = names.iter().filter(|name| sub_id_number(name).is_some());
+        let id = |name: &&str| Some(((*name).to_owned(), context.value(name)?));
+        let sent = SentEvent {
+            event: conversion.event.as_str().to_owned(),
+            value: self.sent_payout(conversion),
+            event_time: conversion.event_time,
+            event_id: conversion.id.event_id(),
+            ids: sub_ids.filter_map(id).collect(),
+            reply: Pairs::new(),
+        };
+        (request, sent)
+    }
+
+    /// The payout as it is reported, where the URL names one.
+    fn sent_payout(&self, conversion: &Conversion) -> Option<Money> {
+        let payout = conversion.payout?;
+        let names_it = self.url.names().iter().any(|name| matches!(*name, "payout" | "price"));
+        names_it.then(|| Money { amount: reported_payout(payout.amount, self.scale), ..payout })
     }
 
     /// Both payouts, where they differ and the URL names one.
     pub(crate) fn remark(&self, conversion: &Conversion) -> Option<Remark> {
-        let payout = conversion.payout?;
-        let sent = Money { amount: reported_payout(payout.amount, self.scale), ..payout };
-        let names_it = self.url.names().iter().any(|name| matches!(*name, "payout" | "price"));
+        let (payout, sent) = (conversion.payout?, self.sent_payout(conversion)?);
         let scale = || self.scale.to_string();
-        (names_it && sent != payout).then(|| Remark::PayoutScaled { payout, sent, scale: scale() })
+        (sent != payout).then(|| Remark::PayoutScaled { payout, sent, scale: scale() })
     }
 
     /// The URL without its macros, where it holds a key: it is from outside the configuration, or one of
