@@ -372,7 +372,7 @@ fn dispatch_plan(config: &Config) -> DispatchPlan {
         outgoing: None,
     });
     let postbacks = config.outgoing.iter().map(|outgoing| DestinationPlan {
-        destination: Arc::new(outgoing.destination()),
+        destination: Arc::clone(&outgoing.ready),
         max_per_second: outgoing.max_per_second,
         max_in_flight: HOST_PLACES,
         allow_private_network: outgoing.allow_private_network,

@@ -285,7 +285,7 @@ fn pixels(shared: &AcrossReloads, rules: &Arc<Ruleset>, strangers: &StrangerBudg
 /// Every destination: ad accounts, then outgoing postbacks.
 fn destinations(config: &Config) -> Vec<Arc<ReadyDestination>> {
     let ad_accounts = config.destinations.iter().map(|destination| Arc::clone(&destination.ready));
-    ad_accounts.chain(config.outgoing.iter().map(|outgoing| Arc::new(outgoing.destination()))).collect()
+    ad_accounts.chain(config.outgoing.iter().map(|outgoing| Arc::clone(&outgoing.ready))).collect()
 }
 
 /// How each destination is doing: nothing is known while none is sent to.

@@ -92,7 +92,7 @@ impl PreviewArgs {
     /// Every destination and outgoing postback, or the one that is asked for.
     fn chosen(&self, config: &Config) -> Result<Vec<Chosen>, Problem> {
         let destinations = config.destinations.iter().map(|to| (Arc::clone(&to.ready), to.route.clone()));
-        let postbacks = config.outgoing.iter().map(|to| (Arc::new(to.destination()), to.route.clone()));
+        let postbacks = config.outgoing.iter().map(|to| (Arc::clone(&to.ready), to.route.clone()));
         let all: Vec<Chosen> = destinations.chain(postbacks).collect();
         let Some(id) = &self.destination else { return Ok(all) };
         match all.iter().find(|(destination, _)| destination.id().as_str() == id) {

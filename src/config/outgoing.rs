@@ -1,6 +1,7 @@
 //! `[campaign.postback]`, `[affiliate.postback]`, `[[postback]]`: postbacks that notify partners of conversions.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use rust_decimal::Decimal;
 use url::Url;
@@ -23,12 +24,14 @@ use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
 
 /// One outgoing postback: a destination whose request is one URL with macros in it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Outgoing {
     /// `campaign:{id}`, `affiliate:{id}` or `postback:{id}`.
     pub id: DestinationId,
     pub route: Route,
     pub url: MacroUrl,
+    /// What renders it and classifies the answers. There may be thousands: everyone shares this one.
+    pub ready: Arc<ReadyDestination>,
     /// Factor on the payout that is sent; the conversion keeps its own.
     pub scale: Decimal,
     /// Never [`DestinationMode::Test`]: no one's tracker has one.
@@ -43,12 +46,6 @@ impl Outgoing {
     /// Where it goes to, together with the others of its host.
     pub fn target(&self) -> TargetId {
         TargetId::of_outgoing(self.url.host(), self.mode.sends())
-    }
-
-    /// What renders it and classifies the answers.
-    pub fn destination(&self) -> ReadyDestination {
-        let (url, scale, changes) = (self.url.clone(), self.scale, self.route.changes);
-        ReadyDestination::of_postback(self.id.clone(), self.mode, OutgoingPostback { url, scale, changes })
     }
 }
 
@@ -142,18 +139,21 @@ fn read(
         percent: percent?,
         ..Route::to(id.clone())
     };
-    let outgoing = Outgoing {
+    let (url, scale, mode) = (url?, scale?, mode?);
+    let postback = OutgoingPostback { url: url.clone(), scale, changes: route.changes };
+    let ready = ReadyDestination::of_postback(id.clone(), mode, postback);
+    exposure::warn_of_plain_secrets(&section, "url", &ready);
+    Some(Outgoing {
         id,
         route,
-        url: url?,
-        scale: scale?,
-        mode: mode?,
+        url,
+        ready: Arc::new(ready),
+        scale,
+        mode,
         allow_private_network: allow_private_network?,
         max_per_second,
         timeout_ms: timeout_ms?,
-    };
-    exposure::warn_of_plain_secrets(&section, "url", &outgoing.destination());
-    Some(outgoing)
+    })
 }
 
 fn compile(text: &Text, grammar: &Grammar) -> Result<MacroUrl, Problem> {

@@ -153,7 +153,7 @@ impl PagesFixture {
         let config = Arc::new(configured(NETWORK));
         fixture.pages.config = Arc::clone(&config);
         let mut destinations = fixture.pages.ops.destinations.to_vec();
-        destinations.extend(config.outgoing.iter().map(|outgoing| Arc::new(outgoing.destination())));
+        destinations.extend(config.outgoing.iter().map(|outgoing| Arc::clone(&outgoing.ready)));
         fixture.pages.ops.destinations = Arc::new(destinations);
         let rules = trading_rules(&fixture.network, &config);
         fixture.network.rules = Arc::clone(&rules);
