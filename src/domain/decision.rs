@@ -318,14 +318,18 @@ fn repeat<F: Facts>(
         return Ok(Decision::Duplicate { conversion: earlier, notes });
     }
     now.traits.fill(&draft.traits);
-    if now.item_id.is_none() {
-        now.item_id.clone_from(&draft.item_id);
-    }
-    if now.transaction_id.is_none() {
-        now.transaction_id.clone_from(&draft.transaction_id);
-    }
+    fields.extend(named_now(&mut now.item_id, draft.item_id.as_ref()).map(FieldChange::ItemId));
+    let transaction = named_now(&mut now.transaction_id, draft.transaction_id.as_ref());
+    fields.extend(transaction.map(FieldChange::TransactionId));
     push_change(&mut now, arrived.now, Cause::Postback(arrived.seq), fields);
     Ok(Decision::Update { conversion: now, notes })
+}
+
+/// Takes an id that the first report lacked.
+fn named_now(known: &mut Option<String>, reported: Option<&String>) -> Option<FromTo<Option<String>>> {
+    let taken = reported.filter(|_| known.is_none())?;
+    *known = Some(taken.clone());
+    Some(FromTo { from: None, to: Some(taken.clone()) })
 }
 
 fn click_named(given: &str) -> FieldChange {

@@ -87,6 +87,10 @@ codes! {
             "the visitor's answer is another one: whether ad platforms may get their data", "nothing: the latest answer counts";
         AdPersonalization = "ad_personalization",
             "the visitor's answer is another one: whether ads may be chosen by their data", "nothing: the latest answer counts";
+        TransactionId = "transaction_id",
+            "a repeat named the transaction id that the first report lacked", "have the network send the transaction id with the first report";
+        ItemId = "item_id",
+            "a repeat named the item that the first report lacked", "have the network send the item with the first report";
     }
 }
 
@@ -124,6 +128,10 @@ pub enum FieldChange {
     AdUserData(FromTo<Option<bool>>),
     /// Whether ads may be chosen by the visitor's data; `None`: no answer is known.
     AdPersonalization(FromTo<Option<bool>>),
+    /// As it was received.
+    TransactionId(FromTo<Option<String>>),
+    /// As it was received.
+    ItemId(FromTo<Option<String>>),
 }
 
 impl FieldChange {
@@ -138,7 +146,9 @@ impl FieldChange {
             | FieldChange::Payout(change)
             | FieldChange::Revenue(change)
             | FieldChange::SaleAmount(change) => change.map(|money| Some(money.as_ref()?.to_string())),
-            FieldChange::ClickId(change) => change.clone(),
+            FieldChange::ClickId(change)
+            | FieldChange::TransactionId(change)
+            | FieldChange::ItemId(change) => change.clone(),
             FieldChange::Attribution(change) => change.map(|state| Some(state.as_str().to_owned())),
             FieldChange::AdUserData(change) | FieldChange::AdPersonalization(change) => {
                 change.map(|answer| Some(answered(*answer).to_owned()))
@@ -176,6 +186,8 @@ impl CodedReason for FieldChange {
             FieldChange::Attribution(_) => ChangedField::Attribution,
             FieldChange::AdUserData(_) => ChangedField::AdUserData,
             FieldChange::AdPersonalization(_) => ChangedField::AdPersonalization,
+            FieldChange::TransactionId(_) => ChangedField::TransactionId,
+            FieldChange::ItemId(_) => ChangedField::ItemId,
         }
     }
 

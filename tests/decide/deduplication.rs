@@ -29,6 +29,19 @@ fn a_repeat_is_a_duplicate_when_the_numbers_and_the_currency_are_the_same() {
 }
 
 #[test]
+fn an_id_that_a_repeat_brings_and_the_first_report_lacked_is_in_the_history() {
+    let mut known = Known::new(Dedup::Click);
+    new(known.receive(&by_value(None, Some("c"), "7 USD")));
+    let item_id = Some("565".to_owned());
+    let named = Draft { item_id, ..by_value(Some("T"), Some("c"), "9 USD") };
+    let changed = update(known.receive(&named));
+    assert_eq!(
+        changed_fields(&changed.history[0]),
+        [["value", "7 USD", "9 USD"], ["item_id", "none", "565"], ["transaction_id", "none", "T"]]
+    );
+}
+
+#[test]
 fn another_status_is_an_update_and_the_same_again_a_duplicate() {
     let mut known = Known::new(Dedup::Transaction);
     let pending = Draft { status: Some(Status::Pending), ..by_value(Some("T"), None, "7 USD") };

@@ -15,7 +15,7 @@ use postbridge::domain::event::EventName;
 use postbridge::domain::exchange::{NoAnswer, PlatformAnswer, Said, SendRefused};
 use postbridge::domain::filter_verdict::{FilterHit, ListedTrait};
 use postbridge::domain::history::{FieldChange, FromTo};
-use postbridge::domain::ids::{ClickId, ConversionId, DestinationId, OfferId, Seq};
+use postbridge::domain::ids::{ClickId, ConversionId, DestinationId, Seq};
 use postbridge::domain::import_refusal::ImportRefused;
 use postbridge::domain::money::Money;
 use postbridge::domain::offer::OfferStatus;
@@ -35,7 +35,7 @@ use postbridge::domain::time::DAY_MS;
 use postbridge::domain::unsent::Unsent;
 use serde::Serialize;
 
-use crate::docs::rejection_codes::{ignored, notes, rejections};
+use crate::docs::rejection_codes::{ignored, notes, offer, rejections};
 use crate::support::golden;
 use crate::support::known_facts::{noon, usd};
 
@@ -100,10 +100,6 @@ fn families() -> Vec<Family> {
         .collect()
 }
 
-fn offer(id: &str) -> OfferId {
-    OfferId::parse(id).unwrap()
-}
-
 fn status_reasons() -> Family {
     let click = ClickId::parse("0mwpksvhilar8xlr3p1necay2ja82").unwrap();
     let place = "`reason_code` of a conversion, with `reason` and `hint`. Of one that waits for a person it is \
@@ -159,7 +155,6 @@ fn reprocessing() -> Family {
 fn history() -> Family {
     let amount = |from: Option<Money>, to: Option<Money>| FromTo { from, to };
     let answer = |from, to| FromTo { from, to };
-    let (from, to) = (AttributionState::Unmatched, AttributionState::Matched);
     let reason = Some(StatusReason::ConversionCap { most: 500, observed: false });
     let place = "`field` of a change in a conversion's `history`, with the values before (`from`) and after (`to`). \
                  What is known of the person is never in it.";
@@ -174,9 +169,14 @@ fn history() -> Family {
             FieldChange::Revenue(amount(None, Some(usd("12.00")))),
             FieldChange::SaleAmount(amount(None, Some(usd("25.00")))),
             FieldChange::ClickId(FromTo { from: None, to: Some("c1".to_owned()) }),
-            FieldChange::Attribution(FromTo { from, to }),
+            FieldChange::Attribution(FromTo {
+                from: AttributionState::Unmatched,
+                to: AttributionState::Matched,
+            }),
             FieldChange::AdUserData(answer(Some(true), Some(false))),
             FieldChange::AdPersonalization(answer(None, Some(true))),
+            FieldChange::TransactionId(FromTo { from: None, to: Some("T-1001".to_owned()) }),
+            FieldChange::ItemId(FromTo { from: None, to: Some("565".to_owned()) }),
         ],
     )
 }

@@ -19,7 +19,7 @@ use postbridge::domain::status::Status;
 use crate::docs::reason_codes::{Family, stored_family};
 use crate::support::known_facts::{noon, usd};
 
-fn offer(id: &str) -> OfferId {
+pub fn offer(id: &str) -> OfferId {
     OfferId::parse(id).unwrap()
 }
 
