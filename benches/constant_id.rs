@@ -53,10 +53,10 @@ fn main() -> Outcome<()> {
         "constant_id: {events} sales with one transaction id and {events} with their own, {IN_FLIGHT} at a time; {}",
         machine::describe(folder.path())
     );
-    let store: Arc<dyn Store> = Arc::new(Embedded::open_sled(&folder.path().join("data"))?);
     let source = SourceId::parse("bench")?;
     let policies = [(source.clone(), Arc::new(usual(source)))].into();
-    store.set_rules(Arc::new(Ruleset { policies, ..Ruleset::default() }));
+    let rules = Arc::new(Ruleset { policies, ..Ruleset::default() });
+    let store: Arc<dyn Store> = Arc::new(Embedded::open_sled(&folder.path().join("data"), rules)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
     let parts = runtime.block_on(measure(&store, events))?;
     runtime.block_on(store.close())?;

@@ -185,7 +185,6 @@ impl Bench {
         let destination =
             Arc::new(ReadyDestination::build(spec).unwrap_or_else(|problems| panic!("{problems:?}")));
         let store = open(directory);
-        store.set_rules(rules());
         let arrival = ClickArrival { click: click(), screening: Screening::None };
         store.record_click(arrival).await.expect("a recorded click");
         let bare = reqwest::Client::builder().no_proxy().http1_only().build().expect("a client");
@@ -254,8 +253,7 @@ impl Bench {
 
     /// One of the requests that the whole way sends.
     async fn rendered(&self) -> OutgoingRequest {
-        let memory = Embedded::open(Arc::new(memory::Memory::new())).expect("a store in memory");
-        memory.set_rules(rules());
+        let memory = Embedded::open(Arc::new(memory::Memory::new()), rules()).expect("a store in memory");
         arrive(&memory, "r0-1000".to_owned()).await;
         let page = PageRequest { cursor: None, limit: 1 };
         let page = memory.conversions(Default::default(), page).await.expect("a conversion");
@@ -351,7 +349,7 @@ fn click() -> Click {
 }
 
 fn open(directory: &Path) -> Arc<dyn Store> {
-    Arc::new(Embedded::open_sled(&directory.join("data")).expect("a store"))
+    Arc::new(Embedded::open_sled(&directory.join("data"), rules()).expect("a store"))
 }
 
 fn median_sync(directory: &Path) -> Duration {

@@ -105,8 +105,7 @@ fn run(arguments: &[&str]) -> Outcome<String> {
 }
 
 fn fill(path: &Path, events: usize) -> Outcome<()> {
-    let store: Arc<dyn Store> = Arc::new(Embedded::open_sled(path)?);
-    store.set_rules(rules());
+    let store: Arc<dyn Store> = Arc::new(Embedded::open_sled(path, rules())?);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
     runtime.block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
@@ -129,7 +128,7 @@ fn fill(path: &Path, events: usize) -> Outcome<()> {
 
 fn open(path: &Path) -> Outcome<()> {
     let began = stopwatch();
-    let store = Embedded::open_sled(path)?;
+    let store = Embedded::open_sled(path, Arc::default())?;
     let took = began.elapsed().as_secs_f64();
     let peak = peak_resident()?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;

@@ -83,8 +83,7 @@ fn run(arguments: &[&str]) -> Outcome<()> {
 }
 
 fn fill(path: &Path, events: u64, of_offers: bool) -> Outcome<()> {
-    let store: Arc<dyn Store> = Arc::new(Embedded::open_sled(path)?);
-    store.set_rules(rules());
+    let store: Arc<dyn Store> = Arc::new(Embedded::open_sled(path, rules())?);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
     runtime
         .block_on(async {
@@ -128,7 +127,7 @@ async fn receive(
 /// Opens a store and reports what that takes.
 fn open(path: &Path) -> Outcome<Embedded> {
     let began = stopwatch();
-    let store = Embedded::open_sled(path)?;
+    let store = Embedded::open_sled(path, Arc::default())?;
     let took = began.elapsed();
     println!("         opened in {:.2} s, {:.0} MiB resident", took.as_secs_f64(), resident()?);
     Ok(store)

@@ -91,7 +91,8 @@ impl App {
     pub async fn start(mut config: Config, clock: Clock) -> Result<App, Problem> {
         let metrics = measure::recorder()?;
         let enricher = router::enricher(&config)?;
-        let store = open::store(&config)?;
+        let rules = Arc::new(config.ruleset());
+        let store = open::store(&config, Arc::clone(&rules))?;
         maintenance::watch_clock(store.as_ref(), &clock).await.map_err(|error| open::failed(&error))?;
         let dispatch = Arc::new(Dispatch::start(Arc::clone(&store), dispatch_plan(&config), clock.clone()));
         let numbers = StoreNumbers::of(Arc::clone(&store));
@@ -112,7 +113,8 @@ impl App {
         let config = Arc::new(config);
         let side =
             if config.server.admin_listen.is_some() { ListenerSide::Public } else { ListenerSide::Whole };
-        let web = WebListener::new(router::build(&shared, &config, enricher, metrics.clone()), side);
+        let web =
+            WebListener::new(router::build(&shared, (&config, &rules), enricher, metrics.clone()), side);
         let endpoints = bound.open(&config, &web)?;
         let (stop_maintenance, stop) = watch::channel(false);
         let keep = keep_of(&config);
@@ -205,12 +207,15 @@ impl App {
             tls.reload(&files.certificate, &files.key).map_err(|problem| vec![problem])?;
         }
         let metrics = measure::recorder().map_err(|problem| vec![problem])?;
-        let opens = reopen::differ(&self.config().ruleset(), &new.ruleset());
+        let rules = Arc::new(new.ruleset());
+        let opens = reopen::differ(&self.config().ruleset(), &rules);
+        let changed = self.shared.store.change_rules(Arc::clone(&rules)).await;
+        changed.map_err(|error| vec![open::failed(&error)])?;
         // First: maintenance skips nothing any more of what is put back.
         self.put_back.lock().extend(new.destination_ids());
         let new = Arc::new(new);
         *self.config.lock() = Arc::clone(&new);
-        self.web.swap(router::build(&self.shared, &new, enricher, metrics));
+        self.web.swap(router::build(&self.shared, (&new, &rules), enricher, metrics));
         self.dispatch.reload(dispatch_plan(&new));
         if opens {
             let pauses = &[Duration::ZERO, STRAGGLERS];

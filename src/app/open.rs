@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::app::measure;
 use crate::config::configuration::Config;
+use crate::domain::ruleset::Ruleset;
 use crate::store::contract::Store;
 use crate::store::contract::error::StoreError;
 use crate::store::embedded::{Embedded, EmbeddedSettings};
@@ -11,13 +12,13 @@ use crate::store::engine::error::OpenError;
 use crate::store::engine::folder::says_full;
 use crate::template::diagnostic::{Problem, access};
 
-/// Opens the configured data folder.
+/// Opens the configured data folder, for decisions by these rules.
 ///
 /// # Errors
 /// Why it cannot be opened, and the command or the step that changes that.
-pub fn store(config: &Config) -> Result<Arc<dyn Store>, Problem> {
+pub fn store(config: &Config, rules: Arc<Ruleset>) -> Result<Arc<dyn Store>, Problem> {
     let settings = EmbeddedSettings { watch: Some(measure::commits()), ..EmbeddedSettings::default() };
-    match Embedded::open_sled_with(&config.store.path, settings) {
+    match Embedded::open_sled_with(&config.store.path, rules, settings) {
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => Err(refused(&error)),
     }

@@ -75,18 +75,16 @@ fn tokens(config: &Config) -> Tokens {
     Tokens::new(tokens.map(|token| (token.name.as_str(), token.token.reveal(), token.rights.clone())))
 }
 
-/// Sets the rules of the store by the configuration, and builds all that answers by it.
+/// Builds all that answers by the configuration. `rules` are its ruleset, by which the store decides too.
 pub fn build(
     shared: &AcrossReloads,
-    config: &Arc<Config>,
+    (config, rules): (&Arc<Config>, &Arc<Ruleset>),
     enricher: VisitorEnricher,
     metrics: measure::Recorder,
 ) -> Router {
     let (enricher, cookie) = (Arc::new(enricher), cookie_rule(config));
-    let rules = Arc::new(config.ruleset());
-    shared.store.set_rules(Arc::clone(&rules));
     shared.hiding_proxies.set_trusted(&config.server.trusted_proxies);
-    let networks = networks(config, &rules);
+    let networks = networks(config, rules);
     let tokens = tokens(config);
     let access = Arc::clone(&shared.access);
     let (store, clock, health) = (&shared.store, &shared.clock, &shared.health);
@@ -100,12 +98,12 @@ pub fn build(
     let (table, strangers) = (Arc::new(link_table(config)), strangers(shared, config));
     let tag = tag::endpoint(shared, config, (&enricher, cookie, &table), &strangers);
     let tag_script = Arc::clone(&tag.script);
-    let ops = ops(shared, config, &rules, networks);
+    let ops = ops(shared, config, rules, networks);
     Router {
         tag,
-        links: links(shared, config, (Arc::clone(&enricher), cookie), (table, &rules, &strangers)),
-        pixels: pixels(shared, &rules, &strangers),
-        network_api: network_api(shared, config, &rules, (&tokens, &postbacks)),
+        links: links(shared, config, (Arc::clone(&enricher), cookie), (table, rules, &strangers)),
+        pixels: pixels(shared, rules, &strangers),
+        network_api: network_api(shared, config, rules, (&tokens, &postbacks)),
         postbacks,
         clicks: click::Clicks {
             store: Arc::clone(store),

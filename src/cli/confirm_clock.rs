@@ -1,5 +1,7 @@
 //! `postbridge confirm-clock`: a person says that the clock is right, so that retention goes on.
 
+use std::sync::Arc;
+
 use clap::Args;
 use serde_json::Value;
 
@@ -47,7 +49,8 @@ async fn confirm_in_folder(config: &Config, server: &str) -> Result<(), Failure>
     if !path.exists() {
         return Err(failed(format!("there is no data folder {}", path.display())));
     }
-    let store = Embedded::open_sled(path).map_err(|error| failed(error.to_string()))?;
+    let rules = Arc::new(config.ruleset());
+    let store = Embedded::open_sled(path, rules).map_err(|error| failed(error.to_string()))?;
     let clock = Clock::system();
     let (record, newest) = store.clock_record().await.map_err(|error| failed(error.to_string()))?;
     clock.go_by(record, newest);

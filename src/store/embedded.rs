@@ -9,7 +9,6 @@ use std::thread::JoinHandle;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::domain::ids::ClickId;
 use crate::domain::ruleset::Ruleset;
 use crate::store::commit::command::{ReplySender, StoreCommand};
 use crate::store::contract::StoreFuture;
@@ -61,37 +60,47 @@ pub struct Embedded {
     dispatch_reads: Arc<Semaphore>,
     queue: Arc<CommandQueue>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    /// Clicks whose waiting conversions were not all matched when the last process ended: they are
-    /// matched once there are rules to go by.
-    left: Mutex<Vec<ClickId>>,
 }
 
 impl Embedded {
-    /// Opens the data folder, or begins one (mode 0700).
-    pub fn open_sled(path: &Path) -> Result<Embedded, OpenError> {
-        Embedded::open_sled_with(path, EmbeddedSettings::default())
+    /// Opens the data folder, or begins one (mode 0700). It decides by `rules`, and begins by them with what the
+    /// last process left to match.
+    pub fn open_sled(path: &Path, rules: Arc<Ruleset>) -> Result<Embedded, OpenError> {
+        Embedded::open_sled_with(path, rules, EmbeddedSettings::default())
     }
 
     /// As [`Embedded::open_sled`].
-    pub fn open_sled_with(path: &Path, settings: EmbeddedSettings) -> Result<Embedded, OpenError> {
-        Embedded::open_with(Arc::new(Sled::open(path)?), settings)
+    pub fn open_sled_with(
+        path: &Path,
+        rules: Arc<Ruleset>,
+        settings: EmbeddedSettings,
+    ) -> Result<Embedded, OpenError> {
+        Embedded::open_with(Arc::new(Sled::open(path)?), rules, settings)
     }
 
-    /// Opens what `kv` holds.
-    pub fn open(kv: Arc<dyn Kv>) -> Result<Embedded, OpenError> {
-        Embedded::open_with(kv, EmbeddedSettings::default())
+    /// Opens what `kv` holds, as [`Embedded::open_sled`].
+    pub fn open(kv: Arc<dyn Kv>, rules: Arc<Ruleset>) -> Result<Embedded, OpenError> {
+        Embedded::open_with(kv, rules, EmbeddedSettings::default())
     }
 
     /// As [`Embedded::open`].
-    pub fn open_with(kv: Arc<dyn Kv>, settings: EmbeddedSettings) -> Result<Embedded, OpenError> {
+    pub fn open_with(
+        kv: Arc<dyn Kv>,
+        rules: Arc<Ruleset>,
+        settings: EmbeddedSettings,
+    ) -> Result<Embedded, OpenError> {
         let reader = Arc::new(Reader::new(kv));
-        let opened = rebuild(&reader, settings.dedup_mask)?;
+        let mut opened = rebuild(&reader, settings.dedup_mask)?;
         let records = Records::new(Arc::clone(&reader));
-        let rules = RwLock::new(Arc::new(Ruleset::default()));
-        let lately = Mutex::new(opened.lately);
+        opened.lately.go_by(&reader, rules.filters.duplicate)?;
+        opened.index.queues.go_by(&rules);
+        let (rules, lately) = (RwLock::new(rules), Mutex::new(opened.lately));
         let (index, quarantine_lines) = (Mutex::new(opened.index), Arc::default());
         let shared = Arc::new(StoreShared { reader, records, index, rules, lately, quarantine_lines });
         let queue = Arc::new(CommandQueue::default());
+        for click in opened.matching {
+            queue.push(StoreCommand::Match { click, after: 0 });
+        }
         let writer = writer::start(Arc::clone(&shared), Arc::clone(&queue), opened.numbers, settings.watch)
             .map_err(|error| OpenError::Thread(error.to_string()))?;
         let long_reads = Arc::new(Semaphore::new(LONG_READS));
@@ -102,7 +111,6 @@ impl Embedded {
             dispatch_reads: Arc::new(Semaphore::new(DISPATCH_READS)),
             queue,
             writer: Mutex::new(Some(writer)),
-            left: Mutex::new(opened.matching),
         })
     }
 

@@ -33,7 +33,7 @@ pub struct StoreShared {
     pub reader: Arc<Reader>,
     pub records: Records,
     pub index: Mutex<Index>,
-    /// What decisions go by; see [`crate::store::contract::Store::set_rules`].
+    /// What decisions go by; see [`crate::store::contract::Store::change_rules`].
     pub rules: RwLock<Arc<Ruleset>>,
     /// Only the writer moves it on.
     pub lately: Mutex<RecentClicks>,

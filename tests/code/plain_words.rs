@@ -24,7 +24,7 @@ const WORDS: &[(&str, &str)] = &[
     ("doorway", "target limiter"),
     ("lane", "worker"),
     ("lanes", "workers"),
-    ("govern", "set_rules"),
+    ("govern", "change_rules"),
     ("rulebook", "ruleset"),
     ("sight", "visitor enricher"),
     ("passage", "click context"),

@@ -310,7 +310,7 @@ async fn a_store_that_fails_is_reported_and_ends_every_worker() {
     let platform = taking().await;
     let targets = [Target::new("a", platform.url("")), Target::new("b", platform.url(""))];
     let memory = Memory::new();
-    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+    let store = Embedded::open(Arc::new(memory.clone()), Arc::default()).unwrap();
     let fixture = DispatchFixture::on(Arc::new(store), &targets);
     fixture.sale("t").await;
     memory.fail(FaultAt::BeforeWrite, 0, "no space left on device");
@@ -337,7 +337,7 @@ async fn a_delivery_whose_record_is_damaged_while_it_is_out_ends_no_worker() {
         Act::ok(TAKEN)
     });
     let targets = [Target::new("a", platform.url(""))];
-    let store = Embedded::open(Arc::new(memory)).unwrap();
+    let store = Embedded::open(Arc::new(memory), Arc::default()).unwrap();
     let fixture = DispatchFixture::on(Arc::new(store), &targets);
     let dispatch = fixture.dispatch(&targets);
     fixture.sale("damaged").await;

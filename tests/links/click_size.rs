@@ -19,7 +19,7 @@ use crate::support::store_fixture::{at, click_id, unscreened, wait};
 /// A store, and the engine below it.
 fn store() -> (Embedded, Memory) {
     let memory = Memory::new();
-    (Embedded::open(Arc::new(memory.clone())).unwrap(), memory)
+    (Embedded::open(Arc::new(memory.clone()), Arc::default()).unwrap(), memory)
 }
 
 /// Records a click, and says how many bytes its record has.
@@ -28,7 +28,7 @@ fn record(click: &Click) -> (Click, usize) {
     wait(store.record_click(unscreened(click.clone()))).unwrap();
     drop(store);
     // Read back past every cache.
-    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+    let store = Embedded::open(Arc::new(memory.clone()), Arc::default()).unwrap();
     let kept = wait(store.click(&click.id)).unwrap().unwrap();
     (Click::clone(&kept), stored(&memory, &click.id))
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use postbridge::config::configuration::Config;
 use postbridge::store::embedded::Embedded;
@@ -38,7 +39,7 @@ fn everything_in(folder: &Path) -> Vec<PathBuf> {
 fn an_existing_data_folder_is_taken_from_others_and_a_link_in_it_is_not_followed() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    drop(Embedded::open_sled(&data).unwrap());
+    drop(Embedded::open_sled(&data, Arc::default()).unwrap());
     let outside = folder.path().join("outside");
     fs::write(&outside, "not ours").unwrap();
     set_mode(&outside, 0o644);
@@ -49,7 +50,7 @@ fn an_existing_data_folder_is_taken_from_others_and_a_link_in_it_is_not_followed
     }
     let found = everything_in(&data);
     // The engine replaces its snapshots; what it writes is by the process's umask.
-    drop(Embedded::open_sled(&data).unwrap());
+    drop(Embedded::open_sled(&data, Arc::default()).unwrap());
     for path in found.iter().filter(|path| path.exists() && !path.is_symlink()) {
         assert_eq!(mode(path) & 0o777, if path.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
     }
@@ -245,7 +246,7 @@ fn a_file_that_this_user_may_not_use_is_named_with_its_owner_and_chown() {
     says(&nobody.refused(1), &["data", "belongs to root", "sudo chown nobody"]);
     // The data folder.
     let data = nobody.path("data");
-    drop(Embedded::open_sled(&data).unwrap());
+    drop(Embedded::open_sled(&data, Arc::default()).unwrap());
     says(&nobody.refused(1), &["data", "belongs to root", "mode 0700", "sudo chown -R nobody"]);
     // A file in it, as a start as root leaves one behind; the engine's own lock is on `db`.
     for path in everything_in(&data) {
@@ -269,7 +270,7 @@ fn a_folder_that_others_may_read_and_this_user_may_not_tighten_is_refused() {
     let Some(nobody) = AsNobody::new() else { return };
     nobody.config(LISTEN);
     let data = nobody.path("data");
-    drop(Embedded::open_sled(&data).unwrap());
+    drop(Embedded::open_sled(&data, Arc::default()).unwrap());
     for path in everything_in(&data) {
         set_mode(&path, if path.is_dir() { 0o777 } else { 0o666 });
     }

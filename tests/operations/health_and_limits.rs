@@ -1,6 +1,7 @@
 //! What operators rely on: health, metrics, reload, limits, and what happens when the disk is full.
 
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::platform::{Act, Platform};
@@ -232,7 +233,7 @@ fn a_clock_that_is_not_believed_is_reported_and_confirmed_by_the_command() {
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let setup = Setup::cake_to_meta(folder.path(), platform.address);
     let disbelieve = || {
-        let store = Embedded::open_sled(&folder.path().join("data")).unwrap();
+        let store = Embedded::open_sled(&folder.path().join("data"), Arc::default()).unwrap();
         let believed = Time::parse("2024-01-01T00:00:00Z").unwrap();
         crate::support::store_fixture::wait(store.keep_clock(ClockRecord::new(believed))).unwrap();
         crate::support::store_fixture::wait(store.close()).unwrap();

@@ -10,7 +10,7 @@ use postbridge::template::destination::rendering::DestinationMode;
 
 use crate::support::dispatch_fixture::{quick, until};
 use crate::support::outgoing_fixture::{
-    CampaignPostback, dispatch, fixture, plan, reload, sale, set_rules, taking, wake_ups, words,
+    CampaignPostback, dispatch, fixture, plan, reload, rules, sale, taking, wake_ups, words,
 };
 use crate::support::platform::{Act, Platform};
 
@@ -119,7 +119,7 @@ async fn a_host_that_rests_still_rests_after_a_reload_and_a_worker_that_turns_to
     }
     until("the host's breaker is open", || dispatch.states()[0].open_until.is_some()).await;
     let moved = [CampaignPostback::to("1", &well), CampaignPostback::to("2", &sick)];
-    reload(&fixture, &dispatch, &moved);
+    reload(&fixture, &dispatch, &moved).await;
     let states = dispatch.states();
     assert!(states[0].open_until.is_none() && states[1].open_until.is_some(), "{states:?}");
     fixture.all_reach(&sales, "delivered").await;
@@ -168,10 +168,11 @@ async fn a_postback_in_shadow_waits_for_no_sick_host_and_is_sent_there_once_it_i
     fixture.reaches(shown, "skipped").await;
     // It waits while it is in no one's plan, and goes on with its new target.
     tracker.script(|_| Act::status(204, ""));
-    reload(&fixture, &dispatch, &reported[1..]);
-    set_rules(&fixture, &reported);
+    reload(&fixture, &dispatch, &reported[1..]).await;
+    fixture.store.change_rules(rules(&reported)).await.unwrap();
     let waiting = sale(&fixture, "y", "1").await;
-    reload(&fixture, &dispatch, &[CampaignPostback::to("1", &tracker), CampaignPostback::to("2", &tracker)]);
+    reload(&fixture, &dispatch, &[CampaignPostback::to("1", &tracker), CampaignPostback::to("2", &tracker)])
+        .await;
     assert_eq!(words(&fixture.deliveries(waiting).await), ["waiting"]);
     let states = dispatch.states();
     assert!(states[0].open_until.is_some(), "its host still rests: {states:?}");

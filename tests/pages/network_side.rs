@@ -19,7 +19,7 @@ use postbridge::web::auth::Tokens;
 use crate::support::network_pages_fixture::{BOT, FIRST, LIST, OLD, SECOND, VISITOR};
 use crate::support::offer_fixture::{offer, offer_id};
 use crate::support::pages_fixture::{PagesFixture, TOKEN, noon};
-use crate::support::store_fixture::sale;
+use crate::support::store_fixture::{go_by, sale};
 
 const PLACES: [&str; 9] = [
     "/clicks",
@@ -216,7 +216,7 @@ async fn one_button_approves_a_further_sale_of_a_click() {
     let policy = SourcePolicy { dedup: Dedup::Click, ..usual(pixel.clone()) };
     rules.policies.insert(pixel.clone(), Arc::new(policy));
     rules.offers.insert(offer_id("565"), Arc::new(offer("565")));
-    fixture.store.set_rules(Arc::new(rules));
+    go_by(&*fixture.store, Arc::new(rules));
     let mut last = None;
     for transaction in ["P-1", "P-2"] {
         let mut seen = sale(transaction).at(noon()).click(FIRST).of("565");

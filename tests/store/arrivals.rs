@@ -117,8 +117,7 @@ fn a_change_is_an_update_and_replaces_what_is_shown(engine: &Engine) {
 }
 
 fn a_sale_that_changes_without_end_is_quarantined(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(sale("any").forward().rules());
+    let store = engine.open_by(sale("any").forward().rules());
     let reported: Vec<_> =
         (0..510).map(|n| store.arrive(sale("t1").value(&n.to_string()).arrival())).collect();
     let verdicts: Vec<Verdict> =
@@ -217,7 +216,7 @@ fn what_a_postback_that_is_reprocessed_causes_counts_from_then(engine: &Engine) 
     let store = engine.open();
     let retry_postback = |reported: Sale| {
         let bad = wait(store.arrive(quarantined("no price", reported.at))).unwrap();
-        store.set_rules(reported.rules());
+        go_by(&*store, reported.rules());
         let mut arrival = reported.arrival();
         arrival.again = Some(Reprocess { of: bad.postback, now: at(100 * HOUR) });
         wait(store.arrive(arrival)).unwrap()

@@ -23,7 +23,7 @@ fn passed(store: &dyn Store, reported: &[Receipt]) -> usize {
 fn a_cap_lets_through_exactly_as_many_as_it_says(engine: &Engine) {
     let store = engine.open();
     let rules = rules_of(&[capped("565", 7), capped("566", 5)]);
-    store.set_rules(rules.clone());
+    go_by(&*store, rules.clone());
     let sales = |from: i32| {
         (from..from + 40)
             .map(|n| sale(&format!("t{n}")).brought_to(if n % 2 == 0 { "565" } else { "566" }).arrival())
@@ -31,15 +31,14 @@ fn a_cap_lets_through_exactly_as_many_as_it_says(engine: &Engine) {
     let first = arrive_together(&*store, sales(0));
     assert_eq!(passed(&*store, &first), 12);
     before_and_after_reopening(engine, store, |store, reopened| {
-        store.set_rules(rules.clone());
+        go_by(store, rules.clone());
         let later = arrive_together(store, sales(if reopened { 200 } else { 100 }));
         assert_eq!(passed(store, &later), 0, "every place is taken still");
     });
 }
 
 fn a_new_utc_day_begins_with_every_place_free(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules_of(&[capped("565", 1)]));
+    let store = engine.open_by(rules_of(&[capped("565", 1)]));
     let reported =
         |name: &str, time: i64| arrive(&*store, sale(name).brought_to("565").at(at(time)).arrival());
     let reported = [reported("a", DAY - 1), reported("b", DAY - 1), reported("c", DAY), reported("d", DAY)];
@@ -51,7 +50,7 @@ fn a_new_utc_day_begins_with_every_place_free(engine: &Engine) {
 fn a_conversion_that_is_scrubbed_later_gives_its_place_back(engine: &Engine) {
     let store = engine.open();
     let rules = rules_of(&[capped("565", 1)]);
-    store.set_rules(rules.clone());
+    go_by(&*store, rules.clone());
     let first = arrive(&*store, sale("first").brought_to("565").arrival());
     set_status(&*store, first.postback, Status::Rejected, at(1));
     let refused = arrive(&*store, sale("second").brought_to("565").arrival());
@@ -63,7 +62,7 @@ fn a_conversion_that_is_scrubbed_later_gives_its_place_back(engine: &Engine) {
     wait(scrubbed).unwrap();
     let third = wait(third).unwrap();
     before_and_after_reopening(engine, store, |store, reopened| {
-        store.set_rules(rules.clone());
+        go_by(store, rules.clone());
         assert_eq!(now_of(store, &third).status, Status::Approved);
         let name = if reopened { "fifth" } else { "fourth" };
         let full = arrive(store, sale(name).brought_to("565").arrival());
@@ -72,8 +71,7 @@ fn a_conversion_that_is_scrubbed_later_gives_its_place_back(engine: &Engine) {
 }
 
 fn a_scrub_taken_back_takes_a_place_above_the_cap(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules_of(&[capped("565", 1)]));
+    let store = engine.open_by(rules_of(&[capped("565", 1)]));
     let first = arrive(&*store, sale("first").brought_to("565").arrival());
     let second = arrive(&*store, sale("second").brought_to("565").arrival());
     set_status(&*store, second.postback, Status::Approved, at(1));
@@ -83,8 +81,7 @@ fn a_scrub_taken_back_takes_a_place_above_the_cap(engine: &Engine) {
 }
 
 fn the_conversion_whose_click_is_recorded_later_is_not_counted_against_itself(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules_of(&[capped("565", 1)]));
+    let store = engine.open_by(rules_of(&[capped("565", 1)]));
     let reported = arrive(&*store, sale("t1").brought_to("565").click("c1").arrival());
     assert_eq!(now_of(&*store, &reported).status, Status::Approved);
     let mut click = click("c1");
@@ -95,8 +92,7 @@ fn the_conversion_whose_click_is_recorded_later_is_not_counted_against_itself(en
 }
 
 fn conversions_that_a_click_brings_to_an_offer_keep_its_cap_together(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules_of(&[capped("565", 2)]));
+    let store = engine.open_by(rules_of(&[capped("565", 2)]));
     let waiting = (0..5).map(|n| sale(&format!("t{n}")).click("c1").arrival());
     let reported = arrive_together(&*store, waiting);
     let mut click = click("c1");

@@ -55,8 +55,7 @@ fn click_lists_go_newest_first_page_by_page(engine: &Engine) {
 }
 
 fn click_lists_obey_their_filters(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules(&[offer("565")], duplicates(FilterMode::Observe, DuplicateBy::Cookie)));
+    let store = engine.open_by(rules(&[offer("565")], duplicates(FilterMode::Observe, DuplicateBy::Cookie)));
     receive(&*store, visit("a", at(10)));
     receive(&*store, visit("b", at(20)));
     receive(&*store, on(by(visit("c", at(30)), "another-9876543210"), "9"));
@@ -103,7 +102,7 @@ fn purging_takes_clicks_out_of_lists_and_of_their_visitors(engine: &Engine) {
         let left: Vec<String> = (90..100).rev().map(|n| format!("c{n}")).collect();
         assert_eq!(listed(store, &ClickFilter::default(), 3), left);
         let first_touch = Offer { model: AttributionModel::FirstTouch, ..offer("565") };
-        store.set_rules(rules(&[first_touch], FilterRules::default()));
+        go_by(store, rules(&[first_touch], FilterRules::default()));
         let receipt = wait(store.arrive(earned(&format!("t-{reopened}"), at(DAY)).arrival())).unwrap();
         let joined = trace(store, &receipt).conversion;
         assert_eq!(joined.attribution.click(), Some(&click_id("c90")));
@@ -155,8 +154,11 @@ fn keys(kv: &dyn Kv) -> BTreeSet<String> {
 #[test]
 fn purging_removes_every_trace_of_a_screened_click() {
     let memory = Memory::new();
-    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
-    store.set_rules(rules(&[capped(100)], duplicates(FilterMode::Observe, DuplicateBy::Cookie)));
+    let store = Embedded::open(
+        Arc::new(memory.clone()),
+        rules(&[capped(100)], duplicates(FilterMode::Observe, DuplicateBy::Cookie)),
+    )
+    .unwrap();
     for n in 0..200 {
         let visitor = format!("visitor-number-{:03}", n % 7);
         drop(store.record_click(screened(by(visit(&format!("c{n}"), at(n)), &visitor))));
@@ -170,7 +172,7 @@ fn purging_removes_every_trace_of_a_screened_click() {
 #[test]
 fn a_damaged_part_of_the_log_is_left_out_of_lists_and_stops_no_purging_of_others() {
     let memory = Memory::new();
-    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+    let store = Embedded::open(Arc::new(memory.clone()), Arc::default()).unwrap();
     for id in ["c1", "c2", "c3"] {
         receive(&store, visit(id, at(0)));
     }
@@ -178,7 +180,7 @@ fn a_damaged_part_of_the_log_is_left_out_of_lists_and_stops_no_purging_of_others
     let mut batch = Batch::default();
     batch.put([b"G", &2u64.to_be_bytes()[..]].concat(), b"\x02\x00\x00 not a record".to_vec());
     memory.commit(batch, &mut |_| {}).unwrap();
-    let store = Embedded::open(Arc::new(memory)).unwrap();
+    let store = Embedded::open(Arc::new(memory), Arc::default()).unwrap();
     assert_eq!(listed(&store, &ClickFilter::default(), 9), ["c3", "c1"]);
     assert_eq!(purge_all(&store, PurgeBefore { clicks: at(DAY), ..never() }), 2);
 }

@@ -61,8 +61,7 @@ fn of_equal_clicks_that_come_at_once_all_but_one_are_duplicates(engine: &Engine)
     for (number, rule) in
         [DuplicateBy::Cookie, DuplicateBy::Ip, DuplicateBy::IpAndAgent].into_iter().enumerate()
     {
-        let store = engine.open();
-        store.set_rules(rules(&[offer("565")], duplicates(FilterMode::Enforce, rule)));
+        let store = engine.open_by(rules(&[offer("565")], duplicates(FilterMode::Enforce, rule)));
         let offer = format!("{number}");
         let clicks = (0..64).map(|n| on(visit(&format!("{number}-{n}"), at(0)), &offer));
         let receipts = at_once(&store, clicks.collect());
@@ -76,12 +75,10 @@ fn of_equal_clicks_that_come_at_once_all_but_one_are_duplicates(engine: &Engine)
 
 fn a_duplicate_is_one_within_the_window_only_and_on_the_same_offer_only(engine: &Engine) {
     let rules = rules(&[offer("565")], duplicates(FilterMode::Observe, DuplicateBy::Cookie));
-    let store = engine.open();
-    store.set_rules(Arc::clone(&rules));
+    let store = engine.open_by(Arc::clone(&rules));
     assert!(!is_hit(&receive(&*store, visit("first", at(0))), Filter::Duplicate));
     drop(store);
-    let store = engine.open();
-    store.set_rules(rules);
+    let store = engine.open_by(rules);
     let reported = |click| is_hit(&receive(&*store, click), Filter::Duplicate);
     assert!(!reported(on(visit("elsewhere", at(1)), "9")));
     assert!(!reported(by(visit("another", at(1)), "another-9876543210")));
@@ -94,8 +91,8 @@ fn a_duplicate_is_one_within_the_window_only_and_on_the_same_offer_only(engine: 
 }
 
 fn a_blocked_duplicate_does_not_lengthen_the_window(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules(&[offer("565")], duplicates(FilterMode::Enforce, DuplicateBy::IpAndAgent)));
+    let store =
+        engine.open_by(rules(&[offer("565")], duplicates(FilterMode::Enforce, DuplicateBy::IpAndAgent)));
     let reported = |id, time| is_hit(&receive(&*store, visit(id, time)), Filter::Duplicate);
     assert!(!reported("first", at(0)));
     assert!(reported("second", at(HOUR - 1)));
@@ -106,13 +103,12 @@ fn a_blocked_duplicate_does_not_lengthen_the_window(engine: &Engine) {
 }
 
 fn what_repeats_are_reported_by_can_be_changed_at_any_time(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules(&[offer("565")], FilterRules::default()));
+    let store = engine.open_by(rules(&[offer("565")], FilterRules::default()));
     receive(&*store, visit("first", at(0)));
     let mut again = by(visit("second", at(1)), "another-9876543210");
-    store.set_rules(rules(&[offer("565")], duplicates(FilterMode::Observe, DuplicateBy::Cookie)));
+    go_by(&*store, rules(&[offer("565")], duplicates(FilterMode::Observe, DuplicateBy::Cookie)));
     assert!(!is_hit(&receive(&*store, again.clone()), Filter::Duplicate), "another cookie");
-    store.set_rules(rules(&[offer("565")], duplicates(FilterMode::Observe, DuplicateBy::Ip)));
+    go_by(&*store, rules(&[offer("565")], duplicates(FilterMode::Observe, DuplicateBy::Ip)));
     again.id = click_id("third");
     assert!(is_hit(&receive(&*store, again), Filter::Duplicate), "the same address");
 }
@@ -123,17 +119,14 @@ fn a_cap_lets_exactly_as_many_clicks_through_as_it_says(engine: &Engine) {
     let billable = |receipts: &[ClickReceipt]| {
         receipts.iter().filter(|receipt| receipt.click.context.is_billable()).count()
     };
-    let store = engine.open();
-    store.set_rules(Arc::clone(&rules));
+    let store = engine.open_by(Arc::clone(&rules));
     let reported = at_once(&store, batch("a").into_iter().take(4).collect());
     assert_eq!(billable(&reported), 4);
     drop(store);
-    let store = engine.open();
-    store.set_rules(Arc::clone(&rules));
+    let store = engine.open_by(Arc::clone(&rules));
     assert_eq!(billable(&at_once(&store, batch("b"))), 6);
     drop(store);
-    let store = engine.open();
-    store.set_rules(rules);
+    let store = engine.open_by(rules);
     let reported = at_once(&store, batch("c"));
     assert_eq!(billable(&reported), 0);
     assert_eq!(reported[0].click.context.verdicts[0].hit, Some(FilterHit::Cap { most: 10 }));
@@ -141,8 +134,7 @@ fn a_cap_lets_exactly_as_many_clicks_through_as_it_says(engine: &Engine) {
 }
 
 fn a_cap_begins_anew_with_every_utc_day(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules(&[capped(1)], FilterRules::default()));
+    let store = engine.open_by(rules(&[capped(1)], FilterRules::default()));
     let reported = |id, time| is_hit(&receive(&*store, visit(id, time)), Filter::Cap);
     assert!(!reported("a", at(DAY - 1)));
     assert!(reported("b", at(DAY - 1)));
@@ -152,8 +144,7 @@ fn a_cap_begins_anew_with_every_utc_day(engine: &Engine) {
 }
 
 fn a_click_that_is_reported_again_is_not_counted_again(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules(&[capped(2)], duplicates(FilterMode::Observe, DuplicateBy::Cookie)));
+    let store = engine.open_by(rules(&[capped(2)], duplicates(FilterMode::Observe, DuplicateBy::Cookie)));
     let first = receive(&*store, visit("a", at(0)));
     let mut fuller = visit("a", at(5));
     fuller.referrer = Some("https://blog.example/".to_owned());
@@ -166,8 +157,7 @@ fn a_click_that_is_reported_again_is_not_counted_again(engine: &Engine) {
 }
 
 fn what_is_no_visit_counts_for_nothing(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules(&[capped(1)], duplicates(FilterMode::Enforce, DuplicateBy::Ip)));
+    let store = engine.open_by(rules(&[capped(1)], duplicates(FilterMode::Enforce, DuplicateBy::Ip)));
     for (id, kind) in [("h", ClickKind::Head), ("p", ClickKind::Prefetch), ("v", ClickKind::Preview)] {
         let mut looked = visit(id, at(0));
         looked.context.kind = kind;
@@ -180,7 +170,7 @@ fn what_is_no_visit_counts_for_nothing(engine: &Engine) {
 fn verdicts_are_kept_and_a_second_report_changes_none(engine: &Engine) {
     let store = engine.open();
     let filters = FilterRules { bot: Some(FilterMode::Enforce), ..FilterRules::default() };
-    store.set_rules(rules(&[offer("565")], filters));
+    go_by(&*store, rules(&[offer("565")], filters));
     let mut bot = visit("a", at(0));
     bot.context.agent = Some(Agent {
         device: "bot".to_owned(),
@@ -195,7 +185,7 @@ fn verdicts_are_kept_and_a_second_report_changes_none(engine: &Engine) {
         hit: Some(FilterHit::Bot { name: "Examplebot".to_owned() }),
     };
     assert_eq!(reported.click.context.verdicts, std::slice::from_ref(&verdict));
-    store.set_rules(rules(&[offer("565")], FilterRules::default()));
+    go_by(&*store, rules(&[offer("565")], FilterRules::default()));
     let mut again = visit("a", at(9));
     again.context.country = Some("DE".to_owned());
     assert_eq!(receive(&*store, again).recorded, ClickRecorded::Filled);
@@ -207,8 +197,7 @@ fn verdicts_are_kept_and_a_second_report_changes_none(engine: &Engine) {
 }
 
 fn a_click_that_an_own_server_reports_is_not_screened(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules(&[capped(1)], duplicates(FilterMode::Enforce, DuplicateBy::Cookie)));
+    let store = engine.open_by(rules(&[capped(1)], duplicates(FilterMode::Enforce, DuplicateBy::Cookie)));
     for id in ["a", "b"] {
         let reported = wait(store.record_click(unscreened(visit(id, at(0))))).unwrap();
         assert_eq!(reported.click.context.verdicts, []);
@@ -225,7 +214,7 @@ fn a_visitors_last_click_earns_by_last_touch_and_the_first_by_first_touch(engine
     receive(&*store, on(visit("elsewhere", at(3 * DAY)), "9"));
     before_and_after_reopening(engine, store, |store, reopened| {
         for (model, first) in [(AttributionModel::LastTouch, "c"), (AttributionModel::FirstTouch, "a")] {
-            store.set_rules(rules(&[Offer { model, ..offer("565") }], FilterRules::default()));
+            go_by(store, rules(&[Offer { model, ..offer("565") }], FilterRules::default()));
             let receipt = wait(store.arrive(earned(&format!("{first}-{reopened}"), at(4 * DAY)).arrival()));
             let receipt = receipt.unwrap();
             assert_eq!(receipt.matched, Some(true));
@@ -245,8 +234,7 @@ fn a_visitors_last_click_earns_by_last_touch_and_the_first_by_first_touch(engine
 }
 
 fn a_click_and_its_visitors_sale_meet_however_close_they_come(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules(&[offer("565")], FilterRules::default()));
+    let store = engine.open_by(rules(&[offer("565")], FilterRules::default()));
     let recorded = store.record_click(screened(visit("a", at(0))));
     let receipt = store.arrive(earned("t1", at(0)).arrival());
     wait(recorded).unwrap();
@@ -254,8 +242,7 @@ fn a_click_and_its_visitors_sale_meet_however_close_they_come(engine: &Engine) {
 }
 
 fn a_blocked_click_earns_nothing_for_its_visitor(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules(&[capped(1)], FilterRules::default()));
+    let store = engine.open_by(rules(&[capped(1)], FilterRules::default()));
     receive(&*store, visit("a", at(0)));
     assert!(receive(&*store, visit("b", at(1))).click.context.is_blocked());
     let receipt = wait(store.arrive(earned("t1", at(2)).arrival())).unwrap();
@@ -265,15 +252,14 @@ fn a_blocked_click_earns_nothing_for_its_visitor(engine: &Engine) {
 }
 
 fn of_very_many_clicks_of_a_visitor_the_newest_that_count_are_looked_at(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules(&[capped(70)], FilterRules::default()));
+    let store = engine.open_by(rules(&[capped(70)], FilterRules::default()));
     for n in 0..200 {
         drop(store.record_click(screened(visit(&format!("c{n}"), at(n)))));
     }
     receive(&*store, visit("last", at(200)));
     // By last touch the first click is as good as none; the 64 that are kept are those that counted last.
     let first_touch = Offer { model: AttributionModel::FirstTouch, ..capped(70) };
-    store.set_rules(rules(&[first_touch], FilterRules::default()));
+    go_by(&*store, rules(&[first_touch], FilterRules::default()));
     let receipt = wait(store.arrive(earned("t1", at(DAY)).arrival())).unwrap();
     let joined = trace(&*store, &receipt).conversion.attribution;
     assert_eq!(joined.click(), Some(&click_id("c6")), "64 of the 70 that counted, and no blocked one");
@@ -282,7 +268,7 @@ fn of_very_many_clicks_of_a_visitor_the_newest_that_count_are_looked_at(engine: 
 fn however_many_clicks_a_visitor_makes_the_first_that_still_counts_earns_by_first_touch(engine: &Engine) {
     let store = engine.open();
     let first_touch = Offer { model: AttributionModel::FirstTouch, ..offer("565") };
-    store.set_rules(rules(&[first_touch], FilterRules::default()));
+    go_by(&*store, rules(&[first_touch], FilterRules::default()));
     let reported = |id: &str, time| drop(store.record_click(screened(visit(id, time))));
     reported("too-old", at(0));
     reported("first", at(2 * DAY));
@@ -299,14 +285,12 @@ fn a_commit_that_fails_counts_no_click_and_lists_none() {
     for step in [FaultAt::BeforeWrite, FaultAt::BeforeSync] {
         let rules = rules(&[capped(2)], duplicates(FilterMode::Observe, DuplicateBy::Ip));
         let memory = Memory::new();
-        let store = Embedded::open(Arc::new(memory.clone())).unwrap();
-        store.set_rules(Arc::clone(&rules));
+        let store = Embedded::open(Arc::new(memory.clone()), Arc::clone(&rules)).unwrap();
         receive(&store, visit("kept", at(0)));
         memory.fail(step, 0, "no space left on device");
         assert!(wait(store.record_click(screened(visit("lost", at(1))))).is_err());
         drop(store);
-        let store = Embedded::open(Arc::new(memory.after_power_cut())).unwrap();
-        store.set_rules(rules);
+        let store = Embedded::open(Arc::new(memory.after_power_cut()), rules).unwrap();
         assert_eq!(listed(&store, &ClickFilter::default(), 9), ["kept"]);
         let next = receive(&store, visit("next", at(2)));
         assert!(!is_hit(&next, Filter::Cap), "one counted before it");

@@ -65,7 +65,7 @@ impl Gated {
         };
         pass.send(()).unwrap();
         let settings = EmbeddedSettings { watch: Some(watch), ..EmbeddedSettings::default() };
-        let store = Arc::new(governed(Embedded::open_with(Arc::new(gate), settings).unwrap()));
+        let store = Arc::new(Embedded::open_with(Arc::new(gate), usual_rules(), settings).unwrap());
         reached.recv().unwrap();
         Gated { memory, reached, pass, groups, store }
     }
@@ -87,7 +87,7 @@ impl Gated {
 fn repeats_within_one_group_are_duplicates() {
     let gated = Gated::open();
     let store = Arc::clone(&gated.store);
-    store.set_rules(sale("any").forward().rules());
+    go_by(&*store, sale("any").forward().rules());
     gated.one_group(|_| {
         for _ in 0..63 {
             drop(store.arrive(sale("t1").forward().arrival()));
@@ -165,7 +165,7 @@ fn a_click_with_very_many_sales_waiting_frees_the_rest_after_a_power_cut_in_betw
     gated.pass.send(()).unwrap();
     assert_eq!(wait(recorded).unwrap().recorded, ClickRecorded::New);
     gated.reached.recv().unwrap();
-    let left = governed(Embedded::open(Arc::new(gated.memory.after_power_cut())).unwrap());
+    let left = Embedded::open(Arc::new(gated.memory.after_power_cut()), usual_rules()).unwrap();
     wait(left.probe()).unwrap();
     wait(left.probe()).unwrap();
     let backlog = backlog(&left, "ads", at(1)).unwrap();
@@ -179,7 +179,7 @@ fn a_click_with_very_many_sales_waiting_frees_the_rest_after_a_power_cut_in_betw
 fn what_arrives_during_a_long_command_goes_along_with_its_next_step() {
     let gated = Gated::open();
     let store = Arc::clone(&gated.store);
-    store.set_rules(sale("any").forward().rules());
+    go_by(&*store, sale("any").forward().rules());
     gated.one_group(|_| {
         for n in 0..3500 {
             drop(store.arrive(sale(&format!("t{n}")).forward().arrival()));
@@ -190,7 +190,7 @@ fn what_arrives_during_a_long_command_goes_along_with_its_next_step() {
     // A purge that finds nothing writes nothing; what is queued behind it does not wait for the long one.
     let purged = store.purge(never());
     let meanwhile = sale("meanwhile").to(&["other"]);
-    store.set_rules(meanwhile.rules());
+    go_by(&*store, meanwhile.rules());
     let reported = store.arrive(meanwhile.arrival());
     for _ in 0..2 {
         gated.pass.send(()).unwrap();
@@ -203,6 +203,21 @@ fn what_arrives_during_a_long_command_goes_along_with_its_next_step() {
         gated.pass.send(()).unwrap();
     }
     assert_eq!(wait(withdrawn).unwrap(), 3500);
+}
+
+#[test]
+fn a_change_of_rules_has_its_place_between_what_is_asked_before_it_and_after() {
+    let gated = Gated::open();
+    let store = Arc::clone(&gated.store);
+    let (before, changed, after) = gated.one_group(|_| {
+        let before = store.arrive(sale("t1").arrival());
+        let changed = store.change_rules(sale("any").forward().rules());
+        (before, changed, store.arrive(sale("t2").arrival()))
+    });
+    wait(changed).unwrap();
+    let reported = [before, after].map(|reported| wait(reported).unwrap());
+    assert!(matches!(states(&*store, &reported[0])[0], DeliveryState::Held { .. }));
+    assert!(matches!(states(&*store, &reported[1])[0], DeliveryState::Waiting { .. }));
 }
 
 /// Whether the answer is there already.
@@ -239,13 +254,13 @@ fn pairs_meet(store: Arc<dyn Store>, pairs: usize) {
 
 #[test]
 fn ten_thousand_clicks_and_sales_that_arrive_together_all_meet() {
-    pairs_meet(Arc::new(governed(Embedded::open(Arc::new(Memory::new())).unwrap())), 10_000);
+    pairs_meet(Arc::new(Embedded::open(Arc::new(Memory::new()), usual_rules()).unwrap()), 10_000);
 }
 
 #[test]
 fn a_thousand_clicks_and_sales_that_arrive_together_all_meet_on_disk() {
     let folder = tempfile::tempdir().unwrap();
-    pairs_meet(Arc::new(governed(Embedded::open_sled(&folder.path().join("data")).unwrap())), 1_000);
+    pairs_meet(Arc::new(Embedded::open_sled(&folder.path().join("data"), usual_rules()).unwrap()), 1_000);
 }
 
 #[test]
@@ -258,9 +273,9 @@ fn every_commit_that_writes_is_reported_with_its_size_and_times() {
     };
     let folder = tempfile::tempdir().unwrap();
     let settings = EmbeddedSettings { watch: Some(watch), ..EmbeddedSettings::default() };
-    let store = Embedded::open_sled_with(&folder.path().join("data"), settings).unwrap();
+    let store = Embedded::open_sled_with(&folder.path().join("data"), usual_rules(), settings).unwrap();
     assert_eq!(wait(store.expire_holds(at(DAY), 9)).unwrap(), 0);
-    sale("t1").receive(&store);
+    wait(store.arrive(sale("t1").arrival())).unwrap();
     assert_eq!(wait(store.purge(never())).unwrap().records, 0);
     wait(store.close()).unwrap();
     let reports = reports.lock();

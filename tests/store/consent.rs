@@ -229,8 +229,7 @@ fn what_waits_or_is_dead_or_changes_meets_the_latest_answer(engine: &Engine) {
 }
 
 fn an_answer_and_a_sale_meet_however_close_they_come(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(personal("any", "any").rules());
+    let store = engine.open_by(personal("any", "any").rules());
     let receipts = wait(async {
         let mut all = Vec::new();
         for number in 0..32 {

@@ -35,7 +35,7 @@ fn blobs(data: &Path) -> usize {
 fn the_data_folder_is_for_this_user_only() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("deep/data");
-    drop(Embedded::open_sled(&data).unwrap());
+    drop(Embedded::open_sled(&data, Arc::default()).unwrap());
     assert_eq!(std::fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
@@ -43,8 +43,8 @@ fn the_data_folder_is_for_this_user_only() {
 fn a_folder_that_is_in_use_is_refused_with_words_that_help() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let _first = Embedded::open_sled(&data).unwrap();
-    let Err(error) = Embedded::open_sled(&data) else { panic!("it was opened twice") };
+    let _first = Embedded::open_sled(&data, Arc::default()).unwrap();
+    let Err(error) = Embedded::open_sled(&data, Arc::default()) else { panic!("it was opened twice") };
     assert!(matches!(error, OpenError::Locked { .. }), "{error}");
     assert!(error.to_string().contains("another process"), "{error}");
 }
@@ -54,7 +54,7 @@ fn a_folder_that_cannot_be_made_is_refused_with_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "in the way").unwrap();
-    let Err(error) = Embedded::open_sled(&file.join("data")) else { panic!("it was opened") };
+    let Err(error) = Embedded::open_sled(&file.join("data"), Arc::default()) else { panic!("it was opened") };
     assert!(matches!(error, OpenError::Folder { .. }), "{error}");
 }
 
@@ -63,7 +63,7 @@ fn a_broken_snapshot_is_set_aside_and_nothing_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     for n in 0..3 {
-        let store = Embedded::open_sled(&data).unwrap();
+        let store = Embedded::open_sled(&data, Arc::default()).unwrap();
         sale(&format!("t{n}")).receive(&store);
     }
     let is_snapshot = |name: &str| name.starts_with("snap.");
@@ -76,7 +76,7 @@ fn a_broken_snapshot_is_set_aside_and_nothing_is_lost() {
     for name in snapshots {
         std::fs::write(data.join(name), b"not a snapshot at all, but long enough to be read").unwrap();
     }
-    let store = Embedded::open_sled(&data).unwrap();
+    let store = Embedded::open_sled(&data, Arc::default()).unwrap();
     assert_eq!(transactions(&store, ConversionFilter::default()), ["t2", "t1", "t0"]);
     assert!(names().iter().any(|name| name.starts_with("broken-snap.")), "{:?}", names());
 }
@@ -85,7 +85,7 @@ fn a_broken_snapshot_is_set_aside_and_nothing_is_lost() {
 fn a_data_file_that_is_no_database_gives_an_error_and_not_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let store = Embedded::open_sled(&data).unwrap();
+    let store = Embedded::open_sled(&data, Arc::default()).unwrap();
     sale("t1").receive(&store);
     drop(store);
     std::fs::write(data.join("conf"), b"segment_size: none").unwrap();
@@ -97,7 +97,7 @@ fn a_data_file_that_is_no_database_gives_an_error_and_not_a_panic() {
         names
     };
     let before = names();
-    let Err(error) = Embedded::open_sled(&data) else { panic!("it was opened") };
+    let Err(error) = Embedded::open_sled(&data, Arc::default()) else { panic!("it was opened") };
     assert_eq!(names(), before, "its snapshots are where they were");
     assert!(matches!(error, OpenError::Broken { .. }), "{error}");
     assert!(error.to_string().contains("backup"), "{error}");
@@ -181,10 +181,9 @@ fn a_long_value_is_read_whole_whichever_way_and_a_missing_piece_fails_it_alone()
 fn however_large_the_records_no_blob_file_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let store = Embedded::open_sled(&data).unwrap();
     let many: Vec<String> = (0..40).map(|n| format!("destination-{n}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    store.set_rules(sale("any").forward().to(&many).rules());
+    let store = Embedded::open_sled(&data, sale("any").forward().to(&many).rules()).unwrap();
     let reported: Vec<_> = (0..64usize)
         .map(|n| {
             let mut reported = sale(&format!("t{n}")).body(n * 3000);
@@ -207,7 +206,7 @@ fn however_large_the_records_no_blob_file_is_made() {
 #[test]
 fn purging_leaves_no_key_of_what_it_removed() {
     let memory = Memory::new();
-    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+    let store = Embedded::open(Arc::new(memory.clone()), Arc::default()).unwrap();
     for n in 0..40 {
         sale(&format!("t{n}")).forward().body(n * 1000).receive(&store);
     }

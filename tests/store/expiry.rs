@@ -121,8 +121,7 @@ fn an_expiry_outlives_a_restart_and_an_attempt(engine: &Engine) {
     let work = claim(&*store, "ads", at(0)).remove(0);
     wait(store.record(failed(&work, at(1), at(5 * HOUR)))).unwrap();
     drop(store);
-    let store = engine.open();
-    store.set_rules(sale_with_age("any", HOUR).rules());
+    let store = engine.open_by(sale_with_age("any", HOUR).rules());
     assert_eq!(
         expire(&*store, HOUR + 1),
         [("dead", "too_old")],

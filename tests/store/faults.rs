@@ -22,7 +22,7 @@ const FULL: &str = "No space left on device (os error 28)";
 /// A store with one acknowledged sale, whose next context of `at` fails.
 fn about_to_fail(at: FaultAt) -> (Memory, Embedded) {
     let memory = Memory::new();
-    let store = governed(Embedded::open(Arc::new(memory.clone())).unwrap());
+    let store = Embedded::open(Arc::new(memory.clone()), usual_rules()).unwrap();
     assert!(matches!(sale("acknowledged").forward().receive(&store).verdict, Verdict::Accepted { .. }));
     memory.fail(at, 0, FULL);
     (memory, store)
@@ -44,7 +44,7 @@ fn a_commit_that_fails_acknowledges_nothing_and_leaves_nothing_behind() {
         is_broken(wait(sale_reported));
         is_broken(wait(click_reported));
         drop(store);
-        let store = governed(Embedded::open(Arc::new(memory.after_power_cut())).unwrap());
+        let store = Embedded::open(Arc::new(memory.after_power_cut()), usual_rules()).unwrap();
         assert_eq!(transactions(&store, ConversionFilter::default()), ["acknowledged"], "{step:?}");
         assert_eq!(wait(store.click(&click_id("lost"))).unwrap(), None);
         assert_eq!(claim(&store, "ads", at(0)).len(), 1);
@@ -74,7 +74,7 @@ fn a_read_that_fails_ends_the_store_too() {
     is_broken(wait(store.click(&click_id("any"))));
     is_broken(wait(store.probe()));
     drop(store);
-    let store = governed(Embedded::open(Arc::new(memory.after_power_cut())).unwrap());
+    let store = Embedded::open(Arc::new(memory.after_power_cut()), usual_rules()).unwrap();
     assert_eq!(transactions(&store, ConversionFilter::default()), ["acknowledged"]);
 }
 
@@ -84,16 +84,16 @@ fn a_group_whose_decision_cannot_read_is_refused_whole() {
     // To decide about it the writer looks for its click.
     is_broken(wait(store.arrive(sale("unseen").click("c1").arrival())));
     drop(store);
-    let store = governed(Embedded::open(Arc::new(memory.after_power_cut())).unwrap());
+    let store = Embedded::open(Arc::new(memory.after_power_cut()), usual_rules()).unwrap();
     assert_eq!(transactions(&store, ConversionFilter::default()), ["acknowledged"]);
 }
 
 #[test]
 fn a_store_that_cannot_be_read_does_not_open() {
     let memory = Memory::new();
-    drop(Embedded::open(Arc::new(memory.clone())).unwrap());
+    drop(Embedded::open(Arc::new(memory.clone()), Arc::default()).unwrap());
     memory.fail(FaultAt::Scan, 0, "Input/output error (os error 5)");
-    let Err(error) = Embedded::open(Arc::new(memory)) else { panic!("it opened") };
+    let Err(error) = Embedded::open(Arc::new(memory), Arc::default()) else { panic!("it opened") };
     assert!(error.to_string().contains("Input/output error"), "{error}");
 }
 
@@ -119,13 +119,13 @@ fn is_corrupt<T: std::fmt::Debug>(done: Result<T, StoreError>) -> StoreError {
 /// A store in which the first of three sales is damaged on disk.
 fn with_a_damaged_sale(receive: impl Fn(&str) -> Sale) -> (Memory, Embedded) {
     let memory = Memory::new();
-    let store = governed(Embedded::open(Arc::new(memory.clone())).unwrap());
+    let store = Embedded::open(Arc::new(memory.clone()), usual_rules()).unwrap();
     for name in ["damaged", "second", "third"] {
         receive(name).receive(&store);
     }
     drop(store);
     damage(&memory, 1);
-    let store = governed(Embedded::open(Arc::new(memory.clone())).unwrap());
+    let store = Embedded::open(Arc::new(memory.clone()), usual_rules()).unwrap();
     (memory, store)
 }
 
@@ -204,14 +204,14 @@ async fn maintenance_goes_on_past_a_damaged_record() {
 #[test]
 fn a_damaged_click_stops_no_purging_of_others() {
     let memory = Memory::new();
-    let store = governed(Embedded::open(Arc::new(memory.clone())).unwrap());
+    let store = Embedded::open(Arc::new(memory.clone()), usual_rules()).unwrap();
     for id in ["c1", "c2", "c3"] {
         wait(store.record_click(unscreened(click(id)))).unwrap();
     }
     wait(store.arrive(quarantined("no price", at(0)))).unwrap();
     drop(store);
     overwrite(&memory, b"Kc2");
-    let store = governed(Embedded::open(Arc::new(memory)).unwrap());
+    let store = Embedded::open(Arc::new(memory), usual_rules()).unwrap();
     let all = PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) };
     assert_eq!(purge_all(&store, all), 3, "two clicks and the postback");
     assert_eq!(wait(store.click(&click_id("c1"))).unwrap(), None);
@@ -222,12 +222,12 @@ fn a_damaged_click_stops_no_purging_of_others() {
 #[test]
 fn a_damaged_block_stops_no_purging_of_those_around_it() {
     let memory = Memory::new();
-    let store = governed(Embedded::open(Arc::new(memory.clone())).unwrap());
+    let store = Embedded::open(Arc::new(memory.clone()), usual_rules()).unwrap();
     let [first, second, _] =
         [1, 2, 3].map(|_| wait(store.arrive(quarantined("no price", at(0)))).unwrap().postback);
     drop(store);
     damage(&memory, second.get());
-    let store = governed(Embedded::open(Arc::new(memory)).unwrap());
+    let store = Embedded::open(Arc::new(memory), usual_rules()).unwrap();
     let all = PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) };
     assert_eq!(purge_all(&store, all), 2, "the one before it and the one after");
     assert_eq!(wait(store.postback(first)).unwrap(), None);
@@ -237,7 +237,7 @@ fn a_damaged_block_stops_no_purging_of_those_around_it() {
 #[test]
 fn purging_leaves_no_attempt_behind_where_conversions_of_many_blocks_share_a_record() {
     let memory = Memory::new();
-    let store = governed(Embedded::open(Arc::new(memory.clone())).unwrap());
+    let store = Embedded::open(Arc::new(memory.clone()), usual_rules()).unwrap();
     for n in 0..20 {
         sale(&format!("t{n}")).forward().receive(&store);
     }
@@ -269,7 +269,7 @@ fn a_list_leaves_a_damaged_record_out_and_goes_on() {
 #[test]
 fn dead_letters_are_listed_without_what_is_damaged() {
     let memory = Memory::new();
-    let store = governed(Embedded::open(Arc::new(memory.clone())).unwrap());
+    let store = Embedded::open(Arc::new(memory.clone()), usual_rules()).unwrap();
     for name in ["damaged", "second", "third"] {
         sale(name).forward().receive(&store);
         let work = claim(&store, "ads", at(0)).remove(0);
@@ -278,7 +278,7 @@ fn dead_letters_are_listed_without_what_is_damaged() {
     drop(store);
     damage(&memory, 1);
     overwrite(&memory, &[b"A", &2u64.to_be_bytes()[..]].concat());
-    let store = governed(Embedded::open(Arc::new(memory)).unwrap());
+    let store = Embedded::open(Arc::new(memory), usual_rules()).unwrap();
     for state in [Some(DeliveryStateName::Dead), None] {
         let filter = DeliveryFilter { state, ..DeliveryFilter::default() };
         let listed = wait(store.deliveries(filter, first_page(9))).unwrap().items;

@@ -204,7 +204,7 @@ fn visit(id: &str, kind: ClickKind) -> Click {
 
 /// The records of the network's side: clicks of campaigns, and conversions that the network's side takes.
 fn fill_network(store: &dyn Store) {
-    store.set_rules(network_rules());
+    go_by(store, network_rules());
     let receive = |click| {
         let recorded = store.record_click(ClickArrival { click, screening: Screening::Filters });
         wait(recorded).unwrap();
@@ -320,7 +320,7 @@ fn a_folder_of_an_earlier_format_is_refused_by_its_number() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     copy(Path::new(V2), &data);
-    let error = Embedded::open_sled(&data).map(|_| ()).unwrap_err();
+    let error = Embedded::open_sled(&data, Arc::default()).map(|_| ()).unwrap_err();
     assert!(matches!(error, OpenError::Format { found: 2 }), "{error}");
     assert!(
         error.to_string().contains("format 2") && error.to_string().contains("version that wrote it"),
@@ -335,7 +335,7 @@ fn what_is_written_today_is_what_the_fixture_holds() {
     let scratch = tempfile::tempdir().unwrap();
     let asked = std::env::var_os("POSTBRIDGE_MAKE_FIXTURE").map(std::path::PathBuf::from);
     let folder = asked.unwrap_or_else(|| scratch.path().join("data"));
-    let store = Embedded::open_sled(&folder).unwrap();
+    let store = Embedded::open_sled(&folder, Arc::default()).unwrap();
     fill(&store);
     fill_network(&store);
     check(&store);

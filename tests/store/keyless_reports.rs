@@ -78,8 +78,7 @@ fn is_waiting(conversion: &Conversion) -> bool {
 }
 
 fn of_reports_decided_together_exactly_one_counts(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules(offer("565")));
+    let store = engine.open_by(rules(offer("565")));
     let reports = ["T1", "T2", "T1", "T3", "T2", "T4", "T5", "T6"];
     let receipts = arrive_together(&*store, reports.iter().map(|one| report(Some(one))));
     let words: Vec<&str> = receipts.iter().map(|receipt| receipt.verdict.as_str()).collect();
@@ -94,15 +93,14 @@ fn of_reports_decided_together_exactly_one_counts(engine: &Engine) {
 }
 
 fn the_first_of_a_click_is_found_after_a_reopening_and_a_change(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules(offer("565")));
+    let store = engine.open_by(rules(offer("565")));
     let (first, conversion) = receive(&*store, "T1");
     assert_eq!(conversion.status, Status::Approved);
     // Pending by a person's word it is the first still.
     give(&*store, &conversion, Status::Pending);
     let transactions = std::cell::Cell::new(1);
     before_and_after_reopening(engine, store, |store, _| {
-        store.set_rules(rules(offer("565")));
+        go_by(store, rules(offer("565")));
         transactions.set(transactions.get() + 1);
         let (receipt, further) = receive(store, &format!("T{}", transactions.get()));
         assert!(matches!(receipt.verdict, Verdict::Accepted { .. }), "{receipt:?}");
@@ -113,8 +111,7 @@ fn the_first_of_a_click_is_found_after_a_reopening_and_a_change(engine: &Engine)
 }
 
 fn what_waits_or_is_rejected_takes_no_transaction_id_from_another_click(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules(offer("565")));
+    let store = engine.open_by(rules(offer("565")));
     receive(&*store, "T1");
     let (guessed, waiting) = receive(&*store, "T9");
     assert!(is_waiting(&waiting));
@@ -124,7 +121,7 @@ fn what_waits_or_is_rejected_takes_no_transaction_id_from_another_click(engine: 
     give(&*store, &now_of(&*store, &clickless), Status::Scrubbed);
     let mut real = None;
     before_and_after_reopening(engine, store, |store, _| {
-        store.set_rules(rules(offer("565")));
+        go_by(store, rules(offer("565")));
         let reported = |arrival: Arrival| wait(store.arrive(arrival)).unwrap();
         // Once they are known, they are repeats of themselves, and answer for every other click.
         let [nine, eight, seven] = real.get_or_insert_with(|| {
@@ -150,13 +147,12 @@ fn what_waits_or_is_rejected_takes_no_transaction_id_from_another_click(engine: 
 }
 
 fn a_first_report_that_is_rejected_or_scrubbed_leaves_its_click_to_the_next(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules(offer("565")));
+    let store = engine.open_by(rules(offer("565")));
     let (_, mut first) = receive(&*store, "T0");
     let mut transactions = (1..).map(|n| format!("T{n}"));
     let mut next = move || transactions.next().unwrap();
     before_and_after_reopening(engine, store, |store, _| {
-        store.set_rules(rules(offer("565")));
+        go_by(store, rules(offer("565")));
         for status in [Status::Rejected, Status::Scrubbed] {
             let (_, waited) = receive(store, &next());
             assert!(is_waiting(&waited), "{waited:?}");
@@ -175,8 +171,7 @@ fn a_first_report_that_is_rejected_or_scrubbed_leaves_its_click_to_the_next(engi
 }
 
 fn a_report_without_a_transaction_id_is_the_first_sale_again(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules(offer("565")));
+    let store = engine.open_by(rules(offer("565")));
     let together = [report(Some("T1")), report(None), report(Some("T2")), report(None)];
     let receipts = arrive_together(&*store, together);
     let first = Verdict::Duplicate { conversion: conversion_of(&receipts[0].verdict) };
@@ -195,17 +190,16 @@ fn with_repeat_every_transaction_counts_and_what_follows_a_change_of_it_waits(en
     let store = engine.open();
     let mut repeating = offer("565");
     repeating.reports.further = FurtherSales::Count;
-    store.set_rules(rules(repeating));
+    go_by(&*store, rules(repeating));
     for transaction in ["T1", "T2", "T3"] {
         assert_eq!(receive(&*store, transaction).1.status, Status::Approved);
     }
-    store.set_rules(rules(offer("565")));
+    go_by(&*store, rules(offer("565")));
     assert!(is_waiting(&receive(&*store, "T4").1));
 }
 
 fn what_waits_takes_no_place_under_a_cap_before_it_is_approved(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules(capped("565", 2)));
+    let store = engine.open_by(rules(capped("565", 2)));
     receive(&*store, "T1");
     let (_, waiting) = receive(&*store, "T2");
     assert!(is_waiting(&waiting));
@@ -222,7 +216,7 @@ fn a_click_whose_first_sale_is_purged_has_none(engine: &Engine) {
     let store = engine.open();
     // Without a destination nothing is left to do, so that it can be purged.
     let rules = Ruleset { routes: Vec::new(), ..Ruleset::clone(&rules(offer("565"))) };
-    store.set_rules(Arc::new(rules));
+    go_by(&*store, Arc::new(rules));
     receive(&*store, "T1");
     assert!(is_waiting(&receive(&*store, "T2").1));
     let before = PurgeBefore { postbacks: at(1_000_000), conversions: at(1_000_000), clicks: at(1_000_000) };
@@ -240,8 +234,7 @@ fn of_one_click_no_more_than_a_hundred_wait() {
 }
 
 fn no_more_than_a_hundred_wait(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules(offer("565")));
+    let store = engine.open_by(rules(offer("565")));
     receive(&*store, "T");
     let reported: Vec<_> = (0..110).map(|n| store.arrive(report(Some(&format!("W{n}"))))).collect();
     let reported: Vec<_> = reported.into_iter().map(wait).collect();
@@ -251,7 +244,7 @@ fn no_more_than_a_hundred_wait(engine: &Engine) {
     assert!(waiting.iter().all(is_waiting));
     let mut undecided = waiting.iter().skip(1);
     before_and_after_reopening(engine, store, |store, reopened| {
-        store.set_rules(rules(offer("565")));
+        go_by(store, rules(offer("565")));
         let further = |name: &str| {
             let transaction = format!("{name}-{reopened}");
             wait(store.arrive(report(Some(&transaction)))).map_err(|refused| refused.to_string())

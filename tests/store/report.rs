@@ -57,7 +57,7 @@ fn affiliate(id: &str) -> AffiliateId {
 /// Two hundred sales of three offers that arrive in another order than they happened, many at one moment;
 /// an affiliate brought each third.
 fn fill(store: &dyn Store) {
-    store.set_rules(rules_of(&["1", "2", "3"].map(offer)));
+    go_by(store, rules_of(&["1", "2", "3"].map(offer)));
     for n in ["a", "b"] {
         let mut click = click(&format!("click-{n}"));
         click.context.campaign_ref =
@@ -136,8 +136,7 @@ fn every_filter_has_its_true_total(engine: &Engine) {
 }
 
 fn a_row_shows_the_status_that_the_conversion_has_now(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules_of(&[approved_after("1", 2)]));
+    let store = engine.open_by(rules_of(&[approved_after("1", 2)]));
     let reported = arrive(&*store, sale("t1").of("1").arrival());
     let with = |store: &dyn Store, status| report(store, ReportQuery { status: Some(status), ..all(9) });
     assert_eq!((with(&*store, Status::Pending).total, with(&*store, Status::Approved).total), (1, 0));
@@ -152,8 +151,7 @@ fn a_row_shows_the_status_that_the_conversion_has_now(engine: &Engine) {
 }
 
 fn a_later_click_brings_its_conversion_into_the_report(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules_of(&[offer("1")]));
+    let store = engine.open_by(rules_of(&[offer("1")]));
     arrive(&*store, sale("t1").click("c1").arrival());
     assert_eq!(report(&*store, all(9)).total, 0, "no offer is known of it");
     let mut click = click("c1");
@@ -166,8 +164,7 @@ fn a_later_click_brings_its_conversion_into_the_report(engine: &Engine) {
 }
 
 fn what_is_of_no_offer_and_what_the_tag_reported_is_in_no_report(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules_of(&[capped("1", 1)]));
+    let store = engine.open_by(rules_of(&[capped("1", 1)]));
     arrive(&*store, sale("none").arrival());
     let mut reported = sale("tag").of("1");
     reported.draft.source = BuiltInSource::Tag.id();
@@ -185,8 +182,7 @@ fn what_is_of_no_offer_and_what_the_tag_reported_is_in_no_report(engine: &Engine
 }
 
 fn a_purged_conversion_leaves_no_row(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules_of(&[offer("1")]));
+    let store = engine.open_by(rules_of(&[offer("1")]));
     let sold = |name: &str, day: i64| sale(name).of("1").at(at(day * DAY)).happened(at(-99 * DAY)).arrival();
     arrive(&*store, sold("old", 0));
     arrive(&*store, sold("unfinished", 0));
@@ -209,8 +205,7 @@ fn a_purged_conversion_leaves_no_row(engine: &Engine) {
 }
 
 fn a_page_begins_anywhere_and_has_at_most_five_hundred_rows(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules_of(&[offer("1")]));
+    let store = engine.open_by(rules_of(&[offer("1")]));
     // More than rows lie together, the younger half arriving first.
     let happened = |n: i64| at(if n < 1500 { n - 1500 } else { n - 4500 });
     let sales = (0..3000i64).map(|n| sale(&format!("t{n}")).of("1").happened(happened(n)).arrival());

@@ -89,8 +89,8 @@ impl Kv for Disk {
 #[tokio::test]
 async fn lists_and_traces_hold_up_nothing_else_and_run_two_at_a_time() {
     let slow = Arc::new(Slow::default());
-    let store = Arc::new(Embedded::open(Arc::new(Disk(Arc::clone(&slow)))).unwrap());
-    store.set_rules(sale("any").forward().rules());
+    let store =
+        Arc::new(Embedded::open(Arc::new(Disk(Arc::clone(&slow))), sale("any").forward().rules()).unwrap());
     let receipt = store.arrive(sale("t1").forward().arrival()).await.unwrap();
     let id = conversion_of(&receipt.verdict);
     slow.slow.store(true, Ordering::SeqCst);
@@ -121,8 +121,8 @@ async fn lists_and_traces_hold_up_nothing_else_and_run_two_at_a_time() {
 #[tokio::test]
 async fn a_delivery_claimed_while_its_retry_is_written_goes_to_no_one_else() {
     let slow = Arc::new(Slow::default());
-    let store = Arc::new(Embedded::open(Arc::new(Disk(Arc::clone(&slow)))).unwrap());
-    store.set_rules(sale("any").forward().rules());
+    let store =
+        Arc::new(Embedded::open(Arc::new(Disk(Arc::clone(&slow))), sale("any").forward().rules()).unwrap());
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
     let claim = async |now| {
         let destination = destination("ads");
@@ -162,8 +162,7 @@ async fn a_delivery_claimed_while_its_retry_is_written_goes_to_no_one_else() {
 #[tokio::test]
 async fn a_delivery_that_is_skipped_and_retried_while_its_claim_is_read_is_handed_out_once() {
     let slow = Arc::new(Slow::default());
-    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow)))).unwrap();
-    store.set_rules(sale("any").forward().rules());
+    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow))), sale("any").forward().rules()).unwrap();
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
     let due = |now| {
         let destination = destination("ads");
@@ -190,8 +189,7 @@ async fn a_delivery_that_is_skipped_and_retried_while_its_claim_is_read_is_hande
 #[tokio::test]
 async fn a_read_that_panics_fails_as_a_damaged_record_does_and_stops_no_dispatch() {
     let slow = Arc::new(Slow::default());
-    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow)))).unwrap();
-    store.set_rules(sale("any").forward().rules());
+    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow))), sale("any").forward().rules()).unwrap();
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
     slow.panics.store(true, Ordering::SeqCst);
     let found = store.find_click("unknown").await;
@@ -206,8 +204,7 @@ async fn a_read_that_panics_fails_as_a_damaged_record_does_and_stops_no_dispatch
 #[tokio::test]
 async fn no_read_of_a_record_holds_up_what_else_runs() {
     let slow = Arc::new(Slow::default());
-    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow)))).unwrap();
-    store.set_rules(sale("any").forward().rules());
+    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow))), sale("any").forward().rules()).unwrap();
     let receipt = store.arrive(sale("t1").forward().arrival()).await.unwrap();
     let which = ConversionRef::Id(conversion_of(&receipt.verdict));
     store.keep_text("a.js".to_owned(), "text".to_owned()).await.unwrap();
@@ -245,8 +242,7 @@ async fn no_read_of_a_record_holds_up_what_else_runs() {
 #[tokio::test]
 async fn no_delivery_waits_until_what_strangers_look_for_is_read() {
     let slow = Arc::new(Slow::default());
-    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow)))).unwrap();
-    store.set_rules(sale("any").forward().rules());
+    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow))), sale("any").forward().rules()).unwrap();
     for sent in ["t1", "t2", "t3"] {
         store.arrive(sale(sent).forward().arrival()).await.unwrap();
     }
@@ -278,8 +274,7 @@ async fn no_delivery_waits_until_what_strangers_look_for_is_read() {
 #[tokio::test]
 async fn what_is_in_memory_is_answered_at_once_however_slow_the_disk_is() {
     let slow = Arc::new(Slow::default());
-    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow)))).unwrap();
-    store.set_rules(sale("any").forward().rules());
+    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow))), sale("any").forward().rules()).unwrap();
     let arrival = ClickArrival { click: click("c1"), screening: Screening::None };
     store.record_click(arrival).await.unwrap();
     slow.slow.store(true, Ordering::SeqCst);
@@ -294,8 +289,7 @@ async fn what_is_in_memory_is_answered_at_once_however_slow_the_disk_is() {
 #[tokio::test]
 async fn a_claim_that_no_one_waits_for_any_more_gives_its_leases_back() {
     let slow = Arc::new(Slow::default());
-    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow)))).unwrap();
-    store.set_rules(sale("any").forward().rules());
+    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow))), sale("any").forward().rules()).unwrap();
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
     slow.slow.store(true, Ordering::SeqCst);
     let due = || ClaimRequest { target: account("ads"), now: at(0), fresh: 9, retries: 9 };

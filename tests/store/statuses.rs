@@ -113,8 +113,7 @@ fn an_advertiser_neither_scrubs_nor_takes_a_scrub_back(engine: &Engine) {
 }
 
 fn what_is_scrubbed_is_planned_for_no_destination(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules_of(&[capped("565", 0)]));
+    let store = engine.open_by(rules_of(&[capped("565", 0)]));
     let reported = arrive(&*store, sale("t1").brought_to("565").arrival());
     let scrubbed = now_of(&*store, &reported);
     assert_eq!(scrubbed.status, Status::Scrubbed);
@@ -127,8 +126,7 @@ fn what_is_scrubbed_is_planned_for_no_destination(engine: &Engine) {
 }
 
 fn a_person_takes_a_scrub_back_and_then_it_is_sent(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules_of(&[capped("565", 0)]));
+    let store = engine.open_by(rules_of(&[capped("565", 0)]));
     let reported = arrive(&*store, sale("t1").brought_to("565").arrival());
     set_status(&*store, reported.postback, Status::Approved, at(5));
     let taken_back = changed_fields(&now_of(&*store, &reported).history[0]);
@@ -147,7 +145,7 @@ fn a_person_takes_a_scrub_back_and_then_it_is_sent(engine: &Engine) {
 fn a_scrub_that_a_person_took_back_stays_so_when_the_click_is_recorded(engine: &Engine) {
     let store = engine.open();
     let paused = Offer { status: OfferStatus::Paused, ..capped("565", 0) };
-    store.set_rules(rules_of(&[paused]));
+    go_by(&*store, rules_of(&[paused]));
     let reported = arrive(&*store, sale("t1").of("565").click("c2").arrival());
     assert_eq!(now_of(&*store, &reported).status, Status::Scrubbed, "the offer is paused");
     set_status(&*store, reported.postback, Status::Approved, at(1));
@@ -159,8 +157,7 @@ fn a_scrub_that_a_person_took_back_stays_so_when_the_click_is_recorded(engine: &
 }
 
 fn a_change_while_a_delivery_is_out_is_reported_after_it(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules_of(&[]));
+    let store = engine.open_by(rules_of(&[]));
     let reported = arrive(&*store, sale("t1").arrival());
     let work = claim(&*store, "ads", at(1)).remove(0);
     set_status(&*store, reported.postback, Status::Rejected, at(2));
@@ -199,15 +196,14 @@ fn a_conversion_changes_five_hundred_times_and_no_more(engine: &Engine) {
 fn a_pending_conversion_takes_its_offers_status_when_it_is_due(engine: &Engine) {
     let store = engine.open();
     let rules = rules_of(&[approved_after("565", 2)]);
-    store.set_rules(Arc::clone(&rules));
+    go_by(&*store, Arc::clone(&rules));
     let reported = arrive(&*store, sale("t1").of("565").arrival());
     assert_eq!(now_of(&*store, &reported).status, Status::Pending);
     assert_eq!(deliveries(&*store, reported.postback), []);
     assert_eq!(wait(store.dispose(at(2 * HOUR - 1), 9)).unwrap(), 0);
     wait(store.close()).unwrap();
     drop(store);
-    let store = engine.open();
-    store.set_rules(rules);
+    let store = engine.open_by(rules);
     assert_eq!(wait(store.dispose(at(2 * HOUR), 9)).unwrap(), 1);
     assert_eq!(wait(store.dispose(at(2 * HOUR), 9)).unwrap(), 0, "it is settled");
     before_and_after_reopening(engine, store, |store, _| {
@@ -220,8 +216,7 @@ fn a_pending_conversion_takes_its_offers_status_when_it_is_due(engine: &Engine) 
 }
 
 fn a_status_set_by_hand_ends_what_was_foreseen(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules_of(&[approved_after("565", 2)]));
+    let store = engine.open_by(rules_of(&[approved_after("565", 2)]));
     let rejected = arrive(&*store, sale("t1").of("565").arrival());
     let kept = arrive(&*store, sale("t2").of("565").arrival());
     set_status(&*store, rejected.postback, Status::Rejected, at(5));
@@ -236,8 +231,7 @@ fn a_status_set_by_hand_ends_what_was_foreseen(engine: &Engine) {
 }
 
 fn dispositions_are_done_the_longest_due_first_and_no_more_than_asked_for(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules_of(&[approved_after("565", 2)]));
+    let store = engine.open_by(rules_of(&[approved_after("565", 2)]));
     let late = arrive(&*store, sale("late").of("565").at(at(500)).arrival());
     let early: Vec<_> =
         (0..3).map(|n| arrive(&*store, sale(&format!("t{n}")).of("565").at(at(n)).arrival())).collect();
@@ -253,8 +247,7 @@ fn dispositions_are_done_the_longest_due_first_and_no_more_than_asked_for(engine
 }
 
 fn maintenance_gives_statuses_that_are_due(engine: &Engine) {
-    let store = engine.open();
-    store.set_rules(rules_of(&[approved_after("565", 2)]));
+    let store = engine.open_by(rules_of(&[approved_after("565", 2)]));
     let reported = arrive(&*store, sale("t1").of("565").arrival());
     let clock = Clock::fixed(at(HOUR));
     assert!(!wait(maintenance::step(&*store, None, clock.now())).unwrap().1);
@@ -268,8 +261,7 @@ fn maintenance_gives_statuses_that_are_due(engine: &Engine) {
 fn a_status_whose_commit_failed_shows_nowhere() {
     for step in [FaultAt::BeforeWrite, FaultAt::BeforeSync] {
         let memory = Memory::new();
-        let store = Embedded::open(Arc::new(memory.clone())).unwrap();
-        store.set_rules(rules_of(&[approved_after("565", 2)]));
+        let store = Embedded::open(Arc::new(memory.clone()), rules_of(&[approved_after("565", 2)])).unwrap();
         let reported = arrive(&store, sale("t1").of("565").arrival());
         memory.fail(step, 0, "No space left on device (os error 28)");
         let which = ConversionRef::Number(reported.postback);
@@ -278,7 +270,7 @@ fn a_status_whose_commit_failed_shows_nowhere() {
         assert!(wait(by_hand).is_err() && wait(by_time).is_err());
         assert!(wait(store.report(ReportQuery { limit: 9, ..ReportQuery::default() })).is_err());
         drop(store);
-        let store = Embedded::open(Arc::new(memory.after_power_cut())).unwrap();
+        let store = Embedded::open(Arc::new(memory.after_power_cut()), Arc::default()).unwrap();
         let now = now_of(&store, &reported);
         assert_eq!((now.status, now.history.len()), (Status::Pending, 0));
         let trace = trace(&store, &reported);

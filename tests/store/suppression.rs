@@ -282,7 +282,7 @@ fn a_list_is_shown_page_by_page_by_kind_and_value_without_what_is_hashed(engine:
 fn neither_an_address_nor_a_phone_number_nor_its_bare_hash_is_ever_stored() {
     use sha2::{Digest, Sha256};
     let memory = Memory::new();
-    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+    let store = Embedded::open(Arc::new(memory.clone()), Arc::default()).unwrap();
     let entries =
         [entry(SuppressedKind::Email, "eve@example.com"), entry(SuppressedKind::Phone, "12025550143")];
     suppress(&store, "people", &entries);
@@ -308,7 +308,7 @@ fn neither_an_address_nor_a_phone_number_nor_its_bare_hash_is_ever_stored() {
 fn entries_whose_commit_failed_stand_on_no_list() {
     for step in [FaultAt::BeforeWrite, FaultAt::BeforeSync] {
         let memory = Memory::new();
-        let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+        let store = Embedded::open(Arc::new(memory.clone()), Arc::default()).unwrap();
         let kept = [entry(SuppressedKind::Ip, "10.0.0.1")];
         suppress(&store, "nets", &kept);
         memory.fail(step, 0, "No space left on device (os error 28)");
@@ -317,7 +317,7 @@ fn entries_whose_commit_failed_stand_on_no_list() {
         assert!(wait(put_on).is_err() && wait(taken_off).is_err());
         assert!(wait(store.lists()).is_err());
         drop(store);
-        let store = Embedded::open(Arc::new(memory.after_power_cut())).unwrap();
+        let store = Embedded::open(Arc::new(memory.after_power_cut()), Arc::default()).unwrap();
         let lists = wait(store.lists()).unwrap();
         assert_eq!(lists.iter().map(|list| (&*list.name, list.entries)).collect::<Vec<_>>(), [("nets", 1)]);
         assert_eq!(reason(&store, "t1", with(CustomerTrait::Email, "eve@example.com")), None);

@@ -30,7 +30,7 @@ fn share(store: &dyn Store, shared: &[(&str, &str)]) {
     let names: Vec<&str> = shared.iter().map(|(name, _)| *name).collect();
     let targets = shared.iter().map(|(name, at)| (destination(name), host(at))).collect();
     let rules = sale("any").forward().to(&names).rules();
-    store.set_rules(Arc::new(Ruleset { targets, ..Ruleset::clone(&rules) }));
+    wait(store.change_rules(Arc::new(Ruleset { targets, ..Ruleset::clone(&rules) }))).unwrap();
 }
 
 /// A sale for one destination of those that share a target, received then.

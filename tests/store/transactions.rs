@@ -284,7 +284,7 @@ impl Kv for Counting {
 #[test]
 fn a_constant_transaction_id_costs_the_ten_thousandth_sale_no_more_reads_than_the_hundredth() {
     let kv = Arc::new(Counting::default());
-    let store = governed(Embedded::open(Arc::clone(&kv) as Arc<dyn Kv>).unwrap());
+    let store = Embedded::open(Arc::clone(&kv) as Arc<dyn Kv>, usual_rules()).unwrap();
     let mut next = 0;
     let mut reads_of = |sales: u64| {
         let before = kv.reads.load(Ordering::Relaxed);

@@ -70,10 +70,8 @@ impl CakeFixture {
         let text = std::fs::read_to_string(folder().join("postbridge.toml")).unwrap();
         let config = Config::parse("postbridge.toml", &format!("{text}\n{extra}"), &|_| None)
             .unwrap_or_else(|problems| panic!("{problems:?}"));
-        let (store, clock) =
-            (Arc::new(Embedded::open(Arc::new(Memory::new())).unwrap()), Clock::fixed(now()));
-        let rules = Arc::new(config.ruleset());
-        store.set_rules(Arc::clone(&rules));
+        let (rules, clock) = (Arc::new(config.ruleset()), Clock::fixed(now()));
+        let store = Arc::new(Embedded::open(Arc::new(Memory::new()), Arc::clone(&rules)).unwrap());
         let tokens = config.api.tokens.iter().map(|t| (t.name.as_str(), t.token.reveal(), t.rights.clone()));
         let postbacks = Postbacks {
             endpoints: Arc::default(),

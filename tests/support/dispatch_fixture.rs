@@ -26,6 +26,7 @@ use postbridge::template::destination::rendering::DestinationMode;
 use postbridge::template::destination::spec::DestinationSpec;
 
 use crate::support::memory::Memory;
+use crate::support::store_fixture::go_by;
 
 const TEMPLATE: &str = r#"
 label = "Stand-in"
@@ -195,7 +196,7 @@ pub fn quick() -> DispatchWaits {
 
 /// An embedded store that lives in memory.
 pub fn open_store() -> Arc<dyn Store> {
-    Arc::new(Embedded::open(Arc::new(Memory::new())).unwrap())
+    Arc::new(Embedded::open(Arc::new(Memory::new()), Arc::default()).unwrap())
 }
 
 /// The store, the clock and the destinations that sales go to.
@@ -217,7 +218,7 @@ impl DispatchFixture {
             ..Route::to(DestinationId::parse(target.id).unwrap())
         });
         let policies = [(source(), policy())].into();
-        store.set_rules(Arc::new(Ruleset { policies, routes: routes.collect(), ..Ruleset::default() }));
+        go_by(&*store, Arc::new(Ruleset { policies, routes: routes.collect(), ..Ruleset::default() }));
         DispatchFixture { store, clock: Clock::system() }
     }
 

@@ -18,7 +18,7 @@ use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::store::contract::change::SuppressionOrder;
 
 use crate::support::pages_fixture::{PagesFixture, configured, noon};
-use crate::support::store_fixture::{self, sale};
+use crate::support::store_fixture::{self, go_by, sale};
 
 pub const VISITOR: &str = "0123456789abcdef0123456789abcdef";
 pub const OLD: &str = "mh00000000old000000000000000a";
@@ -157,7 +157,7 @@ impl PagesFixture {
         fixture.pages.ops.destinations = Arc::new(destinations);
         let rules = trading_rules(&fixture.network, &config);
         fixture.network.rules = Arc::clone(&rules);
-        fixture.store.set_rules(rules);
+        go_by(&*fixture.store, rules);
         for (id, before_ms, bot) in [
             (OLD, 800 * HOUR_MS, None),
             (FIRST, 600_000, None),

@@ -20,7 +20,7 @@ use postbridge::template::macros::url::{MacroUrl, POSTBACK_NAMES};
 
 use crate::support::dispatch_fixture::{DispatchFixture, draft, open_store, policy, quick, source};
 use crate::support::platform::{Act, Platform};
-use crate::support::store_fixture::{self, usd};
+use crate::support::store_fixture::{self, go_by, usd};
 
 /// One campaign's postback.
 #[derive(Clone)]
@@ -91,12 +91,12 @@ pub fn plan(reported: &[CampaignPostback]) -> DispatchPlan {
 /// A store that goes by these postbacks' routes; a sale without its click waits for it.
 pub fn fixture(reported: &[CampaignPostback]) -> DispatchFixture {
     let fixture = DispatchFixture::on(open_store(), &[]);
-    set_rules(&fixture, reported);
+    go_by(&*fixture.store, rules(reported));
     fixture
 }
 
-/// The store goes by these postbacks from now on.
-pub fn set_rules(fixture: &DispatchFixture, reported: &[CampaignPostback]) {
+/// What the store goes by for these postbacks.
+pub fn rules(reported: &[CampaignPostback]) -> Arc<Ruleset> {
     let waiting = postbridge::domain::routing::SourcePolicy {
         unmatched: Unmatched::Hold { hours: 1 },
         ..policy().as_ref().clone()
@@ -105,12 +105,12 @@ pub fn set_rules(fixture: &DispatchFixture, reported: &[CampaignPostback]) {
     let target = |reported: &CampaignPostback| (reported.route.destination.clone(), reported.target());
     let targets = reported.iter().map(target).collect();
     let policies = [(source(), Arc::new(waiting))].into();
-    fixture.store.set_rules(Arc::new(Ruleset { policies, routes, targets, ..Ruleset::default() }));
+    Arc::new(Ruleset { policies, routes, targets, ..Ruleset::default() })
 }
 
 /// Turns store and dispatch to these postbacks, as a reload does.
-pub fn reload(fixture: &DispatchFixture, dispatch: &Dispatch, reported: &[CampaignPostback]) {
-    set_rules(fixture, reported);
+pub async fn reload(fixture: &DispatchFixture, dispatch: &Dispatch, reported: &[CampaignPostback]) {
+    fixture.store.change_rules(rules(reported)).await.unwrap();
     dispatch.reload(plan(reported));
 }
 

@@ -144,9 +144,9 @@ impl PagesFixture {
     pub fn new() -> PagesFixture {
         let catalog = Catalog::load(None).unwrap();
         let (memory, clock, sessions) = (Memory::new(), Clock::fixed(noon()), Arc::new(Sessions::default()));
-        let store = Arc::new(Embedded::open(Arc::new(memory.clone())).unwrap());
         let network = network(&catalog);
-        store.set_rules(Arc::clone(&network.rules));
+        let rules = Arc::clone(&network.rules);
+        let store = Arc::new(Embedded::open(Arc::new(memory.clone()), rules).unwrap());
         let destinations = vec![
             ready(
                 &catalog,

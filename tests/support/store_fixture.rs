@@ -50,40 +50,54 @@ pub(crate) use conformance;
 
 /// A place where a store is and can be opened again and again.
 pub struct Engine {
-    open: Box<dyn Fn() -> Arc<dyn Store>>,
+    open: Box<dyn Fn(Arc<Ruleset>) -> Arc<dyn Store>>,
 }
 
 impl Engine {
     pub fn memory() -> Engine {
         let memory = Memory::new();
-        Engine { open: Box::new(move || Arc::new(Embedded::open(Arc::new(memory.clone())).unwrap())) }
+        Engine {
+            open: Box::new(move |rules| Arc::new(Embedded::open(Arc::new(memory.clone()), rules).unwrap())),
+        }
     }
 
     /// A dedup map so narrow that nearly every look-up meets a foreign hash.
     pub fn colliding() -> Engine {
         let memory = Memory::new();
         let settings = EmbeddedSettings { dedup_mask: 1, ..EmbeddedSettings::default() };
-        let open = move || Embedded::open_with(Arc::new(memory.clone()), settings.clone()).unwrap();
-        Engine { open: Box::new(move || Arc::new(open())) }
+        let open =
+            move |rules| Embedded::open_with(Arc::new(memory.clone()), rules, settings.clone()).unwrap();
+        Engine { open: Box::new(move |rules| Arc::new(open(rules))) }
     }
 
     pub fn sled() -> Engine {
         let folder = tempfile::tempdir().unwrap();
-        Engine { open: Box::new(move || Arc::new(Embedded::open_sled(&folder.path().join("data")).unwrap())) }
+        Engine {
+            open: Box::new(move |rules| {
+                Arc::new(Embedded::open_sled(&folder.path().join("data"), rules).unwrap())
+            }),
+        }
     }
 
     /// Opens the store; the one opened before has to be dropped.
     pub fn open(&self) -> Arc<dyn Store> {
-        let store = (self.open)();
-        store.set_rules(sale("any").rules());
-        store
+        self.open_by(usual_rules())
+    }
+
+    /// As [`Engine::open`], by other rules than the usual ones.
+    pub fn open_by(&self, rules: Arc<Ruleset>) -> Arc<dyn Store> {
+        (self.open)(rules)
     }
 }
 
-/// The store, which goes from now on by the rules of a sale that is held without its click.
-pub fn governed(store: Embedded) -> Embedded {
-    store.set_rules(sale("any").rules());
-    store
+/// The rules of a sale that is held without its click.
+pub fn usual_rules() -> Arc<Ruleset> {
+    sale("any").rules()
+}
+
+/// What the store is asked next is decided by these rules: the change has its place in the order now.
+pub fn go_by(store: &dyn Store, rules: Arc<Ruleset>) {
+    drop(store.change_rules(rules));
 }
 
 /// Checks the same twice: as it is, and once the store was closed and opened again (`true`).
@@ -250,7 +264,7 @@ impl Sale {
 
     /// Reports the sale to a store that goes by the sale's own rules.
     pub fn receive(self, store: &dyn Store) -> Receipt {
-        store.set_rules(self.rules());
+        go_by(store, self.rules());
         wait(store.arrive(self.arrival())).unwrap()
     }
 }

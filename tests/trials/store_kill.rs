@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use postbridge::store::embedded::Embedded;
 
+use crate::support::store_fixture::usual_rules;
 use crate::support::trial::{Chance, rounds};
 use crate::trials::store_loader::{Ack, Loader, verify};
 
@@ -17,7 +18,7 @@ fn nothing_acknowledged_is_lost_to_kills_at_random_moments() {
         let loader = Loader::start(&data, round, None);
         std::thread::sleep(Duration::from_millis(150 + 2 * u64::from(chance.byte())));
         acks.extend(loader.kill());
-        verify(&Embedded::open_sled(&data).unwrap(), &acks);
+        verify(&Embedded::open_sled(&data, usual_rules()).unwrap(), &acks);
     }
     println!("{kills} kills at random moments: {} acknowledgements verified", acks.len());
     assert!(acks.len() > 100, "the load was too small to show anything: {}", acks.len());
@@ -54,7 +55,7 @@ fn nothing_acknowledged_is_lost_to_a_kill_at_any_named_point() {
     for (round, (point, count)) in points.iter().flat_map(|point| [(point, 1), (point, 9)]).enumerate() {
         let loader = Loader::start(&data, 100 + round, Some(&format!("{point}:{count}")));
         acks.extend(loader.ended());
-        verify(&Embedded::open_sled(&data).unwrap(), &acks);
+        verify(&Embedded::open_sled(&data, usual_rules()).unwrap(), &acks);
     }
     println!("{} kills at named points: {} acknowledgements verified", 2 * points.len(), acks.len());
     assert!(acks.len() > 100, "the load was too small to show anything: {}", acks.len());

@@ -153,7 +153,7 @@ fn loads_a_store_until_it_is_killed() {
         assert!(!loader.kill().is_empty(), "the child acknowledges while it lives");
         return;
     };
-    let store: Arc<dyn Store> = Arc::new(governed(Embedded::open_sled(Path::new(&folder)).unwrap()));
+    let store: Arc<dyn Store> = Arc::new(Embedded::open_sled(Path::new(&folder), usual_rules()).unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     for worker in 0..48 {
         runtime.spawn(report_sales(Arc::clone(&store), format!("r{round}-w{worker}")));

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use postbridge::store::embedded::Embedded;
 
+use crate::support::store_fixture::usual_rules;
 use crate::support::trial::{Chance, rounds};
 use crate::trials::store_loader::{Loader, verify};
 
@@ -41,7 +42,7 @@ fn nothing_acknowledged_is_lost_to_power_cuts() {
         disk.unmount().unwrap();
         disk.mount().unwrap();
         {
-            let store = Embedded::open_sled(&data).unwrap();
+            let store = Embedded::open_sled(&data, usual_rules()).unwrap();
             verify(&store, &acks);
         }
         assert_eq!(std::fs::read_dir(data.join("blobs")).unwrap().count(), 0);

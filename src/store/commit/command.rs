@@ -1,5 +1,7 @@
 //! What the writer is asked to do.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
 use crate::domain::clock_rule::ClockRecord;
@@ -7,6 +9,7 @@ use crate::domain::delivery::Delivery;
 use crate::domain::delivery_reason::RetryRefused;
 use crate::domain::expiry::AgeRule;
 use crate::domain::ids::{ClickId, DeliveryId, DestinationId};
+use crate::domain::ruleset::Ruleset;
 use crate::domain::status_move::StatusMove;
 use crate::domain::time::Time;
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
@@ -32,8 +35,8 @@ pub enum StoreCommand {
         click: ClickId,
         after: u64,
     },
-    /// Reads again what the click filters have to remember, where the rules ask for other things now.
-    Recall,
+    /// Decides by other rules what is queued from here on.
+    ChangeRules(Arc<Ruleset>, ReplySender<()>),
     Keep {
         name: String,
         text: String,
@@ -83,8 +86,9 @@ impl StoreCommand {
         match self {
             StoreCommand::Arrive(_, answer) => drop(answer.send(Err(error))),
             StoreCommand::Click(_, answer) => drop(answer.send(Err(error))),
-            StoreCommand::Match { .. } | StoreCommand::Recall => {}
+            StoreCommand::Match { .. } => {}
             StoreCommand::Record(_, answer)
+            | StoreCommand::ChangeRules(_, answer)
             | StoreCommand::Consent(_, answer)
             | StoreCommand::Keep { answer, .. }
             | StoreCommand::Probe(answer)

@@ -1,5 +1,8 @@
-//! The commands that keep something for operators, and texts.
+//! The commands that keep something for operators, and texts; and the rules that operators change.
 
+use std::sync::Arc;
+
+use crate::domain::ruleset::Ruleset;
 use crate::store::commit::command::KeepingCommand;
 use crate::store::commit::group::CommitGroup;
 use crate::store::contract::error::StoreError;
@@ -7,6 +10,17 @@ use crate::store::table::age::NextNumbers;
 use crate::store::table::operator::OperatorRecords;
 
 impl CommitGroup<'_> {
+    /// Reads what the click filters have to remember, where the rules ask for other things now.
+    pub fn change_rules(&mut self, rules: Arc<Ruleset>) -> Result<(), StoreError> {
+        if rules.filters.duplicate != self.rules.filters.duplicate {
+            self.shared.lately.lock().go_by(&self.shared.reader, rules.filters.duplicate)?;
+        }
+        self.shared.index.lock().queues.go_by(&rules);
+        *self.shared.rules.write() = Arc::clone(&rules);
+        self.rules = rules;
+        Ok(())
+    }
+
     /// Keeps a text permanently. One that is kept already is not written again.
     pub fn keep(&mut self, name: String, text: String) -> Result<(), StoreError> {
         if self.shared.reader.text(&name)?.is_none() {

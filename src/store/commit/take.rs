@@ -26,11 +26,9 @@ impl CommitGroup<'_> {
                     tracing::error!(%error, "conversions that wait for a click could not be matched");
                 }
             }
-            StoreCommand::Recall => {
-                let (reader, rule) = (&self.shared.reader, self.rules.filters.duplicate);
-                if let Err(error) = self.shared.lately.lock().go_by(reader, rule) {
-                    tracing::error!(%error, "what the click filters remember could not be read");
-                }
+            StoreCommand::ChangeRules(rules, answer) => {
+                let decided = self.change_rules(rules);
+                self.promise(decided, answer);
             }
             StoreCommand::Keep { name, text, answer } => {
                 let decided = self.keep(name, text);

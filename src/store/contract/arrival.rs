@@ -53,7 +53,7 @@ pub enum Finding {
     Refused(Rejection),
 }
 
-/// A mapped arrival. What the decision about it goes by is the ruleset of [`Store::set_rules`](crate::store::contract::Store::set_rules).
+/// A mapped arrival. What the decision about it goes by is the ruleset of [`Store::change_rules`](crate::store::contract::Store::change_rules).
 #[derive(Debug, Clone)]
 pub struct MappedArrival {
     /// The conversion as it was reported, before it is known whose it is.

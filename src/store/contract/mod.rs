@@ -51,8 +51,9 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 ///    embedded store end with the process.
 /// 5. Dropping the future of a writing operation does not undo the operation.
 pub trait Store: Send + Sync + 'static {
-    /// From now on decisions go by these rules. What the last process left to do goes on with the first.
-    fn set_rules(&self, rules: Arc<Ruleset>);
+    /// What is asked of the store from now on is decided by these rules; what was asked before, by those before.
+    /// The first ones are given when a store is opened. Where it fails, the rules stay as they were.
+    fn change_rules(&self, rules: Arc<Ruleset>) -> StoreFuture<'_, ()>;
 
     /// Decides what an arrival is and remembers it with all it causes. What reprocesses a record that is,
     /// or maps, one that became a conversion is refused as [`StoreError::ReprocessedAlready`].

@@ -42,16 +42,8 @@ fn now<'a, T: Send + 'a>(done: Result<T, StoreError>) -> StoreFuture<'a, T> {
 }
 
 impl Store for Embedded {
-    fn set_rules(&self, rules: Arc<Ruleset>) {
-        let rule = rules.filters.duplicate;
-        self.shared.index.lock().queues.go_by(&rules);
-        let before = std::mem::replace(&mut *self.shared.rules.write(), rules);
-        if before.filters.duplicate != rule {
-            self.queue.push(StoreCommand::Recall);
-        }
-        for click in self.left.lock().drain(..) {
-            self.queue.push(StoreCommand::Match { click, after: 0 });
-        }
+    fn change_rules(&self, rules: Arc<Ruleset>) -> StoreFuture<'_, ()> {
+        self.write(|answer| StoreCommand::ChangeRules(rules, answer))
     }
 
     fn arrive(&self, arrival: Arrival) -> StoreFuture<'_, Receipt> {
