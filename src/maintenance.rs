@@ -20,6 +20,7 @@ use crate::store::contract::Store;
 use crate::store::contract::change::{PurgeBefore, Purged};
 use crate::store::contract::error::StoreError;
 use crate::store::contract::operator::RemovedDestinations;
+use crate::store::contract::outage::Outage;
 use crate::store::contract::work::Expired;
 
 /// How long each kind of record is kept.
@@ -164,6 +165,7 @@ pub struct Maintenance {
     looked_for_removed: Option<i64>,
     /// The log lines about deliveries that expired.
     expired_lines: LineLimit,
+    outage: Outage,
 }
 
 impl Maintenance {
@@ -180,23 +182,28 @@ impl Maintenance {
             jumped: false,
             looked_for_removed: None,
             expired_lines: LineLimit::default(),
+            outage: Outage::default(),
         }
     }
 
     /// Ticks until asked to stop. Ends early, with the error, when the store fails; a record that cannot be
-    /// read is logged and ends nothing.
+    /// read is logged and ends nothing, nor does a store that does not answer for a while.
     ///
     /// # Errors
     /// Only the store's.
     pub async fn run(mut self) -> Result<(), StoreError> {
         let mut stop = self.signals.stop.clone();
         loop {
-            match self.tick().await {
+            let ticked = self.tick().await;
+            // What is not there now is asked again at the next tick.
+            let is_unavailable = self.outage.note(&ticked);
+            match ticked {
                 // What is damaged must not end what keeps the rest in order.
                 Err(error @ StoreError::Corrupt { .. }) => {
                     tracing::error!(%error, "maintenance left out what cannot be read");
                     self.since_purge = if self.since_purge >= PURGE_EVERY { 0 } else { self.since_purge + 1 };
                 }
+                Err(_) if is_unavailable => {}
                 done => done?,
             }
             self.signals.heartbeat.store(self.clock.running_ms().max(1), Ordering::Relaxed);
@@ -317,10 +324,24 @@ impl Maintenance {
             return Ok(());
         }
         self.looked_for_removed = Some(running);
-        let known = self.store.removed().await?;
-        let mut removed = RemovedDestinations::new();
-        let awaited = self.store.awaited_destinations().await?;
         let put_back = std::mem::take(&mut *self.signals.put_back.lock());
+        let done = self.keep_removed(now, is_believed, &put_back).await;
+        match done {
+            Ok(()) => self.jumped = false,
+            // They are to be timed anew all the same.
+            Err(_) => self.signals.put_back.lock().extend(put_back),
+        }
+        done
+    }
+
+    async fn keep_removed(
+        &self,
+        now: Time,
+        is_believed: bool,
+        put_back: &HashSet<DestinationId>,
+    ) -> Result<(), StoreError> {
+        let (known, awaited) = (self.store.removed().await?, self.store.awaited_destinations().await?);
+        let mut removed = RemovedDestinations::new();
         let is_timed_anew = |id: &DestinationId| put_back.contains(id) || self.jumped;
         let configured = (self.signals.configured)();
         for id in awaited.into_iter().filter(|id| !configured.contains(id)) {
@@ -343,7 +364,6 @@ impl Maintenance {
             }
             removed.insert(id, since.unwrap_or(now));
         }
-        self.jumped = false;
         if removed != known {
             self.store.keep_removed(removed).await?;
         }

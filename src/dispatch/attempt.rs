@@ -37,6 +37,7 @@ use crate::domain::time::Time;
 use crate::send::client::Client;
 use crate::store::contract::Store;
 use crate::store::contract::error::StoreError;
+use crate::store::contract::outage::ASK_AGAIN_AFTER;
 use crate::store::contract::work::{AttemptOutcome, Claimed};
 use crate::store::crash;
 use crate::template::destination::ready::ReadyDestination;
@@ -149,20 +150,20 @@ impl Drop for ProbeGuard {
 }
 
 impl AttemptContext {
-    /// Remembers an outcome permanently; a store that fails ends the process. A delivery whose record
-    /// is damaged keeps its lease: sending it again could not be remembered either.
+    /// Remembers an outcome permanently; a store that fails ends the process, and one that does not answer is
+    /// asked until it does: the attempt would be made again. A delivery whose record is damaged keeps its lease:
+    /// sending it again could not be remembered either.
     pub async fn record(&self, outcome: AttemptOutcome) -> bool {
-        let id = outcome.id.clone();
-        match self.store.record(outcome).await {
-            Ok(()) => true,
-            Err(error @ StoreError::Corrupt { .. }) => {
-                tracing::error!(delivery.id = %id, %error, "an attempt could not be recorded");
-                false
+        loop {
+            let done = self.store.record(outcome.clone()).await;
+            if let Err(error @ StoreError::Corrupt { .. }) = &done {
+                tracing::error!(delivery.id = %outcome.id, %error, "an attempt could not be recorded");
+                return false;
             }
-            Err(cause) => {
-                self.faults.raise(DispatchError::Store(cause));
-                false
+            if !self.faults.note(&done) {
+                return done.is_ok();
             }
+            tokio::time::sleep(ASK_AGAIN_AFTER).await;
         }
     }
 }
@@ -266,9 +267,8 @@ impl AttemptJob {
 
     /// Ends without an attempt: the delivery waits in its place in the queue, and nothing is charged.
     async fn give_back(self) {
-        if let Err(cause) = self.shared.store.release(vec![self.claimed.id.clone()]).await {
-            self.shared.faults.raise(DispatchError::Store(cause));
-        }
+        let released = self.shared.store.release(vec![self.claimed.id.clone()]).await;
+        self.shared.faults.note(&released);
     }
 }
 

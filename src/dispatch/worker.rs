@@ -11,13 +11,14 @@ use tokio::task::{Id, JoinSet};
 use crate::dispatch::attempt::{
     self, AttemptContext, AttemptJob, InFlightPermit, ProbeGuard, SendSetup, TargetSetup,
 };
-use crate::dispatch::error::DispatchError;
 use crate::dispatch::health::{Probe, SendGate};
 use crate::dispatch::shares::{Limiter, ShareRequest, Shares};
 use crate::domain::delivery::{Attempt, DeliveryState, ReplyVerdict};
 use crate::domain::delivery_reason::RetryReason;
 use crate::domain::ids::DeliveryId;
 use crate::domain::time::Time;
+use crate::store::contract::error::StoreError;
+use crate::store::contract::outage::ASK_AGAIN_AFTER;
 use crate::store::contract::subscription::Subscription;
 use crate::store::contract::work::{AttemptOutcome, ClaimRequest, Claimed};
 
@@ -167,9 +168,9 @@ impl Worker {
             fresh: wanted.fresh,
             retries: wanted.retries,
         };
-        let claim = match self.shared.store.claim(request).await {
+        let claim = match self.answered(self.shared.store.claim(request).await) {
             Ok(claim) => claim,
-            Err(cause) => return self.broken(cause),
+            Err(next) => return next,
         };
         let retries = claim.work.iter().filter(|claimed| claimed.delivery.attempts > 0).count();
         let got = ShareRequest { fresh: claim.work.len() - retries, retries };
@@ -238,10 +239,11 @@ impl Worker {
     }
 
     async fn probe_oldest(&mut self) -> NextStep {
-        match self.shared.store.claim_oldest(self.shared.target.clone()).await {
+        let claimed = self.shared.store.claim_oldest(self.shared.target.clone()).await;
+        match self.answered(claimed) {
             Ok(Some(claimed)) => self.send(vec![claimed], true).await,
             Ok(None) => NextStep::Sleep { until: None, arrivals: true },
-            Err(cause) => self.broken(cause),
+            Err(next) => next,
         }
     }
 
@@ -249,14 +251,15 @@ impl Worker {
         if ids.is_empty() {
             return;
         }
-        if let Err(cause) = self.shared.store.release(ids).await {
-            self.broken(cause);
-        }
+        let released = self.shared.store.release(ids).await;
+        self.shared.faults.note(&released);
     }
 
-    fn broken(&self, cause: crate::store::contract::error::StoreError) -> NextStep {
-        self.shared.faults.raise(DispatchError::Store(cause));
-        NextStep::End
+    /// What the store answered, or what to do without it: nothing more where it failed, and nothing for a while
+    /// where it does not answer.
+    fn answered<T>(&self, answer: Result<T, StoreError>) -> Result<T, NextStep> {
+        let is_unavailable = self.shared.faults.note(&answer);
+        answer.map_err(|_noted| if is_unavailable { NextStep::Pause(ASK_AGAIN_AFTER) } else { NextStep::End })
     }
 
     /// When to look again although nothing woke the worker.

@@ -39,8 +39,11 @@ codes! {
         DiskLow = "disk_low",
             "there is too little free disk space, and the request was not taken",
             "send it again later; the operator has to free some space";
-        CorruptRecord = "corrupt_record",
-            "a record is damaged on disk", "nothing to do for the caller; the rest of the store goes on";
+        RecordDamaged = "record_damaged",
+            "a record that is needed for this is damaged on disk, and nothing was taken",
+            "the operator finds its key in the log; the rest of the store goes on. Send it again later";
+        StoreUnavailable = "store_unavailable",
+            "the store does not answer now, and the request was not taken", "send it again in a few seconds";
         Internal = "internal",
             "the answer could not be made", "see the log";
     }

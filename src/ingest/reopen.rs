@@ -30,6 +30,7 @@ use crate::store::contract::Store;
 use crate::store::contract::arrival::{Arrival, Finding, Receipt};
 use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{PageRequest, PostbackFilter};
+use crate::store::contract::outage::ASK_AGAIN_AFTER;
 use crate::template::source::params::ListReader;
 use crate::template::source::request;
 
@@ -172,13 +173,19 @@ fn keyed(
 }
 
 /// Reads again all reports on routes that are open now, the oldest first, but those that wait for a person.
-/// Answers how many, and leaves one line in the log.
+/// Answers how many, and leaves one line in the log. A store that does not answer is asked until it does.
 ///
 /// # Errors
 /// Only the store's.
 pub async fn all(store: &dyn Store, terms: &ReportTerms, clock: &Clock) -> Result<usize, StoreError> {
     let mut taken = ReopenResult::default();
-    let outcome = take_all(store, terms, clock, &mut taken).await;
+    let outcome = loop {
+        match take_all(store, terms, clock, &mut taken).await {
+            // Those that were taken meanwhile are not found again.
+            Err(StoreError::Unavailable { .. }) => tokio::time::sleep(ASK_AGAIN_AFTER).await,
+            done => break done,
+        }
+    };
     taken.log();
     outcome.map(|()| taken.count())
 }

@@ -10,7 +10,9 @@ use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::ids::{Seq, SourceId};
 use crate::ingest::postback::{self, Network, ReprocessError};
 use crate::store::contract::Store;
+use crate::store::contract::arrival::Receipt;
 use crate::store::contract::error::StoreError;
+use crate::store::contract::outage::{ASK_AGAIN_AFTER, Outage};
 
 /// How many are reprocessed between two looks at whether to stop.
 const AT_ONCE: usize = 64;
@@ -26,7 +28,7 @@ pub async fn step(
 ) -> Result<usize, StoreError> {
     let ready = store.reversals_ready(AT_ONCE).await?;
     for seq in &ready {
-        match postback::again(store, network, *seq, clock.now()).await {
+        match again(store, network, *seq, clock).await {
             Ok(receipt) => report(*seq, receipt.verdict.as_str()),
             Err(ReprocessError::Store(error @ StoreError::Corrupt { .. })) => {
                 tracing::error!(postback = %seq, %error, "a reversal cannot be read and was not reprocessed");
@@ -40,6 +42,23 @@ pub async fn step(
         }
     }
     Ok(ready.len())
+}
+
+/// Reprocesses one; a store that does not answer is asked until it does, as this one is handed out once.
+async fn again(
+    store: &dyn Store,
+    network: &(dyn Fn(&SourceId) -> Option<Network> + Send + Sync),
+    seq: Seq,
+    clock: &Clock,
+) -> Result<Receipt, ReprocessError> {
+    loop {
+        match postback::again(store, network, seq, clock.now()).await {
+            Err(ReprocessError::Store(StoreError::Unavailable { .. })) => {
+                tokio::time::sleep(ASK_AGAIN_AFTER).await;
+            }
+            done => return done,
+        }
+    }
 }
 
 fn report(seq: Seq, verdict: &str) {
@@ -57,17 +76,22 @@ pub async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), StoreError> {
     let bell = store.reversals_bell();
+    let outage = Outage::default();
     loop {
         // A signal that is given meanwhile is kept, so none is missed between the look and the wait.
-        let done = step(store.as_ref(), &network, &clock).await?;
-        if *stop.borrow() {
-            return Ok(());
-        }
-        if done == AT_ONCE {
+        let done = tokio::select! {
+            biased;
+            done = step(store.as_ref(), &network, &clock) => done,
+            // What is asked of the store is done all the same; the rest is handed out after the next start.
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        };
+        let pause = if outage.note(&done) { Some(ASK_AGAIN_AFTER) } else { None };
+        if pause.is_none() && done? == AT_ONCE {
             continue;
         }
         tokio::select! {
-            () = bell.signalled() => {}
+            () = bell.signalled(), if pause.is_none() => {}
+            () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         }
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::error_code::ErrorCode;
+use crate::store::contract::error::StoreError;
 use crate::view::problem::ErrorView;
 
 /// Every answer's type: small and whole, so that it is written at once.
@@ -65,15 +66,26 @@ pub fn refused(status: StatusCode, reason: &impl CodedReason) -> Answer {
 
 /// 503 with `Retry-After`: nothing was kept, send it again.
 pub fn unavailable() -> Answer {
-    let mut answer = refused(StatusCode::SERVICE_UNAVAILABLE, &ErrorCode::NotDurable);
-    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-    answer
+    later(ErrorCode::NotDurable, "5")
 }
 
 /// 503 with `Retry-After`: there is too little free disk space to take it.
 pub fn disk_low() -> Answer {
-    let mut answer = refused(StatusCode::SERVICE_UNAVAILABLE, &ErrorCode::DiskLow);
-    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+    later(ErrorCode::DiskLow, "60")
+}
+
+/// 503 with `Retry-After`, by what the store said to what was to be kept.
+pub fn not_kept(error: &StoreError) -> Answer {
+    match error {
+        StoreError::Corrupt { .. } => later(ErrorCode::RecordDamaged, "60"),
+        StoreError::Unavailable { .. } => later(ErrorCode::StoreUnavailable, "5"),
+        _ => unavailable(),
+    }
+}
+
+fn later(code: ErrorCode, seconds: &'static str) -> Answer {
+    let mut answer = refused(StatusCode::SERVICE_UNAVAILABLE, &code);
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
     answer
 }
 

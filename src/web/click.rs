@@ -60,10 +60,7 @@ impl Clicks {
                 let notes = NoteView::all(&notes);
                 answer::json(StatusCode::OK, &ClickReceiptView { click_id: &receipt.click.id, notes })
             }
-            Err(error) => {
-                self.health.store_failed(&error);
-                answer::unavailable()
-            }
+            Err(error) => self.health.not_kept(&error),
         }
     }
 }

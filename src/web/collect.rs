@@ -200,10 +200,7 @@ impl Postbacks {
                 endpoint.counters.reports.count(receipt.verdict.name());
                 answer_of(endpoint, &receipt)
             }
-            Err(error) => {
-                self.health.store_failed(&error);
-                answer::unavailable()
-            }
+            Err(error) => self.health.not_kept(&error),
         }
     }
 

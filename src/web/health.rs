@@ -14,6 +14,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::time::Time;
 use crate::store::contract::Store;
 use crate::store::contract::error::StoreError;
+use crate::store::contract::outage::Outage;
 use crate::web::answer::{self, Answer};
 
 /// What the process knows of its own state.
@@ -25,6 +26,7 @@ pub struct ProcessHealth {
     disk: AtomicU8,
     /// Set once, with the reason, when the store failed: the process must end.
     failure: watch::Sender<Option<String>>,
+    outage: Outage,
     /// When the last probe was made, and whether it became durable.
     probed: Mutex<Option<(Time, bool)>>,
 }
@@ -76,6 +78,7 @@ impl Default for ProcessHealth {
             stopping: AtomicBool::new(false),
             disk: AtomicU8::new(DiskSpace::Enough as u8),
             failure: watch::Sender::new(None),
+            outage: Outage::default(),
             probed: Mutex::new(None),
         }
     }
@@ -83,11 +86,22 @@ impl Default for ProcessHealth {
 
 impl ProcessHealth {
     /// Notes that the store failed. Everything after is answered 503, and the process will end. A
-    /// record that cannot be read fails only the request that needs it: a restart would not fix it.
+    /// record that cannot be read fails only the request that needs it: a restart would not fix it. Nor would it
+    /// bring back a store that does not answer now.
     pub fn store_failed(&self, error: &StoreError) {
-        if matches!(error, StoreError::Corrupt { .. } | StoreError::Cursor(_)) {
-            error!(%error, "a request failed; the rest of the store goes on");
-            return;
+        match error {
+            StoreError::Unavailable { .. } => {
+                self.outage.note::<()>(&Err(error.clone()));
+                return;
+            }
+            StoreError::Corrupt { .. }
+            | StoreError::Cursor(_)
+            | StoreError::ReprocessedAlready { .. }
+            | StoreError::Surplus(_) => {
+                error!(%error, "a request failed; the rest of the store goes on");
+                return;
+            }
+            StoreError::Broken { .. } | StoreError::Closed => {}
         }
         let first = self.failure.send_if_modified(|failure| {
             let first = failure.is_none();
@@ -97,6 +111,12 @@ impl ProcessHealth {
         if first {
             error!(%error, "the store failed; nothing more is accepted and the process will end");
         }
+    }
+
+    /// As [`ProcessHealth::store_failed`], with the 503 for what was to be kept.
+    pub fn not_kept(&self, error: &StoreError) -> Answer {
+        self.store_failed(error);
+        answer::not_kept(error)
     }
 
     /// Resolves, with the reason, when the store has failed.
@@ -167,6 +187,7 @@ impl ProcessHealth {
             Some((_, durable)) => durable,
             None => {
                 let result = store.probe().await;
+                self.outage.note(&result);
                 if let Err(error) = &result {
                     self.store_failed(error);
                 }

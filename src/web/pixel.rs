@@ -113,10 +113,7 @@ impl PixelEndpoints {
         };
         match word {
             Ok(word) => form.says(&word),
-            Err(error) => {
-                self.health.store_failed(&error);
-                answer::unavailable()
-            }
+            Err(error) => self.health.not_kept(&error),
         }
     }
 

@@ -22,3 +22,4 @@ mod statuses;
 mod suppression;
 mod targets;
 mod transactions;
+mod unavailable;

@@ -24,6 +24,7 @@ pub mod payload_fixture;
 pub mod platform;
 pub mod reasons;
 pub mod relay;
+pub mod remote_store;
 pub mod report_fixture;
 pub mod sample_paths;
 pub mod signed_in;

@@ -3,7 +3,8 @@
 use crate::domain::ids::Seq;
 use crate::domain::rejection::Rejection;
 
-/// The store failed. After [`StoreError::Broken`] the process must end and start again, which recovers.
+/// The store failed. After [`StoreError::Broken`] the process must end and start again, which recovers; after every
+/// other it goes on.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Reading or writing failed; what was asked for did not become durable, and every later operation fails.
@@ -12,6 +13,13 @@ pub enum StoreError {
         /// A verb, as in `read` or `write`.
         doing: &'static str,
         /// The words of the engine or the operating system.
+        cause: String,
+    },
+    /// The store is not there now: the connection to it is lost, it gave the transaction up, or its disk takes too
+    /// long. What was asked for may have become durable or not: ask again with the same ids, later.
+    #[error("the store does not answer now: {cause}")]
+    Unavailable {
+        /// The words of the engine or the network.
         cause: String,
     },
     /// The store is closing.

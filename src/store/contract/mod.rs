@@ -5,6 +5,7 @@ pub mod change;
 pub mod error;
 pub mod lookup;
 pub mod operator;
+pub mod outage;
 pub mod subscription;
 pub mod work;
 
@@ -43,7 +44,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// What Postbridge remembers. Guarantees, proved by the conformance suite in `tests/`:
 ///
 /// 1. When a writing operation answers `Ok`, its effect survives the death of the process and of
-///    the machine's power. When it answers `Err`, nothing of it is visible, now or later.
+///    the machine's power. When it answers `Err`, nothing of it is visible, now or later; only after
+///    [`StoreError::Broken`] and [`StoreError::Unavailable`] it may be, so that it is asked for again with the same ids.
 /// 2. An arrival and all it causes (record, conversion or change, deliveries) appear together.
 /// 3. Decisions see every earlier answer: of two equal arrivals one is accepted, one a duplicate,
 ///    however close they come. A click and the postback that names it always meet.

@@ -163,14 +163,11 @@ impl Api {
             ),
             Err(Refused::Store(error @ StoreError::Corrupt { .. })) => answer::error(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                ErrorCode::CorruptRecord,
+                ErrorCode::RecordDamaged,
                 error.to_string(),
                 "the record is damaged on disk; the rest of the store goes on",
             ),
-            Err(Refused::Store(error)) => {
-                self.health.store_failed(&error);
-                answer::unavailable()
-            }
+            Err(Refused::Store(error)) => self.health.not_kept(&error),
         }
     }
 

@@ -221,6 +221,13 @@ impl AdvertiserApi {
                 let message = "the record is damaged on disk; inform the network";
                 envelope::error(StatusCode::INTERNAL_SERVER_ERROR, message)
             }
+            Err(CakeError::Store(error @ StoreError::Unavailable { .. })) => {
+                self.health.store_failed(&error);
+                unavailable(
+                    "the store does not answer now, and the request was not taken; send it again in a few seconds",
+                    "5",
+                )
+            }
             Err(CakeError::Store(error)) => {
                 self.health.store_failed(&error);
                 let message = "the request could not be stored durably and was not taken; send it again in a few seconds";

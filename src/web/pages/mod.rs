@@ -298,12 +298,12 @@ impl Pages {
             ),
             PageExit::Store(error) => {
                 self.health.store_failed(&error);
-                let mut answer = self.said(
-                    visitor,
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "The store failed; Postbridge stops and starts again",
-                    "Try again in a few seconds. The log names the cause.",
-                );
+                let what = match error {
+                    StoreError::Unavailable { .. } => "The store does not answer now",
+                    _ => "The store failed; Postbridge stops and starts again",
+                };
+                let hint = "Try again in a few seconds. The log names the cause.";
+                let mut answer = self.said(visitor, StatusCode::SERVICE_UNAVAILABLE, what, hint);
                 answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
                 answer
             }

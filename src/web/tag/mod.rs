@@ -22,7 +22,6 @@ use crate::domain::time::Time;
 use crate::ingest::landing::{CarriedPairs, VisitorEnricher};
 use crate::ingest::tag::{self, BrowserIdentity, ClickOwner, SeenClick, TagAnswer, TagClick, TagReport};
 use crate::store::contract::Store;
-use crate::store::contract::error::StoreError;
 use crate::template::tag_script::{self, TagScript};
 use crate::web::answer::{self, Answer};
 use crate::web::collect::RefusalBudget;
@@ -98,10 +97,7 @@ impl Tag {
         }
         match self.store.kept_text(tag_script::file_name(hash)).await {
             Ok(text) => text.map(|text| served(&TagScript::of(text), headers, IMMUTABLE)),
-            Err(error) => {
-                self.health.store_failed(&error);
-                Some(answer::unavailable())
-            }
+            Err(error) => Some(self.health.not_kept(&error)),
         }
     }
 
@@ -225,13 +221,8 @@ impl Tag {
                 metrics::counter!("postbridge_clicks_total", "to" => "tag").increment(1);
                 remembered(visitor.and_then(|visitor| self.cookie.set(&visitor)))
             }
-            Err(error) => self.failed(&error),
+            Err(error) => self.health.not_kept(&error),
         }
-    }
-
-    fn failed(&self, error: &StoreError) -> Answer {
-        self.health.store_failed(error);
-        answer::unavailable()
     }
 
     /// Whose click it is. What the page's own address says is this visitor's: `pb_campaign`, which the tag
@@ -290,11 +281,11 @@ impl Tag {
         if let Some(said) = said
             && let Err(error) = tag::answer(self.store.as_ref(), said, visitor, now).await
         {
-            return self.failed(&error);
+            return self.health.not_kept(&error);
         }
         match tag::event(self.store.as_ref(), (raw, now), reported).await {
             Ok(()) => answer,
-            Err(error) => self.failed(&error),
+            Err(error) => self.health.not_kept(&error),
         }
     }
 
@@ -318,7 +309,7 @@ impl Tag {
     async fn consent(&self, reported: TagAnswer, visitor: Option<VisitorId>, now: Time) -> Answer {
         match tag::answer(self.store.as_ref(), reported, visitor, now).await {
             Ok(()) => taken(),
-            Err(error) => self.failed(&error),
+            Err(error) => self.health.not_kept(&error),
         }
     }
 }
