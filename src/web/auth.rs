@@ -52,10 +52,15 @@ pub struct KnownSecrets {
     shortest: usize,
 }
 
+/// The fewest bytes of a secret that is searched for: fewer are no key, and to mask such a word wherever it is would
+/// spoil what is kept.
+const SHORTEST_SECRET: usize = 8;
+
 impl KnownSecrets {
-    /// These; an empty one is none.
+    /// These, but for what is too short to be a key.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> KnownSecrets {
-        let secrets: Vec<&str> = secrets.into_iter().filter(|secret| !secret.is_empty()).collect();
+        let secrets: Vec<&str> =
+            secrets.into_iter().filter(|secret| secret.len() >= SHORTEST_SECRET).collect();
         let shortest = secrets.iter().map(|secret| secret.len()).min().unwrap_or(usize::MAX);
         KnownSecrets { search: AhoCorasick::new(secrets).ok(), shortest }
     }
