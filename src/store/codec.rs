@@ -1,6 +1,8 @@
 //! How a record is written down: version, head and body; and the hashes that are stored.
 //!
-//! A record is: version (1 byte) · length of the head (u32) · head (postcard) · body (lz4 block of postcard, preceded by
+//! A small record, which the engine packs together with its neighbours, is: version (1 byte) · postcard.
+//!
+//! Any other is: version (1 byte) · length of the head (u32) · head (postcard) · body (lz4 block of postcard, preceded by
 //! its plain length). Either may be empty. How long a value may be is the engine's business.
 
 use serde::Serialize;
@@ -9,13 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::store::contract::error::StoreError;
 
 /// The format that this program writes.
-pub const VERSION: u8 = 7;
-
-/// The most arrivals, or attempts, in one record.
-pub const BLOCK_ENTRIES: usize = 16;
-
-/// The most plain bytes that go together into one block; a longer entry has a block of its own.
-pub const BLOCK_BYTES: usize = 20 * 1024;
+pub const VERSION: u8 = 8;
 
 /// Version, head length.
 const PREAMBLE: usize = 5;
@@ -33,9 +29,6 @@ pub enum LayoutError {
     /// Written down all the same, another number would be there.
     #[error("its {what} is {number}, more than the record has room for")]
     TooGreat { what: &'static str, number: u64 },
-    /// A record refers to something that another one does not have.
-    #[error("it names {what} {number}, which there is not")]
-    Dangling { what: &'static str, number: u64 },
     /// The index or another record says that it is there.
     #[error("it is missing")]
     Missing,
@@ -50,7 +43,7 @@ pub enum LayoutError {
 pub fn pack<H: Serialize, B: Serialize>(head: &H, body: &B) -> Result<Vec<u8>, LayoutError> {
     let content = |error: postcard::Error| LayoutError::Content(error.to_string());
     let head = postcard::to_extend(head, Vec::with_capacity(1024)).map_err(content)?;
-    let body = postcard::to_extend(body, Vec::with_capacity(BLOCK_BYTES)).map_err(content)?;
+    let body = postcard::to_extend(body, Vec::with_capacity(1024)).map_err(content)?;
     let body = lz4_flex::compress_prepend_size(&body);
     let head_length = u32::try_from(head.len()).map_err(|_| LayoutError::Short)?;
     let mut bytes = Vec::with_capacity(PREAMBLE + head.len() + body.len());
@@ -59,6 +52,23 @@ pub fn pack<H: Serialize, B: Serialize>(head: &H, body: &B) -> Result<Vec<u8>, L
     bytes.extend_from_slice(&head);
     bytes.extend_from_slice(&body);
     Ok(bytes)
+}
+
+/// Writes down a small record, which the engine compresses together with its neighbours: version, postcard.
+///
+/// # Errors
+/// A value that cannot be written down.
+pub fn record<T: Serialize>(value: &T) -> Result<Vec<u8>, LayoutError> {
+    postcard::to_extend(value, vec![VERSION]).map_err(|error| LayoutError::Content(error.to_string()))
+}
+
+/// What [`record`] wrote.
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, LayoutError> {
+    match bytes {
+        [VERSION, rest @ ..] => plain(rest),
+        [] => Err(LayoutError::Short),
+        [version, ..] => Err(LayoutError::Version(*version)),
+    }
 }
 
 /// The head of a record.
@@ -121,6 +131,23 @@ pub fn numbered(prefix: u8, number: u64) -> Vec<u8> {
     key.push(prefix);
     key.extend_from_slice(&number.to_be_bytes());
     key
+}
+
+/// A key of a dated record: behind the prefix the UTC day, by which it is kept for so many days, then its number.
+/// So what is past its days is one span of keys.
+pub fn dated(prefix: u8, day: i32, number: u64) -> Vec<u8> {
+    let mut key = Vec::with_capacity(13);
+    key.push(prefix);
+    // Days before 1970 sort before those after.
+    key.extend_from_slice(&(day ^ i32::MIN).to_be_bytes());
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// The day and the number in a key that [`dated`] made.
+pub fn date(key: &[u8]) -> Option<(i32, u64)> {
+    let (day, number) = key.get(1..)?.split_first_chunk()?;
+    Some((i32::from_be_bytes(*day) ^ i32::MIN, u64::from_be_bytes(number.try_into().ok()?)))
 }
 
 /// The number in a key that [`numbered`] made.

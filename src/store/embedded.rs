@@ -15,11 +15,13 @@ use crate::store::contract::StoreFuture;
 use crate::store::contract::error::StoreError;
 use crate::store::engine::error::OpenError;
 use crate::store::engine::kv::Kv;
+use crate::store::engine::packed::Packed;
 use crate::store::engine::sled::Sled;
 use crate::store::index::Index;
 use crate::store::reader::{Reader, without_panic};
 use crate::store::rebuild::rebuild;
 use crate::store::records::{Records, StoreShared};
+use crate::store::table::PACKED;
 use crate::store::writer::{self, CommandQueue, Watch};
 
 /// How many lists and traces are read at a time.
@@ -89,7 +91,7 @@ impl Embedded {
         rules: Arc<Ruleset>,
         settings: EmbeddedSettings,
     ) -> Result<Embedded, OpenError> {
-        let reader = Arc::new(Reader::new(kv));
+        let reader = Arc::new(Reader::new(Arc::new(Packed::new(kv, PACKED))));
         let mut opened = rebuild(&reader, settings.dedup_mask)?;
         let records = Records::new(Arc::clone(&reader));
         opened.lately.go_by(&reader, rules.filters.duplicate)?;

@@ -12,10 +12,11 @@ use crate::domain::time::Time;
 use crate::store::seq_map::SeqMap;
 use crate::store::table::click_reference::ClickReferences;
 use crate::store::table::conversion::Sketch;
+use crate::store::table::day::Days;
 use crate::store::table::delivery::{DeliverySlot, DeliveryStates};
 use crate::store::table::disposition::Dispositions;
 use crate::store::table::operator::OperatorRecords;
-use crate::store::table::postback::EntryHead;
+use crate::store::table::postback::PostbackHead;
 use crate::store::table::report_line::Tally;
 use crate::store::table::report_row::Rows;
 use crate::store::table::source::SourceIndex;
@@ -44,10 +45,8 @@ pub struct Index {
     unmatched: SeqMap,
     /// Conversions by the hash of their claim on their click.
     claims: SeqMap,
-    /// The first number of every block, ascending.
-    starts: Vec<u64>,
-    /// The first number that no block has yet.
-    end: u64,
+    /// The day of every postback.
+    pub days: Days,
     pub queues: Queues,
     /// Holds by the time they end.
     holds: BTreeSet<(i64, u64)>,
@@ -73,8 +72,7 @@ impl Index {
             conversions: SeqMap::default(),
             unmatched: SeqMap::default(),
             claims: SeqMap::default(),
-            starts: Vec::new(),
-            end: 1,
+            days: Days::default(),
             queues: Queues::default(),
             holds: BTreeSet::new(),
             dead: BTreeSet::new(),
@@ -115,60 +113,21 @@ impl Index {
         self.claims.find_after(claim & self.mask, after, most)
     }
 
-    /// Takes note of a block of `length` entries.
-    pub fn add_block(&mut self, first: u64, length: usize) {
-        self.starts.push(first);
-        self.end = first + length as u64;
-    }
-
-    pub fn remove_block(&mut self, first: u64) {
-        if let Ok(at) = self.starts.binary_search(&first) {
-            self.starts.remove(at);
-        }
-    }
-
-    /// The first number of the block that holds `seq`.
-    pub fn block_of(&self, seq: u64) -> Option<u64> {
-        let after = self.starts.partition_point(|first| *first <= seq);
-        (seq < self.end).then(|| self.starts.get(after.checked_sub(1)?)).flatten().copied()
-    }
-
-    /// Up to `most` blocks that begin below `seq`, newest first.
-    pub fn blocks_below(&self, seq: u64, most: usize) -> Vec<u64> {
-        let after = self.starts.partition_point(|first| *first < seq);
-        self.starts.iter().take(after).rev().take(most).copied().collect()
-    }
-
-    /// Up to `most` blocks that begin at `seq` or later, oldest first.
-    pub fn blocks_from(&self, seq: u64, most: usize) -> Vec<u64> {
-        let before = self.starts.partition_point(|first| *first < seq);
-        self.starts.iter().skip(before).take(most).copied().collect()
-    }
-
-    /// The first number not yet given to a visible postback.
-    pub fn end(&self) -> u64 {
-        self.end
-    }
-
-    /// Sets the first number not yet given, where the last blocks are purged.
-    pub fn set_end(&mut self, end: u64) {
-        self.end = end;
-    }
-
     /// Takes note of postback `seq`, by number; and whether what it reprocesses was noted, if it does.
-    pub fn note_head(&mut self, seq: u64, head: &EntryHead, was_noted: bool) {
+    pub fn note_head(&mut self, seq: u64, head: &PostbackHead, was_noted: bool) {
         self.sources.note(head);
-        match head.again {
-            None => {
-                self.runs.note(seq, head.at);
-            }
-            Some(of) => {
-                // It has the source of what it reprocesses.
-                let is_open = was_noted && !head.gone && !self.is_reprocessed(of.get());
-                let closed = head.source.filter(|_| is_open);
-                closed.into_iter().for_each(|source| self.sources.close(source));
-                self.note_again(seq, of.get(), head.verdict.is_conversion());
-            }
+        let Some(of) = head.again else { return };
+        // It has the source of what it reprocesses.
+        let is_open = was_noted && !self.is_reprocessed(of.get());
+        let closed = head.source.filter(|_| is_open);
+        closed.into_iter().for_each(|source| self.sources.close(source));
+        self.note_again(seq, of.get(), head.verdict.is_conversion());
+    }
+
+    /// Takes note of when postback `seq` was received, by number. What reprocesses another bears the time of that.
+    pub fn note_time(&mut self, seq: u64, head: &PostbackHead) {
+        if head.again.is_none() {
+            self.runs.note(seq, head.at);
         }
     }
 

@@ -1,8 +1,9 @@
-//! Handing out work: what is leased, what is read for it, and how a lease is given back. Reads wait for the disk, and
-//! run on threads where that holds up no one.
+//! Handing out work: what is leased, what is read for it, and how a lease is given back. What is not in memory is read
+//! on threads where waiting for the disk holds up no one.
 
 use std::sync::Arc;
 
+use crate::domain::click::Click;
 use crate::domain::delivery::{self, Delivery, DeliveryState};
 use crate::domain::ids::DeliveryId;
 use crate::domain::target::TargetId;
@@ -11,6 +12,7 @@ use crate::store::contract::work::{ClaimRequest, Claimed, LeasedWork};
 use crate::store::query::find;
 use crate::store::reader::without_panic;
 use crate::store::records::StoreShared;
+use crate::store::table::conversion::Record;
 use crate::store::table::delivery::DeliverySlot;
 use crate::store::table::target_queue::Queued;
 
@@ -68,9 +70,31 @@ impl Leases {
                 Err(error) => return Err(error),
             }
         }
+        Ok(self.still_leased(work))
+    }
+
+    /// The same, where all of it is in memory: what was received or tried lately.
+    pub fn work_at_hand(&self) -> Option<Vec<Claimed>> {
+        let mut work = Vec::with_capacity(self.queued.len());
+        for (_, slot) in &self.queued {
+            let record = self.shared.records.conversion_at_hand(slot.seq())?;
+            let click = match record.conversion.attribution.click() {
+                // A known visitor's answers are on the disk.
+                Some(id) => Some(self.shared.records.click_at_hand(id)?),
+                None => None,
+            };
+            if click.as_ref().is_some_and(|click| click.context.visitor.is_some()) {
+                return None;
+            }
+            work.extend(claimed_as(&self.shared, &record, *slot, click).map(|claimed| (*slot, claimed)));
+        }
+        Some(self.still_leased(work))
+    }
+
+    fn still_leased(&self, mut work: Vec<(DeliverySlot, Claimed)>) -> Vec<Claimed> {
         let index = self.shared.index.lock();
         work.retain(|(slot, claimed)| index.is_leased(&claimed.id.destination, *slot));
-        Ok(work.into_iter().map(|(_, claimed)| claimed).collect())
+        work.into_iter().map(|(_, claimed)| claimed).collect()
     }
 }
 
@@ -125,15 +149,26 @@ fn unlease(shared: &StoreShared, queued: &[Queued]) {
 
 fn claimed(shared: &StoreShared, slot: DeliverySlot) -> Result<Option<Claimed>, StoreError> {
     let Some(record) = find::record(shared, slot.seq())? else { return Ok(None) };
-    let deliveries = &record.standing.deliveries;
-    let delivery = deliveries.get(slot.place()).cloned();
-    let waits = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Waiting { .. });
-    let Some(mut delivery) = delivery.filter(waits) else { return Ok(None) };
-    delivery.expires_at = shared.index.lock().queues.expires_at(&record.conversion, &delivery);
     let click = match record.conversion.attribution.click() {
         Some(click) => shared.records.click_as_answered(click)?,
         None => None,
     };
+    Ok(claimed_as(shared, &record, slot, click))
+}
+
+/// `None` where the delivery no longer waits.
+fn claimed_as(
+    shared: &StoreShared,
+    record: &Record,
+    slot: DeliverySlot,
+    click: Option<Arc<Click>>,
+) -> Option<Claimed> {
+    let deliveries = &record.standing.deliveries;
+    let mut delivery = deliveries.get(slot.place()).cloned()?;
+    if !matches!(delivery.state, DeliveryState::Waiting { .. }) {
+        return None;
+    }
+    delivery.expires_at = shared.index.lock().queues.expires_at(&record.conversion, &delivery);
     let (id, sent_before) = (delivery.id(record.conversion.id), delivery::sent_before(deliveries, &delivery));
-    Ok(Some(Claimed { id, conversion: record.conversion, delivery, click, sent_before }))
+    Some(Claimed { id, conversion: record.conversion.clone(), delivery, click, sent_before })
 }

@@ -1,5 +1,6 @@
 //! Reads records from the engine, and remembers when it failed.
 
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
@@ -7,7 +8,10 @@ use serde::de::DeserializeOwned;
 
 use crate::store::codec::{self, corrupt};
 use crate::store::contract::error::StoreError;
-use crate::store::engine::kv::{Kv, KvError, ScanVisitor, Span};
+use crate::store::engine::kv::{Kv, KvError, Span};
+
+/// Sees a key and its bytes, or why they cannot be read; breaks to end the scan.
+pub type RecordVisitor<'a> = &'a mut dyn FnMut(&[u8], Result<&[u8], StoreError>) -> ControlFlow<()>;
 
 /// Reads stored bytes, and what they say, past every cache.
 pub struct Reader {
@@ -52,9 +56,18 @@ impl Reader {
     }
 
     /// Visits values upwards or downwards, as [`Kv::scan`].
-    pub fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), StoreError> {
+    pub fn scan(&self, span: Span<'_>, visit: RecordVisitor<'_>) -> Result<(), StoreError> {
         self.check()?;
-        self.kv.scan(span, visit).map_err(|error| self.failed_read(error))
+        let mut read = |key: &[u8], bytes: Result<&[u8], &KvError>| {
+            visit(key, bytes.map_err(|error| self.failed_read(error.clone())))
+        };
+        self.kv.scan(span, &mut read).map_err(|error| self.failed_read(error))
+    }
+
+    /// The small record at `key`, past every cache.
+    pub fn record<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+        let read = |bytes: Vec<u8>| codec::read(&bytes).map_err(|error| corrupt(key, &error));
+        self.get(key)?.map(read).transpose()
     }
 
     /// The body of the record at `key`, past every cache.

@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::domain::ids::ClickId;
+use crate::domain::ids::{ClickId, ConversionId};
 use crate::domain::postback::VerdictName;
+use crate::domain::time::Time;
 use crate::store::codec::{LayoutError, VERSION, corrupt};
 use crate::store::contract::error::StoreError;
 use crate::store::engine::error::OpenError;
 use crate::store::engine::kv::Batch;
 use crate::store::index::Index;
-use crate::store::query::chunk::Chunk;
+use crate::store::query::chunk::{DatedHead, heads_from};
 use crate::store::reader::Reader;
 use crate::store::table::click::matching;
 use crate::store::table::click_log;
@@ -19,8 +20,8 @@ use crate::store::table::recent_click::RecentClicks;
 use crate::store::table::store_facts::{FORMAT, NUMBERS, NumberSequences};
 use crate::store::table::suppression::Lists;
 
-/// How many blocks are read at a time.
-const BLOCKS: usize = 512;
+/// How many heads are read at a time.
+const HEADS: usize = 8192;
 
 /// What opening found.
 pub struct Opened {
@@ -40,34 +41,97 @@ pub fn rebuild(reader: &Reader, dedup_mask: u64) -> Result<Opened, OpenError> {
     let mut index = Index::new(dedup_mask);
     index.lists = Arc::new(Lists::open(reader)?);
     index.kept = Arc::new(OperatorRecords::open(reader)?);
+    let next_attempt = rebuild_postbacks(reader, &mut index)?;
+    let numbers = numbers(reader, index.days.end(), next_attempt)?;
+    index.days.set_end(numbers.next_postback);
+    let lately = RecentClicks::open(reader, numbers.next_click)?;
+    Ok(Opened { index, lately, numbers, matching: matching(reader)? })
+}
+
+/// Neighbouring numbers of one day, and the latest time among them.
+struct Stretch {
+    first: u64,
+    day: i32,
+    next: u64,
+    newest: Option<Time>,
+}
+
+/// Shows every postback to the index, day by day. Answers the number of the next attempt.
+fn rebuild_postbacks(reader: &Reader, index: &mut Index) -> Result<u64, StoreError> {
     let manual = HashSet::new();
     // What is purged of a record that was reprocessed is counted nowhere.
     let mut quarantined = HashSet::new();
-    let mut next = 0;
+    let mut stretches: Vec<Stretch> = Vec::new();
+    let mut reversals = Vec::new();
+    let mut next_attempt = 1;
+    let mut from = (i32::MIN, 0);
     loop {
-        let chunk = Chunk::read(reader, next, u64::MAX, BLOCKS)?;
-        let Some(end) = chunk.end() else { break };
-        for (first, heads) in &chunk.blocks {
-            index.add_block(*first, heads.len());
-            for (number, head) in (*first..).zip(heads) {
-                index.note_head(number, head, head.again.is_some_and(|of| quarantined.contains(&of.get())));
-                if !head.gone && head.verdict == VerdictName::Quarantined {
-                    quarantined.insert(number);
-                }
-                if let Some(sketch) = &head.sketch {
-                    index.apply(number, None, Some(sketch), &manual);
-                }
-                if head.raw && !index.is_reprocessed(number) {
-                    index.reversals.wait(number, &head.sales);
-                }
+        let heads = heads_from(reader, from, HEADS)?;
+        let Some(last) = heads.last() else { break };
+        from = (last.day, last.number + 1);
+        for DatedHead { day, number, head } in heads {
+            match stretches.last_mut().filter(|last| last.day == day && last.next == number) {
+                Some(last) => last.next = number + 1,
+                None => stretches.push(Stretch { first: number, day, next: number + 1, newest: None }),
+            }
+            if let Some(stretch) = stretches.last_mut().filter(|_| head.again.is_none()) {
+                stretch.newest = stretch.newest.max(Some(head.at));
+            }
+            index.note_head(number, &head, head.again.is_some_and(|of| quarantined.contains(&of.get())));
+            if head.verdict == VerdictName::Quarantined {
+                quarantined.insert(number);
+            }
+            if let Some(sketch) = &head.sketch {
+                let attempts = sketch.standing.last_attempts.iter().flatten();
+                next_attempt = attempts.map(|last| last + 1).fold(next_attempt, u64::max);
+                index.apply(number, None, Some(sketch), &manual);
+            }
+            if !head.sales.is_empty() {
+                reversals.push((day, number, head.sales));
             }
         }
-        next = end;
     }
-    let numbers = numbers(reader, next)?;
-    index.set_end(numbers.next_postback);
-    let lately = RecentClicks::open(reader, numbers.next_click)?;
-    Ok(Opened { index, lately, numbers, matching: matching(reader)? })
+    stretches.sort_unstable_by_key(|stretch| stretch.first);
+    for stretch in &stretches {
+        index.days.note(stretch.first, stretch.day);
+        index.days.set_end(stretch.next);
+        if let Some(newest) = stretch.newest {
+            index.runs.note(stretch.first, newest);
+        }
+    }
+    for (day, number, sales) in reversals {
+        if index.is_reprocessed(number) || !reader.has_raw(day, number)? {
+            continue;
+        }
+        if is_received_later(reader, index, number, &sales)? {
+            index.reversals.make_ready(number);
+        } else {
+            index.reversals.wait(number, &sales);
+        }
+    }
+    Ok(next_attempt)
+}
+
+/// Whether one of these sales was received after postback `number`.
+fn is_received_later(
+    reader: &Reader,
+    index: &Index,
+    number: u64,
+    sales: &[ConversionId],
+) -> Result<bool, StoreError> {
+    for sale in sales {
+        if index.reused.get(sale).is_some_and(|later| later.newest.get() > number) {
+            return Ok(true);
+        }
+        for later in index.candidates(sale).into_iter().filter(|known| *known > number) {
+            let Some(day) = index.days.of(later) else { continue };
+            let sketch = reader.head_of(day, later)?.and_then(|head| head.sketch);
+            if sketch.is_some_and(|sketch| sketch.id == *sale) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 fn check_format(reader: &Reader) -> Result<(), OpenError> {
@@ -84,19 +148,16 @@ fn check_format(reader: &Reader) -> Result<(), OpenError> {
 }
 
 /// The next numbers: after everything stored, and after everything purged.
-fn numbers(reader: &Reader, next_postback: u64) -> Result<NumberSequences, StoreError> {
+fn numbers(reader: &Reader, next_postback: u64, next_attempt: u64) -> Result<NumberSequences, StoreError> {
     let mut numbers = NumberSequences {
         next_postback: next_postback.max(1),
-        next_attempt: 1,
+        next_attempt,
         next_click: click_log::end(reader)?,
     };
     if let Some(kept) = reader.head::<NumberSequences>(NUMBERS)? {
         numbers.next_postback = numbers.next_postback.max(kept.next_postback);
         numbers.next_attempt = numbers.next_attempt.max(kept.next_attempt);
         numbers.next_click = numbers.next_click.max(kept.next_click);
-    }
-    if let Some((first, block)) = reader.attempt_block(u64::MAX - 1)? {
-        numbers.next_attempt = numbers.next_attempt.max(first + block.len() as u64);
     }
     Ok(numbers)
 }

@@ -8,14 +8,11 @@ use crate::domain::click::Click;
 use crate::domain::ids::ClickId;
 use crate::domain::ruleset::Ruleset;
 use crate::store::cache::CoherentCache;
-use crate::store::codec::corrupt;
 use crate::store::commit::quarantine_line::QuarantineLines;
 use crate::store::contract::error::StoreError;
 use crate::store::index::Index;
 use crate::store::reader::Reader;
 use crate::store::table::conversion::Record;
-use crate::store::table::delivery::marks_key;
-use crate::store::table::postback::{Block, EntryHead, heads_key, record_in};
 use crate::store::table::recent_click::RecentClicks;
 
 /// Clicks kept at hand: about so many, and never more bytes than this.
@@ -23,10 +20,10 @@ const CLICKS: usize = 64 * 1024;
 
 const CLICK_BYTES: u64 = 80 * 1024 * 1024;
 
-/// Blocks kept unpacked.
-const BLOCKS: usize = 256;
+/// Conversions kept at hand: about so many, and never more bytes than this.
+const CONVERSIONS: usize = 16 * 1024;
 
-const BLOCK_BYTES: u64 = 32 * 1024 * 1024;
+const CONVERSION_BYTES: u64 = 32 * 1024 * 1024;
 
 /// What reading and writing share.
 pub struct StoreShared {
@@ -43,7 +40,7 @@ pub struct StoreShared {
 /// What is read often, and kept at hand.
 pub struct Records {
     reader: Arc<Reader>,
-    blocks: CoherentCache<u64, Arc<Block>>,
+    conversions: CoherentCache<u64, Arc<Record>>,
     clicks: CoherentCache<ClickId, Arc<Click>>,
 }
 
@@ -51,32 +48,36 @@ impl Records {
     pub fn new(reader: Arc<Reader>) -> Records {
         Records {
             reader,
-            blocks: CoherentCache::new(BLOCKS, BLOCK_BYTES),
+            conversions: CoherentCache::new(CONVERSIONS, CONVERSION_BYTES),
             clicks: CoherentCache::new(CLICKS, CLICK_BYTES),
         }
     }
 
-    /// The heads of the block that begins at `first`.
-    pub fn block_heads(&self, first: u64) -> Result<Option<Vec<EntryHead>>, StoreError> {
-        if let Some(block) = self.blocks.get(&first) {
-            return Ok(Some(block.heads.clone()));
-        }
-        self.reader.head(&heads_key(first))
+    /// The conversion that postback `number` of that day made, as it is now, where it is in memory.
+    pub fn conversion_at_hand(&self, number: u64) -> Option<Arc<Record>> {
+        self.conversions.get(&number)
     }
 
-    /// The block that begins at `first`.
-    pub fn block(&self, first: u64) -> Result<Option<Arc<Block>>, StoreError> {
-        self.blocks.get_or_read(&first, || self.reader.block_afresh(first).map(|found| found.map(Arc::new)))
+    /// The conversion that postback `number` of that day made, as it is now.
+    pub fn conversion(&self, day: i32, number: u64) -> Result<Option<Arc<Record>>, StoreError> {
+        self.reader.check()?;
+        self.conversions.get_or_read(&number, || self.read(day, number).map(|found| found.map(Arc::new)))
     }
 
-    /// Conversion `seq` of the block that begins at `first`, as it is now.
-    pub fn record(&self, first: u64, seq: u64) -> Result<Option<Record>, StoreError> {
-        if let Some(record) = self.reader.overlay(seq)? {
+    fn read(&self, day: i32, number: u64) -> Result<Option<Record>, StoreError> {
+        if let Some(record) = self.reader.overlay(day, number)? {
             return Ok(Some(record));
         }
-        let Some(block) = self.block(first)? else { return Ok(None) };
-        let marks = self.reader.marks(first)?;
-        record_in(&block, &marks, seq).map_err(|error| corrupt(&marks_key(first), &error))
+        let body = self.reader.body_of(day, number)?;
+        let Some(conversion) = body.and_then(|body| body.conversion) else { return Ok(None) };
+        let standing = match self.reader.states(day, number)? {
+            Some(states) => states,
+            None => {
+                let planned = self.reader.head_of(day, number)?.and_then(|head| head.sketch);
+                planned.map(|sketch| sketch.standing).unwrap_or_default()
+            }
+        };
+        Ok(Some(Record { conversion, standing, overlay: false }))
     }
 
     /// The click with this id, where it is in memory.
@@ -93,11 +94,11 @@ impl Records {
     /// What a commit replaced: `None` is removed.
     pub fn replaced(
         &self,
-        blocks: impl IntoIterator<Item = (u64, Option<Arc<Block>>)>,
+        conversions: impl IntoIterator<Item = (u64, Option<Arc<Record>>)>,
         clicks: impl IntoIterator<Item = (ClickId, Option<Arc<Click>>)>,
     ) {
-        for (first, block) in blocks {
-            self.blocks.replace(first, block);
+        for (number, record) in conversions {
+            self.conversions.replace(number, record);
         }
         for (id, click) in clicks {
             self.clicks.replace(id, click);

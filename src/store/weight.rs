@@ -7,12 +7,10 @@ use quick_cache::Weighter;
 
 use crate::domain::click::{Click, Pairs};
 use crate::domain::conversion::Conversion;
+use crate::domain::delivery::Delivery;
 use crate::domain::filter_verdict::FilterHit;
 use crate::domain::ids::ClickId;
-use crate::domain::postback::{Postback, RawRequest};
-use crate::domain::rejection::RejectionCause;
-use crate::domain::rejection::note::ReportNote;
-use crate::store::table::postback::{Block, BlockEntry, EntryHead};
+use crate::store::table::conversion::Record;
 
 /// What an entry of a cache takes besides its key and its value's own bytes.
 const ENTRY: usize = 96;
@@ -30,12 +28,10 @@ impl Weighter<ClickId, Arc<Click>> for ByBytes {
     }
 }
 
-impl Weighter<u64, Arc<Block>> for ByBytes {
-    fn weight(&self, _first: &u64, block: &Arc<Block>) -> u64 {
-        let heads = block.heads.len() * size_of::<EntryHead>();
-        let entries =
-            block.entries.iter().map(|entry| size_of::<BlockEntry>() + entry.as_ref().map_or(0, of_entry));
-        (ENTRY + heads + entries.sum::<usize>()) as u64
+impl Weighter<u64, Arc<Record>> for ByBytes {
+    fn weight(&self, _number: &u64, record: &Arc<Record>) -> u64 {
+        let deliveries = record.standing.deliveries.len() * (size_of::<Delivery>() + 2 * TEXT);
+        (ENTRY + size_of::<Record>() + of_conversion(&record.conversion) + deliveries) as u64
     }
 }
 
@@ -51,19 +47,7 @@ pub fn of_click(click: &Click) -> usize {
     size_of::<Click>() + texts + customer + lists + other_bytes
 }
 
-/// The bytes behind an entry of a block.
-fn of_entry(entry: &BlockEntry) -> usize {
-    let raw = entry.postback.raw.as_ref().map_or(0, RawRequest::bytes);
-    raw + of_verdict(&entry.postback) + entry.conversion.as_ref().map_or(0, of_conversion)
-}
-
-/// Why a postback was not taken, and what was noted about it: each is one to four short texts.
-fn of_verdict(postback: &Postback) -> usize {
-    let causes = postback.verdict.rejection().map_or(0, |rejection| rejection.causes().count());
-    causes * (size_of::<RejectionCause>() + 8 * TEXT)
-        + postback.notes.len() * (size_of::<ReportNote>() + 8 * TEXT)
-}
-
+/// The bytes behind a conversion.
 fn of_conversion(conversion: &Conversion) -> usize {
     let traits: usize = conversion.traits.0.values().map(|value| value.len() + TEXT).sum();
     let lists = conversion.history.len() + conversion.considered.len() + conversion.remarks.len();
@@ -73,28 +57,4 @@ fn of_conversion(conversion: &Conversion) -> usize {
 
 fn of_pairs(pairs: &Pairs) -> usize {
     pairs.iter().map(|(name, value)| name.capacity() + value.capacity() + 2 * TEXT).sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::of_entry;
-    use crate::domain::ids::Seq;
-    use crate::domain::postback::{Postback, Verdict};
-    use crate::domain::rejection::access::AccessProblem;
-    use crate::domain::rejection::note::ReportNote;
-    use crate::domain::time::Time;
-    use crate::store::table::postback::BlockEntry;
-
-    #[test]
-    fn what_is_wrong_with_a_postback_and_what_was_noted_about_it_weigh_too() {
-        let weight = |notes: Vec<ReportNote>| {
-            let (seq, verdict) = (Seq::new(1).unwrap(), Verdict::Quarantined(AccessProblem::TooFast.into()));
-            let (received_at, again) = (Time::EPOCH, None);
-            let (source, raw, mapping) = (None, None, None);
-            let postback = Postback { seq, received_at, source, raw, mapping, verdict, notes, again };
-            of_entry(&BlockEntry { postback, conversion: None })
-        };
-        assert!(weight(Vec::new()) > 100, "{}", weight(Vec::new()));
-        assert!(weight(vec![ReportNote::NoIdentity]) > weight(Vec::new()) + 100);
-    }
 }

@@ -236,6 +236,6 @@ fn write(
             crash::point("purge.after_sync");
         }
     }
-    group.publish(&ready);
+    group.publish(ready);
     Ok(())
 }

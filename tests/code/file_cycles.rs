@@ -150,6 +150,7 @@ const STORE_PARTS: [(&str, &[&str]); 4] = [
             "store::contract",
             "store::engine",
             "store::index",
+            "store::reader",
             "store::records",
             "store::table",
             "store::weight",

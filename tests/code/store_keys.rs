@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::code::layout_rules::files_under;
 
-/// The prefix and the file of every key that the tables make: `numbered(b'A', …)`, `[b"A", …]`, `= b"Aname"`.
+/// The prefix and the file of every key that the tables make: `numbered(b'A', …)`, `PREFIX: u8 = b'A'`, `[b"A", …]`, `= b"Aname"`.
 fn made() -> BTreeSet<(char, String)> {
     let mut found = BTreeSet::new();
     for file in files_under("src/store/table") {
         let text = file.text;
         let name = file.path.rsplit('/').next().unwrap().trim_end_matches(".rs").to_owned();
-        for begin in ["numbered(b'", "[b\"", "&[u8] = b\""] {
+        for begin in ["numbered(b'", "PREFIX: u8 = b'", "[b\"", "&[u8] = b\""] {
             for (at, _) in text.match_indices(begin) {
                 let prefix = text[at + begin.len()..].chars().next().unwrap();
                 found.insert((prefix, name.clone()));

@@ -150,10 +150,11 @@ fn a_long_value_is_read_whole_whichever_way_and_a_missing_piece_fails_it_alone()
         let mut found = Vec::new();
         let span = Span { from: b"", to: b"z", direction };
         let done = sled.scan(span, &mut |key, value| {
-            found.push((key.to_vec(), value.to_vec()));
+            found.push(value.map(|value| (key.to_vec(), value.to_vec())).map_err(KvError::clone));
             ControlFlow::Continue(())
         });
-        done.map(|()| found)
+        done?;
+        found.into_iter().collect::<Result<Vec<_>, KvError>>()
     };
     assert_eq!(sled.get(b"b").unwrap(), Some(long));
     assert_eq!(scanned(&sled, Direction::Up).unwrap(), values);

@@ -10,7 +10,7 @@ use postbridge::store::contract::change::PurgeBefore;
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
 use postbridge::store::embedded::Embedded;
-use postbridge::store::engine::kv::{Batch, Direction, Kv, Span};
+use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, Span};
 use postbridge::web::health::ProcessHealth;
 use tokio::sync::watch;
 
@@ -97,9 +97,22 @@ fn a_store_that_cannot_be_read_does_not_open() {
     assert!(error.to_string().contains("Input/output error"), "{error}");
 }
 
-/// Overwrites the block of postback `first` as a failing disk would.
-fn damage(memory: &Memory, first: u64) {
-    overwrite(memory, &[b"B", &first.to_be_bytes()[..]].concat());
+/// Overwrites postback `number` as a failing disk would.
+fn damage(memory: &Memory, number: u64) {
+    overwrite(memory, &dated_key(memory, b'B', number));
+}
+
+/// The key of a record, whatever its day.
+fn dated_key(memory: &Memory, table: u8, number: u64) -> Vec<u8> {
+    let mut found = None;
+    let span = Span { from: &[table], to: &[table + 1], direction: Direction::Up };
+    memory
+        .scan(span, &mut |key, _| {
+            found = found.take().or_else(|| key.ends_with(&number.to_be_bytes()).then(|| key.to_vec()));
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    found.expect("there is such a record")
 }
 
 fn overwrite(memory: &Memory, key: &[u8]) {
@@ -229,7 +242,7 @@ fn a_damaged_block_stops_no_purging_of_those_around_it() {
     damage(&memory, second.get());
     let store = Embedded::open(Arc::new(memory), usual_rules()).unwrap();
     let all = PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) };
-    assert_eq!(purge_all(&store, all), 2, "the one before it and the one after");
+    assert_eq!(purge_all(&store, all), 3, "also its raw bytes, which are apart");
     assert_eq!(wait(store.postback(first)).unwrap(), None);
     is_corrupt(wait(store.postback(second)));
 }
@@ -248,7 +261,7 @@ fn purging_leaves_no_attempt_behind_where_conversions_of_many_blocks_share_a_rec
     purge_all(&store, all);
     let mut left = 0;
     let span = Span { from: b"A", to: b"B", direction: Direction::Up };
-    let mut count = |_: &[u8], _: &[u8]| {
+    let mut count = |_: &[u8], _: Result<&[u8], &KvError>| {
         left += 1;
         std::ops::ControlFlow::Continue(())
     };
@@ -277,7 +290,7 @@ fn dead_letters_are_listed_without_what_is_damaged() {
     }
     drop(store);
     damage(&memory, 1);
-    overwrite(&memory, &[b"A", &2u64.to_be_bytes()[..]].concat());
+    overwrite(&memory, &dated_key(&memory, b'A', 2));
     let store = Embedded::open(Arc::new(memory), usual_rules()).unwrap();
     for state in [Some(DeliveryStateName::Dead), None] {
         let filter = DeliveryFilter { state, ..DeliveryFilter::default() };

@@ -16,6 +16,7 @@ mod format;
 mod keyless_reports;
 mod lists;
 mod operator_counts;
+mod packed;
 mod report;
 mod slow_reads;
 mod statuses;

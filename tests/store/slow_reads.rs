@@ -86,11 +86,20 @@ impl Kv for Disk {
     }
 }
 
+fn open(slow: &Arc<Slow>) -> Embedded {
+    Embedded::open(Arc::new(Disk(Arc::clone(slow))), sale("any").forward().rules()).unwrap()
+}
+
+/// Opens the store again: what it has is on the disk, and not in memory.
+fn reopen(slow: &Arc<Slow>, store: Embedded) -> Embedded {
+    drop(store);
+    open(slow)
+}
+
 #[tokio::test]
 async fn lists_and_traces_hold_up_nothing_else_and_run_two_at_a_time() {
     let slow = Arc::new(Slow::default());
-    let store =
-        Arc::new(Embedded::open(Arc::new(Disk(Arc::clone(&slow))), sale("any").forward().rules()).unwrap());
+    let store = Arc::new(open(&slow));
     let receipt = store.arrive(sale("t1").forward().arrival()).await.unwrap();
     let id = conversion_of(&receipt.verdict);
     slow.slow.store(true, Ordering::SeqCst);
@@ -121,8 +130,7 @@ async fn lists_and_traces_hold_up_nothing_else_and_run_two_at_a_time() {
 #[tokio::test]
 async fn a_delivery_claimed_while_its_retry_is_written_goes_to_no_one_else() {
     let slow = Arc::new(Slow::default());
-    let store =
-        Arc::new(Embedded::open(Arc::new(Disk(Arc::clone(&slow))), sale("any").forward().rules()).unwrap());
+    let store = Arc::new(open(&slow));
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
     let claim = async |now| {
         let destination = destination("ads");
@@ -162,14 +170,14 @@ async fn a_delivery_claimed_while_its_retry_is_written_goes_to_no_one_else() {
 #[tokio::test]
 async fn a_delivery_that_is_skipped_and_retried_while_its_claim_is_read_is_handed_out_once() {
     let slow = Arc::new(Slow::default());
-    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow))), sale("any").forward().rules()).unwrap();
+    let store = open(&slow);
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
     let due = |now| {
         let destination = destination("ads");
         ClaimRequest { target: TargetId::Account(destination), now: at(now), fresh: 9, retries: 9 }
     };
     let id = store.claim(due(0)).await.unwrap().work.remove(0).id;
-    store.release(vec![id.clone()]).await.unwrap();
+    let store = reopen(&slow, store);
     slow.slow.store(true, Ordering::SeqCst);
     let meanwhile = async {
         while slow.waiting.load(Ordering::SeqCst) < 1 {
@@ -189,8 +197,9 @@ async fn a_delivery_that_is_skipped_and_retried_while_its_claim_is_read_is_hande
 #[tokio::test]
 async fn a_read_that_panics_fails_as_a_damaged_record_does_and_stops_no_dispatch() {
     let slow = Arc::new(Slow::default());
-    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow))), sale("any").forward().rules()).unwrap();
+    let store = open(&slow);
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
+    let store = reopen(&slow, store);
     slow.panics.store(true, Ordering::SeqCst);
     let found = store.find_click("unknown").await;
     assert!(matches!(found, Err(StoreError::Corrupt { .. })), "{found:?}");
@@ -204,17 +213,18 @@ async fn a_read_that_panics_fails_as_a_damaged_record_does_and_stops_no_dispatch
 #[tokio::test]
 async fn no_read_of_a_record_holds_up_what_else_runs() {
     let slow = Arc::new(Slow::default());
-    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow))), sale("any").forward().rules()).unwrap();
-    let receipt = store.arrive(sale("t1").forward().arrival()).await.unwrap();
-    let which = ConversionRef::Id(conversion_of(&receipt.verdict));
+    let store = open(&slow);
+    store.arrive(sale("t1").forward().arrival()).await.unwrap();
     store.keep_text("a.js".to_owned(), "text".to_owned()).await.unwrap();
-    store.arrive(sale("t2").forward().arrival()).await.unwrap();
+    let receipt = store.arrive(sale("t2").forward().arrival()).await.unwrap();
+    let which = ConversionRef::Id(conversion_of(&receipt.verdict));
+    let store = reopen(&slow, store);
     let due = || ClaimRequest { target: account("ads"), now: at(0), fresh: 1, retries: 0 };
-    // One is given back while the other is claimed.
+    // One is given back, which is in memory, while the other is claimed.
     let claimed = store.claim(due()).await.unwrap().work.remove(0);
     slow.slow.store(true, Ordering::SeqCst);
     let unknown = ClickId::parse("unknown").unwrap();
-    // All of them wait at once, on this one thread.
+    // All others wait at once, on this one thread.
     let reads = async {
         tokio::join!(
             store.click(&unknown),
@@ -226,7 +236,7 @@ async fn no_read_of_a_record_holds_up_what_else_runs() {
         )
     };
     let meanwhile = async {
-        while slow.waiting.load(Ordering::SeqCst) < 6 {
+        while slow.waiting.load(Ordering::SeqCst) < 5 {
             tokio::task::yield_now().await;
         }
         slow.let_go();
@@ -242,12 +252,13 @@ async fn no_read_of_a_record_holds_up_what_else_runs() {
 #[tokio::test]
 async fn no_delivery_waits_until_what_strangers_look_for_is_read() {
     let slow = Arc::new(Slow::default());
-    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow))), sale("any").forward().rules()).unwrap();
+    let store = open(&slow);
     for sent in ["t1", "t2", "t3"] {
         store.arrive(sale(sent).forward().arrival()).await.unwrap();
     }
     let due = || ClaimRequest { target: account("ads"), now: at(0), fresh: 1, retries: 0 };
     let claimed = store.claim(due()).await.unwrap().work.remove(0);
+    let store = reopen(&slow, store);
     slow.slow.store(true, Ordering::SeqCst);
     let strangers = (0..100).map(|_| store.kept_text("unknown".to_owned()));
     let dispatch = async {
@@ -274,7 +285,7 @@ async fn no_delivery_waits_until_what_strangers_look_for_is_read() {
 #[tokio::test]
 async fn what_is_in_memory_is_answered_at_once_however_slow_the_disk_is() {
     let slow = Arc::new(Slow::default());
-    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow))), sale("any").forward().rules()).unwrap();
+    let store = open(&slow);
     let arrival = ClickArrival { click: click("c1"), screening: Screening::None };
     store.record_click(arrival).await.unwrap();
     slow.slow.store(true, Ordering::SeqCst);
@@ -283,14 +294,22 @@ async fn what_is_in_memory_is_answered_at_once_however_slow_the_disk_is() {
     let nothing = ClaimRequest { target: account("ads"), now: at(0), fresh: 9, retries: 9 };
     let claim = store.claim(nothing).now_or_never().expect("that nothing is due is in memory");
     assert!(claim.unwrap().work.is_empty());
+    slow.slow.store(false, Ordering::SeqCst);
+    store.arrive(sale("t1").click("c1").arrival()).await.unwrap();
+    slow.slow.store(true, Ordering::SeqCst);
+    let due = ClaimRequest { target: account("ads"), now: at(0), fresh: 9, retries: 9 };
+    let claim =
+        store.claim(due).now_or_never().expect("what was received just now is in memory, with its click");
+    assert_eq!(claim.unwrap().work.remove(0).click.unwrap().id.as_str(), "c1");
     assert_eq!(slow.waiting.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
 async fn a_claim_that_no_one_waits_for_any_more_gives_its_leases_back() {
     let slow = Arc::new(Slow::default());
-    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow))), sale("any").forward().rules()).unwrap();
+    let store = open(&slow);
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
+    let store = reopen(&slow, store);
     slow.slow.store(true, Ordering::SeqCst);
     let due = || ClaimRequest { target: account("ads"), now: at(0), fresh: 9, retries: 9 };
     let (mut claim, mut oldest) = (store.claim(due()), store.claim_oldest(account("ads")));

@@ -13,7 +13,7 @@ use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::PageRequest;
 use postbridge::store::contract::{Store, StoreFuture};
 use postbridge::store::embedded::Embedded;
-use postbridge::store::engine::kv::{Direction, Kv, Span};
+use postbridge::store::engine::kv::{Direction, Kv, KvError, Span};
 
 use crate::support::memory::{FaultAt, Memory};
 use crate::support::offer_fixture::*;
@@ -293,7 +293,8 @@ fn neither_an_address_nor_a_phone_number_nor_its_bare_hash_is_ever_stored() {
         .flat_map(|text| [text.as_bytes().to_vec(), Sha256::digest(text).to_vec()])
         .collect();
     let span = Span { from: &[0], to: &[255], direction: Direction::Up };
-    let mut visit = |key: &[u8], value: &[u8]| {
+    let mut visit = |key: &[u8], value: Result<&[u8], &KvError>| {
+        let value = value.unwrap();
         stored += 1;
         let holds = |bytes: &[u8], needle: &[u8]| bytes.windows(needle.len()).any(|part| part == needle);
         found.extend(needles.iter().filter(|needle| holds(key, needle) || holds(value, needle)).cloned());

@@ -108,7 +108,7 @@ impl Kv for Memory {
                 Direction::Down => range.next_back(),
             };
             let Some((key, value)) = next else { return Ok(()) };
-            if let ControlFlow::Break(()) = visit(key, value) {
+            if let ControlFlow::Break(()) = visit(key, Ok(value)) {
                 return Ok(());
             }
         }

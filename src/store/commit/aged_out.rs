@@ -1,11 +1,12 @@
 //! What is past its days, by the time that it ages by.
 
-use crate::domain::time::Time;
+use crate::domain::ids::Seq;
+use crate::domain::time::{DAY_MS, Time};
 use crate::store::commit::group::CommitGroup;
 use crate::store::contract::change::PurgeBefore;
 use crate::store::table::age::AgeKey;
+use crate::store::table::day::DayRun;
 use crate::store::table::operator::OperatorRecords;
-use crate::store::table::postback::EntryHead;
 
 /// What is past its days, by the time that it ages by.
 pub struct AgedOut<'a> {
@@ -22,14 +23,6 @@ pub struct ExpiredPart {
     pub conversion: bool,
 }
 
-impl ExpiredPart {
-    /// Whether something is left of the entry that goes.
-    pub fn is_due(&self, head: &EntryHead) -> bool {
-        let is_part = (head.raw && self.raw) || (head.sketch.is_some() && self.conversion);
-        !head.gone && (is_part || (self.raw && self.conversion))
-    }
-}
-
 impl AgedOut<'_> {
     pub fn new(kept: &OperatorRecords, believed: PurgeBefore) -> AgedOut<'_> {
         let age = |time: Time| time.plus_millis(kept.ahead_ms());
@@ -39,12 +32,33 @@ impl AgedOut<'_> {
         AgedOut { kept, believed, before }
     }
 
-    /// What of postback `number` is. What reprocesses an earlier one has the time of the first.
-    pub fn entry(&self, group: &CommitGroup<'_>, number: u64, head: &EntryHead) -> ExpiredPart {
-        let first = head.again.map_or(number, |of| group.shared.index.lock().first_of(of.get()));
-        let at = self.kept.ages.received(AgeKey::Postback(first), head.at);
+    /// What of postback `number` is that bears this time. What reprocesses an earlier one has the time of the first.
+    pub fn entry(
+        &self,
+        group: &CommitGroup<'_>,
+        number: u64,
+        (at, again): (Time, Option<Seq>),
+    ) -> ExpiredPart {
+        let first = again.map_or(number, |of| group.shared.index.lock().first_of(of.get()));
+        let at = self.kept.ages.received(AgeKey::Postback(first), at);
         let is_before = |before: Time| at.is_some_and(|at| at < before);
         ExpiredPart { raw: is_before(self.before.postbacks), conversion: is_before(self.before.conversions) }
+    }
+
+    /// Whether raw bytes of a day's postbacks may be: also where a clock that ran ahead wrote the day.
+    pub fn raw_of(&self, run: &DayRun) -> bool {
+        self.is_before(run, self.before.postbacks)
+    }
+
+    /// Whether conversions of a day may be.
+    pub fn conversions_of(&self, run: &DayRun) -> bool {
+        self.is_before(run, self.before.conversions)
+    }
+
+    fn is_before(&self, run: &DayRun, before: Time) -> bool {
+        let Some(start) = Time::from_millis(i64::from(run.day).saturating_mul(DAY_MS)) else { return true };
+        let received = self.kept.ages.received(AgeKey::Postback(run.first), start);
+        start < before || received.is_some_and(|at| at < before)
     }
 
     /// Whether a click is, or what goes as clicks do, that bears this time.

@@ -15,7 +15,7 @@ use crate::store::contract::arrival::{Arrival, Finding, MappedArrival, Receipt};
 use crate::store::contract::error::StoreError;
 use crate::store::table::conversion::Sketch;
 use crate::store::table::delivery::{DeliveryStates, MAX_DELIVERIES};
-use crate::store::table::postback::BlockEntry;
+use crate::store::table::postback::PostbackBody;
 
 impl CommitGroup<'_> {
     pub fn arrive(&mut self, arrival: Arrival) -> Result<Receipt, StoreError> {
@@ -149,7 +149,7 @@ impl CommitGroup<'_> {
             again: arrived.again,
         };
         self.numbers.next_postback = number + 1;
-        self.born.push(NewPostback { entry: BlockEntry { postback, conversion }, sketch, sales });
+        self.born.push(NewPostback { body: PostbackBody { postback, conversion }, sketch, sales });
     }
 
     /// A report later in this group sees how often the transaction id is used.

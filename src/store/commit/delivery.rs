@@ -13,7 +13,7 @@ use crate::store::commit::group::CommitGroup;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::work::AttemptOutcome;
 use crate::store::table::attempt::StoredAttempt;
-use crate::store::table::conversion::{Record, overlay_key};
+use crate::store::table::conversion::Record;
 use crate::store::table::delivery::{DeliverySlot, MAX_DELIVERIES};
 
 /// How far withdrawing a destination has come.
@@ -31,7 +31,7 @@ impl CommitGroup<'_> {
         };
         let delivery = u32::try_from(place).map_err(|_| {
             let too_great = LayoutError::TooGreat { what: "delivery", number: place as u64 };
-            corrupt(&overlay_key(number), &too_great)
+            corrupt(number.to_string().as_bytes(), &too_great)
         })?;
         let mut record = old.clone();
         let attempt = self.numbers.next_attempt;

@@ -198,14 +198,14 @@ impl<'a> CommitGroup<'a> {
         if number >= self.first {
             return Ok(self.born(number));
         }
-        let first = self.shared.index.lock().block_of(number);
-        first.map_or(Ok(None), |first| self.shared.records.record(first, number))
+        let Some(day) = self.shared.index.lock().days.of(number) else { return Ok(None) };
+        Ok(self.shared.records.conversion(day, number)?.map(|record| Record::clone(&record)))
     }
 
     fn born(&self, number: u64) -> Option<Record> {
         let born = self.born.get(usize::try_from(number - self.first).ok()?)?;
         let standing = born.sketch.as_ref()?.standing.clone();
-        Some(Record { conversion: born.entry.conversion.clone()?, standing, overlay: false })
+        Some(Record { conversion: born.body.conversion.clone()?, standing, overlay: false })
     }
 
     /// Replaces a conversion that [`CommitGroup::peek`] answered as `old`.
@@ -213,7 +213,6 @@ impl<'a> CommitGroup<'a> {
         let stored = number < self.first;
         let changed = self.changed.entry(number).or_insert_with(|| ChangedConversion {
             before: stored.then(|| Sketch::of(&old.conversion, old.standing.clone())),
-            was: old.standing.clone(),
             record: old.clone(),
             whole: false,
         });

@@ -1,117 +1,141 @@
 //! From a decided group to one batch, and from the committed batch to what everyone sees.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::store::codec::corrupt;
+use crate::store::codec::{LayoutError, corrupt};
 use crate::store::commit::group::CommitGroup;
 use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::Batch;
-use crate::store::table::attempt::add_attempts;
+use crate::store::table::attempt::add_attempt;
 use crate::store::table::click::{put_click, put_matching};
-use crate::store::table::conversion::{Sketch, put_overlay};
-use crate::store::table::delivery::{Marks, marks_key, note_changes, put_marks};
+use crate::store::table::conversion::{Record, Sketch, put_overlay};
+use crate::store::table::day::day;
+use crate::store::table::delivery::put_states;
 use crate::store::table::early_answer::put_ahead;
-use crate::store::table::postback::{Block, EntryHead, add_block, blocks_of};
+use crate::store::table::postback::{PostbackHead, add_postback};
 use crate::store::table::recent_click::put_runs;
 use crate::store::table::store_facts::put_probe;
 use crate::store::table::text::put_text;
 
 /// A group's batch, with what becomes visible once it is durable.
+#[derive(Default)]
 pub struct PreparedCommit {
     pub batch: Batch,
-    blocks: Vec<Arc<Block>>,
+    /// Of the new postbacks, in order.
+    heads: Vec<PostbackHead>,
+    /// Conversions that are new or changed, as they are now.
+    conversions: Vec<(u64, Arc<Record>)>,
 }
 
 impl CommitGroup<'_> {
-    /// Packs everything the group brings into one batch; what it brings new moves on into blocks. Reads
-    /// the marks it has to write over.
+    /// Packs everything the group brings into one batch; what it brings new moves on into that.
     pub fn pack(&mut self) -> Result<PreparedCommit, StoreError> {
-        let mut batch = Batch::default();
-        let born = std::mem::take(&mut self.born).into_iter();
-        let born =
-            born.map(|born| (EntryHead::of(&born.entry.postback, born.sketch, born.sales), born.entry));
-        let blocks: Vec<Arc<Block>> = blocks_of(self.first, born).into_iter().map(Arc::new).collect();
-        blocks.iter().try_for_each(|block| add_block(&mut batch, block))?;
-        self.pack_changes(&mut batch, &blocks)?;
+        let mut ready = PreparedCommit::default();
+        self.pack_postbacks(&mut ready)?;
+        self.pack_changes(&mut ready)?;
+        let batch = &mut ready.batch;
         let first = self.numbers.next_attempt - self.attempts.len() as u64;
-        add_attempts(&mut batch, first, &self.attempts)?;
-        for clicked in self.clicks.values() {
-            put_click(&mut batch, &clicked.click, clicked.is_new)?;
+        for (number, attempt) in (first..).zip(&self.attempts) {
+            add_attempt(batch, self.day_of(attempt.seq)?, number, attempt)?;
         }
-        self.trail.pack(&mut batch, self.numbers.next_click)?;
+        for clicked in self.clicks.values() {
+            put_click(batch, &clicked.click, clicked.is_new)?;
+        }
+        self.trail.pack(batch, self.numbers.next_click)?;
         if let Some(runs) = self.shared.lately.lock().new_runs(self.trail.logged()) {
-            put_runs(&mut batch, &runs)?;
+            put_runs(batch, &runs)?;
         }
         for (click, ahead) in &self.ahead {
-            put_ahead(&mut batch, click, ahead)?;
+            put_ahead(batch, click, ahead)?;
         }
         for (name, text) in &self.texts {
-            put_text(&mut batch, name, text)?;
+            put_text(batch, name, text)?;
         }
         for (id, begins) in &self.matching {
-            put_matching(&mut batch, id, *begins);
+            put_matching(batch, id, *begins);
         }
         if self.probe {
-            put_probe(&mut batch);
+            put_probe(batch);
         }
-        self.suppressing.pack(&mut batch)?;
-        self.purging.pack(&mut batch, self.numbers)?;
+        self.suppressing.pack(batch)?;
+        self.purging.pack(batch, self.numbers)?;
         if let Some(kept) = &mut self.kept {
             let before = Arc::clone(&self.shared.index.lock().kept);
-            kept.pack(&mut batch, &before)?;
+            kept.pack(batch, &before)?;
         }
-        Ok(PreparedCommit { batch, blocks })
+        Ok(ready)
     }
 
-    fn pack_changes(&self, batch: &mut Batch, blocks: &[Arc<Block>]) -> Result<(), StoreError> {
-        let mut marks: BTreeMap<u64, Marks> = BTreeMap::new();
-        for (number, changed) in &self.changed {
-            let record = &changed.record;
-            if changed.whole || record.overlay {
-                put_overlay(batch, *number, record)?;
-                continue;
+    /// What is new, as the whole group leaves it.
+    fn pack_postbacks(&mut self, ready: &mut PreparedCommit) -> Result<(), StoreError> {
+        for (number, born) in (self.first..).zip(std::mem::take(&mut self.born)) {
+            let (mut body, mut sketch) = (born.body, born.sketch);
+            if let Some(changed) = self.changed.get(&number) {
+                let Record { conversion, standing, .. } = &changed.record;
+                sketch = Some(Sketch::of(conversion, standing.clone()));
+                body.conversion = Some(conversion.clone());
             }
-            let new = blocks.iter().rev().find(|block| block.first <= *number).map(|block| block.first);
-            let Some(first) = new.or_else(|| self.shared.index.lock().block_of(*number)) else { continue };
-            let slot = match marks.entry(first) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(unknown) => unknown.insert(self.shared.reader.marks(first)?),
-            };
-            note_changes(slot, number - first, &changed.was, &record.standing)
-                .map_err(|error| corrupt(&marks_key(first), &error))?;
+            let head = PostbackHead::of(&body.postback, sketch, born.sales);
+            add_postback(&mut ready.batch, &head, &mut body)?;
+            if let (Some(conversion), Some(sketch)) = (body.conversion, &head.sketch) {
+                let record = Record { conversion, standing: sketch.standing.clone(), overlay: false };
+                ready.conversions.push((number, Arc::new(record)));
+            }
+            ready.heads.push(head);
         }
-        marks.into_iter().try_for_each(|(first, marks)| put_marks(batch, first, marks))
+        Ok(())
+    }
+
+    /// What was there before.
+    fn pack_changes(&self, ready: &mut PreparedCommit) -> Result<(), StoreError> {
+        for (number, changed) in self.changed.range(..self.first) {
+            let (day, record) = (self.day_of(*number)?, &changed.record);
+            let overlay = changed.whole || record.overlay;
+            if overlay {
+                put_overlay(&mut ready.batch, day, *number, record)?;
+            } else {
+                put_states(&mut ready.batch, day, *number, &record.standing)?;
+            }
+            let record = Record { overlay, ..record.clone() };
+            ready.conversions.push((*number, Arc::new(record)));
+        }
+        Ok(())
+    }
+
+    fn day_of(&self, number: u64) -> Result<i32, StoreError> {
+        let day = self.shared.index.lock().days.of(number);
+        day.ok_or_else(|| corrupt(number.to_string().as_bytes(), &LayoutError::Missing))
     }
 
     /// Shows the committed group to everyone, and signals the destinations with new work.
-    pub fn publish(&self, ready: &PreparedCommit) {
-        let blocks = ready.blocks.iter().map(|block| (block.first, Some(Arc::clone(block))));
+    pub fn publish(&self, ready: PreparedCommit) {
+        let PreparedCommit { heads, conversions, .. } = ready;
+        let conversions = conversions.into_iter().map(|(number, record)| (number, Some(record)));
         let clicks = self.clicks.iter().map(|(id, clicked)| (id.clone(), Some(Arc::clone(&clicked.click))));
-        let records = &self.shared.records;
-        records.replaced(blocks.chain(self.purging.blocks()), clicks.chain(self.purging.clicks.clicks()));
+        self.shared.records.replaced(
+            conversions.chain(self.purging.conversions()),
+            clicks.chain(self.purging.clicks.clicks()),
+        );
         let mut lately = self.shared.lately.lock();
         self.trail.publish(&mut lately);
         self.purging.clicks.publish(&mut lately);
         drop(lately);
         let mut woken = BTreeSet::new();
         let mut index = self.shared.index.lock();
-        for block in &ready.blocks {
-            index.add_block(block.first, block.heads.len());
-        }
-        let heads = ready.blocks.iter().flat_map(|block| &block.heads);
-        for (number, head) in (self.first..).zip(heads) {
+        for (number, head) in (self.first..).zip(&heads) {
+            index.days.note(number, day(head.at));
+            index.note_time(number, head);
             index.note_head(number, head, true);
             index.reversals.wait(number, &head.sales);
-            if let Some(sketch) = head.sketch.as_ref().filter(|_| !self.changed.contains_key(&number)) {
+            if let Some(sketch) = &head.sketch {
                 woken.extend(index.apply(number, None, Some(sketch), &self.manual));
             }
         }
         for (destination, slot) in &self.ended {
             index.queues.change(destination, |queues| queues.release(*slot));
         }
-        for (number, changed) in &self.changed {
+        for (number, changed) in self.changed.range(..self.first) {
             let after = Sketch::of(&changed.record.conversion, changed.record.standing.clone());
             woken.extend(index.apply(*number, changed.before.as_ref(), Some(&after), &self.manual));
         }

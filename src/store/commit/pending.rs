@@ -11,7 +11,7 @@ use crate::domain::rejection::sale::SaleProblem;
 use crate::domain::time::Time;
 use crate::store::table::conversion::{Record, Sketch};
 use crate::store::table::delivery::DeliveryStates;
-use crate::store::table::postback::BlockEntry;
+use crate::store::table::postback::PostbackBody;
 
 /// The most changes one conversion can go through. Each change rewrites it whole.
 pub const MAX_CHANGES: usize = 500;
@@ -65,7 +65,7 @@ pub fn too_often(conversion: &Conversion) -> Rejection {
 
 /// A postback that the group brings, with the conversion it makes.
 pub struct NewPostback {
-    pub entry: BlockEntry,
+    pub body: PostbackBody,
     pub sketch: Option<Sketch>,
     /// The sales that it takes back, none of which is known.
     pub sales: Vec<ConversionId>,
@@ -75,10 +75,8 @@ pub struct NewPostback {
 pub struct ChangedConversion {
     /// As the index knows it; `None` when the group brings it.
     pub before: Option<Sketch>,
-    /// Its deliveries before the group.
-    pub was: DeliveryStates,
     pub record: Record,
-    /// More than the deliveries' standing has changed: it needs an overlay.
+    /// More than the deliveries' standing has changed: it is written whole.
     pub whole: bool,
 }
 

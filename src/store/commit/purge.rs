@@ -1,31 +1,42 @@
 //! Deletes what is past its time, a bounded number of records at a step. What a purged conversion
-//! leaves behind goes with it: overlay, marks, attempts, its place in the index.
+//! leaves behind goes with it: what replaced it, its deliveries, its attempts, its place in the index.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
+
 use crate::domain::postback::VerdictName;
-use crate::store::codec::{LayoutError, corrupt};
+use crate::store::codec::{self, corrupt};
 use crate::store::commit::aged_out::AgedOut;
 use crate::store::commit::group::CommitGroup;
 use crate::store::commit::purge_clicks::ClickCursor;
 use crate::store::commit::purging::{ClickPurge, Purging};
 use crate::store::contract::change::{PurgeBefore, Purged};
 use crate::store::contract::error::StoreError;
-use crate::store::table::attempt::StoredAttempt;
-use crate::store::table::conversion::Sketch;
-use crate::store::table::delivery::DeliveryStates;
-use crate::store::table::postback::heads_key;
+use crate::store::engine::kv::{Direction, Span};
+use crate::store::reader::Reader;
+use crate::store::table::attempt::remove_attempt;
+use crate::store::table::conversion::{Record, Sketch, remove_overlay};
+use crate::store::table::day::DayRun;
+use crate::store::table::delivery::remove_states;
+use crate::store::table::postback::{
+    PostbackHead, RawPostback, head_key, put_postback, raw_key, remove_postback,
+};
 
-/// How many blocks one step looks at, and how many it rewrites.
-const LOOKED_AT: usize = 128;
+/// How many records one step looks at, and how many it takes out.
+const LOOKED_AT: usize = 2048;
+const TAKEN_OUT: usize = 512;
 
-const REWRITTEN: usize = 32;
-
-/// How far the present pass has come. A pass is over when both parts are.
+/// How far the present pass has come. A pass is over when every part is.
 #[derive(Debug, Default)]
 pub struct Cursor {
-    block: u64,
-    blocks_done: bool,
+    /// The number from which raw bytes are looked at next.
+    raw: u64,
+    raw_done: bool,
+    /// The same of postbacks and conversions.
+    postbacks: u64,
+    postbacks_done: bool,
     clicks: ClickCursor,
 }
 
@@ -38,14 +49,17 @@ pub fn step(
     let mut purging = Purging::default();
     let kept = Arc::clone(&group.shared.index.lock().kept);
     let aged = AgedOut::new(&kept, before);
-    if !cursor.blocks_done {
-        step_blocks(group, &aged, cursor, &mut purging)?;
+    // Raw bytes first: what is left of a postback goes when they have gone.
+    if !cursor.raw_done {
+        step_raw(group, &aged, cursor, &mut purging)?;
+    } else if !cursor.postbacks_done {
+        step_postbacks(group, &aged, cursor, &mut purging)?;
     }
     if !cursor.clicks.is_done() {
         purging.clicks = ClickPurge::step(group, &aged, &mut cursor.clicks)?;
         purging.records += purging.clicks.records();
     }
-    let more = !(cursor.blocks_done && cursor.clicks.is_done());
+    let more = !(cursor.raw_done && cursor.postbacks_done && cursor.clicks.is_done());
     if !more {
         *cursor = Cursor::default();
     }
@@ -54,38 +68,95 @@ pub fn step(
     Ok(purged)
 }
 
-fn step_blocks(
+/// Every stretch of numbers of one day, from a number on.
+fn runs(group: &CommitGroup<'_>, from: u64) -> Vec<DayRun> {
+    group.shared.index.lock().days.from(from).collect()
+}
+
+fn step_raw(
     group: &CommitGroup<'_>,
     aged: &AgedOut<'_>,
     cursor: &mut Cursor,
     purging: &mut Purging,
 ) -> Result<(), StoreError> {
-    let blocks = group.shared.index.lock().blocks_from(cursor.block, LOOKED_AT);
-    for first in &blocks {
-        if purging.rewritten.len() == REWRITTEN {
-            cursor.block = *first;
+    let mut left = LOOKED_AT;
+    for run in runs(group, cursor.raw).iter().filter(|run| aged.raw_of(run)) {
+        let (from, to) = (raw_key(run.day, run.first.max(cursor.raw)), raw_key(run.day, run.end));
+        let found: Vec<(u64, Option<RawPostback>)> = records(&group.shared.reader, (&from, &to), left)?;
+        let is_all = found.len() < left;
+        for (number, kept) in found {
+            left -= 1;
+            cursor.raw = number + 1;
+            let Some(kept) = kept else { continue };
+            if aged.entry(group, number, (kept.at, kept.again)).raw {
+                purging.batch.remove(raw_key(run.day, number));
+                purging.stripped.push(number);
+                purging.records += 1;
+            }
+            if purging.stripped.len() == TAKEN_OUT {
+                return Ok(());
+            }
+        }
+        if !is_all {
             return Ok(());
         }
-        cursor.block = first + 1;
-        if let Some(of_block) = unless_damaged(block_step(group, aged, *first))? {
-            purging.merge(of_block);
-        }
+        cursor.raw = run.end;
     }
-    // To the very end, past blocks with nothing due: those at the beginning are stripped already, and
-    // blocks lie in order of arrival, but not of time when a clock was once wrong.
-    cursor.blocks_done = blocks.len() < LOOKED_AT;
+    cursor.raw_done = true;
     Ok(())
 }
 
-/// What is due of one block, apart from the others: it counts whole or not at all.
-fn block_step(group: &CommitGroup<'_>, aged: &AgedOut<'_>, first: u64) -> Result<Purging, StoreError> {
-    let mut purging = Purging::default();
-    let heads = group.shared.records.block_heads(first)?;
-    let heads = heads.ok_or_else(|| corrupt(&heads_key(first), &LayoutError::Missing))?;
-    if (first..).zip(&heads).any(|(number, head)| aged.entry(group, number, head).is_due(head)) {
-        purging.block(group, aged, first)?;
+fn step_postbacks(
+    group: &CommitGroup<'_>,
+    aged: &AgedOut<'_>,
+    cursor: &mut Cursor,
+    purging: &mut Purging,
+) -> Result<(), StoreError> {
+    let mut left = LOOKED_AT;
+    for run in runs(group, cursor.postbacks).iter().filter(|run| aged.conversions_of(run)) {
+        let (from, to) = (head_key(run.day, run.first.max(cursor.postbacks)), head_key(run.day, run.end));
+        let found: Vec<(u64, Option<PostbackHead>)> = records(&group.shared.reader, (&from, &to), left)?;
+        let is_all = found.len() < left;
+        for (number, head) in found {
+            left -= 1;
+            cursor.postbacks = number + 1;
+            let Some(head) = head else { continue };
+            let due = aged.entry(group, number, (head.at, head.again));
+            if due.conversion {
+                unless_damaged(purging.postback(group, (run.day, number), head, due.raw))?;
+            }
+            if purging.gone.len() + purging.forgotten.len() >= TAKEN_OUT {
+                return Ok(());
+            }
+        }
+        if !is_all {
+            return Ok(());
+        }
+        cursor.postbacks = run.end;
     }
-    Ok(purging)
+    cursor.postbacks_done = true;
+    Ok(())
+}
+
+/// Up to `most` records of a span, by number. One that cannot be read is logged, and is `None`.
+fn records<T: DeserializeOwned>(
+    reader: &Reader,
+    (from, to): (&[u8], &[u8]),
+    most: usize,
+) -> Result<Vec<(u64, Option<T>)>, StoreError> {
+    let mut found = Vec::new();
+    let mut failed = None;
+    reader.scan(Span { from, to, direction: Direction::Up }, &mut |key, bytes| {
+        let Some((_, number)) = codec::date(key) else { return ControlFlow::Continue(()) };
+        let read = bytes.and_then(|bytes| codec::read(bytes).map_err(|error| corrupt(key, &error)));
+        match unless_damaged(read) {
+            Ok(value) => found.push((number, value)),
+            Err(error) => failed = Some(error),
+        }
+        let is_full = found.len() >= most || failed.is_some();
+        if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    failed.map_or(Ok(found), Err)
 }
 
 /// What cannot be read stays where it is and holds up nothing behind it.
@@ -100,80 +171,58 @@ fn unless_damaged<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreErr
 }
 
 impl Purging {
-    fn block(&mut self, group: &CommitGroup<'_>, aged: &AgedOut<'_>, first: u64) -> Result<(), StoreError> {
-        let Some(mut block) = group.shared.reader.block_afresh(first)? else { return Ok(()) };
-        let mut marks = group.shared.reader.marks(first)?;
-        let mut changed = false;
-        let heads = (first..).zip(&mut block.heads).zip(&mut block.entries);
-        for ((number, head), slot) in heads {
-            let Some(entry) = slot else { continue };
-            let due = aged.entry(group, number, head);
-            if head.sketch.is_some() && due.conversion {
-                changed |= self.conversion(group, number)?;
-                if self.conversions.last().is_some_and(|(last, ..)| *last == number) {
-                    (head.sketch, entry.conversion) = (None, None);
-                    marks.retain(|mark| u64::from(mark.entry) != number - first);
-                }
-            }
-            if head.raw && due.raw {
-                (head.raw, entry.postback.raw) = (false, None);
-                self.records += 1;
-                changed = true;
-            }
-            if head.sketch.is_none() && due.raw && due.conversion {
-                (head.gone, *slot) = (true, None);
-                let quarantined = head.source.filter(|_| head.verdict == VerdictName::Quarantined);
-                self.forgotten.push((number, quarantined));
-                changed = true;
-            }
+    /// Takes the conversion of a postback out, unless a delivery of it is unfinished; and the postback itself, where
+    /// its raw bytes are past their days too.
+    fn postback(
+        &mut self,
+        group: &CommitGroup<'_>,
+        (day, number): (i32, u64),
+        mut head: PostbackHead,
+        is_raw_due: bool,
+    ) -> Result<(), StoreError> {
+        let record = if head.sketch.is_some() { group.peek(number)? } else { None };
+        if record.as_ref().is_some_and(|record| record.standing.is_unfinished()) {
+            return Ok(());
         }
-        if changed {
-            self.rewritten.push(block);
-            self.marks.push((first, marks));
+        let body = if is_raw_due { None } else { group.shared.reader.body_of(day, number)? };
+        let had_conversion = record.is_some();
+        if let Some(record) = record {
+            self.conversion(group, (day, number), record)?;
+        }
+        if is_raw_due {
+            remove_postback(&mut self.batch, day, number);
+            self.batch.remove(raw_key(day, number));
+            let quarantined = head.source.filter(|_| head.verdict == VerdictName::Quarantined);
+            self.forgotten.push((number, quarantined));
+        } else if let Some(mut body) = body.filter(|_| had_conversion) {
+            (head.sketch, body.conversion) = (None, None);
+            put_postback(&mut self.batch, number, &head, &body)?;
         }
         Ok(())
     }
 
-    /// Takes conversion `number` out, unless a delivery of it is unfinished.
-    fn conversion(&mut self, group: &CommitGroup<'_>, number: u64) -> Result<bool, StoreError> {
-        let Some(record) = group.peek(number)? else { return Ok(false) };
-        if record.standing.is_unfinished() {
-            return Ok(false);
-        }
-        self.attempts(group, &record.standing)?;
-        self.records += 1;
-        let sketch = Sketch::of(&record.conversion, record.standing);
-        self.conversions.push((number, sketch, record.overlay));
-        Ok(true)
-    }
-
-    /// Blanks every attempt of these deliveries.
-    fn attempts(&mut self, group: &CommitGroup<'_>, standing: &DeliveryStates) -> Result<(), StoreError> {
-        for last in &standing.last_attempts {
+    fn conversion(
+        &mut self,
+        group: &CommitGroup<'_>,
+        (day, number): (i32, u64),
+        record: Record,
+    ) -> Result<(), StoreError> {
+        let mut attempts = Vec::new();
+        for last in &record.standing.last_attempts {
             let mut next = *last;
-            while let Some(number) = next {
-                let Some(attempt) = self.attempt(group, number)? else { break };
-                next = attempt.previous.filter(|previous| *previous < number);
+            while let Some(attempt) = next {
+                let Some(stored) = group.shared.reader.attempt(day, attempt)? else { break };
+                attempts.push(attempt);
+                next = stored.previous.filter(|previous| *previous < attempt);
             }
         }
+        attempts.into_iter().for_each(|attempt| remove_attempt(&mut self.batch, day, attempt));
+        if record.overlay {
+            remove_overlay(&mut self.batch, day, number);
+        }
+        remove_states(&mut self.batch, day, number);
+        self.records += 1;
+        self.gone.push((number, Sketch::of(&record.conversion, record.standing)));
         Ok(())
-    }
-
-    fn attempt(&mut self, group: &CommitGroup<'_>, number: u64) -> Result<Option<StoredAttempt>, StoreError> {
-        let near = self.attempts.range(..=number).next_back();
-        let known = near.filter(|(first, block)| number - **first < block.len() as u64);
-        let first = match known.map(|(first, _)| *first) {
-            Some(first) => first,
-            None => match group.shared.reader.attempt_block(number)? {
-                Some((first, block)) => {
-                    self.attempts.insert(first, block);
-                    first
-                }
-                None => return Ok(None),
-            },
-        };
-        let block = self.attempts.get_mut(&first);
-        let place = usize::try_from(number - first).ok();
-        Ok(block.zip(place).and_then(|(block, at)| block.get_mut(at)).and_then(Option::take))
     }
 }

@@ -13,8 +13,8 @@ use crate::store::table::click_day;
 use crate::store::table::click_log::{self, LoggedClick};
 use crate::store::table::early_answer::{self, FIRST_ANSWER};
 
-/// How many blocks of the log, how many due clicks and how many counters one step looks at.
-const BLOCKS: usize = 512;
+/// How many lines of the log, how many due clicks and how many counters one step looks at.
+const LINES: usize = 16 * 1024;
 
 const CLICKS: usize = 512;
 
@@ -73,39 +73,29 @@ impl ClickPurge {
         aged: &AgedOut<'_>,
         cursor: &mut ClickCursor,
     ) -> Result<(), StoreError> {
-        let blocks = click_log::blocks_from(&group.shared.reader, cursor.log, BLOCKS)?;
-        let all = blocks.len() < BLOCKS;
+        let lines = click_log::lines_from(&group.shared.reader, cursor.log, LINES)?;
+        let is_all = lines.len() < LINES;
         let mut looked_at = 0;
-        for (first, block) in blocks {
+        for (number, line) in lines {
             if looked_at >= CLICKS {
-                cursor.log = first;
+                cursor.log = number;
                 return Ok(());
             }
-            cursor.log = first + 1;
-            let Some(mut block) = readable(block)? else { continue };
-            let mut changed = false;
-            for (number, line) in (first..).zip(&mut block) {
-                let is_due = |line: &LoggedClick| aged.click(AgeKey::Click(number), line.at);
-                if !line.as_ref().is_some_and(is_due) {
-                    continue;
-                }
-                looked_at += 1;
-                if self.click(group, line.as_ref())? {
-                    *line = None;
-                    changed = true;
-                }
-            }
-            if changed {
-                self.log.push((first, block));
+            cursor.log = number + 1;
+            let Some(line) = readable(line)?.filter(|line| aged.click(AgeKey::Click(number), line.at)) else {
+                continue;
+            };
+            looked_at += 1;
+            if self.click(group, &line)? {
+                self.log.push(number);
             }
         }
-        cursor.log_done = all;
+        cursor.log_done = is_all;
         Ok(())
     }
 
     /// Takes a click out, unless a delivery needs it. One that cannot be read stays, and so does its line.
-    fn click(&mut self, group: &CommitGroup<'_>, line: Option<&LoggedClick>) -> Result<bool, StoreError> {
-        let Some(line) = line else { return Ok(false) };
+    fn click(&mut self, group: &CommitGroup<'_>, line: &LoggedClick) -> Result<bool, StoreError> {
         if group.shared.index.lock().needs_click(line.id.as_str()) {
             return Ok(false);
         }

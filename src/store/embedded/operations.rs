@@ -135,7 +135,7 @@ impl Store for Embedded {
                 ConversionRef::Id(id) => find::find(shared, &id)?.map(|(_, record)| record),
                 ConversionRef::Number(seq) => find::record(shared, seq.get())?,
             };
-            Ok(record.map(|record| record.conversion))
+            Ok(record.map(|record| record.conversion.clone()))
         })
     }
 
@@ -149,6 +149,12 @@ impl Store for Embedded {
             Ok(leased) => leased,
             Err(error) => return now(Err(error)),
         };
+        if let Some(work) = leases.work_at_hand() {
+            return Box::pin(async move {
+                leases.hand_over();
+                Ok(LeasedWork { work, ..claim })
+            });
+        }
         let reading = self.read_by(&self.dispatch_reads, move |_| leases.work().map(|work| (leases, work)));
         Box::pin(async move {
             let (leases, work) = reading.await?;
@@ -293,11 +299,9 @@ impl Store for Embedded {
 
     fn received_at(&self, postback: Seq) -> StoreFuture<'_, Option<Time>> {
         self.read(move |shared| {
-            let first = shared.index.lock().block_of(postback.get());
-            let Some(first) = first else { return Ok(None) };
-            let heads = shared.records.block_heads(first)?;
-            let at = usize::try_from(postback.get() - first).ok();
-            Ok(at.and_then(|at| heads?.get(at).map(|head| head.at)))
+            let day = shared.index.lock().days.of(postback.get());
+            let head = day.map_or(Ok(None), |day| shared.reader.head_of(day, postback.get()))?;
+            Ok(head.map(|head| head.at))
         })
     }
 }

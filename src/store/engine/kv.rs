@@ -87,15 +87,23 @@ pub enum Step {
     Synced,
 }
 
-/// Sees one key and its value; breaks to end the scan.
-pub type ScanVisitor<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+impl Span<'_> {
+    /// Whether a key is within it.
+    pub fn covers(&self, key: &[u8]) -> bool {
+        self.from <= key && key < self.to
+    }
+}
+
+/// Sees one key and its value, or why that cannot be read; breaks to end the scan.
+pub type ScanVisitor<'a> = &'a mut dyn FnMut(&[u8], Result<&[u8], &KvError>) -> ControlFlow<()>;
 
 /// An ordered key-value engine with one writer. Keys begin with a byte above zero; a value may have any length.
 pub trait Kv: Send + Sync + 'static {
     /// The value of a key; `None` where it has none.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError>;
 
-    /// Hands over each pair of a span in order, until the visitor has enough.
+    /// Hands over each pair of a span in order, until the visitor has enough. What is damaged is handed over as that,
+    /// where the engine can go on behind it.
     fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError>;
 
     /// Makes the whole batch durable before it answers `Ok`. `passed` hears of each step.

@@ -3,5 +3,6 @@
 pub mod error;
 pub mod folder;
 pub mod kv;
+pub mod packed;
 mod pieces;
 pub mod sled;

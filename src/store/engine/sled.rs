@@ -225,8 +225,12 @@ impl Kv for Sled {
                 let Some(pair) = next else { return Ok(()) };
                 let (key, stored) = pair.map_err(|error| failed_read(&last, error))?;
                 let visited = match pieces::split(&stored) {
-                    Ok((0, value)) => visit(&key, value),
-                    _ => visit(&key, &self.join(&key, &stored)?),
+                    Ok((0, value)) => visit(&key, Ok(value)),
+                    _ => match self.join(&key, &stored) {
+                        Ok(value) => visit(&key, Ok(&value)),
+                        Err(error @ KvError::Damaged { .. }) => visit(&key, Err(&error)),
+                        Err(error) => return Err(error),
+                    },
                 };
                 if let ControlFlow::Break(()) = visited {
                     return Ok(());

@@ -1,77 +1,94 @@
-//! The heads of many neighbouring blocks at once, brought up to date: for opening and for lists.
+//! The heads of many neighbouring postbacks at once, brought up to date: for opening and for lists.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+
+use serde::de::DeserializeOwned;
 
 use crate::store::codec::{self, LayoutError, corrupt};
 use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::{Direction, Span};
 use crate::store::reader::Reader;
-use crate::store::table::conversion::{Sketch, overlay_key};
-use crate::store::table::delivery::{Marks, marks_key};
-use crate::store::table::postback::{EntryHead, heads_key};
+use crate::store::table::conversion::{Sketch, overlay_span};
+use crate::store::table::delivery::{DeliveryStates, states_span};
+use crate::store::table::postback::{PostbackHead, head_key};
 
-/// Blocks by first number, ascending. Their sketches are as of now: marks and overlays are in them.
-pub struct Chunk {
-    pub blocks: Vec<(u64, Vec<EntryHead>)>,
+/// The day of a postback, and its number.
+type DatedNumber = (i32, u64);
+
+/// What is kept of it.
+type Dated<T> = (DatedNumber, T);
+
+/// The head of a postback as it is now: what changed since is in its sketch.
+pub struct DatedHead {
+    pub day: i32,
+    pub number: u64,
+    pub head: PostbackHead,
 }
 
-impl Chunk {
-    /// Up to `most` blocks that begin in `from..to`.
-    pub fn read(reader: &Reader, from: u64, to: u64, most: usize) -> Result<Chunk, StoreError> {
-        let mut blocks: Vec<(u64, Vec<EntryHead>)> =
-            collect(reader, (&heads_key(from), &heads_key(to)), most, codec::head)?;
-        let Some((last, heads)) = blocks.last() else { return Ok(Chunk { blocks }) };
-        let end = last + heads.len() as u64;
-        let all = usize::MAX;
-        let marks: Vec<(u64, Marks)> =
-            collect(reader, (&marks_key(from), &marks_key(end)), all, codec::body)?;
-        let overlays: Vec<(u64, Sketch)> =
-            collect(reader, (&overlay_key(from), &overlay_key(end)), all, codec::head)?;
-        let marks: HashMap<u64, Marks> = marks.into_iter().collect();
-        let mut overlays: HashMap<u64, Sketch> = overlays.into_iter().collect();
-        for (first, heads) in &mut blocks {
-            let marks = marks.get(first);
-            if marks.is_none() && overlays.is_empty() {
-                continue;
-            }
-            for (at, head) in (0u64..).zip(heads) {
-                if let Some(overlay) = overlays.remove(&(*first + at)) {
-                    head.sketch = Some(overlay);
-                    continue;
-                }
-                let Some(marks) = marks else { continue };
-                let Some(sketch) = &mut head.sketch else { continue };
-                let standing = sketch.standing.under(marks, at);
-                sketch.standing = standing.map_err(|error| corrupt(&marks_key(*first), &error))?;
-            }
-        }
-        Ok(Chunk { blocks })
-    }
+/// The first `most` heads by day and number from `from` on, ascending.
+pub fn heads_from(reader: &Reader, from: DatedNumber, most: usize) -> Result<Vec<DatedHead>, StoreError> {
+    let span = (head_key(from.0, from.1), head_key(i32::MAX, u64::MAX));
+    heads(reader, (&span.0, &span.1, Direction::Up), most)
+}
 
-    /// The first number after the last block.
-    pub fn end(&self) -> Option<u64> {
-        self.blocks.last().map(|(first, heads)| first + heads.len() as u64)
-    }
+/// The last `most` heads of one day whose numbers are in `first..end`, descending.
+pub fn heads_of_day(
+    reader: &Reader,
+    day: i32,
+    (first, end): (u64, u64),
+    most: usize,
+) -> Result<Vec<DatedHead>, StoreError> {
+    heads(reader, (&head_key(day, first), &head_key(day, end), Direction::Down), most)
+}
+
+fn heads(
+    reader: &Reader,
+    (from, to, direction): (&[u8], &[u8], Direction),
+    most: usize,
+) -> Result<Vec<DatedHead>, StoreError> {
+    let found: Vec<Dated<PostbackHead>> = collect(reader, Span { from, to, direction }, most, codec::read)?;
+    let places = || found.iter().map(|(place, _)| *place);
+    let (Some(least), Some((day, number))) = (places().min(), places().max()) else { return Ok(Vec::new()) };
+    let behind = (day, number.saturating_add(1));
+    let (from, to) = states_span(least, behind);
+    let states: Vec<(_, DeliveryStates)> = collect(reader, up(&from, &to), usize::MAX, codec::read)?;
+    let (from, to) = overlay_span(least, behind);
+    let changed: Vec<(_, Sketch)> = collect(reader, up(&from, &to), usize::MAX, codec::head)?;
+    let mut states: HashMap<DatedNumber, DeliveryStates> = states.into_iter().collect();
+    let mut changed: HashMap<DatedNumber, Sketch> = changed.into_iter().collect();
+    let up_to_date = |((day, number), mut head): (DatedNumber, PostbackHead)| {
+        if let Some(sketch) = changed.remove(&(day, number)) {
+            head.sketch = Some(sketch);
+        } else if let (Some(states), Some(sketch)) = (states.remove(&(day, number)), &mut head.sketch) {
+            sketch.standing = states;
+        }
+        DatedHead { day, number, head }
+    };
+    Ok(found.into_iter().map(up_to_date).collect())
+}
+
+fn up<'a>(from: &'a [u8], to: &'a [u8]) -> Span<'a> {
+    Span { from, to, direction: Direction::Up }
 }
 
 /// How a record's part is read from its bytes.
 type ReadPart<T> = fn(&[u8]) -> Result<T, LayoutError>;
 
-/// One part of every record in a span, by number.
-fn collect<T>(
+/// One part of every record in a span, by day and number.
+fn collect<T: DeserializeOwned>(
     reader: &Reader,
-    (from, to): (&[u8], &[u8]),
+    span: Span<'_>,
     most: usize,
     read: ReadPart<T>,
-) -> Result<Vec<(u64, T)>, StoreError> {
+) -> Result<Vec<Dated<T>>, StoreError> {
     let mut found = Vec::new();
     let mut failed = None;
-    reader.scan(Span { from, to, direction: Direction::Up }, &mut |key, bytes| {
-        let Some(number) = codec::number(key) else { return ControlFlow::Continue(()) };
-        match read(bytes) {
-            Ok(value) => found.push((number, value)),
-            Err(error) => failed = Some(corrupt(key, &error)),
+    reader.scan(span, &mut |key, bytes| {
+        let Some(place) = codec::date(key) else { return ControlFlow::Continue(()) };
+        match bytes.and_then(|bytes| read(bytes).map_err(|error| corrupt(key, &error))) {
+            Ok(value) => found.push((place, value)),
+            Err(error) => failed = Some(error),
         }
         let full = found.len() >= most || failed.is_some();
         if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

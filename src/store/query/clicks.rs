@@ -8,13 +8,13 @@ use crate::store::contract::lookup::{ClickFilter, Page, PageRequest};
 use crate::store::query::walk::UNPACK;
 use crate::store::records::StoreShared;
 use crate::store::table::click::readable;
-use crate::store::table::click_log::{self, LogBlock, LoggedClick};
+use crate::store::table::click_log::{self, LoggedClick};
 use crate::store::table::time_run::{OlderThanKept, Runs};
 
-/// Blocks read together.
-const CHUNK: usize = 32;
+/// Lines read together.
+const CHUNK: usize = 256;
 
-/// What one list call may spend: 1 for a block, [`UNPACK`] for a click read.
+/// What one list call may spend: 1 for lines read together, [`UNPACK`] for a click read.
 const BUDGET: usize = 6000;
 
 /// Lists clicks, newest first.
@@ -33,29 +33,31 @@ pub fn clicks(
     let is_past = |line: &LoggedClick| ends.is_some_and(|(_, end)| line.at < end);
     let mut list =
         ClickListing { shared, filter, limit: page.limit.clamp(1, 1000), items: Vec::new(), spent: 0 };
-    'chunks: loop {
-        let blocks = click_log::blocks_below(&shared.reader, below, CHUNK)?;
-        if blocks.is_empty() {
+    loop {
+        let lines = click_log::lines_below(&shared.reader, below, CHUNK)?;
+        let Some((first, _)) = lines.last() else {
             return Ok(Page { items: list.items, next_cursor: None });
+        };
+        let first = *first;
+        let mut readable_lines = Vec::with_capacity(lines.len());
+        for (number, line) in lines {
+            readable_lines.extend(readable(line)?.map(|line| (number, line)));
         }
-        for (first, block) in blocks {
-            let lines = readable(block)?.unwrap_or_default();
-            let all_past = !lines.is_empty() && lines.iter().flatten().all(is_past);
-            if let Some((since, _)) = ends.filter(|_| all_past) {
-                match shared.lately.lock().older(first, since) {
-                    OlderThanKept::Nothing => return Ok(Page { items: list.items, next_cursor: None }),
-                    OlderThanKept::Below(number) => {
-                        below = number;
-                        continue 'chunks;
-                    }
-                    OlderThanKept::Unknown => {}
+        let all_past = !readable_lines.is_empty() && readable_lines.iter().all(|(_, line)| is_past(line));
+        if let Some((since, _)) = ends.filter(|_| all_past) {
+            match shared.lately.lock().older(first, since) {
+                OlderThanKept::Nothing => return Ok(Page { items: list.items, next_cursor: None }),
+                OlderThanKept::Below(number) => {
+                    below = number;
+                    continue;
                 }
+                OlderThanKept::Unknown => {}
             }
-            if let Some(stopped_at) = list.block(first, &lines, below)? {
-                return Ok(Page { items: list.items, next_cursor: Some(stopped_at.to_string()) });
-            }
-            below = first;
         }
+        if let Some(stopped_at) = list.lines(first, &readable_lines)? {
+            return Ok(Page { items: list.items, next_cursor: Some(stopped_at.to_string()) });
+        }
+        below = first;
     }
 }
 
@@ -69,21 +71,21 @@ struct ClickListing<'a> {
 }
 
 impl ClickListing<'_> {
-    /// Goes through a block below number `below`. Answers the number at which the page ends, if it does.
-    fn block(&mut self, first: u64, lines: &LogBlock, below: u64) -> Result<Option<u64>, StoreError> {
+    /// Goes through lines, newest first, of which the last has number `first`. Answers the number at which the page
+    /// ends, if it does.
+    fn lines(&mut self, first: u64, lines: &[(u64, LoggedClick)]) -> Result<Option<u64>, StoreError> {
         self.spent += 1;
-        for (place, line) in lines.iter().enumerate().rev() {
-            let number = first + place as u64;
-            let within = |line: &&LoggedClick| {
-                self.filter.since.is_none_or(|since| line.at >= since)
-                    && self.filter.until.is_none_or(|until| line.at < until)
-            };
-            let Some(line) = line.as_ref().filter(|line| number < below && within(line)) else { continue };
+        for (number, line) in lines {
+            let is_within = self.filter.since.is_none_or(|since| line.at >= since)
+                && self.filter.until.is_none_or(|until| line.at < until);
+            if !is_within {
+                continue;
+            }
             self.spent += UNPACK;
             let click = readable(self.shared.records.click_as_answered(&line.id))?.flatten();
             self.items.extend(click.filter(|click| fits(click, self.filter)));
             if self.items.len() == self.limit || self.spent >= BUDGET {
-                return Ok(Some(number));
+                return Ok(Some(*number));
             }
         }
         Ok((self.spent >= BUDGET).then_some(first))

@@ -1,4 +1,6 @@
-//! Traces and lists. A list looks at a bounded number of records and says where to go on.
+//! Lists. A list looks at a bounded number of records and says where to go on.
+
+use std::sync::Arc;
 
 use crate::domain::attribution::candidates;
 use crate::domain::click::{Pairs, sub_id};
@@ -26,7 +28,7 @@ use crate::store::table::report_line::ReportLine;
 const DEAD: usize = 1000;
 
 /// As [`record`], for lists.
-fn readable(shared: &StoreShared, number: u64) -> Result<Option<Record>, StoreError> {
+fn readable(shared: &StoreShared, number: u64) -> Result<Option<Arc<Record>>, StoreError> {
     unless_damaged(number, find::record(shared, number))
 }
 
@@ -53,7 +55,9 @@ pub fn reused_transactions(
     for (number, conversions) in often {
         // Two sources may have one tag.
         let record = readable(shared, number)?.filter(|record| record.conversion.source == *source);
-        reused.extend(record.map(|record| ReusedTransaction { conversions, newest: record.conversion }));
+        reused.extend(
+            record.map(|record| ReusedTransaction { conversions, newest: record.conversion.clone() }),
+        );
     }
     Ok(reused)
 }
@@ -63,7 +67,7 @@ pub fn postbacks(
     filter: &PostbackFilter,
     page: &PageRequest,
 ) -> Result<Page<Postback>, StoreError> {
-    let walk = ListWalk::begin(shared, page, filter.since)?;
+    let walk = ListWalk::begin(shared, page, (filter.since, filter.until))?;
     let source = filter.source.as_ref().map(|source| tag(source.as_str()));
     walk.run(|number, head, spent| {
         if source.is_some() && head.source != source {
@@ -101,7 +105,7 @@ pub fn conversions(
     filter: &ConversionFilter,
     page: &PageRequest,
 ) -> Result<Page<(Conversion, Vec<Delivery>)>, StoreError> {
-    let walk = ListWalk::begin(shared, page, filter.since)?;
+    let walk = ListWalk::begin(shared, page, (filter.since, filter.until))?;
     let transaction = filter.transaction_id.as_deref().map(tag);
     let clicks = filter.click_id.as_deref().map(click_tags);
     walk.run(|number, head, spent| {
@@ -121,7 +125,7 @@ pub fn conversions(
         {
             return Ok(Vec::new());
         }
-        Ok(vec![(0, (record.conversion, record.standing.deliveries))])
+        Ok(vec![(0, (record.conversion.clone(), record.standing.deliveries.clone()))])
     })
 }
 
@@ -201,7 +205,7 @@ pub fn deliveries(
     filter: &DeliveryFilter,
     page: &PageRequest,
 ) -> Result<Page<ListedDelivery>, StoreError> {
-    let walk = ListWalk::begin(shared, page, filter.of.since)?;
+    let walk = ListWalk::begin(shared, page, (filter.of.since, filter.of.until))?;
     if filter.state == Some(DeliveryStateName::Dead) {
         return dead(&walk, filter);
     }
@@ -275,7 +279,12 @@ fn listed(shared: &StoreShared, record: &Record, place: usize) -> Result<Option<
     };
     // A delivery can be seen to, and retried, also where its attempt is damaged.
     let last_attempt = match last {
-        Some(number) => unless_damaged(record.conversion.seq.get(), shared.reader.attempt(*number))?,
+        Some(number) => {
+            let seq = record.conversion.seq.get();
+            let day = shared.index.lock().days.of(seq);
+            let read = day.map_or(Ok(None), |day| shared.reader.attempt(day, *number));
+            unless_damaged(seq, read)?
+        }
         None => None,
     };
     Ok(Some(ListedDelivery {

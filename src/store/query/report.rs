@@ -5,12 +5,13 @@ use std::panic::resume_unwind;
 use crate::domain::conversion::Conversion;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{ReportPage, ReportQuery};
+use crate::store::query::find;
 use crate::store::records::StoreShared;
 
 /// The most rows of one page.
 const MOST: usize = 500;
 
-/// The rows of an offer may each lie in another block of the disk: so many are read by one thread, and the
+/// The rows of an offer may each be in another place of the disk: so many are read by one thread, and the
 /// threads at the same time.
 const READ_TOGETHER: usize = 125;
 
@@ -34,8 +35,8 @@ pub fn report(shared: &StoreShared, query: &ReportQuery) -> Result<ReportPage, S
 fn conversions(shared: &StoreShared, numbers: &[u64]) -> Result<Vec<Conversion>, StoreError> {
     let mut rows = Vec::with_capacity(numbers.len());
     for number in numbers {
-        match conversion(shared, *number) {
-            Ok(found) => rows.extend(found),
+        match find::record(shared, *number) {
+            Ok(found) => rows.extend(found.map(|record| record.conversion.clone())),
             Err(error @ StoreError::Corrupt { .. }) => {
                 tracing::error!(postback = *number, %error, "a conversion cannot be read and is left out of a report");
             }
@@ -43,14 +44,4 @@ fn conversions(shared: &StoreShared, numbers: &[u64]) -> Result<Vec<Conversion>,
         }
     }
     Ok(rows)
-}
-
-/// A conversion without its deliveries.
-fn conversion(shared: &StoreShared, number: u64) -> Result<Option<Conversion>, StoreError> {
-    let Some(first) = shared.index.lock().block_of(number) else { return Ok(None) };
-    if let Some(changed) = shared.reader.overlay(number)? {
-        return Ok(Some(changed.conversion));
-    }
-    let block = shared.records.block(first)?;
-    Ok(block.and_then(|block| block.entry(number).and_then(|(_, entry)| entry.conversion.clone())))
 }

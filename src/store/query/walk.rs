@@ -3,15 +3,15 @@
 use crate::domain::time::Time;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{Page, PageRequest};
-use crate::store::query::chunk::Chunk;
+use crate::store::query::chunk::{DatedHead, heads_of_day};
 use crate::store::records::StoreShared;
-use crate::store::table::postback::EntryHead;
-use crate::store::table::time_run::{OlderThanKept, Runs};
+use crate::store::table::day::day;
+use crate::store::table::postback::PostbackHead;
 
-/// Blocks read together.
-const CHUNK: usize = 64;
+/// Heads read together.
+const CHUNK: usize = 512;
 
-/// What one list call may spend: 1 for a block whose heads are looked at, [`UNPACK`] for a record read.
+/// What one list call may spend: 1 for 16 heads that are looked at, [`UNPACK`] for a record read.
 const BUDGET: usize = 6000;
 
 /// What reading one whole record costs of the budget.
@@ -29,8 +29,9 @@ pub struct ListWalk<'a> {
     pub limit: usize,
     /// Only what is below is listed.
     pub below: ListPosition,
-    /// Only what arrived then or later is wanted: the walk ends some time before it.
+    /// Only what was received then or later, and before that, is wanted.
     since: Option<Time>,
+    until: Option<Time>,
 }
 
 impl<'a> ListWalk<'a> {
@@ -41,65 +42,60 @@ impl<'a> ListWalk<'a> {
     pub fn begin(
         shared: &'a StoreShared,
         page: &PageRequest,
-        since: Option<Time>,
+        (since, until): (Option<Time>, Option<Time>),
     ) -> Result<ListWalk<'a>, StoreError> {
         shared.reader.check()?;
-        let end = shared.index.lock().end();
+        let end = shared.index.lock().days.end();
         let below = match &page.cursor {
             None => (end, 0),
             Some(cursor) => parse(cursor).ok_or_else(|| StoreError::Cursor(cursor.clone()))?.min((end, 0)),
         };
-        Ok(ListWalk { shared, limit: page.limit.clamp(1, 1000), below, since })
+        Ok(ListWalk { shared, limit: page.limit.clamp(1, 1000), below, since, until })
     }
 
     /// Shows every record to `visit`, newest first, until the page is full or the budget is spent.
     pub fn run<T>(
         self,
-        mut visit: impl FnMut(u64, &EntryHead, &mut usize) -> Result<RecordItems<T>, StoreError>,
+        mut visit: impl FnMut(u64, &PostbackHead, &mut usize) -> Result<RecordItems<T>, StoreError>,
     ) -> Result<Page<T>, StoreError> {
         let mut items = Vec::new();
         let mut spent = 0;
-        // What was reprocessed keeps its time among younger ones.
-        let ends = self.since.map(|since| (since, Runs::end_of(since)));
-        let is_past = |head: &EntryHead| head.again.is_none() && ends.is_some_and(|(_, end)| head.at < end);
         let mut next = if self.below.1 > 0 { self.below.0 + 1 } else { self.below.0 };
-        'chunks: loop {
-            let firsts = self.shared.index.lock().blocks_below(next, CHUNK);
-            let Some(from) = firsts.last() else { return Ok(Page { items, next_cursor: None }) };
-            let chunk = Chunk::read(&self.shared.reader, *from, next, CHUNK)?;
-            for (first, heads) in chunk.blocks.iter().rev() {
-                spent += 1;
-                if let Some((since, _)) = ends.filter(|_| heads.iter().all(is_past)) {
-                    match self.shared.index.lock().runs.older(*first, since) {
-                        OlderThanKept::Nothing => return Ok(Page { items, next_cursor: None }),
-                        OlderThanKept::Below(number) => {
-                            next = number;
-                            continue 'chunks;
-                        }
-                        OlderThanKept::Unknown => {}
-                    }
-                }
-                for (at, head) in heads.iter().enumerate().rev() {
-                    let number = first + at as u64;
-                    if head.gone || number > self.below.0 {
+        loop {
+            let run = self.shared.index.lock().days.below(next);
+            let Some(run) = run else { return Ok(Page { items, next_cursor: None }) };
+            // A day that is out of the range is passed over whole, however much was received on it.
+            if !self.wants(run.day) {
+                next = run.first;
+                continue;
+            }
+            let span = (run.first, run.end.min(next));
+            let heads = heads_of_day(&self.shared.reader, run.day, span, CHUNK)?;
+            let is_whole_run = heads.len() < CHUNK;
+            spent += 1 + heads.len() / 16;
+            for DatedHead { number, head, .. } in &heads {
+                for (place, item) in visit(*number, head, &mut spent)? {
+                    if (*number, place) >= self.below {
                         continue;
                     }
-                    for (place, item) in visit(number, head, &mut spent)? {
-                        if (number, place) >= self.below {
-                            continue;
-                        }
-                        items.push(item);
-                        if items.len() == self.limit {
-                            return Ok(Page { items, next_cursor: Some(show((number, place))) });
-                        }
+                    items.push(item);
+                    if items.len() == self.limit {
+                        return Ok(Page { items, next_cursor: Some(show((*number, place))) });
                     }
                 }
                 if spent >= BUDGET {
-                    return Ok(Page { items, next_cursor: Some(show((*first, 0))) });
+                    return Ok(Page { items, next_cursor: Some(show((*number, 0))) });
                 }
             }
-            next = *from;
+            next = match heads.last() {
+                Some(last) if !is_whole_run => last.number,
+                _ => run.first,
+            };
         }
+    }
+
+    fn wants(&self, of: i32) -> bool {
+        self.since.is_none_or(|since| of >= day(since)) && self.until.is_none_or(|until| of <= day(until))
     }
 }
 

@@ -1,5 +1,5 @@
 //! The log of clicks in the order in which they were recorded: for lists, for purging, and for what the
-//! click filters have to remember. A click's own record knows nothing of it.
+//! click filters have to remember. A click's own record knows nothing of it. The engine packs its lines.
 
 use std::ops::ControlFlow;
 
@@ -15,8 +15,11 @@ use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::{Batch, Direction, Span};
 use crate::store::reader::Reader;
 
-/// The most clicks in one record.
-const BLOCK: usize = 64;
+/// The first byte of its keys.
+pub const PREFIX: u8 = b'G';
+
+/// How many numbers are left out behind a last line that cannot be read: it may stand for a block of them.
+const GAP: u64 = 1024;
 
 /// A click as it was when it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,9 +30,6 @@ pub struct LoggedClick {
     /// By what a repeat of it is known, where it counted as a click on an offer.
     pub likeness: Option<VisitorLikeness>,
 }
-
-/// Clicks in order; a purged one is `None`.
-pub type LogBlock = Vec<Option<LoggedClick>>;
 
 /// By what two clicks on one offer are known to be one visitor's, as hashes with the offer in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,63 +74,53 @@ fn secure_hash(parts: &[&str]) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// The log of clicks.
-fn log_key(first: u64) -> Vec<u8> {
-    codec::numbered(b'G', first)
+/// The line of click `number`.
+fn log_key(number: u64) -> Vec<u8> {
+    codec::numbered(PREFIX, number)
 }
 
 /// Puts new clicks into the log; `first` is the number of the first.
-pub fn put(batch: &mut Batch, mut first: u64, clicks: &[LoggedClick]) -> Result<(), StoreError> {
-    for block in clicks.chunks(BLOCK) {
-        let lines: Vec<Option<&LoggedClick>> = block.iter().map(Some).collect();
-        let key = log_key(first);
-        let packed = codec::pack(&(), &lines).map_err(|error| corrupt(&key, &error))?;
-        batch.add(key, packed);
-        first += block.len() as u64;
+pub fn put(batch: &mut Batch, first: u64, clicks: &[LoggedClick]) -> Result<(), StoreError> {
+    for (number, click) in (first..).zip(clicks) {
+        let key = log_key(number);
+        let line = codec::record(click).map_err(|error| corrupt(&key, &error))?;
+        batch.add(key, line);
     }
     Ok(())
 }
 
-/// Puts a block over what was kept of it; one that is all purged is removed.
-pub fn put_block(batch: &mut Batch, first: u64, block: &LogBlock) -> Result<(), StoreError> {
-    let key = log_key(first);
-    if block.iter().all(Option::is_none) {
-        batch.remove(key);
-        return Ok(());
-    }
-    let packed = codec::pack(&(), block).map_err(|error| corrupt(&key, &error))?;
-    batch.put(key, packed);
-    Ok(())
+/// Takes a line out.
+pub fn remove(batch: &mut Batch, number: u64) {
+    batch.remove(log_key(number));
 }
 
-/// A block with its first number; one that cannot be read is an error of its own.
-pub type BlockRead = (u64, Result<LogBlock, StoreError>);
+/// A line with its number. One that cannot be read is an error of its own, and may stand for its neighbours.
+pub type LineRead = (u64, Result<LoggedClick, StoreError>);
 
-/// Up to `most` blocks that begin below `below`, newest first.
-pub fn blocks_below(reader: &Reader, below: u64, most: usize) -> Result<Vec<BlockRead>, StoreError> {
+/// Up to `most` lines below number `below`, newest first.
+pub fn lines_below(reader: &Reader, below: u64, most: usize) -> Result<Vec<LineRead>, StoreError> {
     let (from, to) = (log_key(0), log_key(below));
-    read(reader, Span { from: &from, to: &to, direction: Direction::Down }, most)
+    lines(reader, Span { from: &from, to: &to, direction: Direction::Down }, most)
 }
 
-/// Up to `most` blocks that begin at `from` or later, oldest first.
-pub fn blocks_from(reader: &Reader, from: u64, most: usize) -> Result<Vec<BlockRead>, StoreError> {
+/// Up to `most` lines from number `from` on, oldest first.
+pub fn lines_from(reader: &Reader, from: u64, most: usize) -> Result<Vec<LineRead>, StoreError> {
     let (from, to) = (log_key(from), log_key(u64::MAX));
-    read(reader, Span { from: &from, to: &to, direction: Direction::Up }, most)
+    lines(reader, Span { from: &from, to: &to, direction: Direction::Up }, most)
 }
 
-fn read(reader: &Reader, span: Span<'_>, most: usize) -> Result<Vec<BlockRead>, StoreError> {
-    let mut blocks = Vec::new();
+fn lines(reader: &Reader, span: Span<'_>, most: usize) -> Result<Vec<LineRead>, StoreError> {
+    let mut lines = Vec::new();
     reader.scan(span, &mut |key, bytes| {
-        let block = codec::body(bytes).map_err(|error| corrupt(key, &error));
-        blocks.extend(codec::number(key).map(|first| (first, block)));
-        if blocks.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        let line = bytes.and_then(|bytes| codec::read(bytes).map_err(|error| corrupt(key, &error)));
+        lines.extend(codec::number(key).map(|number| (number, line)));
+        if lines.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    Ok(blocks)
+    Ok(lines)
 }
 
 /// The number that the next click will have.
 pub fn end(reader: &Reader) -> Result<u64, StoreError> {
-    let last = blocks_below(reader, u64::MAX, 1)?.pop();
-    // A damaged block may hold as many as any.
-    Ok(last.map_or(1, |(first, block)| first + block.map_or(BLOCK, |block| block.len()) as u64))
+    let last = lines_below(reader, u64::MAX, 1)?.pop();
+    Ok(last.map_or(1, |(number, line)| number + if line.is_ok() { 1 } else { GAP }))
 }

@@ -14,6 +14,9 @@ use crate::store::reader::Reader;
 use crate::store::table::delivery::DeliveryStates;
 use crate::store::table::report_line::ReportLine;
 
+/// The first byte of its keys.
+pub const PREFIX: u8 = b'C';
+
 /// A conversion as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -95,15 +98,20 @@ pub fn claim_hash(conversion: &Conversion) -> Option<u64> {
     Claim::held_by(conversion).map(|(claim, role)| hash(&claim.text(role)))
 }
 
-/// The conversion that postback `seq` made, once it has changed.
-pub fn overlay_key(seq: u64) -> Vec<u8> {
-    codec::numbered(b'C', seq)
+/// The conversion that postback `number` made, once it has changed.
+fn overlay_key(day: i32, number: u64) -> Vec<u8> {
+    codec::dated(PREFIX, day, number)
+}
+
+/// From the first to behind the last of these numbers, of one day or of several.
+pub fn overlay_span(from: (i32, u64), to: (i32, u64)) -> (Vec<u8>, Vec<u8>) {
+    (overlay_key(from.0, from.1), overlay_key(to.0, to.1))
 }
 
 impl Reader {
-    /// What replaced conversion `seq` of its block.
-    pub fn overlay(&self, seq: u64) -> Result<Option<Record>, StoreError> {
-        let key = overlay_key(seq);
+    /// What replaced the conversion that a postback made.
+    pub fn overlay(&self, day: i32, number: u64) -> Result<Option<Record>, StoreError> {
+        let key = overlay_key(day, number);
         let Some(bytes) = self.get(&key)? else { return Ok(None) };
         let unpack = || {
             let sketch: Sketch = codec::head(&bytes)?;
@@ -113,9 +121,9 @@ impl Reader {
     }
 }
 
-/// Puts a conversion that changed into a batch, over what its block has of it, or an earlier change.
-pub fn put_overlay(batch: &mut Batch, number: u64, record: &Record) -> Result<(), StoreError> {
-    let key = overlay_key(number);
+/// Puts a conversion that changed into a batch, over an earlier change.
+pub fn put_overlay(batch: &mut Batch, day: i32, number: u64, record: &Record) -> Result<(), StoreError> {
+    let key = overlay_key(day, number);
     let sketch = Sketch::of(&record.conversion, record.standing.clone());
     let packed = codec::pack(&sketch, &record.conversion).map_err(|error| corrupt(&key, &error))?;
     if record.overlay {
@@ -124,4 +132,9 @@ pub fn put_overlay(batch: &mut Batch, number: u64, record: &Record) -> Result<()
         batch.add(key, packed);
     }
     Ok(())
+}
+
+/// Takes what replaced a conversion out.
+pub fn remove_overlay(batch: &mut Batch, day: i32, number: u64) {
+    batch.remove(overlay_key(day, number));
 }

@@ -1,10 +1,9 @@
-//! The deliveries of conversions: as they are now, and the marks that say so next to a block.
+//! The deliveries of conversions, as they are now. The engine packs them.
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::delivery::{Delivery, DeliveryState};
-use crate::domain::time::Time;
-use crate::store::codec::{self, LayoutError, corrupt};
+use crate::domain::delivery::Delivery;
+use crate::store::codec::{self, corrupt};
 use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::Batch;
 use crate::store::reader::Reader;
@@ -63,94 +62,40 @@ impl DeliveryStates {
     }
 }
 
-/// The state of one delivery of a block now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeliveryMark {
-    pub entry: u16,
-    pub delivery: u32,
-    pub state: DeliveryState,
-    pub expires_at: Option<Time>,
-    pub attempts: u32,
-    pub last_attempt: Option<u64>,
+/// The first byte of its keys.
+pub const PREFIX: u8 = b'X';
+
+/// The deliveries of conversion `number`, once one of them is no longer as it was planned.
+fn states_key(day: i32, number: u64) -> Vec<u8> {
+    codec::dated(PREFIX, day, number)
 }
 
-/// The marks next to a block, by entry and delivery.
-pub type Marks = Vec<DeliveryMark>;
-
-/// The marks next to the block that begins at `first`.
-pub fn marks_key(first: u64) -> Vec<u8> {
-    codec::numbered(b'X', first)
+/// From the first to behind the last of these numbers, of one day or of several.
+pub fn states_span(from: (i32, u64), to: (i32, u64)) -> (Vec<u8>, Vec<u8>) {
+    (states_key(from.0, from.1), states_key(to.0, to.1))
 }
 
 impl Reader {
-    /// The marks next to the block that begins at `first`.
-    pub fn marks(&self, first: u64) -> Result<Marks, StoreError> {
-        Ok(self.body(&marks_key(first))?.unwrap_or_default())
+    /// A conversion's deliveries, where one of them is no longer as it was planned.
+    pub fn states(&self, day: i32, number: u64) -> Result<Option<DeliveryStates>, StoreError> {
+        self.record(&states_key(day, number))
     }
 }
 
-impl DeliveryStates {
-    /// The deliveries of entry number `at` of a block, as the marks next to it say.
-    ///
-    /// # Errors
-    /// A mark of a delivery that the conversion does not have.
-    pub fn under(&self, marks: &Marks, at: u64) -> Result<DeliveryStates, LayoutError> {
-        let mut states = self.clone();
-        for mark in marks.iter().filter(|mark| u64::from(mark.entry) == at) {
-            let place = usize::try_from(mark.delivery).ok();
-            let (Some(delivery), Some(last)) = (
-                place.and_then(|place| states.deliveries.get_mut(place)),
-                place.and_then(|place| states.last_attempts.get_mut(place)),
-            ) else {
-                return Err(LayoutError::Dangling { what: "delivery", number: u64::from(mark.delivery) });
-            };
-            delivery.state = mark.state.clone();
-            delivery.expires_at = mark.expires_at;
-            delivery.attempts = mark.attempts;
-            *last = mark.last_attempt;
-        }
-        Ok(states)
-    }
-}
-
-/// Puts the marks next to the block that begins at `first` over what was there; without any, removes the record.
-pub fn put_marks(batch: &mut Batch, first: u64, mut marks: Marks) -> Result<(), StoreError> {
-    let key = marks_key(first);
-    if marks.is_empty() {
-        batch.remove(key);
-        return Ok(());
-    }
-    marks.sort_by_key(|mark| (mark.entry, mark.delivery));
-    let packed = codec::pack(&(), &marks).map_err(|error| corrupt(&key, &error))?;
-    batch.put(key, packed);
+/// Puts a conversion's deliveries over what was kept of them.
+pub fn put_states(
+    batch: &mut Batch,
+    day: i32,
+    number: u64,
+    states: &DeliveryStates,
+) -> Result<(), StoreError> {
+    let key = states_key(day, number);
+    let record = codec::record(states).map_err(|error| corrupt(&key, &error))?;
+    batch.put(key, record);
     Ok(())
 }
 
-/// Notes every delivery of entry `entry` that is no longer as it was.
-///
-/// # Errors
-/// An entry that no block has room for.
-pub fn note_changes(
-    marks: &mut Marks,
-    entry: u64,
-    was: &DeliveryStates,
-    now: &DeliveryStates,
-) -> Result<(), LayoutError> {
-    let too_great = |_| LayoutError::TooGreat { what: "entry", number: entry };
-    let entry = u16::try_from(entry).map_err(too_great)?;
-    let now = now.deliveries.iter().zip(&now.last_attempts);
-    let was = was.deliveries.iter().zip(&was.last_attempts);
-    for (place, (now, _)) in (0u32..).zip(now.zip(was)).filter(|(_, (now, was))| now != was) {
-        let (delivery, last_attempt) = now;
-        marks.retain(|mark| (mark.entry, mark.delivery) != (entry, place));
-        marks.push(DeliveryMark {
-            entry,
-            delivery: place,
-            state: delivery.state.clone(),
-            expires_at: delivery.expires_at,
-            attempts: delivery.attempts,
-            last_attempt: *last_attempt,
-        });
-    }
-    Ok(())
+/// Takes them out.
+pub fn remove_states(batch: &mut Batch, day: i32, number: u64) {
+    batch.remove(states_key(day, number));
 }

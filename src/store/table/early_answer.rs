@@ -63,7 +63,7 @@ pub fn ended(
     let (mut keys, mut seen, mut last) = (Vec::new(), 0, None);
     let to = after_answers();
     reader.scan(Span { from, to: &to, direction: Direction::Up }, &mut |key, bytes| {
-        let ahead = codec::head::<EarlyAnswer>(bytes).ok();
+        let ahead = bytes.ok().and_then(|bytes| codec::head::<EarlyAnswer>(bytes).ok());
         keys.extend(ahead.filter(|ahead| is_due(*ahead)).map(|_| key.to_vec()));
         seen += 1;
         if seen < most {

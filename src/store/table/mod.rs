@@ -1,5 +1,15 @@
 //! One file a record: its key, how it is written down, what is kept of it in memory.
 
+/// The tables whose records are small and written in order: the engine keeps several under one key.
+pub(crate) const PACKED: &[u8] = &[
+    attempt::PREFIX,
+    click_log::PREFIX,
+    delivery::PREFIX,
+    postback::BODY_PREFIX,
+    postback::HEAD_PREFIX,
+    postback::RAW_PREFIX,
+];
+
 pub(crate) mod age;
 pub(crate) mod attempt;
 pub(crate) mod click;
@@ -7,6 +17,7 @@ pub(crate) mod click_day;
 pub(crate) mod click_log;
 pub(crate) mod click_reference;
 pub(crate) mod conversion;
+pub(crate) mod day;
 pub(crate) mod delivery;
 pub(crate) mod delivery_queue;
 pub(crate) mod disposition;

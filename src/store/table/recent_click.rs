@@ -27,8 +27,8 @@ const BYTES: usize = 112;
 /// The most day counters at hand; the others are read when they are needed.
 const DAYS: usize = 4096;
 
-/// Blocks of the log read together.
-const CHUNK: usize = 64;
+/// Lines of the log read together.
+const CHUNK: usize = 4096;
 
 /// Moved on by each commit; a commit that fails leaves it as it was.
 pub struct RecentClicks {
@@ -46,10 +46,9 @@ impl RecentClicks {
         let kept = reader.body::<Runs>(CLICK_RUNS)?;
         let is_one_run = kept.is_none();
         let mut runs = kept.unwrap_or_default();
-        if let Some((first, block)) = click_log::blocks_below(reader, end, 1)?.pop()
-            && let Some(block) = readable(block)?
-            && let Some(newest) = block.iter().flatten().map(|line| line.at).max()
-        {
+        let lines = click_log::lines_below(reader, end, CHUNK)?;
+        let first = lines.last().map_or(0, |(number, _)| *number);
+        if let Some(newest) = lines.into_iter().filter_map(|(_, line)| Some(line.ok()?.at)).max() {
             runs.note(if is_one_run { 0 } else { first }, newest);
         }
         Ok(RecentClicks { end, repeats: None, days: HashMap::new(), runs })
@@ -161,23 +160,20 @@ impl LatestClicks {
         let mut lines: Vec<(u64, LoggedClick)> = Vec::new();
         let mut newest = None;
         let mut below = end;
-        'blocks: loop {
-            let blocks = click_log::blocks_below(reader, below, CHUNK)?;
-            if blocks.is_empty() {
+        'lines: loop {
+            let chunk = click_log::lines_below(reader, below, CHUNK)?;
+            if chunk.is_empty() {
                 break;
             }
-            for (first, block) in blocks {
-                below = first;
-                let Some(block) = readable(block)? else { continue };
-                for (place, line) in block.into_iter().enumerate().rev() {
-                    let Some(line) = line else { continue };
-                    let newest = *newest.get_or_insert(line.at);
-                    if newest.millis_since(line.at) >= window || lines.len() >= MOST {
-                        break 'blocks;
-                    }
-                    if line.likeness.is_some() {
-                        lines.push((first + place as u64, line));
-                    }
+            for (number, line) in chunk {
+                below = number;
+                let Some(line) = readable(line)? else { continue };
+                let newest = *newest.get_or_insert(line.at);
+                if newest.millis_since(line.at) >= window || lines.len() >= MOST {
+                    break 'lines;
+                }
+                if line.likeness.is_some() {
+                    lines.push((number, line));
                 }
             }
         }

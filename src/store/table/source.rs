@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::domain::postback::VerdictName;
 use crate::store::contract::operator::SourceTally;
-use crate::store::table::postback::EntryHead;
+use crate::store::table::postback::PostbackHead;
 
 /// By the tag of the source.
 #[derive(Debug, Default)]
@@ -17,8 +17,8 @@ impl SourceIndex {
     }
 
     /// Takes note of a record. What reprocesses an earlier one bears the time of that one.
-    pub fn note(&mut self, head: &EntryHead) {
-        let Some(source) = head.source.filter(|_| !head.gone) else { return };
+    pub fn note(&mut self, head: &PostbackHead) {
+        let Some(source) = head.source else { return };
         if head.verdict == VerdictName::Refused {
             return;
         }

@@ -186,7 +186,8 @@ impl Lists {
     pub fn open(reader: &Reader) -> Result<Lists, StoreError> {
         let mut found = Vec::new();
         reader.scan(Span { from: b"N", to: b"O", direction: Direction::Up }, &mut |key, bytes| {
-            found.push((key.to_vec(), codec::head(bytes).map_err(|error| corrupt(key, &error))));
+            let head = bytes.and_then(|bytes| codec::head(bytes).map_err(|error| corrupt(key, &error)));
+            found.push((key.to_vec(), head));
             ControlFlow::Continue(())
         })?;
         let mut lists = Lists::default();
@@ -304,7 +305,8 @@ pub fn listed(reader: &Reader, list: &str, page: &PageRequest) -> Result<Page<Li
     let limit = page.limit.clamp(1, 1000);
     let mut found = Vec::new();
     reader.scan(Span { from: &from, to: &to, direction: Direction::Up }, &mut |key, bytes| {
-        found.push((key.to_vec(), codec::head::<AddedEntry>(bytes).map_err(|error| corrupt(key, &error))));
+        let added = bytes.and_then(|bytes| codec::head::<AddedEntry>(bytes).map_err(|e| corrupt(key, &e)));
+        found.push((key.to_vec(), added));
         if found.len() > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     let more = found.len() > limit;

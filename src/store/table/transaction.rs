@@ -131,6 +131,12 @@ impl Reversals {
         }
     }
 
+    /// Takes note of a postback whose sale was received since.
+    pub fn make_ready(&mut self, number: u64) {
+        self.ready.insert(number);
+        self.bell.signal();
+    }
+
     /// Drops a postback that was reprocessed or purged.
     pub fn forget(&mut self, number: u64) {
         for sale in self.sales.remove(&number).into_iter().flatten() {

@@ -1,0 +1,328 @@
+//! Small records that are written in order, several under one key: the engine below costs by the key, not by the byte.
+//!
+//! A block is kept under the key of its first record, and goes on to the next block's key at most. Those above see
+//! every record under its own key. Of a block: how many records (u16), then of each the length of its key (u16), the
+//! key, the length of its value (u32), the value; all of it compressed with lz4 behind its plain length.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::store::engine::kv::{Batch, Direction, KeyChange, Kv, KvError, ScanVisitor, Span, Step};
+
+/// The most records in one block, and the most bytes before they are compressed; a longer record has its own.
+const RECORDS: usize = 64;
+const BYTES: usize = 16 * 1024;
+/// No block unpacks to more than this.
+const MAX_PLAIN: u32 = 256 * 1024 * 1024;
+
+/// An engine that keeps the records of some tables in blocks.
+pub struct Packed {
+    below: Arc<dyn Kv>,
+    /// The first bytes of the keys of those tables.
+    tables: &'static [u8],
+    /// The last key of each table, once it was looked for: what is behind it needs no look at the blocks.
+    last: Mutex<LastKeys>,
+}
+
+/// By the first byte of a table's keys.
+type LastKeys = HashMap<u8, Vec<u8>>;
+
+/// A block, unpacked.
+struct PackedBlock {
+    bytes: Vec<u8>,
+    /// Where each record's key and value are, by key.
+    places: Vec<(Range<usize>, Range<usize>)>,
+}
+
+/// The key of a block, and its stored bytes.
+type StoredBlock = (Vec<u8>, Vec<u8>);
+
+/// A record: its key and its value.
+type PackedRecord = (Vec<u8>, Vec<u8>);
+
+/// What a block becomes.
+type BlockRecords = BTreeMap<Vec<u8>, Vec<u8>>;
+
+impl Packed {
+    /// Keeps the records in blocks whose keys begin with one of `tables`.
+    pub fn new(below: Arc<dyn Kv>, tables: &'static [u8]) -> Packed {
+        Packed { below, tables, last: Mutex::default() }
+    }
+
+    fn is_packed(&self, key: &[u8]) -> bool {
+        key.first().is_some_and(|table| self.tables.contains(table))
+    }
+
+    /// The block in which a record with this key is, or would be: its key and its stored bytes.
+    fn block_of(&self, key: &[u8]) -> Result<Option<StoredBlock>, KvError> {
+        self.last_block(key.get(..1).unwrap_or_default(), &[key, &[0]].concat())
+    }
+
+    /// The last block that begins within a span.
+    fn last_block(&self, from: &[u8], to: &[u8]) -> Result<Option<StoredBlock>, KvError> {
+        let mut found = None;
+        self.below.scan(Span { from, to, direction: Direction::Down }, &mut |first, bytes| {
+            found = Some(bytes.map(|bytes| (first.to_vec(), bytes.to_vec())).map_err(KvError::clone));
+            ControlFlow::Break(())
+        })?;
+        found.transpose()
+    }
+
+    fn scan_up(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
+        let first = self.block_of(span.from)?.map(|(first, _)| first);
+        let from = first.as_deref().unwrap_or(span.from);
+        self.below.scan(Span { from, ..span }, &mut |first, bytes| match open(first, bytes) {
+            Ok(block) => {
+                let mut records = block.records().filter(|(key, _)| span.covers(key));
+                records.try_for_each(|(key, value)| visit(key, Ok(value)))
+            }
+            // What is in it may be before the span.
+            Err(error) => visit(first, Err(&error)),
+        })
+    }
+
+    fn scan_down(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
+        let table = span.from.get(..1).unwrap_or_default();
+        self.below.scan(Span { from: table, ..span }, &mut |first, bytes| match open(first, bytes) {
+            Ok(block) => {
+                for (key, value) in block.records().rev().filter(|(key, _)| span.covers(key)) {
+                    visit(key, Ok(value))?;
+                }
+                if first <= span.from { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            }
+            Err(error) => {
+                visit(first, Err(&error))?;
+                if first <= span.from { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            }
+        })
+    }
+
+    /// Turns the changes to packed records into changes to blocks. Answers the last key of each table that got new
+    /// records behind all others.
+    fn blocks(&self, changes: Vec<(Vec<u8>, KeyChange)>, batch: &mut Batch) -> Result<LastKeys, KvError> {
+        let mut behind: BTreeMap<u8, Vec<PackedRecord>> = BTreeMap::new();
+        let mut others: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
+        for (key, change) in changes {
+            let Some(table) = key.first().copied() else { continue };
+            let value = match change {
+                KeyChange::Add(value) | KeyChange::Put(value) => Some(value),
+                KeyChange::Remove => None,
+            };
+            let new = behind.entry(table).or_default();
+            let is_last = match new.last() {
+                Some((last, _)) => key > *last,
+                None => self.is_behind_all(&key)?,
+            };
+            match (value, new.binary_search_by(|(known, _)| known.cmp(&key))) {
+                (Some(value), Err(_)) if is_last => new.push((key, value)),
+                (None, Err(_)) if is_last => {}
+                (Some(value), Ok(at)) => {
+                    new.get_mut(at).into_iter().for_each(|known| known.1.clone_from(&value));
+                }
+                (None, Ok(at)) => drop(new.remove(at)),
+                (value, Err(_)) => drop(others.insert(key, value)),
+            }
+        }
+        self.change_blocks(others, &mut behind, batch)?;
+        let mut last = LastKeys::new();
+        for (table, records) in behind {
+            add_blocks(batch, cut(&records))?;
+            last.extend(records.into_iter().next_back().map(|(key, _)| (table, key)));
+        }
+        Ok(last)
+    }
+
+    /// Changes what is stored. What turns out to be behind all stored records, and before others of the batch, is
+    /// moved to those.
+    fn change_blocks(
+        &self,
+        changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+        behind: &mut BTreeMap<u8, Vec<PackedRecord>>,
+        batch: &mut Batch,
+    ) -> Result<(), KvError> {
+        let mut stored: BTreeMap<Vec<u8>, BlockRecords> = BTreeMap::new();
+        let mut before = Vec::new();
+        for (key, value) in changes {
+            if self.is_behind_all(&key)? {
+                let new = behind.entry(key.first().copied().unwrap_or_default()).or_default();
+                let at = new.partition_point(|(known, _)| *known < key);
+                value.into_iter().for_each(|value| new.insert(at, (key.clone(), value)));
+                continue;
+            }
+            let Some((first, bytes)) = self.block_of(&key)? else {
+                before.extend(value.map(|value| (key, value)));
+                continue;
+            };
+            let records = match stored.entry(first) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => match open(unknown.key(), Ok(&bytes)) {
+                    Ok(block) => {
+                        let records = block.records().map(|(key, value)| (key.to_vec(), value.to_vec()));
+                        unknown.insert(records.collect())
+                    }
+                    // What cannot be read is not taken out; what is new has a block of its own.
+                    Err(KvError::Damaged { .. }) => {
+                        if let Some(value) = value {
+                            batch.put(key.clone(), pack(&[(key, value)])?);
+                        }
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
+            };
+            match value {
+                Some(value) => drop(records.insert(key, value)),
+                None => drop(records.remove(&key)),
+            }
+        }
+        for (first, records) in stored {
+            let records: Vec<PackedRecord> = records.into_iter().collect();
+            let mut blocks = cut(&records);
+            match blocks.next() {
+                Some(records) => batch.put(first, pack(records)?),
+                None => batch.remove(first),
+            }
+            add_blocks(batch, blocks)?;
+        }
+        add_blocks(batch, cut(&before))
+    }
+
+    /// Whether a key is behind every record of its table.
+    fn is_behind_all(&self, key: &[u8]) -> Result<bool, KvError> {
+        let Some(table) = key.first() else { return Ok(false) };
+        let mut last = self.last.lock();
+        if let Some(last) = last.get(table) {
+            return Ok(key > last.as_slice());
+        }
+        let found = match self.last_block(&[*table], &[table.saturating_add(1)])? {
+            // Whatever is in a block that cannot be read is before the next block's key: nothing may be put there.
+            Some((first, bytes)) => match open(&first, Ok(&bytes)) {
+                Ok(block) => block.records().last().map_or(first.clone(), |(key, _)| key.to_vec()),
+                Err(_damaged) => first,
+            },
+            None => vec![*table],
+        };
+        let is_behind = key > found.as_slice();
+        last.insert(*table, found);
+        Ok(is_behind)
+    }
+}
+
+fn add_blocks<'a>(
+    batch: &mut Batch,
+    blocks: impl IntoIterator<Item = &'a [PackedRecord]>,
+) -> Result<(), KvError> {
+    for records in blocks {
+        if let Some((first, _)) = records.first() {
+            batch.add(first.clone(), pack(records)?);
+        }
+    }
+    Ok(())
+}
+
+impl Kv for Packed {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        if !self.is_packed(key) {
+            return self.below.get(key);
+        }
+        let Some((first, bytes)) = self.block_of(key)? else { return Ok(None) };
+        let block = open(&first, Ok(&bytes))?;
+        let found = block.records().find(|(known, _)| *known == key).map(|(_, value)| value.to_vec());
+        Ok(found)
+    }
+
+    fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
+        match span.direction {
+            _ if !self.is_packed(span.from) => self.below.scan(span, visit),
+            _ if span.from >= span.to => Ok(()),
+            Direction::Up => self.scan_up(span, visit),
+            Direction::Down => self.scan_down(span, visit),
+        }
+    }
+
+    fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {
+        let mut below = Batch::default();
+        let mut packed = Vec::new();
+        for (key, change) in batch.changes {
+            if self.is_packed(&key) {
+                packed.push((key, change));
+            } else {
+                below.changes.push((key, change));
+            }
+        }
+        let last = self.blocks(packed, &mut below)?;
+        self.below.commit(below, passed)?;
+        self.last.lock().extend(last);
+        Ok(())
+    }
+}
+
+/// Records in order, in blocks of bounded number and size. Those of two tables are never in one.
+fn cut(records: &[PackedRecord]) -> impl Iterator<Item = &[PackedRecord]> {
+    let mut rest = records;
+    std::iter::from_fn(move || {
+        let table = rest.first()?.0.first();
+        let mut bytes = 0;
+        let fits = |(key, value): &&PackedRecord| {
+            bytes += key.len() + value.len();
+            key.first() == table && bytes <= BYTES
+        };
+        let length = rest.iter().take(RECORDS).take_while(fits).count().max(1);
+        let (block, after) = rest.split_at(length);
+        rest = after;
+        Some(block)
+    })
+}
+
+fn pack(records: &[PackedRecord]) -> Result<Vec<u8>, KvError> {
+    let too_long = |_| KvError::Failed("a record is too long for a block".to_owned());
+    let mut bytes = Vec::with_capacity(BYTES);
+    bytes.extend_from_slice(&u16::try_from(records.len()).map_err(too_long)?.to_be_bytes());
+    for (key, value) in records {
+        bytes.extend_from_slice(&u16::try_from(key.len()).map_err(too_long)?.to_be_bytes());
+        bytes.extend_from_slice(key);
+        bytes.extend_from_slice(&u32::try_from(value.len()).map_err(too_long)?.to_be_bytes());
+        bytes.extend_from_slice(value);
+    }
+    Ok(lz4_flex::compress_prepend_size(&bytes))
+}
+
+/// Unpacks a block. What cannot be unpacked is damaged whole.
+fn open(first: &[u8], packed: Result<&[u8], &KvError>) -> Result<PackedBlock, KvError> {
+    let damaged = |cause: String| KvError::Damaged { key: first.to_vec(), cause };
+    let packed = packed.map_err(KvError::clone)?;
+    let plain = packed.first_chunk().map(|size| u32::from_le_bytes(*size));
+    if plain.is_none_or(|plain| plain > MAX_PLAIN) {
+        return Err(damaged("its block does not say how long it is".to_owned()));
+    }
+    let bytes = lz4_flex::decompress_size_prepended(packed).map_err(|error| damaged(error.to_string()))?;
+    let places = places(&bytes).ok_or_else(|| damaged("its block ends too early".to_owned()))?;
+    Ok(PackedBlock { bytes, places })
+}
+
+/// Where the records of a block are; `None` where it is not whole.
+fn places(bytes: &[u8]) -> Option<Vec<(Range<usize>, Range<usize>)>> {
+    let count = u16::from_be_bytes(*bytes.first_chunk()?);
+    let mut at = 2;
+    let mut places = Vec::with_capacity(usize::from(count));
+    for _ in 0..count {
+        let length = u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?);
+        let key = at + 2..at + 2 + usize::from(length);
+        let length = u32::from_be_bytes(*bytes.get(key.end..)?.first_chunk()?);
+        let value = key.end + 4..(key.end + 4).checked_add(usize::try_from(length).ok()?)?;
+        at = value.end;
+        places.push((key, value));
+    }
+    (at == bytes.len()).then_some(places)
+}
+
+impl PackedBlock {
+    fn records(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
+        let part = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
+        self.places.iter().map(move |(key, value)| (part(key), part(value)))
+    }
+}
