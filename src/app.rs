@@ -92,14 +92,15 @@ impl App {
         let metrics = measure::recorder()?;
         let enricher = router::enricher(&config)?;
         let rules = Arc::new(config.ruleset());
-        let store = open::store(&config, Arc::clone(&rules))?;
+        let health = Arc::default();
+        let store = open::store(&config, Arc::clone(&rules), &health)?;
         maintenance::watch_clock(store.as_ref(), &clock).await.map_err(|error| open::failed(&error))?;
         let dispatch = Arc::new(Dispatch::start(Arc::clone(&store), dispatch_plan(&config), clock.clone()));
         let numbers = StoreNumbers::of(Arc::clone(&store));
         let shared = AcrossReloads {
             store,
             clock,
-            health: Arc::default(),
+            health,
             access: Arc::default(),
             hiding_proxies: Arc::default(),
             budget: Arc::default(),

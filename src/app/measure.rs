@@ -16,6 +16,7 @@ use crate::domain::reporter::BuiltInSource;
 use crate::ingest::submit::ReportCounters;
 use crate::store::writer::{CommitReport, Watch};
 use crate::template::diagnostic::Problem;
+use crate::web::health::ProcessHealth;
 use crate::web::health::RenderMetrics;
 
 /// Renders what was counted.
@@ -132,8 +133,8 @@ fn describe() {
     }
 }
 
-/// What the store reports of each commit, counted.
-pub fn commits() -> Watch {
+/// What the store reports of each commit, counted; where one does not end, the process does.
+pub fn commits(health: &Arc<ProcessHealth>) -> Watch {
     let commit = metrics::histogram!("postbridge_commit_seconds");
     let fsync = metrics::histogram!("postbridge_fsync_seconds");
     let group = metrics::histogram!("postbridge_commit_group_size");
@@ -143,7 +144,12 @@ pub fn commits() -> Watch {
         #[allow(clippy::cast_precision_loss)] // A group is far smaller than 2^52.
         group.record(report.commands as f64);
     };
-    Watch { clock: stopwatch, report: Arc::new(report) }
+    let health = Arc::clone(health);
+    Watch {
+        clock: stopwatch,
+        report: Arc::new(report),
+        stuck: Arc::new(move |error| health.store_failed(error)),
+    }
 }
 
 /// Folds what was recorded into its buckets now and then: unfolded samples would pile up. `flush` writes what

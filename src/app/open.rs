@@ -11,13 +11,18 @@ use crate::store::embedded::{Embedded, EmbeddedSettings};
 use crate::store::engine::error::OpenError;
 use crate::store::engine::folder::says_full;
 use crate::template::diagnostic::{Problem, access};
+use crate::web::health::ProcessHealth;
 
-/// Opens the configured data folder, for decisions by these rules.
+/// Opens the configured data folder, for decisions by these rules. `health` hears of a disk that does not answer.
 ///
 /// # Errors
 /// Why it cannot be opened, and the command or the step that changes that.
-pub fn store(config: &Config, rules: Arc<Ruleset>) -> Result<Arc<dyn Store>, Problem> {
-    let settings = EmbeddedSettings { watch: Some(measure::commits()), ..EmbeddedSettings::default() };
+pub fn store(
+    config: &Config,
+    rules: Arc<Ruleset>,
+    health: &Arc<ProcessHealth>,
+) -> Result<Arc<dyn Store>, Problem> {
+    let settings = EmbeddedSettings { watch: Some(measure::commits(health)), ..EmbeddedSettings::default() };
     match Embedded::open_sled_with(&config.store.path, rules, settings) {
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => Err(refused(&error)),

@@ -99,12 +99,16 @@ impl Embedded {
         let (rules, lately) = (RwLock::new(rules), Mutex::new(opened.lately));
         let (index, quarantine_lines) = (Mutex::new(opened.index), Arc::default());
         let shared = Arc::new(StoreShared { reader, records, index, rules, lately, quarantine_lines });
-        let queue = Arc::new(CommandQueue::default());
+        let queue = Arc::new(CommandQueue::new(settings.watch.as_ref().map(|watch| watch.clock)));
+        let no_thread = |error: std::io::Error| OpenError::Thread(error.to_string());
+        if let Some(watch) = &settings.watch {
+            writer::watch_for_stuck(&shared, &queue, watch).map_err(no_thread)?;
+        }
         for click in opened.matching {
             queue.push(StoreCommand::Match { click, after: 0 });
         }
         let writer = writer::start(Arc::clone(&shared), Arc::clone(&queue), opened.numbers, settings.watch)
-            .map_err(|error| OpenError::Thread(error.to_string()))?;
+            .map_err(no_thread)?;
         let long_reads = Arc::new(Semaphore::new(LONG_READS));
         Ok(Embedded {
             shared,
@@ -169,9 +173,14 @@ impl Embedded {
     }
 
     fn join(&self) {
-        if let Some(writer) = self.writer.lock().take() {
+        if let Some(writer) = self.take_writer() {
             ended(writer);
         }
+    }
+
+    /// The writer, to wait for its end; not one that waits for the disk in vain.
+    fn take_writer(&self) -> Option<JoinHandle<()>> {
+        self.writer.lock().take().filter(|_| !self.queue.is_stuck())
     }
 }
 

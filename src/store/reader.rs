@@ -49,6 +49,14 @@ impl Reader {
         }
     }
 
+    /// Nothing of the commit was written, because what it is to change is damaged; or the whole store failed.
+    pub fn failed_commit(&self, error: KvError) -> StoreError {
+        match error {
+            KvError::Damaged { .. } => self.failed_read(error),
+            KvError::Failed(cause) => self.fail("write", cause),
+        }
+    }
+
     /// The record at `key`.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.check()?;

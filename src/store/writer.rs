@@ -39,34 +39,89 @@ pub struct Watch {
     pub clock: fn() -> Instant,
     /// Is called after each commit that wrote, on the writer's thread: it must not wait.
     pub report: Arc<dyn Fn(CommitReport) + Send + Sync>,
+    /// Is called once where a commit has not ended for [`STUCK`]: the process has to end.
+    pub stuck: Arc<dyn Fn(&StoreError) + Send + Sync>,
 }
 
+/// While a commit takes longer than this, what else is to be written is refused at once: its sender asks again, and
+/// does not pile up here.
+pub const SLOW: Duration = Duration::from_secs(5);
+/// A commit that takes longer than this does not end. A restart finds out what of it is durable.
+pub const STUCK: Duration = Duration::from_secs(30);
+/// How often it is looked whether one does.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// Where commands wait for the writer.
-#[derive(Default)]
 pub struct CommandQueue {
     waiting: Mutex<PendingCommands>,
     bell: Condvar,
+    /// By which commits are measured, where they are.
+    clock: Option<fn() -> Instant>,
 }
 
 #[derive(Default)]
 struct PendingCommands {
     commands: Vec<StoreCommand>,
     closed: bool,
+    /// Since when the writer writes, while it does.
+    writes_since: Option<Instant>,
+}
+
+impl PendingCommands {
+    /// Why a command is not taken now.
+    fn refusal(&self, clock: Option<fn() -> Instant>, command: &StoreCommand) -> Option<StoreError> {
+        if self.closed {
+            return Some(StoreError::Closed);
+        }
+        let writes = clock?().saturating_duration_since(self.writes_since?);
+        if writes >= STUCK {
+            return Some(StoreError::Broken { doing: "write", cause: never_ended() });
+        }
+        let cause = || format!("the disk has not taken what is written for {} s", writes.as_secs());
+        let is_refused = writes >= SLOW && !matches!(command, StoreCommand::Close(_));
+        is_refused.then(|| StoreError::Unavailable { cause: cause() })
+    }
+}
+
+fn never_ended() -> String {
+    format!("the disk has not taken what is written for {} s", STUCK.as_secs())
 }
 
 impl CommandQueue {
-    /// Queues a command; one that is queued after the close is refused.
+    /// An empty queue. Without a clock no commit is taken for slow.
+    pub fn new(clock: Option<fn() -> Instant>) -> CommandQueue {
+        CommandQueue { waiting: Mutex::default(), bell: Condvar::new(), clock }
+    }
+
+    /// Queues a command; one that is queued after the close, or while the disk takes too long, is refused.
     pub fn push(&self, command: StoreCommand) {
         let mut waiting = self.waiting.lock();
-        if waiting.closed {
+        if let Some(error) = waiting.refusal(self.clock, &command) {
             drop(waiting);
-            command.refuse(StoreError::Closed);
+            command.refuse(error);
             return;
         }
         waiting.closed = matches!(command, StoreCommand::Close(_));
         waiting.commands.push(command);
         drop(waiting);
         self.bell.notify_one();
+    }
+
+    /// Whether the writer has been writing for too long to be waited for.
+    pub fn is_stuck(&self) -> bool {
+        self.writes_for().is_some_and(|writes| writes >= STUCK)
+    }
+
+    fn writes_for(&self) -> Option<Duration> {
+        let since = self.waiting.lock().writes_since?;
+        Some((self.clock?)().saturating_duration_since(since))
+    }
+
+    /// The writer begins to write, or has ended.
+    fn writes(&self, begins: bool) {
+        if let Some(clock) = self.clock {
+            self.waiting.lock().writes_since = begins.then(clock);
+        }
     }
 
     /// Nothing more is taken; what is queued is still done.
@@ -119,6 +174,29 @@ pub fn start(
     std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run())
 }
 
+/// Looks whether a commit does not end, on a thread of its own, until the queue is gone.
+///
+/// # Errors
+/// When the operating system gives no thread.
+pub fn watch_for_stuck(
+    shared: &Arc<StoreShared>,
+    queue: &Arc<CommandQueue>,
+    watch: &Watch,
+) -> std::io::Result<()> {
+    let (shared, queue, stuck) = (Arc::downgrade(shared), Arc::downgrade(queue), Arc::clone(&watch.stuck));
+    let look = move || {
+        loop {
+            std::thread::park_timeout(LOOK_EVERY);
+            let (Some(shared), Some(queue)) = (shared.upgrade(), queue.upgrade()) else { return };
+            if queue.is_stuck() {
+                stuck(&shared.reader.fail("write", never_ended()));
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("store-watch".to_owned()).spawn(look).map(drop)
+}
+
 struct Writer {
     shared: Arc<StoreShared>,
     queue: Arc<CommandQueue>,
@@ -160,7 +238,9 @@ impl Writer {
             group.take(command, &mut self.cursor);
         }
         let mut sync = None;
+        self.queue.writes(true);
         let done = write(&mut group, self.watch.as_ref(), &mut sync);
+        self.queue.writes(false);
         if done.is_ok() {
             self.numbers = group.numbers;
         }
@@ -231,7 +311,7 @@ fn write(
             }
         };
         let batch = std::mem::take(&mut ready.batch);
-        reader.kv().commit(batch, &mut passed).map_err(|error| reader.fail("write", error))?;
+        reader.kv().commit(batch, &mut passed).map_err(|error| reader.failed_commit(error))?;
         if purges {
             crash::point("purge.after_sync");
         }

@@ -62,6 +62,7 @@ impl Gated {
         let watch = Watch {
             clock: postbridge::clock::stopwatch,
             report: Arc::new(move |report: CommitReport| seen.lock().push(report.commands)),
+            stuck: Arc::new(|error| panic!("{error}")),
         };
         pass.send(()).unwrap();
         let settings = EmbeddedSettings { watch: Some(watch), ..EmbeddedSettings::default() };
@@ -270,6 +271,7 @@ fn every_commit_that_writes_is_reported_with_its_size_and_times() {
     let watch = Watch {
         clock: postbridge::clock::stopwatch,
         report: Arc::new(move |report| seen.lock().push(report)),
+        stuck: Arc::new(|error| panic!("{error}")),
     };
     let folder = tempfile::tempdir().unwrap();
     let settings = EmbeddedSettings { watch: Some(watch), ..EmbeddedSettings::default() };

@@ -1,8 +1,9 @@
 //! A disk that fails: what was not acknowledged never shows, and the store ends rather than guesses.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use postbridge::domain::delivery::DeliveryStateName;
+use postbridge::domain::delivery::{DeliveryState, DeliveryStateName};
 use postbridge::domain::postback::Verdict;
 use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays};
 use postbridge::store::contract::Store;
@@ -10,7 +11,7 @@ use postbridge::store::contract::change::PurgeBefore;
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
 use postbridge::store::embedded::Embedded;
-use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, Span};
+use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, ScanVisitor, Span, Step};
 use postbridge::web::health::ProcessHealth;
 use tokio::sync::watch;
 
@@ -301,4 +302,44 @@ fn dead_letters_are_listed_without_what_is_damaged() {
             .collect();
         assert_eq!(shown, [(Some("third"), true), (Some("second"), false)]);
     }
+}
+
+/// An engine of which, once it is bad, one table cannot be read.
+struct BadPage {
+    memory: Memory,
+    table: u8,
+    is_bad: Arc<AtomicBool>,
+}
+
+impl Kv for BadPage {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        self.memory.get(key)
+    }
+
+    fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
+        if self.is_bad.load(Ordering::SeqCst) && span.from.first() == Some(&self.table) {
+            return Err(KvError::Damaged { key: span.from.to_vec(), cause: "corruption".to_owned() });
+        }
+        self.memory.scan(span, visit)
+    }
+
+    fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {
+        self.memory.commit(batch, passed)
+    }
+}
+
+#[test]
+fn a_write_over_what_cannot_be_read_is_refused_whole_and_ends_nothing() {
+    let is_bad = Arc::new(AtomicBool::new(false));
+    let engine = BadPage { memory: Memory::new(), table: b'X', is_bad: Arc::clone(&is_bad) };
+    let store = Embedded::open(Arc::new(engine), sale("any").forward().rules()).unwrap();
+    let receipt = sale("t1").forward().receive(&store);
+    let work = claim(&store, "ads", at(0)).remove(0);
+    is_bad.store(true, Ordering::SeqCst);
+    is_corrupt(wait(store.record(delivered(&work, at(1)))));
+    assert_eq!(states(&store, &receipt), [DeliveryState::Waiting { due: at(0) }]);
+    wait(store.probe()).unwrap();
+    is_bad.store(false, Ordering::SeqCst);
+    wait(store.record(delivered(&work, at(1)))).unwrap();
+    assert_eq!(states(&store, &receipt), [DeliveryState::delivered(at(1))]);
 }

@@ -18,6 +18,7 @@ mod lists;
 mod operator_counts;
 mod packed;
 mod report;
+mod slow_commits;
 mod slow_reads;
 mod statuses;
 mod suppression;

@@ -249,8 +249,7 @@ impl Store for Embedded {
             let done = closed.await;
             // Long commands may be left, each step a commit: anyone who closes can still be asked to
             // stop at once.
-            let writer = self.writer.lock().take();
-            if let Some(writer) = writer {
+            if let Some(writer) = self.take_writer() {
                 let joined = tokio::task::spawn_blocking(move || ended(writer)).await;
                 if joined.is_err() {
                     tracing::error!("no one could wait for the store's writer");

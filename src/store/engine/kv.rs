@@ -106,6 +106,7 @@ pub trait Kv: Send + Sync + 'static {
     /// where the engine can go on behind it.
     fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError>;
 
-    /// Makes the whole batch durable before it answers `Ok`. `passed` hears of each step.
+    /// Makes the whole batch durable before it answers `Ok`. `passed` hears of each step. Where it answers
+    /// [`KvError::Damaged`], nothing of the batch was written, and the engine goes on.
     fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError>;
 }

@@ -146,7 +146,15 @@ impl Packed {
     ) -> Result<(), KvError> {
         let mut stored: BTreeMap<Vec<u8>, BlockRecords> = BTreeMap::new();
         let mut before = Vec::new();
+        // The block that was changed last: its key, and that of its last record. Changes are in order.
+        let mut current: Option<(Vec<u8>, Vec<u8>)> = None;
         for (key, value) in changes {
+            if let Some((first, _)) = current.as_ref().filter(|(_, last)| key <= *last)
+                && let Some(records) = stored.get_mut(first)
+            {
+                change(records, key, value);
+                continue;
+            }
             if self.is_behind_all(&key)? {
                 let new = behind.entry(key.first().copied().unwrap_or_default()).or_default();
                 let at = new.partition_point(|(known, _)| *known < key);
@@ -157,9 +165,9 @@ impl Packed {
                 before.extend(value.map(|value| (key, value)));
                 continue;
             };
-            let records = match stored.entry(first) {
+            let records = match stored.entry(first.clone()) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(unknown) => match open(unknown.key(), Ok(&bytes)) {
+                Entry::Vacant(unknown) => match open(&first, Ok(&bytes)) {
                     Ok(block) => {
                         let records = block.records().map(|(key, value)| (key.to_vec(), value.to_vec()));
                         unknown.insert(records.collect())
@@ -174,10 +182,8 @@ impl Packed {
                     Err(error) => return Err(error),
                 },
             };
-            match value {
-                Some(value) => drop(records.insert(key, value)),
-                None => drop(records.remove(&key)),
-            }
+            current = records.keys().next_back().map(|last| (first, last.clone()));
+            change(records, key, value);
         }
         for (first, records) in stored {
             let records: Vec<PackedRecord> = records.into_iter().collect();
@@ -209,6 +215,13 @@ impl Packed {
         let is_behind = key > found.as_slice();
         last.insert(*table, found);
         Ok(is_behind)
+    }
+}
+
+fn change(records: &mut BlockRecords, key: Vec<u8>, value: Option<Vec<u8>>) {
+    match value {
+        Some(value) => drop(records.insert(key, value)),
+        None => drop(records.remove(&key)),
     }
 }
 

@@ -263,3 +263,17 @@ impl Kv for Sled {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::failed_read;
+    use crate::store::engine::kv::KvError;
+
+    #[test]
+    fn a_page_that_does_not_verify_fails_its_key_and_any_other_failure_the_engine() {
+        let corruption = sled::Error::Corruption { at: None, bt: () };
+        assert!(matches!(failed_read(b"K1", corruption), KvError::Damaged { key, .. } if key == b"K1"));
+        let gone = sled::Error::Io(std::io::Error::other("gone"));
+        assert!(matches!(failed_read(b"K1", gone), KvError::Failed(_)));
+    }
+}

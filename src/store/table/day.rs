@@ -73,14 +73,6 @@ impl Days {
         let end = self.runs.get(at + 1).map_or(self.end, |(next, _)| *next);
         Some(DayRun { first, end, day })
     }
-
-    /// What is known of postbacks that are shown in any order.
-    pub fn of_all(mut all: Vec<(u64, i32)>) -> Days {
-        all.sort_unstable();
-        let mut days = Days::default();
-        all.into_iter().for_each(|(number, day)| days.note(number, day));
-        days
-    }
 }
 
 #[cfg(test)]
@@ -88,9 +80,10 @@ mod tests {
     use super::{DayRun, Days};
 
     #[test]
-    fn each_number_has_the_day_it_was_noted_with_whatever_the_order() {
+    fn each_number_has_the_day_it_was_noted_with() {
         let known = [(1, 7), (2, 7), (5, 8), (6, 3), (7, 8), (9, 8)];
-        let mut days = Days::of_all(known.iter().rev().copied().collect());
+        let mut days = Days::default();
+        known.iter().for_each(|(number, day)| days.note(*number, *day));
         for (number, day) in known {
             assert_eq!(days.of(number), Some(day));
         }
