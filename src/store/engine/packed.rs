@@ -6,7 +6,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::ops::{ControlFlow, Range};
+use std::ops::{Bound, ControlFlow, Range};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -26,6 +26,57 @@ pub struct Packed {
     tables: &'static [u8],
     /// The last key of each table, once it was looked for: what is behind it needs no look at the blocks.
     last: Mutex<LastKeys>,
+    recent: Mutex<RecentBlocks>,
+}
+
+/// How many unpacked blocks are kept at hand, of [`BYTES`] each but for those of one long record.
+const RECENT: usize = 512;
+
+/// Blocks that were read lately: their neighbours are often read next.
+#[derive(Default)]
+struct RecentBlocks {
+    /// By the block's key, with when it was used last.
+    blocks: BTreeMap<Vec<u8>, (Arc<PackedBlock>, u64)>,
+    used: u64,
+    /// How many commits have changed blocks.
+    commits: u64,
+}
+
+impl RecentBlocks {
+    /// The block that has a record with this key, or has none of it between two of its own.
+    fn of(&mut self, key: &[u8]) -> Option<Arc<PackedBlock>> {
+        let up_to = (Bound::Unbounded, Bound::Included(key));
+        let (_, (block, used)) = self.blocks.range_mut::<[u8], _>(up_to).next_back()?;
+        if block.records().next_back().is_none_or(|(last, _)| key > last) {
+            return None;
+        }
+        self.used += 1;
+        *used = self.used;
+        Some(Arc::clone(block))
+    }
+
+    /// Keeps a block that was read when there had been so many commits; the one that was not used for longest goes.
+    fn keep(&mut self, first: Vec<u8>, block: &Arc<PackedBlock>, commits: u64) {
+        if commits != self.commits || block.bytes.len() > 2 * BYTES {
+            return;
+        }
+        self.used += 1;
+        self.blocks.insert(first, (Arc::clone(block), self.used));
+        if self.blocks.len() > RECENT {
+            let oldest = self.blocks.iter().min_by_key(|(_, (_, used))| *used);
+            if let Some(oldest) = oldest.map(|(first, _)| first.clone()) {
+                self.blocks.remove(&oldest);
+            }
+        }
+    }
+
+    /// Forgets what a commit changes.
+    fn forget(&mut self, changed: &[Vec<u8>]) {
+        self.commits += 1;
+        if !self.blocks.is_empty() {
+            changed.iter().for_each(|first| drop(self.blocks.remove(first)));
+        }
+    }
 }
 
 /// By the first byte of a table's keys.
@@ -50,7 +101,7 @@ type BlockRecords = BTreeMap<Vec<u8>, Vec<u8>>;
 impl Packed {
     /// Keeps the records in blocks whose keys begin with one of `tables`.
     pub fn new(below: Arc<dyn Kv>, tables: &'static [u8]) -> Packed {
-        Packed { below, tables, last: Mutex::default() }
+        Packed { below, tables, last: Mutex::default(), recent: Mutex::default() }
     }
 
     fn is_packed(&self, key: &[u8]) -> bool {
@@ -242,10 +293,17 @@ impl Kv for Packed {
         if !self.is_packed(key) {
             return self.below.get(key);
         }
+        let commits = {
+            let mut recent = self.recent.lock();
+            if let Some(block) = recent.of(key) {
+                return Ok(block.get(key));
+            }
+            recent.commits
+        };
         let Some((first, bytes)) = self.block_of(key)? else { return Ok(None) };
-        let block = open(&first, Ok(&bytes))?;
-        let found = block.records().find(|(known, _)| *known == key).map(|(_, value)| value.to_vec());
-        Ok(found)
+        let block = Arc::new(open(&first, Ok(&bytes))?);
+        self.recent.lock().keep(first, &block, commits);
+        Ok(block.get(key))
     }
 
     fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
@@ -268,7 +326,14 @@ impl Kv for Packed {
             }
         }
         let last = self.blocks(packed, &mut below)?;
-        self.below.commit(below, passed)?;
+        let changed = below.changes.iter().map(|(key, _)| key).filter(|key| self.is_packed(key));
+        let changed: Vec<Vec<u8>> = changed.cloned().collect();
+        // Before, so that no reader finds the old block when the new one is there; and after, so that none that has
+        // read the old one meanwhile keeps it.
+        self.recent.lock().forget(&changed);
+        let done = self.below.commit(below, passed);
+        self.recent.lock().forget(&changed);
+        done?;
         self.last.lock().extend(last);
         Ok(())
     }
@@ -334,6 +399,13 @@ fn places(bytes: &[u8]) -> Option<Vec<(Range<usize>, Range<usize>)>> {
 }
 
 impl PackedBlock {
+    /// The value of a record.
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        let part = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
+        let at = self.places.binary_search_by(|(known, _)| part(known).cmp(key)).ok()?;
+        self.places.get(at).map(|(_, value)| part(value).to_vec())
+    }
+
     fn records(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
         let part = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
         self.places.iter().map(move |(key, value)| (part(key), part(value)))
