@@ -65,7 +65,8 @@ impl Relay {
     pub fn accepted_postbacks(&self) -> u64 {
         let metrics = load::get_once(self.process.port, "/metrics").unwrap();
         let line = metrics.lines().find(|line| {
-            line.starts_with("postbridge_postbacks_total") && line.contains("verdict=\"accepted\"")
+            let is_counted = line.contains("source=\"cake-bench\"") && line.contains("verdict=\"accepted\"");
+            line.starts_with("postbridge_postbacks_total") && is_counted
         });
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0)
     }
