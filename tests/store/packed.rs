@@ -145,3 +145,31 @@ fn a_block_that_cannot_be_read_fails_alone() {
         assert_eq!((read, damaged), (128, vec![key(b'G', 64)]));
     }
 }
+
+#[test]
+fn nothing_is_put_into_a_block_that_cannot_be_read_and_what_is_in_it_stays_damaged() {
+    let memory = Memory::new();
+    let kv = Packed::new(Arc::new(memory.clone()), b"G");
+    let mut batch = Batch::default();
+    (0..128).for_each(|number| batch.add(key(b'G', number * 2), vec![7; 20]));
+    commit(&kv, batch);
+    let mut batch = Batch::default();
+    batch.put(key(b'G', 0), b"\xff\xff\xff\x7f not a block".to_vec());
+    memory.commit(batch, &mut |_| {}).unwrap();
+    for number in [0, 1, 40, 126] {
+        let mut batch = Batch::default();
+        batch.put(key(b'G', number), vec![8; 20]);
+        batch.add(key(b'K', number), vec![8; 20]);
+        assert!(matches!(kv.commit(batch, &mut |_| {}), Err(KvError::Damaged { .. })), "{number}");
+        assert_eq!(kv.get(&key(b'K', number)).unwrap(), None, "the whole batch is refused");
+    }
+    let mut batch = Batch::default();
+    batch.remove(key(b'G', 40));
+    batch.remove(key(b'G', 130));
+    commit(&kv, batch);
+    for number in [0, 40, 41, 126] {
+        assert!(matches!(kv.get(&key(b'G', number)), Err(KvError::Damaged { .. })), "{number}");
+    }
+    assert_eq!(kv.get(&key(b'G', 130)).unwrap(), None);
+    assert_eq!(kv.get(&key(b'G', 132)).unwrap(), Some(vec![7; 20]));
+}

@@ -223,13 +223,9 @@ impl Packed {
                         let records = block.records().map(|(key, value)| (key.to_vec(), value.to_vec()));
                         unknown.insert(records.collect())
                     }
-                    // What cannot be read is not taken out; what is new has a block of its own.
-                    Err(KvError::Damaged { .. }) => {
-                        if let Some(value) = value {
-                            batch.put(key.clone(), pack(&[(key, value)])?);
-                        }
-                        continue;
-                    }
+                    // What cannot be read is not taken out. Nothing is put there either: a block of its own within
+                    // the damaged one would make what is behind it look as if it had never been.
+                    Err(KvError::Damaged { .. }) if value.is_none() => continue,
                     Err(error) => return Err(error),
                 },
             };
