@@ -24,7 +24,7 @@ use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 use crate::domain::unsent::{self, Undelivered, Unsent};
 use crate::ingest::postback::Network;
-use crate::store::contract::work::Claimed;
+use crate::store::contract::work::{Claimed, Lease, LeaseToken};
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::diagnostic::Problem;
@@ -228,8 +228,11 @@ fn at_its_turn(
     (conversion, click, delivery): (&Conversion, Option<&Click>, &Delivery),
 ) -> DeliveryState {
     let DeliveryState::Waiting { due } = delivery.state else { return delivery.state.clone() };
+    // Nothing is sent or recorded, so that no one holds it.
+    let lease = Lease { token: LeaseToken::new(0), until: due };
     let claimed = Claimed {
         id: delivery.id(conversion.id),
+        lease,
         conversion: conversion.clone(),
         delivery: delivery.clone(),
         click: click.cloned().map(Arc::new),

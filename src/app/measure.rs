@@ -50,7 +50,7 @@ fn install() -> Result<Recorder, String> {
 }
 
 /// What each counter counts.
-const COUNTERS: [(&str, &str); 11] = [
+const COUNTERS: [(&str, &str); 12] = [
     ("postbridge_purged_total", "Records that were deleted because they were past their days"),
     ("postbridge_clicks_total", "Visitors' clicks, by where they were sent; those of the click pixel apart"),
     ("postbridge_unrecorded_clicks_total", "Visitors' clicks of which no record is kept, by reason"),
@@ -62,6 +62,7 @@ const COUNTERS: [(&str, &str); 11] = [
         "Wrong tokens, tokens without the right, and requests of addresses with too many wrong ones",
     ),
     ("postbridge_attempts_total", "Attempts, by destination and class"),
+    ("postbridge_late_attempts_total", "Attempts that were recorded when another had their delivery"),
     ("postbridge_dead_total", "Deliveries that died, by destination and reason"),
     ("postbridge_skipped_total", "Deliveries that were skipped at their turn, by destination and reason"),
     (

@@ -19,9 +19,8 @@ use crate::dispatch::prepare::{Prepared, prepare, rules_of};
 use crate::dispatch::schedule::Schedule;
 use crate::dispatch::tallies::Tallies;
 use crate::dispatch::target_health::TargetHealth;
-use crate::domain::delivery::{
-    Attempt, DeliveryState, OutgoingRequest, PlatformResponse, Reply, ReplyVerdict, SentRequest,
-};
+use crate::domain::attempt::{Attempt, AttemptEffect, Exchange};
+use crate::domain::delivery::{DeliveryState, OutgoingRequest, PlatformResponse, Reply, ReplyVerdict};
 use crate::domain::delivery_reason::RetryReason;
 use crate::domain::exchange::Said;
 use crate::domain::expiry::AgeRule;
@@ -38,9 +37,12 @@ use crate::send::client::Client;
 use crate::store::contract::Store;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::outage::ASK_AGAIN_AFTER;
-use crate::store::contract::work::{AttemptOutcome, Claimed};
+use crate::store::contract::work::{AttemptOutcome, Claimed, Recorded};
 use crate::store::crash;
 use crate::template::destination::ready::ReadyDestination;
+
+/// How long an attempt may wait until it is recorded before its lease runs out, in milliseconds.
+const RECORDING_MS: i64 = 2 * 60 * 1000;
 
 /// How one destination is sent to. A reload replaces it; attempts under way keep theirs.
 pub struct SendSetup {
@@ -59,6 +61,8 @@ pub struct TargetSetup {
     pub clock: Clock,
     pub max_in_flight: usize,
     pub max_per_second: Option<NonZeroU32>,
+    /// The longest that an attempt takes until its answer is in, in milliseconds, and some more.
+    pub longest_attempt_ms: i64,
     /// Whether anything is ever sent: where nothing is, how the receiver does is no matter.
     pub sends: bool,
     /// Rises with every reload.
@@ -66,6 +70,12 @@ pub struct TargetSetup {
 }
 
 impl TargetSetup {
+    /// How long what is claimed is leased, in milliseconds: it may wait for its turn as long as an attempt takes, and
+    /// its record for the disk.
+    pub fn lease_for_ms(&self) -> i64 {
+        self.longest_attempt_ms.saturating_mul(2).saturating_add(RECORDING_MS)
+    }
+
     /// A clock that is not believed makes nothing too old.
     fn age(&self, now: Time) -> AgeRule {
         AgeRule::by(self.clock.believes(now))
@@ -150,18 +160,19 @@ impl Drop for ProbeGuard {
 }
 
 impl AttemptContext {
-    /// Remembers an outcome permanently; a store that fails ends the process, and one that does not answer is
-    /// asked until it does: the attempt would be made again. A delivery whose record is damaged keeps its lease:
-    /// sending it again could not be remembered either.
-    pub async fn record(&self, outcome: AttemptOutcome) -> bool {
+    /// Remembers an outcome permanently. A store that fails ends the process, and one that does not answer is asked
+    /// until it does: the attempt would be made again, and what was recorded already is not recorded twice. `None`:
+    /// nothing is kept of it.
+    pub async fn record(&self, outcome: AttemptOutcome) -> Option<Recorded> {
+        let outcomes: Arc<[AttemptOutcome]> = Arc::new([outcome]);
         loop {
-            let done = self.store.record(outcome.clone()).await;
+            let done = self.store.record(Arc::clone(&outcomes)).await;
             if let Err(error @ StoreError::Corrupt { .. }) = &done {
-                tracing::error!(delivery.id = %outcome.id, %error, "an attempt could not be recorded");
-                return false;
+                tracing::error!(%error, "an attempt could not be recorded");
+                return None;
             }
             if !self.faults.note(&done) {
-                return done.is_ok();
+                return done.ok()?.first().copied();
             }
             tokio::time::sleep(ASK_AGAIN_AFTER).await;
         }
@@ -182,8 +193,7 @@ pub struct AttemptJob {
 struct FinishedAttempt {
     settled: SettledAttempt,
     observed: Observed,
-    request: Option<SentRequest>,
-    answer: Option<PlatformResponse>,
+    exchange: Option<Arc<Exchange>>,
     /// What of the conversion is not in the request, or is otherwise in it.
     remarks: Vec<Remark>,
     /// What the request said, where the platform took it or may have.
@@ -199,9 +209,9 @@ pub async fn run(mut job: AttemptJob) {
     let began = stopwatch();
     let done = match prepare(&job.to.destination, &job.rules(at), &job.claimed, at) {
         Prepared::Ended { settled, request, remarks } => {
-            let request = request.map(|request| request.masked());
+            let exchange = request.map(|request| Exchange { request: request.masked(), answer: None });
             let (settled, observed) = (*settled, job.observed());
-            FinishedAttempt { settled, observed, request, answer: None, remarks, sent: None }
+            FinishedAttempt { settled, observed, exchange: exchange.map(Arc::new), remarks, sent: None }
         }
         Prepared::Ready { request, sent, remarks } => {
             let done = send(&mut job, *request, remarks).await;
@@ -240,8 +250,8 @@ async fn send(job: &mut AttemptJob, request: OutgoingRequest, remarks: Vec<Remar
         Reply::Answer(answer) => Some(answer),
         Reply::Failed(_) | Reply::Forbidden(_) => None,
     };
-    let (observed, request) = (job.observed(), Some(request.masked()));
-    FinishedAttempt { settled, observed, request, answer, remarks, sent: None }
+    let exchange = Some(Arc::new(Exchange { request: request.masked(), answer }));
+    FinishedAttempt { settled, observed: job.observed(), exchange, remarks, sent: None }
 }
 
 impl AttemptJob {
@@ -258,16 +268,18 @@ impl AttemptJob {
     }
 
     /// Whether it still may leave: while it waited for its turn the receiver may have been parked, have
-    /// asked for a wait or have begun to fail.
+    /// asked for a wait or have begun to fail, and of the lease may be left less than an attempt takes.
     fn may_leave(&self, now: Time) -> bool {
-        self.probing.open
+        let has_time = self.claimed.lease.until.millis_since(now) >= self.setup.longest_attempt_ms;
+        let may_be_sent = self.probing.open
             || !self.setup.sends
-            || matches!(self.probing.target_health.gate(now), SendGate::Free)
+            || matches!(self.probing.target_health.gate(now), SendGate::Free);
+        has_time && may_be_sent
     }
 
     /// Ends without an attempt: the delivery waits in its place in the queue, and nothing is charged.
     async fn give_back(self) {
-        let released = self.shared.store.release(vec![self.claimed.id.clone()]).await;
+        let released = self.shared.store.release(vec![self.claimed.lease.token]).await;
         self.shared.faults.note(&released);
     }
 }
@@ -334,21 +346,28 @@ async fn settle(
     (at, took_ms): (Time, u32),
 ) {
     let now = shared.clock.now();
-    let FinishedAttempt { settled, observed, request, answer, remarks, sent } = done;
+    let FinishedAttempt { settled, observed, exchange, remarks, sent } = done;
     let destination = claimed.id.destination.clone();
     shared.tallies.change(&destination, |tally| tally.note(&settled, now));
     let verdict = settled.verdict.clone();
-    let attempt = Attempt { at, took_ms, request, answer, verdict, remarks, sent };
+    let effect = AttemptEffect::Settled;
+    let attempt = Attempt { at, took_ms, exchange, verdict, remarks, sent, effect };
     let state = settled.state.clone();
     let outcome = AttemptOutcome {
         id: claimed.id,
+        lease: claimed.lease.token,
         attempt,
         state,
         attempts: settled.attempts,
         observed: Some(observed),
     };
-    if !shared.record(outcome).await {
-        return;
+    match shared.record(outcome).await {
+        Some(Recorded::Settled) => {}
+        Some(Recorded::Late) => {
+            tracing::warn!(%destination, "an attempt was recorded after its lease had run out, and changed nothing");
+            return shared.meters.late();
+        }
+        Some(Recorded::Gone | Recorded::Damaged) | None => return,
     }
     shared.meters.recorded(&settled, took_ms, now.millis_since(claimed.conversion.received_at));
     match settled.state {

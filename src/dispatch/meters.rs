@@ -16,6 +16,7 @@ pub struct Meters {
     attempts: Vec<(&'static str, Counter)>,
     dead: Vec<(&'static str, Counter)>,
     skipped: Vec<(&'static str, Counter)>,
+    late: Counter,
     attempt_seconds: Histogram,
     first_seconds: Histogram,
     later_seconds: Histogram,
@@ -52,6 +53,7 @@ impl Meters {
                 SkipCode::words(),
                 |code| counter!("postbridge_skipped_total", "destination" => name(), "reason_code" => code),
             ),
+            late: counter!("postbridge_late_attempts_total", "destination" => name()),
             attempt_seconds: histogram!("postbridge_attempt_seconds", "destination" => name()),
             first_seconds: histogram!("postbridge_delivery_seconds", "destination" => name(), "try" => "first"),
             later_seconds: histogram!("postbridge_delivery_seconds", "destination" => name(), "try" => "retry"),
@@ -80,6 +82,11 @@ impl Meters {
                 self.attempt_seconds.record(f64::from(took_ms) / 1e3);
             }
         }
+    }
+
+    /// An attempt was recorded when another had its delivery.
+    pub fn late(&self) {
+        self.late.increment(1);
     }
 
     pub fn sending(&self, begins: bool) {

@@ -81,6 +81,9 @@ impl DestinationPlan {
     }
 }
 
+/// What an attempt may take in addition to the time that its request has: rendering, a machine that is busy.
+const BEYOND_TIMEOUT_MS: i64 = 30_000;
+
 /// What all outgoing postbacks are counted as: there may be thousands. No destination has such an id.
 pub const OUTGOING: &str = "outgoing:*";
 
@@ -231,6 +234,9 @@ impl Dispatch {
         let rate = plans.iter().filter_map(|plan| plan.max_per_second).min();
         let sends = plans.iter().any(|plan| plan.destination.mode().sends());
         let max_in_flight = plans.iter().map(|plan| plan.max_in_flight).max().unwrap_or_default();
+        let longest_ms = plans.iter().map(|plan| plan.timeout_ms).max().unwrap_or_default();
+        let longest_attempt_ms =
+            i64::try_from(longest_ms).unwrap_or(i64::MAX).saturating_add(BEYOND_TIMEOUT_MS);
         let (max_in_flight, max_per_second) = match target {
             TargetId::Account(_) => (max_in_flight.max(1), rate),
             TargetId::Host(_) => (host_places(rate), rate),
@@ -253,6 +259,7 @@ impl Dispatch {
             clock: self.clock.clone(),
             max_in_flight,
             max_per_second,
+            longest_attempt_ms,
             sends,
             generation: inside.generation,
         }

@@ -13,14 +13,17 @@ use crate::dispatch::attempt::{
 };
 use crate::dispatch::health::{Probe, SendGate};
 use crate::dispatch::shares::{Limiter, ShareRequest, Shares};
-use crate::domain::delivery::{Attempt, DeliveryState, ReplyVerdict};
+use crate::domain::attempt::Attempt;
+use crate::domain::delivery::{DeliveryState, ReplyVerdict};
 use crate::domain::delivery_reason::RetryReason;
 use crate::domain::ids::DeliveryId;
 use crate::domain::time::Time;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::outage::ASK_AGAIN_AFTER;
 use crate::store::contract::subscription::Subscription;
-use crate::store::contract::work::{AttemptOutcome, ClaimRequest, Claimed};
+use crate::store::contract::work::{
+    AttemptOutcome, ClaimRequest, Claimed, LeaseToken, LeasedWork, WantedWork,
+};
 
 /// An idle worker looks without being woken after a second, then less and less often: a wake-up that was missed
 /// costs a second, a clock that was set is noticed within a minute, and idling costs nothing.
@@ -45,6 +48,7 @@ pub enum WorkerCommand {
 /// What an attempt works on, for the case that it must be given back.
 struct LeasedAttempt {
     id: DeliveryId,
+    token: LeaseToken,
     /// How many counted before.
     attempts: u32,
     not_before: Option<Time>,
@@ -162,12 +166,7 @@ impl Worker {
             let full = self.is_full();
             return NextStep::Sleep { until: if full { None } else { self.next_look() }, arrivals: !full };
         };
-        let request = ClaimRequest {
-            target: self.shared.target.clone(),
-            now,
-            fresh: wanted.fresh,
-            retries: wanted.retries,
-        };
+        let request = self.request(now, WantedWork::Due { fresh: wanted.fresh, retries: wanted.retries });
         let claim = match self.answered(self.shared.store.claim(request).await) {
             Ok(claim) => claim,
             Err(next) => return next,
@@ -180,10 +179,15 @@ impl Worker {
             self.idle = 0;
         }
         if !self.obey() {
-            self.release(claim.work.into_iter().map(|claimed| claimed.id).collect()).await;
+            self.release(claim.work.into_iter().map(|claimed| claimed.lease.token).collect()).await;
             return NextStep::End;
         }
         self.send(claim.work, probe).await
+    }
+
+    fn request(&self, now: Time, wanted: WantedWork) -> ClaimRequest {
+        let lease_for_ms = self.setup.lease_for_ms();
+        ClaimRequest { target: self.shared.target.clone(), now, lease_for_ms, wanted }
     }
 
     /// Sends what was claimed, a request for each, as fast as the rate lets them leave. What a request needs (a place,
@@ -194,7 +198,7 @@ impl Worker {
         for claimed in work {
             // A reload that moves a destination reaches the store and its old worker one after the other.
             let Some(to) = self.setup.destinations.get(&claimed.id.destination).cloned() else {
-                elsewhere.push(claimed.id);
+                elsewhere.push(claimed.lease.token);
                 continue;
             };
             while let Some(wait) = self.limiter.as_mut().and_then(Limiter::take) {
@@ -216,13 +220,14 @@ impl Worker {
     /// Starts an attempt; gives the delivery back where it would be a second probe.
     async fn start(&mut self, to: Arc<SendSetup>, claimed: Claimed, probe: bool) {
         let Some(probing) = ProbeGuard::begin(Arc::clone(&self.shared.target_health), probe) else {
-            return self.release(vec![claimed.id]).await;
+            return self.release(vec![claimed.lease.token]).await;
         };
         if let Some(limiter) = &mut self.limiter {
             limiter.used();
         }
         let leased = LeasedAttempt {
             id: claimed.id.clone(),
+            token: claimed.lease.token,
             attempts: claimed.delivery.attempts,
             not_before: claimed.delivery.not_before,
         };
@@ -239,19 +244,19 @@ impl Worker {
     }
 
     async fn probe_oldest(&mut self) -> NextStep {
-        let claimed = self.shared.store.claim_oldest(self.shared.target.clone()).await;
-        match self.answered(claimed) {
-            Ok(Some(claimed)) => self.send(vec![claimed], true).await,
-            Ok(None) => NextStep::Sleep { until: None, arrivals: true },
+        let oldest = self.request(self.shared.clock.now(), WantedWork::Oldest);
+        match self.answered(self.shared.store.claim(oldest).await) {
+            Ok(LeasedWork { work, .. }) if work.is_empty() => NextStep::Sleep { until: None, arrivals: true },
+            Ok(LeasedWork { work, .. }) => self.send(work, true).await,
             Err(next) => next,
         }
     }
 
-    async fn release(&self, ids: Vec<DeliveryId>) {
-        if ids.is_empty() {
+    async fn release(&self, leases: Vec<LeaseToken>) {
+        if leases.is_empty() {
             return;
         }
-        let released = self.shared.store.release(ids).await;
+        let released = self.shared.store.release(leases).await;
         self.shared.faults.note(&released);
     }
 
@@ -324,11 +329,11 @@ impl Worker {
             }
             Err(fault) => fault,
         };
-        let Some(LeasedAttempt { id, attempts, not_before }) = self.leased.remove(&fault.id()) else {
+        let Some(LeasedAttempt { id, token, attempts, not_before }) = self.leased.remove(&fault.id()) else {
             return;
         };
         if fault.is_cancelled() {
-            self.release(vec![id]).await;
+            self.release(vec![token]).await;
             return;
         }
         tracing::error!(delivery.id = %id, "an attempt failed inside; it is tried again by the schedule");
@@ -337,11 +342,10 @@ impl Worker {
         let verdict = ReplyVerdict::Retry { reason, after_ms: None, hold_ms: None };
         let due = self.setup.schedule.next(&id, attempts, at, None);
         let due = not_before.map_or(due, |not_before| due.max(not_before));
-        let remarks = Vec::new();
-        let attempt = Attempt { at, took_ms: 0, request: None, answer: None, verdict, remarks, sent: None };
         // It waits: whatever was received meanwhile, the next attempt knows.
-        let outcome =
-            AttemptOutcome { id, attempt, state: DeliveryState::Waiting { due }, attempts, observed: None };
+        let (state, observed) = (DeliveryState::Waiting { due }, None);
+        let attempt = Attempt::unsent(at, verdict);
+        let outcome = AttemptOutcome { id, lease: token, attempt, state, attempts, observed };
         self.shared.record(outcome).await;
     }
 

@@ -1,12 +1,11 @@
-//! Deliveries: the states they pass through, what is sent and answered, and each attempt.
+//! Deliveries: the states they pass through, what is sent and what is answered.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::delivery_reason::{DeathReason, ParkReason, RetryReason};
 use crate::domain::exchange::{NoAnswer, PlatformAnswer, SendRefused};
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion};
-use crate::domain::remark::Remark;
-use crate::domain::sent::{Confirmation, DeliveryKind, SentEvent};
+use crate::domain::sent::{Confirmation, DeliveryKind};
 use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 
@@ -30,6 +29,9 @@ pub struct Delivery {
     /// Attempts that counted: what left and was answered, or failed on the way. A parked
     /// destination's probes do not count.
     pub attempts: u32,
+    /// Whether the platform may have been sent the event by an attempt whose answer no one knows: none was received, or
+    /// its lease ran out without a word. So what is sent next may be a repeat.
+    pub possible_repeat: bool,
 }
 
 impl Delivery {
@@ -348,25 +350,6 @@ impl ReplyVerdict {
             ReplyVerdict::Skipped { .. } => "skipped",
         }
     }
-}
-
-/// One try at a delivery, kept permanently.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
-    /// When it began.
-    pub at: Time,
-    /// To make the request, send it and classify the answer; 0 where that failed inside this program.
-    pub took_ms: u32,
-    /// Absent when nothing left: skipped, or the payload could not be made.
-    pub request: Option<SentRequest>,
-    /// Secrets masked. `None`: nothing was sent, or no answer was received.
-    pub answer: Option<PlatformResponse>,
-    /// What the answer means, or that there was none.
-    pub verdict: ReplyVerdict,
-    /// What of the conversion is not in the request, or is otherwise in it.
-    pub remarks: Vec<Remark>,
-    /// What the request said, where the platform took it or may have.
-    pub sent: Option<Box<SentEvent>>,
 }
 
 /// How one destination is doing, for people to look at.

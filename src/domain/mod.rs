@@ -3,6 +3,7 @@
 pub(crate) mod address;
 pub mod advertiser_number;
 pub mod age_clock;
+pub mod attempt;
 pub mod attribution;
 pub mod candidate;
 pub(crate) mod claim;

@@ -59,6 +59,7 @@ pub fn reconcile(
                 not_before,
                 expires_at,
                 attempts,
+                possible_repeat: false,
             });
             true
         }

@@ -302,6 +302,7 @@ pub fn plan(
                 expires_at: route.expires_at(conversion),
                 state: first,
                 attempts: 0,
+                possible_repeat: false,
             });
         }
     }

@@ -44,6 +44,7 @@ pub fn rebuild(reader: &Reader, dedup_mask: u64) -> Result<Opened, OpenError> {
     let next_attempt = rebuild_postbacks(reader, &mut index)?;
     let numbers = numbers(reader, index.days.end(), next_attempt)?;
     index.days.set_end(numbers.next_postback);
+    index.queues.held.begin(numbers.next_attempt);
     let lately = RecentClicks::open(reader, numbers.next_click)?;
     Ok(Opened { index, lately, numbers, matching: matching(reader)? })
 }

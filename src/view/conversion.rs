@@ -5,13 +5,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::advertiser_number::AdvertiserNumbers;
+use crate::domain::attempt::Attempt;
 use crate::domain::attribution::{Attribution, MatchMethod};
 use crate::domain::candidate::Considered;
 use crate::domain::claim;
 use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Conversion, no_click};
-use crate::domain::delivery::{Attempt, Delivery, sent_before};
+use crate::domain::delivery::{Delivery, sent_before};
 use crate::domain::event::EventName;
 use crate::domain::history::{Cause, Change, FieldChange, FromTo};
 use crate::domain::ids::{ClickId, ConversionId, DestinationId, EventId, SourceId, VisitorId};

@@ -5,10 +5,9 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::domain::attempt::{Attempt, AttemptEffect};
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{
-    Attempt, Delivery, DeliveryState, PlatformResponse, ReplyVerdict, SentRequest,
-};
+use crate::domain::delivery::{Delivery, DeliveryState, PlatformResponse, ReplyVerdict, SentRequest};
 use crate::domain::event::EventName;
 use crate::domain::ids::{ConversionId, DestinationId, EventId, SourceId};
 use crate::domain::sent::{Confirmation, SentEvent};
@@ -37,6 +36,9 @@ pub struct DeliveryView<'a> {
     state: &'static str,
     /// Those that counted.
     attempts: u32,
+    /// Whether the platform may have been sent the event by an attempt whose answer is not known. It counts the event
+    /// once where it goes by the event id.
+    possible_repeat: bool,
     #[serde(flatten)]
     reason: ReasonView,
     #[serde(flatten)]
@@ -98,6 +100,7 @@ impl<'a> DeliveryView<'a> {
             kind: delivery.kind.as_str(),
             state: delivery.state.as_str(),
             attempts: delivery.attempts,
+            possible_repeat: delivery.possible_repeat,
             reason: reason.as_ref().map(ReasonView::of_undelivered).unwrap_or_default(),
             time: StateTime::of(&delivery.state),
             confirmation: ConfirmationView::of(&delivery.state),
@@ -165,6 +168,8 @@ pub struct AttemptView<'a> {
     took_ms: u32,
     /// `delivered`, `retry`, `dead`, `park` or `skipped`.
     outcome: &'static str,
+    /// Whether another attempt had the delivery by the time this one was recorded: it changed nothing.
+    late: bool,
     #[serde(flatten)]
     reason: ReasonView,
     /// What the platform remarked though it accepted the event.
@@ -188,12 +193,13 @@ impl<'a> AttemptView<'a> {
             at: attempt.at,
             took_ms: attempt.took_ms,
             outcome: attempt.verdict.as_str(),
+            late: attempt.effect == AttemptEffect::Late,
             reason: ReasonView::of_verdict(&attempt.verdict),
             warnings,
             remarks: ReasonView::all(&attempt.remarks),
             sent: attempt.sent.as_deref().map(SentView::of),
-            request: attempt.request.as_ref().map(RequestView::of),
-            response: attempt.answer.as_ref().map(ResponseView::of),
+            request: attempt.request().map(RequestView::of),
+            response: attempt.answer().map(ResponseView::of),
         }
     }
 }

@@ -49,7 +49,7 @@ async fn arrives_on_the_third_attempt(first: Act) {
         assert_eq!(delivery.attempts, 3, "{first:?}");
         let words: Vec<&str> = attempts.iter().map(|attempt| attempt.verdict.as_str()).collect();
         assert_eq!(words, ["retry", "retry", "delivered"], "{first:?}");
-        assert!(attempts.iter().all(|attempt| attempt.request.is_some()));
+        assert!(attempts.iter().all(|attempt| attempt.request().is_some()));
     }
     let ledger = ledger(&platform.received());
     assert_eq!(ledger.len(), 3);
@@ -128,10 +128,10 @@ async fn a_permanent_refusal_is_a_dead_letter_with_request_and_response_and_no_s
     let (delivery, attempts) = fixture.reaches(sale, "dead").await;
     assert_eq!((delivery.attempts, attempts.len()), (1, 1));
     let attempt = &attempts[0];
-    assert_eq!(attempt.answer.as_ref().unwrap().status, 400);
-    assert!(attempt.request.as_ref().unwrap().body.contains("transaction"));
+    assert_eq!(attempt.answer().unwrap().status, 400);
+    assert!(attempt.request().unwrap().body.contains("transaction"));
     let reported = format!("{delivery:?}{attempts:?}{:?}", dispatch.states());
-    let bytes = String::from_utf8_lossy(&attempt.answer.as_ref().unwrap().body).into_owned();
+    let bytes = String::from_utf8_lossy(&attempt.answer().unwrap().body).into_owned();
     assert!(!reported.contains("t0p-s3cret") && !bytes.contains("t0p-s3cret"), "{reported} {bytes}");
     assert_eq!(platform.received()[0].header("authorization"), Some("Bearer t0p-s3cret"));
     dispatch.stop(Duration::from_secs(5)).await;
@@ -248,7 +248,7 @@ async fn shadow_renders_and_never_sends() {
     let sale = fixture.sale("t").await;
     let (delivery, attempts) = fixture.reaches(sale, "skipped").await;
     assert_eq!(delivery.attempts, 0);
-    let request = attempts[0].request.as_ref().unwrap();
+    let request = attempts[0].request().unwrap();
     assert!(request.body.contains("\"t\""), "{request:?}");
     assert!(!format!("{request:?}").contains("t0p-s3cret"));
     assert_eq!(platform.count(), 0);

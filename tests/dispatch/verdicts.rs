@@ -19,7 +19,7 @@ use postbridge::domain::sent::DeliveryKind;
 use postbridge::domain::skip::SkipReason;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
-use postbridge::store::contract::work::Claimed;
+use postbridge::store::contract::work::{Claimed, Lease, LeaseToken};
 
 use crate::support::payload_fixture;
 use crate::support::reasons::{account_refused, dead, rejected, skipped, unavailable};
@@ -47,9 +47,11 @@ fn claimed() -> Claimed {
         not_before: None,
         expires_at: Some(at(WEEK)),
         attempts: 0,
+        possible_repeat: false,
     };
     let id: DeliveryId = delivery.id(conversion.id);
-    Claimed { id, conversion, delivery, click: None, sent_before: false }
+    let lease = Lease { token: LeaseToken::new(1), until: at(WEEK) };
+    Claimed { id, lease, conversion, delivery, click: None, sent_before: false }
 }
 
 fn policy() -> SourcePolicy {

@@ -14,7 +14,7 @@ use postbridge::domain::remark::Remark;
 use postbridge::domain::skip::SkipCode;
 use postbridge::domain::status::Status;
 use postbridge::domain::target::TargetId;
-use postbridge::store::contract::work::ClaimRequest;
+use postbridge::store::contract::work::{ClaimRequest, WantedWork};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::kv::{Batch, Kv};
 
@@ -172,8 +172,8 @@ async fn two_claims_never_hand_out_the_same_delivery() {
         let request = ClaimRequest {
             target: TargetId::Account(DestinationId::parse("a").unwrap()),
             now: fixture.clock.now().plus_millis(1),
-            fresh: 30,
-            retries: 30,
+            lease_for_ms: 60_000,
+            wanted: WantedWork::Due { fresh: 30, retries: 30 },
         };
         fixture.store.claim(request)
     };

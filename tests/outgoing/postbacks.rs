@@ -219,9 +219,7 @@ async fn a_shadow_shows_what_it_would_send_and_sends_nothing() {
     let dispatch = dispatch(&fixture, &reported);
     let sale = sale(&fixture, "k1", "1").await;
     let (_, attempts) = fixture.reaches(sale, "skipped").await;
-    assert!(
-        attempts[0].request.as_ref().unwrap().url.ends_with("cid=theirs-k1&payout=3.50&tid=T-k1&st=approved")
-    );
+    assert!(attempts[0].request().unwrap().url.ends_with("cid=theirs-k1&payout=3.50&tid=T-k1&st=approved"));
     assert!(matches!(&attempts[0].remarks[..], [Remark::PayoutScaled { sent, .. }] if *sent == usd("3.50")));
     assert_eq!(tracker.count(), 0);
     dispatch.stop(Duration::from_secs(5)).await;
@@ -246,7 +244,7 @@ async fn a_busy_tracker_is_reported_again_and_a_lost_page_is_a_dead_letter() {
     let DeliveryState::Dead { reason, .. } = delivery.state else { panic!("{delivery:?}") };
     let answer = PlatformAnswer { status: 404, why: None, said: Said::Words("no such postback".to_owned()) };
     assert_eq!(*reason, DeathReason::PlatformRejected(answer));
-    assert!(attempts[0].request.is_some() && attempts[0].answer.is_some());
+    assert!(attempts[0].request().is_some() && attempts[0].answer().is_some());
     dispatch.stop(Duration::from_secs(5)).await;
 }
 

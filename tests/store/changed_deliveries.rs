@@ -11,6 +11,7 @@ use postbridge::domain::time::Time;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::work::{AttemptOutcome, Claimed};
 
+use crate::support::attempt_fixture::{attempt, dead, delivered, failed, one};
 use crate::support::store_fixture::*;
 
 conformance! {
@@ -35,12 +36,12 @@ fn a_claim_says_whether_the_destination_was_reported_before(engine: &Engine) {
     reported(Status::Approved, "7");
     let first = claim("ads", at(0));
     assert_eq!((first.id.occasion, first.sent_before), (Occasion::Change(1), false), "the first report");
-    wait(store.record(delivered(&first, at(1)))).unwrap();
+    wait(store.record(one(delivered(&first, at(1))))).unwrap();
     reported(Status::Approved, "8");
     let second = claim("ads", at(1));
     assert_eq!((second.id.occasion, second.sent_before), (Occasion::Change(2), true));
     assert!(!claim("other", at(1)).sent_before, "what another destination got does not count");
-    wait(store.record(dead(&second, at(2)))).unwrap();
+    wait(store.record(one(dead(&second, at(2))))).unwrap();
     wait(store.retry(second.id, at(3), AgeRule::Counts)).unwrap().unwrap();
     assert!(claim("ads", at(3)).sent_before);
 }
@@ -62,7 +63,7 @@ fn a_change_that_received_during_an_attempt_is_reported_where_changes_are_heard(
         let mut outcome = end(&work, at(5));
         outcome.observed.as_mut().unwrap().hears = Changes::Send;
         outcome.observed = outcome.observed.filter(|_| name != "gone");
-        wait(store.record(outcome)).unwrap();
+        wait(store.record(one(outcome))).unwrap();
         let work = claim(&*store, "ads", at(5));
         if name == "gone" {
             assert_eq!(work.len(), 0, "no one is there to be notified");
@@ -73,13 +74,13 @@ fn a_change_that_received_during_an_attempt_is_reported_where_changes_are_heard(
         assert_eq!((&work[0].conversion.value, work[0].sent_before), (&Some(usd("9")), true));
         let mut outcome = delivered(&work[0], at(6));
         outcome.observed.as_mut().unwrap().hears = Changes::Send;
-        wait(store.record(outcome)).unwrap();
+        wait(store.record(one(outcome))).unwrap();
         assert_eq!(claim(&*store, "ads", at(DAY)).len(), 0, "once");
     }
     let ignored = sale("t4").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
     sale("t4").forward().value("8").receive(&*store);
-    wait(store.record(delivered(&work, at(5)))).unwrap();
+    wait(store.record(one(delivered(&work, at(5))))).unwrap();
     before_and_after_reopening(engine, store, |store, _| {
         assert_eq!(states(store, &ignored), [DeliveryState::delivered(at(5))]);
         let reported = transactions_of_changes(store);
@@ -108,11 +109,11 @@ fn a_delivery_skipped_for_what_changed_meanwhile_waits_again(engine: &Engine) {
         let state = DeliveryState::Skipped { at: at(5), reason };
         AttemptOutcome { attempt: attempt(at(5), "", verdict), state, attempts: 0, ..delivered(work, at(5)) }
     };
-    wait(store.record(skipped(&work))).unwrap();
+    wait(store.record(one(skipped(&work)))).unwrap();
     let again = claim(&*store, "ads", at(5));
     assert_eq!(again.len(), 1, "it is approved again, and nothing else would send it");
     assert_eq!(again[0].conversion.status, Status::Approved);
-    wait(store.record(skipped(&again[0]))).unwrap();
+    wait(store.record(one(skipped(&again[0])))).unwrap();
     assert_eq!(states(&*store, &receipt)[0].as_str(), "skipped", "nothing is new");
 }
 
@@ -122,7 +123,7 @@ fn a_delivery_withdrawn_under_its_lease_takes_the_state_reported(engine: &Engine
     let work = claim(&*store, "ads", at(0)).remove(0);
     assert_eq!(wait(store.withdraw(destination("ads"), at(1))).unwrap(), 1);
     assert_eq!(wait(store.backlog(at(9))).unwrap(), vec![]);
-    wait(store.record(delivered(&work, at(2)))).unwrap();
+    wait(store.record(one(delivered(&work, at(2))))).unwrap();
     assert_eq!(states(&*store, &receipt), [DeliveryState::delivered(at(2))]);
     assert_eq!(trace(&*store, &receipt).deliveries[0].1.len(), 1);
     assert_eq!(wait(store.backlog(at(9))).unwrap(), vec![]);
@@ -139,11 +140,11 @@ fn retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest(engine: &Eng
         "one that waits is due no later than now"
     );
     let work = claim(&*store, "ads", at(0)).remove(0);
-    wait(store.record(dead(&work, at(5)))).unwrap();
+    wait(store.record(one(dead(&work, at(5))))).unwrap();
     let due = retry(at(10)).unwrap();
     assert_eq!((due.state, due.attempts), (DeliveryState::Waiting { due: at(10) }, 1));
     let work = claim_some(&*store, "ads", at(10), 0, 1).remove(0);
-    wait(store.record(delivered(&work, at(11)))).unwrap();
+    wait(store.record(one(delivered(&work, at(11))))).unwrap();
     assert_eq!(retry(at(20)), Err(RetryRefused::Delivered));
     let unknown = DeliveryId { destination: destination("nobody"), ..id.clone() };
     assert_eq!(wait(store.retry(unknown, at(1), AgeRule::Counts)).unwrap(), Err(RetryRefused::Unknown));
@@ -169,10 +170,10 @@ fn a_retry_is_refused_where_another_delivery_reports_the_same(engine: &Engine) {
     assert_eq!(retry(&first), Err(RetryRefused::Superseded), "it waits to be sent");
     let work = claim(&*store, "ads", at(73 * HOUR)).remove(0);
     assert_eq!(work.id, second);
-    wait(store.record(dead(&work, at(73 * HOUR)))).unwrap();
+    wait(store.record(one(dead(&work, at(73 * HOUR))))).unwrap();
     assert!(retry(&second).is_ok(), "the latest one can be retried");
     let work = claim_some(&*store, "ads", at(74 * HOUR), 0, 9).remove(0);
-    wait(store.record(delivered(&work, at(74 * HOUR)))).unwrap();
+    wait(store.record(one(delivered(&work, at(74 * HOUR))))).unwrap();
     assert_eq!(retry(&first), Err(RetryRefused::Superseded), "it was sent");
     assert_eq!(wait(store.backlog(at(80 * HOUR))).unwrap(), vec![]);
     // Neither was reported: whichever is asked for first is the one that reports it.
@@ -188,7 +189,7 @@ fn two_that_died(store: &dyn Store) -> [DeliveryId; 2] {
         reported.routes[0].changes = Changes::Send;
         reported.receive(store);
         let work = claim(store, "ads", at(0)).remove(0);
-        wait(store.record(dead(&work, at(1)))).unwrap();
+        wait(store.record(one(dead(&work, at(1))))).unwrap();
         work.id
     };
     [reported("7"), reported("8")]
@@ -202,9 +203,9 @@ fn a_persons_retry_goes_before_older_retries(engine: &Engine) {
     let mut work = claim(&*store, "ads", at(0));
     let last = work.pop().unwrap();
     for work in &work {
-        wait(store.record(failed(work, at(1), at(100)))).unwrap();
+        wait(store.record(one(failed(work, at(1), at(100))))).unwrap();
     }
-    wait(store.record(dead(&last, at(1)))).unwrap();
+    wait(store.record(one(dead(&last, at(1))))).unwrap();
     wait(store.retry(last.id.clone(), at(5000), AgeRule::Counts)).unwrap().unwrap();
     assert_eq!(claim_some(&*store, "ads", at(5000), 0, 1)[0].id, last.id);
     assert_eq!(backlog(&*store, "ads", at(5000)).unwrap().oldest_due, Some(at(100)));

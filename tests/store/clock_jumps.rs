@@ -14,6 +14,7 @@ use postbridge::store::contract::lookup::{ClickFilter, ConversionFilter, Postbac
 use postbridge::store::contract::work::Claimed;
 use tokio::sync::watch;
 
+use crate::support::attempt_fixture::{delivered, failed, one};
 use crate::support::store_fixture::*;
 
 conformance! {
@@ -63,7 +64,7 @@ fn record(store: &dyn Store, name: &str, time: Time) {
     wait(store.record_click(unscreened(clicked))).unwrap();
     let sold = sale(&format!("t-{name}")).click(&format!("c-{name}")).at(time).receive(store);
     for work in claim(store, "ads", time) {
-        wait(store.record(delivered(&work, time))).unwrap();
+        wait(store.record(one(delivered(&work, time)))).unwrap();
     }
     assert!(matches!(states(store, &sold)[..], [DeliveryState::Delivered { .. }]));
     wait(store.arrive(quarantined("no price", time))).unwrap();
@@ -202,13 +203,13 @@ fn a_retry_planned_by_a_clock_that_ran_ahead_is_due_when_the_clock_is_right_agai
     sale("retried").forward().at(at(0)).receive(&*store);
     let is_retried = |work: &Claimed| work.conversion.transaction_id.as_deref() == Some("retried");
     let (retried, others): (Vec<_>, Vec<_>) = claim(&*store, "ads", at(0)).into_iter().partition(is_retried);
-    wait(store.release(others.into_iter().map(|work| work.id).collect())).unwrap();
-    wait(store.record(failed(&retried[0], at(500 * DAY), at(500 * DAY + HOUR)))).unwrap();
+    wait(store.release(others.into_iter().map(|work| work.lease.token).collect())).unwrap();
+    wait(store.record(one(failed(&retried[0], at(500 * DAY), at(500 * DAY + HOUR))))).unwrap();
     before_and_after_reopening(engine, store, |store, reopened| {
         let work = claim(store, "ads", at(HOUR));
         assert_eq!(work.len(), 2, "reopened: {reopened}");
         assert!(claim(store, "ads", at(HOUR)).is_empty(), "each once");
-        wait(store.release(work.into_iter().map(|work| work.id).collect())).unwrap();
+        wait(store.release(work.into_iter().map(|work| work.lease.token).collect())).unwrap();
     });
 }
 

@@ -14,6 +14,7 @@ use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ConsentArrival, Receipt};
 use postbridge::store::contract::change::PurgeBefore;
 
+use crate::support::attempt_fixture::{dead, one};
 use crate::support::click_fixture::{VISITOR, by, receive, visit};
 use crate::support::reasons::skip_code;
 use crate::support::store_fixture::*;
@@ -209,8 +210,8 @@ fn what_waits_or_is_dead_or_changes_meets_the_latest_answer(engine: &Engine) {
         let id = conversion_of(&receipt.verdict);
         work.iter().find(|work| work.conversion.id == id).unwrap()
     };
-    wait(store.record(dead(of(&dying), at(6)))).unwrap();
-    wait(store.release(vec![of(&waiting).id.clone()])).unwrap();
+    wait(store.record(one(dead(of(&dying), at(6))))).unwrap();
+    wait(store.release(vec![of(&waiting).lease.token])).unwrap();
     say(&*store, answer("one", Some(VISITOR), false, at(10)));
     wait(store.retry(delivery_id(&dying, "ads"), at(20), AgeRule::Counts)).unwrap().unwrap();
     let work = claim(&*store, "ads", at(30));

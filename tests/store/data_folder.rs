@@ -13,6 +13,7 @@ use postbridge::store::engine::error::OpenError;
 use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, Span};
 use postbridge::store::engine::sled::Sled;
 
+use crate::support::attempt_fixture::{dead, delivered, exchange, failed, one};
 use crate::support::memory::Memory;
 use crate::support::store_fixture::*;
 
@@ -197,8 +198,8 @@ fn however_large_the_records_no_blob_file_is_made() {
     }
     for work in claim(&store, "destination-7", at(0)) {
         let mut outcome = dead(&work, at(1));
-        outcome.attempt.answer.as_mut().unwrap().body = sale("x").body(64 * 1024).body;
-        wait(store.record(outcome)).unwrap();
+        outcome.attempt.exchange = Some(Arc::new(exchange("", &sale("x").body(64 * 1024).body)));
+        wait(store.record(one(outcome))).unwrap();
     }
     drop(store);
     assert_eq!(blobs(&data), 0);
@@ -215,11 +216,11 @@ fn purging_leaves_no_key_of_what_it_removed() {
     wait(store.record_click(unscreened(click("c1")))).unwrap();
     for work in claim(&store, "ads", at(0)) {
         let mut outcome = failed(&work, at(1), at(2));
-        outcome.attempt.answer.as_mut().unwrap().body = sale("x").body(30_000).body;
-        wait(store.record(outcome)).unwrap();
+        outcome.attempt.exchange = Some(Arc::new(exchange("", &sale("x").body(30_000).body)));
+        wait(store.record(one(outcome))).unwrap();
     }
     for work in claim(&store, "ads", at(2)) {
-        wait(store.record(delivered(&work, at(3)))).unwrap();
+        wait(store.record(one(delivered(&work, at(3))))).unwrap();
     }
     purge_all(&store, PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) });
     let left: Vec<String> = keys(&memory).iter().map(|key| key.escape_ascii().to_string()).collect();

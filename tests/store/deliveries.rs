@@ -1,5 +1,7 @@
 //! The store's guarantees about deliveries, leases and attempts, for every implementation.
 
+use std::sync::Arc;
+
 use postbridge::domain::delivery::{DeliveryState, DeliveryStateName, ReplyVerdict};
 use postbridge::domain::expiry::AgeRule;
 use postbridge::domain::routing::{Changes, Route};
@@ -10,8 +12,9 @@ use postbridge::store::contract::arrival::Receipt;
 use postbridge::store::contract::change::PurgeBefore;
 use postbridge::store::contract::lookup::DeliveryFilter;
 use postbridge::store::contract::subscription::Subscription;
-use postbridge::store::contract::work::{AttemptOutcome, ClaimRequest, Claimed};
+use postbridge::store::contract::work::{AttemptOutcome, Claimed};
 
+use crate::support::attempt_fixture::{attempt, dead, delivered, exchange, failed, one};
 use crate::support::reasons::{account_refused, skipped};
 use crate::support::store_fixture::*;
 
@@ -68,13 +71,13 @@ fn a_claimed_delivery_goes_to_no_one_else_until_it_is_released(engine: &Engine) 
     let work = claim(&*store, "ads", at(0));
     assert_eq!(work.len(), 1);
     assert_eq!(claim(&*store, "ads", at(DAY)).len(), 0);
-    assert!(wait(store.claim_oldest(account("ads"))).unwrap().is_none());
-    wait(store.release(vec![work[0].id.clone()])).unwrap();
+    assert!(claim_oldest(&*store, account("ads")).is_none());
+    wait(store.release(vec![work[0].lease.token])).unwrap();
     let again = claim(&*store, "ads", at(0));
     assert_eq!(again.len(), 1);
     assert_eq!(again[0].delivery, work[0].delivery, "untouched");
-    wait(store.record(delivered(&again[0], at(1)))).unwrap();
-    wait(store.release(vec![again[0].id.clone()])).unwrap();
+    wait(store.record(one(delivered(&again[0], at(1))))).unwrap();
+    wait(store.release(vec![again[0].lease.token])).unwrap();
     assert_eq!(claim(&*store, "ads", at(DAY)).len(), 0, "releasing what is done changes nothing");
     assert_eq!(wait(store.backlog(at(0))).unwrap(), vec![]);
 }
@@ -97,8 +100,8 @@ fn due_work_is_handed_out_oldest_first_and_retries_apart(engine: &Engine) {
     };
     let work = claim_some(&*store, "ads", at(35), 2, 9);
     assert_eq!(name(&work), ["t1", "t2"]);
-    wait(store.record(failed(&work[0], at(36), at(90)))).unwrap();
-    wait(store.record(failed(&work[1], at(36), at(80)))).unwrap();
+    wait(store.record(one(failed(&work[0], at(36), at(90))))).unwrap();
+    wait(store.record(one(failed(&work[1], at(36), at(80))))).unwrap();
     assert_eq!(name(&claim_some(&*store, "ads", at(79), 0, 9)), Vec::<String>::new());
     assert_eq!(name(&claim_some(&*store, "ads", at(100), 9, 0)), ["t3", "t4"]);
     assert_eq!(name(&claim_some(&*store, "ads", at(100), 0, 9)), ["t2", "t1"]);
@@ -110,13 +113,13 @@ fn a_claim_hands_out_no_more_than_asked_and_says_what_falls_due_next(engine: &En
         sale(&format!("t{n}")).forward().receive(&*store);
     }
     let ask = |fresh, retries, now| {
-        let request = ClaimRequest { target: account("ads"), now, fresh, retries };
+        let request = due_request(account("ads"), now, fresh, retries);
         wait(store.claim(request)).unwrap()
     };
     let claim = ask(3, 0, at(0));
     assert_eq!(claim.work.len(), 3);
     for work in &claim.work {
-        wait(store.record(failed(work, at(1), at(5000)))).unwrap();
+        wait(store.record(one(failed(work, at(1), at(5000))))).unwrap();
     }
     assert_eq!(ask(9, 9, at(10)).work.len(), 2);
     let nothing = ask(9, 9, at(10));
@@ -132,13 +135,13 @@ fn the_oldest_waiting_delivery_can_be_claimed_before_it_is_due(engine: &Engine) 
     sale("t2").forward().receive(&*store);
     for work in claim(&*store, "ads", at(0)) {
         let due = if work.conversion.transaction_id.as_deref() == Some("t1") { DAY } else { HOUR };
-        wait(store.record(failed(&work, at(1), at(due)))).unwrap();
+        wait(store.record(one(failed(&work, at(1), at(due))))).unwrap();
     }
-    let oldest = wait(store.claim_oldest(account("ads"))).unwrap().unwrap();
+    let oldest = claim_oldest(&*store, account("ads")).unwrap();
     assert_eq!(oldest.conversion.transaction_id.as_deref(), Some("t2"));
-    let next = wait(store.claim_oldest(account("ads"))).unwrap().unwrap();
+    let next = claim_oldest(&*store, account("ads")).unwrap();
     assert_eq!(next.conversion.transaction_id.as_deref(), Some("t1"));
-    assert!(wait(store.claim_oldest(account("ads"))).unwrap().is_none());
+    assert!(claim_oldest(&*store, account("ads")).is_none());
 }
 
 fn attempts_are_kept_in_order_with_what_was_sent_and_answered(engine: &Engine) {
@@ -148,15 +151,15 @@ fn attempts_are_kept_in_order_with_what_was_sent_and_answered(engine: &Engine) {
         for work in claim(&*store, "ads", at(1000 * round)) {
             let mut outcome = failed(&work, at(1000 * round), at(1000 * (round + 1)));
             let body = format!("{}: {round} {}", work.id, "x".repeat(3000 * round as usize));
-            outcome.attempt.request.as_mut().unwrap().body = body;
-            wait(store.record(outcome)).unwrap();
+            outcome.attempt.exchange = Some(Arc::new(exchange(&body, b"")));
+            wait(store.record(one(outcome))).unwrap();
         }
     }
     drop(store);
     let store = engine.open();
     for work in claim(&*store, "ads", at(4000)) {
         assert_eq!(work.delivery.attempts, 4);
-        wait(store.record(delivered(&work, at(4001)))).unwrap();
+        wait(store.record(one(delivered(&work, at(4001))))).unwrap();
     }
     for receipt in &receipts {
         let trace = trace(&*store, receipt);
@@ -165,7 +168,7 @@ fn attempts_are_kept_in_order_with_what_was_sent_and_answered(engine: &Engine) {
         assert_eq!(delivery.attempts, 5);
         let id = delivery_id(receipt, "ads");
         for (round, attempt) in attempts[..4].iter().enumerate() {
-            let body = &attempt.request.as_ref().unwrap().body;
+            let body = &attempt.request().unwrap().body;
             assert!(body.starts_with(&format!("{id}: {round} ")), "{body}");
         }
         assert_eq!(attempts.len(), 5);
@@ -178,13 +181,12 @@ fn a_parked_attempt_ends_the_lease_and_charges_nothing(engine: &Engine) {
     sale("t1").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
     let parked = AttemptOutcome {
-        id: work.id.clone(),
         attempt: attempt(at(1), "body", ReplyVerdict::Park { reason: account_refused("token") }),
         state: work.delivery.state.clone(),
         attempts: 0,
-        observed: observed(&work),
+        ..delivered(&work, at(1))
     };
-    wait(store.record(parked)).unwrap();
+    wait(store.record(one(parked))).unwrap();
     let again = claim_some(&*store, "ads", at(2), 1, 0);
     assert_eq!(again[0].delivery, work.delivery);
     assert_eq!(wait(store.conversion(work.id.conversion)).unwrap().unwrap().deliveries[0].1.len(), 1);
@@ -216,7 +218,7 @@ fn confirming(tries: u32) -> DeliveryState {
 fn accepted(store: &dyn Store) -> Receipt {
     let receipt = sale("t1").forward().receive(store);
     let work = claim(store, "ads", at(0)).remove(0);
-    wait(store.record(AttemptOutcome { state: confirming(0), ..delivered(&work, at(1)) })).unwrap();
+    wait(store.record(one(AttemptOutcome { state: confirming(0), ..delivered(&work, at(1)) }))).unwrap();
     receipt
 }
 
@@ -245,7 +247,7 @@ fn what_is_confirmed_is_delivered_and_says_when_and_by_which_request(engine: &En
     let work = claim(&*store, "ads", at(0)).remove(0);
     let confirmation = Confirmation { request_id: "batch-7".to_owned(), tries: 3, at: at(90_000) };
     let state = DeliveryState::Delivered { at: at(1), confirmation: Some(Box::new(confirmation)) };
-    wait(store.record(AttemptOutcome { state: state.clone(), ..delivered(&work, at(1)) })).unwrap();
+    wait(store.record(one(AttemptOutcome { state: state.clone(), ..delivered(&work, at(1)) }))).unwrap();
     drop(store);
     let store = engine.open();
     assert_eq!(states(&*store, &receipt), [state]);
@@ -267,7 +269,7 @@ fn a_change_is_planned_also_while_what_was_sent_is_to_be_confirmed(engine: &Engi
     let sale = |value: &str| Sale { routes: vec![route.clone()], ..sale("t1").forward().value(value) };
     let receipt = sale("7.00").receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
-    wait(store.record(AttemptOutcome { state: confirming(0), ..delivered(&work, at(1)) })).unwrap();
+    wait(store.record(one(AttemptOutcome { state: confirming(0), ..delivered(&work, at(1)) }))).unwrap();
     sale("5.00").receive(&*store);
     let states = states(&*store, &receipt);
     assert_eq!(states[0], confirming(0));
@@ -291,7 +293,7 @@ fn a_wakeup_rings_when_work_arrives(engine: &Engine) {
     wait(store.record_click(unscreened(click("c1")))).unwrap();
     assert!(rung(&bell), "freed by its click");
     let work = claim(&*store, "ads", at(0)).remove(0);
-    wait(store.record(dead(&work, at(1)))).unwrap();
+    wait(store.record(one(dead(&work, at(1))))).unwrap();
     assert!(!rung(&bell));
     wait(store.retry(work.id, at(2), AgeRule::Counts)).unwrap().unwrap();
     assert!(rung(&bell), "asked for by a person");
@@ -315,8 +317,8 @@ fn the_backlog_counts_held_waiting_and_due(engine: &Engine) {
         if reopened {
             let work = claim_some(store, "ads", at(100), 2, 0);
             assert_eq!(counted(at(100)), (1, 6, 6, Some(at(0))), "leased ones included");
-            wait(store.record(delivered(&work[0], at(101)))).unwrap();
-            wait(store.record(failed(&work[1], at(101), at(500)))).unwrap();
+            wait(store.record(one(delivered(&work[0], at(101))))).unwrap();
+            wait(store.record(one(failed(&work[1], at(101), at(500))))).unwrap();
             assert_eq!(counted(at(100)), (1, 5, 4, Some(at(20))));
             assert_eq!(counted(at(500)), (1, 5, 5, Some(at(20))));
             sale("late").forward().at(at(15)).receive(store);

@@ -8,6 +8,7 @@ use postbridge::domain::skip::SkipReason;
 use postbridge::domain::status::Status;
 use postbridge::store::contract::Store;
 
+use crate::support::attempt_fixture::{dead, failed, one};
 use crate::support::store_fixture::*;
 
 conformance![
@@ -60,7 +61,7 @@ fn what_waits_too_long_ends_wherever_it_is_and_only_that(engine: &Engine) {
     let trace = trace(&*store, &old);
     let (delivery, attempts) = &trace.deliveries[0];
     assert_eq!((delivery.attempts, attempts.len()), (0, 1), "nothing is charged");
-    assert!(attempts[0].request.is_none() && matches!(attempts[0].verdict, ReplyVerdict::Dead { .. }));
+    assert!(attempts[0].request().is_none() && matches!(attempts[0].verdict, ReplyVerdict::Dead { .. }));
     assert!(young.iter().all(|young| states(&*store, young)[0].as_str() == "waiting"));
     assert_eq!(claim(&*store, "ads", at(HOUR + 1)).len(), 30);
     let backlog = backlog(&*store, "ads", at(HOUR + 1)).unwrap();
@@ -79,7 +80,7 @@ fn what_is_leased_or_held_or_for_a_removed_destination_does_not_expire(engine: &
         (states(&*store, &leased)[0].as_str(), states(&*store, &held)[0].as_str()),
         ("waiting", "held")
     );
-    wait(store.release(vec![work[0].id.clone()])).unwrap();
+    wait(store.release(vec![work[0].lease.token])).unwrap();
     // Now another destination is the only one.
     sale("elsewhere").forward().to(&["other"]).at(at(DAY)).receive(&*store);
     assert_eq!(expire(&*store, 2 * DAY), [], "it may be put back");
@@ -104,13 +105,13 @@ fn another_maximum_age_counts_for_what_is_unfinished(engine: &Engine) {
     assert_eq!(expire(&*store, 2 * HOUR), []);
     let work = claim_some(&*store, "ads", at(2 * HOUR), 1, 0).remove(0);
     assert_eq!(work.delivery.expires_at, Some(at(3 * HOUR)));
-    wait(store.record(failed(&work, at(2 * HOUR), at(4 * HOUR)))).unwrap();
+    wait(store.record(one(failed(&work, at(2 * HOUR), at(4 * HOUR))))).unwrap();
     sale_with_age("t3", 5 * HOUR).at(at(HOUR)).receive(&*store);
     assert_eq!(expire(&*store, 4 * HOUR), []);
     sale_with_age("t4", HOUR).at(at(4 * HOUR)).receive(&*store);
     let work = claim_some(&*store, "ads", at(4 * HOUR), 0, 1).remove(0);
     assert_eq!(work.delivery.expires_at, Some(at(HOUR)), "one that is shorter is seen at the next turn");
-    wait(store.release(vec![work.id])).unwrap();
+    wait(store.release(vec![work.lease.token])).unwrap();
     assert!(expire(&*store, 6 * HOUR).contains(&("dead", "too_old")));
     assert_eq!(states(&*store, &receipt)[0].as_str(), "dead");
 }
@@ -119,7 +120,7 @@ fn an_expiry_outlives_a_restart_and_an_attempt(engine: &Engine) {
     let store = engine.open();
     let receipt = sale_with_age("t1", HOUR).receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
-    wait(store.record(failed(&work, at(1), at(5 * HOUR)))).unwrap();
+    wait(store.record(one(failed(&work, at(1), at(5 * HOUR))))).unwrap();
     drop(store);
     let store = engine.open_by(sale_with_age("any", HOUR).rules());
     assert_eq!(
@@ -135,7 +136,7 @@ fn a_retry_is_refused_when_the_event_is_too_old(engine: &Engine) {
     let receipt = sale_with_age("t1", HOUR).receive(&*store);
     let id = delivery_id(&receipt, "ads");
     let work = claim(&*store, "ads", at(0)).remove(0);
-    wait(store.record(dead(&work, at(5)))).unwrap();
+    wait(store.record(one(dead(&work, at(5))))).unwrap();
     let retry = |id: &_, now, age| wait(store.retry(Clone::clone(id), now, age)).unwrap();
     assert_eq!(retry(&id, at(HOUR + 1), AgeRule::Counts), Err(RetryRefused::TooOld));
     assert!(

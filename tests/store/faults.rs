@@ -10,11 +10,13 @@ use postbridge::store::contract::Store;
 use postbridge::store::contract::change::PurgeBefore;
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
+use postbridge::store::contract::work::{AttemptOutcome, LeaseToken, Recorded};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, ScanVisitor, Span, Step};
 use postbridge::web::health::ProcessHealth;
 use tokio::sync::watch;
 
+use crate::support::attempt_fixture::{dead, delivered, one};
 use crate::support::memory::{FaultAt, Memory};
 use crate::support::store_fixture::*;
 
@@ -63,7 +65,7 @@ fn after_a_failed_commit_every_later_operation_fails() {
         is_broken(wait(store.record_click(unscreened(click("later")))));
         is_broken(wait(store.conversions(ConversionFilter::default(), first_page(9))));
         is_broken(wait(store.click(&click_id("acknowledged"))));
-        is_broken(wait(store.claim_oldest(account("ads"))));
+        is_broken(wait(store.claim(probe_request(account("ads"), at(0)))));
         is_broken(wait(store.withdraw(destination("ads"), at(1))));
         is_broken(wait(store.purge(never())));
     }
@@ -146,7 +148,7 @@ fn with_a_damaged_sale(receive: impl Fn(&str) -> Sale) -> (Memory, Embedded) {
 #[test]
 fn a_damaged_delivery_is_set_aside_and_the_rest_is_handed_out() {
     let (_memory, store) = with_a_damaged_sale(|name| sale(name).forward());
-    let oldest = wait(store.claim_oldest(account("ads"))).unwrap().unwrap();
+    let oldest = claim_oldest(&store, account("ads")).unwrap();
     assert_eq!(oldest.conversion.transaction_id.as_deref(), Some("second"), "the oldest that can be read");
     let work = claim(&store, "ads", at(0));
     assert_eq!(work.len(), 1);
@@ -158,13 +160,13 @@ fn a_damaged_delivery_is_set_aside_and_the_rest_is_handed_out() {
         ),
         ..work[0].id.clone()
     };
-    wait(store.release(vec![gone.clone(), work[0].id.clone()])).unwrap();
-    assert_eq!(claim(&store, "ads", at(0)).len(), 1, "the other one was given back");
-    is_corrupt(wait(store.record(postbridge::store::contract::work::AttemptOutcome {
-        id: gone,
-        ..delivered(&oldest, at(1))
-    })));
-    wait(store.record(delivered(&oldest, at(1)))).unwrap();
+    wait(store.release(vec![work[0].lease.token])).unwrap();
+    assert_eq!(claim(&store, "ads", at(0)).len(), 1, "it was given back");
+    let unread = AttemptOutcome { id: gone, lease: LeaseToken::new(0), ..delivered(&oldest, at(1)) };
+    let together: Arc<[AttemptOutcome]> = Arc::new([unread, delivered(&oldest, at(1))]);
+    assert_eq!(wait(store.record(together)).unwrap(), [Recorded::Damaged, Recorded::Settled]);
+    let later = at(2 * LEASE_MS);
+    assert_eq!(claim(&store, "ads", later).len(), 1, "what cannot be read is handed out at no time");
 }
 
 #[test]
@@ -256,8 +258,8 @@ fn purging_leaves_no_attempt_behind_where_conversions_of_many_blocks_share_a_rec
         sale(&format!("t{n}")).forward().receive(&store);
     }
     let done: Vec<_> =
-        claim(&store, "ads", at(0)).iter().map(|work| store.record(delivered(work, at(1)))).collect();
-    done.into_iter().for_each(|done| wait(done).unwrap());
+        claim(&store, "ads", at(0)).iter().map(|work| store.record(one(delivered(work, at(1))))).collect();
+    done.into_iter().for_each(|done| drop(wait(done).unwrap()));
     let all = PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) };
     purge_all(&store, all);
     let mut left = 0;
@@ -287,7 +289,7 @@ fn dead_letters_are_listed_without_what_is_damaged() {
     for name in ["damaged", "second", "third"] {
         sale(name).forward().receive(&store);
         let work = claim(&store, "ads", at(0)).remove(0);
-        wait(store.record(dead(&work, at(1)))).unwrap();
+        wait(store.record(one(dead(&work, at(1))))).unwrap();
     }
     drop(store);
     damage(&memory, 1);
@@ -336,10 +338,10 @@ fn a_write_over_what_cannot_be_read_is_refused_whole_and_ends_nothing() {
     let receipt = sale("t1").forward().receive(&store);
     let work = claim(&store, "ads", at(0)).remove(0);
     is_bad.store(true, Ordering::SeqCst);
-    is_corrupt(wait(store.record(delivered(&work, at(1)))));
+    is_corrupt(wait(store.record(one(delivered(&work, at(1))))));
     assert_eq!(states(&store, &receipt), [DeliveryState::Waiting { due: at(0) }]);
     wait(store.probe()).unwrap();
     is_bad.store(false, Ordering::SeqCst);
-    wait(store.record(delivered(&work, at(1)))).unwrap();
+    wait(store.record(one(delivered(&work, at(1))))).unwrap();
     assert_eq!(states(&store, &receipt), [DeliveryState::delivered(at(1))]);
 }

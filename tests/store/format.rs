@@ -33,6 +33,7 @@ use postbridge::store::contract::lookup::{ClickFilter, PostbackFilter, ReportQue
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::error::OpenError;
 
+use crate::support::attempt_fixture::{dead, delivered, failed, one};
 use crate::support::history::changed_fields;
 use crate::support::offer_fixture::offer;
 use crate::support::reasons;
@@ -72,16 +73,16 @@ fn fill(store: &dyn Store) {
     assert_eq!(held.matched, Some(false));
     wait(store.record_click(unscreened(click("c2")))).unwrap();
     for work in claim_some(store, "ads", at(1), 2, 0).into_iter().skip(1) {
-        wait(store.record(failed(&work, at(2), at(3)))).unwrap();
+        wait(store.record(one(failed(&work, at(2), at(3))))).unwrap();
         let work = claim_some(store, "ads", at(3), 0, 1).remove(0);
-        wait(store.record(delivered(&work, at(4)))).unwrap();
+        wait(store.record(one(delivered(&work, at(4))))).unwrap();
     }
     // 5 and 6: changed. 7: dead. 8: dropped. 9: quarantined, 10: refused, 11: reprocessed, 12: repeated.
     sale("changed").status(Status::Pending).receive(store);
     sale("changed").status(Status::Rejected).at(at(5)).receive(store);
     sale("dead").forward().to(&["other"]).body(9000).receive(store);
     let work = claim(store, "other", at(6)).remove(0);
-    wait(store.record(dead(&work, at(7)))).unwrap();
+    wait(store.record(one(dead(&work, at(7))))).unwrap();
     sale("dropped").unmatched(Unmatched::Drop).receive(store);
     wait(store.arrive(quarantined("no price", at(8)))).unwrap();
     let mut refused = quarantined("", at(8));
@@ -110,7 +111,7 @@ fn check(store: &dyn Store) {
     assert_eq!(delivery.state, DeliveryState::delivered(at(4)));
     assert_eq!(delivery.attempts, 2);
     assert_eq!(attempts[0].verdict, reasons::retry());
-    assert_eq!(attempts[1].answer.as_ref().unwrap().body, b"{\"events_received\":1}");
+    assert_eq!(attempts[1].answer().unwrap().body, b"{\"events_received\":1}");
 
     let matched = trace(4);
     let reading = MatchMethod::Decoded;
@@ -242,9 +243,9 @@ fn fill_network(store: &dyn Store) {
         if work.conversion.transaction_id.as_deref() == Some("approved-later") {
             let mut outcome = delivered(&work, at(203));
             outcome.attempt.remarks = vec![left_out()];
-            wait(store.record(outcome)).unwrap();
+            wait(store.record(one(outcome))).unwrap();
         } else {
-            wait(store.release(vec![work.id])).unwrap();
+            wait(store.release(vec![work.lease.token])).unwrap();
         }
     }
     assert_eq!(wait(store.dispose(at(190).plus_hours(24), 9)).unwrap(), 1);

@@ -18,6 +18,7 @@ use postbridge::store::contract::lookup::{
 };
 use postbridge::store::contract::work::{AttemptOutcome, Claimed};
 
+use crate::support::attempt_fixture::{dead, delivered, failed, one};
 use crate::support::offer_fixture::placed;
 use crate::support::reasons::rejected;
 use crate::support::store_fixture::*;
@@ -193,7 +194,7 @@ fn dead_letters_are_listed_with_their_last_attempt(engine: &Engine) {
     }
     for (n, work) in claim(&*store, "ads", at(0)).iter().enumerate() {
         let outcome = if n % 10 == 3 { dead(work, at(1)) } else { delivered(work, at(1)) };
-        wait(store.record(outcome)).unwrap();
+        wait(store.record(one(outcome))).unwrap();
     }
     let filter = DeliveryFilter { state: Some(DeliveryStateName::Dead), ..DeliveryFilter::default() };
     before_and_after_reopening(engine, store, |store, reopened| {
@@ -229,7 +230,7 @@ fn deliveries_are_listed_by_the_code_that_holds_now(engine: &Engine) {
     for (name, outcome) in [("dead", dead as fn(&Claimed, Time) -> AttemptOutcome), ("sent", delivered)] {
         sale(name).forward().to(&["other"]).receive(&*store);
         let work = claim(&*store, "other", at(0)).remove(0);
-        wait(store.record(outcome(&work, at(1)))).unwrap();
+        wait(store.record(one(outcome(&work, at(1))))).unwrap();
     }
     let removed = [(destination("gone"), at(9))].into();
     let circumstances = UnsentContext { rules, removed, ..UnsentContext::default() };
@@ -304,10 +305,10 @@ fn purging_removes_a_finished_conversion_with_all_it_left(engine: &Engine) {
     sale("t7").forward().value("8").receive(&*store);
     wait(store.arrive(quarantined("no price", at(2)))).unwrap();
     for work in claim(&*store, "ads", at(0)) {
-        wait(store.record(failed(&work, at(1), at(2)))).unwrap();
+        wait(store.record(one(failed(&work, at(1), at(2))))).unwrap();
     }
     for work in claim(&*store, "ads", at(2)) {
-        wait(store.record(delivered(&work, at(3)))).unwrap();
+        wait(store.record(one(delivered(&work, at(3))))).unwrap();
     }
     let young = sale("young").at(at(DAY)).receive(&*store);
     let before = PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(-DAY) };
@@ -331,10 +332,10 @@ fn purging_never_takes_a_conversion_with_an_unfinished_delivery(engine: &Engine)
     let store = engine.open();
     let done = sale("done").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
-    wait(store.record(delivered(&work, at(1)))).unwrap();
+    wait(store.record(one(delivered(&work, at(1))))).unwrap();
     let half = sale("half").forward().to(&["ads", "other"]).receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
-    wait(store.record(delivered(&work, at(1)))).unwrap();
+    wait(store.record(one(delivered(&work, at(1))))).unwrap();
     let held = sale("held").receive(&*store);
     let all = PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) };
     purge_all(&*store, all);
@@ -342,7 +343,7 @@ fn purging_never_takes_a_conversion_with_an_unfinished_delivery(engine: &Engine)
     assert_eq!(trace(&*store, &half).deliveries[0].1.len(), 1, "its attempts stay too");
     assert_eq!(states(&*store, &held), [DeliveryState::Held { until: at(72 * HOUR) }]);
     let work = claim(&*store, "other", at(DAY)).remove(0);
-    wait(store.record(delivered(&work, at(DAY)))).unwrap();
+    wait(store.record(one(delivered(&work, at(DAY))))).unwrap();
     wait(store.expire_holds(at(100 * HOUR), 9)).unwrap();
     purge_all(&*store, all);
     assert_eq!(transactions(&*store, ConversionFilter::default()), Vec::<String>::new());
@@ -379,22 +380,22 @@ fn purging_never_takes_a_click_that_a_delivery_still_needs(engine: &Engine) {
     sale("t3").forward().to(&["other"]).click("c2").receive(&*store);
     sale("t4").click("c4").to(&["third"]).receive(&*store);
     let work = claim(&*store, "third", at(0)).remove(0);
-    wait(store.record(delivered(&work, at(1)))).unwrap();
+    wait(store.record(one(delivered(&work, at(1))))).unwrap();
     assert_eq!(purge_all(&*store, all), 2, "no one needs c3 and c4");
     before_and_after_reopening(engine, store, |store, reopened| {
         assert_eq!(purge_all(store, all), 0);
         if reopened {
             for work in claim(store, "ads", at(2)) {
                 assert!(work.click.is_some(), "it is sent with its click");
-                wait(store.record(delivered(&work, at(2)))).unwrap();
+                wait(store.record(one(delivered(&work, at(2))))).unwrap();
             }
             assert_eq!(purge_all(store, all), 0, "c1 is needed elsewhere");
             let work = claim(store, "other", at(2));
-            wait(store.record(failed(&work[0], at(2), at(3)))).unwrap();
-            wait(store.record(delivered(&work[1], at(2)))).unwrap();
+            wait(store.record(one(failed(&work[0], at(2), at(3))))).unwrap();
+            wait(store.record(one(delivered(&work[1], at(2))))).unwrap();
             assert_eq!(purge_all(store, all), 1);
             for work in claim(store, "other", at(3)) {
-                wait(store.record(delivered(&work, at(3)))).unwrap();
+                wait(store.record(one(delivered(&work, at(3))))).unwrap();
             }
             assert_eq!(purge_all(store, all), 1);
         }

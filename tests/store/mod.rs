@@ -14,6 +14,7 @@ mod expiry;
 mod faults;
 mod format;
 mod keyless_reports;
+mod leases;
 mod lists;
 mod operator_counts;
 mod packed;

@@ -16,6 +16,7 @@ use postbridge::store::contract::arrival::Reprocess;
 use postbridge::store::contract::operator::SourceTally;
 use tokio::sync::watch;
 
+use crate::support::attempt_fixture::{dead, delivered, failed, one};
 use crate::support::store_fixture::*;
 
 conformance! {
@@ -42,7 +43,7 @@ fn dead_letters_and_the_oldest_unsent_are_counted_by_destination(engine: &Engine
             4 => failed(work, at(21), at(HOUR)),
             _ => continue,
         };
-        wait(store.record(outcome)).unwrap();
+        wait(store.record(one(outcome))).unwrap();
     }
     before_and_after_reopening(engine, store, |store, reopened| {
         let ads = backlog(store, "ads", at(21)).unwrap();
@@ -258,13 +259,13 @@ fn what_is_to_be_sent_later_only_is_not_late(engine: &Engine) {
         let work = claim(store, "ads", at(HOUR));
         assert_eq!((work.len(), oldest(HOUR)), (1, Some(at(HOUR))), "it is on its way, and not sent");
         assert_eq!(backlog(store, "ads", at(HOUR)).unwrap().waiting, 2);
-        wait(store.release(work.into_iter().map(|work| work.id).collect())).unwrap();
+        wait(store.release(work.into_iter().map(|work| work.lease.token).collect())).unwrap();
     });
     let store = engine.open();
     let work = claim(&*store, "ads", at(HOUR));
-    wait(store.record(delivered(&work[0], at(HOUR)))).unwrap();
+    wait(store.record(one(delivered(&work[0], at(HOUR))))).unwrap();
     let late = claim(&*store, "ads", at(5 * HOUR));
-    wait(store.record(failed(&late[0], at(5 * HOUR), at(9 * HOUR)))).unwrap();
+    wait(store.record(one(failed(&late[0], at(5 * HOUR), at(9 * HOUR))))).unwrap();
     let seq = backlog(&*store, "ads", at(6 * HOUR)).unwrap().oldest_unsent.unwrap();
     assert_eq!(
         wait(store.received_at(seq)).unwrap(),

@@ -11,6 +11,7 @@ use postbridge::store::contract::Store;
 use postbridge::store::contract::change::PurgeBefore;
 use postbridge::store::contract::lookup::{ReportPage, ReportQuery};
 
+use crate::support::attempt_fixture::{delivered, one};
 use crate::support::offer_fixture::*;
 use crate::support::store_fixture::*;
 
@@ -192,7 +193,7 @@ fn a_purged_conversion_leaves_no_row(engine: &Engine) {
         work.conversion.transaction_id.as_deref() != Some("unfinished")
     };
     for work in work.iter().filter(finished) {
-        wait(store.record(delivered(work, at(9 * DAY)))).unwrap();
+        wait(store.record(one(delivered(work, at(9 * DAY))))).unwrap();
     }
     let before = PurgeBefore { postbacks: at(5 * DAY), conversions: at(5 * DAY), clicks: at(5 * DAY) };
     purge_all(&*store, before);

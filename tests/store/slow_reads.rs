@@ -18,10 +18,10 @@ use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::store::contract::change::ConversionRef;
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
-use postbridge::store::contract::work::ClaimRequest;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
 
+use crate::support::attempt_fixture::{failed, one};
 use crate::support::memory::Memory;
 use crate::support::store_fixture::*;
 
@@ -134,18 +134,17 @@ async fn a_delivery_claimed_while_its_retry_is_written_goes_to_no_one_else() {
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
     let claim = async |now| {
         let destination = destination("ads");
-        let request =
-            ClaimRequest { target: TargetId::Account(destination), now: at(now), fresh: 9, retries: 9 };
+        let request = due_request(TargetId::Account(destination), at(now), 9, 9);
         store.claim(request).await.unwrap().work
     };
     let work = claim(0).await.remove(0);
-    store.record(failed(&work, at(1), at(DAY))).await.unwrap();
+    store.record(one(failed(&work, at(1), at(DAY)))).await.unwrap();
     slow.slow_commits.store(true, Ordering::SeqCst);
     let meanwhile = async {
         while slow.waiting.load(Ordering::SeqCst) < 1 {
             tokio::task::yield_now().await;
         }
-        let claimed = store.claim_oldest(account("ads")).await.unwrap().unwrap();
+        let claimed = store.claim(probe_request(account("ads"), at(0))).await.unwrap().work.remove(0);
         slow.let_go();
         claimed
     };
@@ -158,10 +157,10 @@ async fn a_delivery_claimed_while_its_retry_is_written_goes_to_no_one_else() {
         (all.waiting, all.due, all.oldest_due)
     };
     assert_eq!(counted(5).await, (1, 1, Some(at(5))));
-    store.release(vec![claimed.id.clone()]).await.unwrap();
+    store.release(vec![claimed.lease.token]).await.unwrap();
     let again = claim(5).await.remove(0);
     assert_eq!(again.delivery.state, DeliveryState::Waiting { due: at(5) });
-    store.record(failed(&again, at(6), at(7))).await.unwrap();
+    store.record(one(failed(&again, at(6), at(7)))).await.unwrap();
     assert_eq!(counted(7).await, (1, 1, Some(at(7))));
     assert_eq!(claim(6).await.len(), 0, "not due again yet");
     assert_eq!(claim(7).await.len(), 1);
@@ -174,7 +173,7 @@ async fn a_delivery_that_is_skipped_and_retried_while_its_claim_is_read_is_hande
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
     let due = |now| {
         let destination = destination("ads");
-        ClaimRequest { target: TargetId::Account(destination), now: at(now), fresh: 9, retries: 9 }
+        due_request(TargetId::Account(destination), at(now), 9, 9)
     };
     let id = store.claim(due(0)).await.unwrap().work.remove(0).id;
     let store = reopen(&slow, store);
@@ -203,7 +202,7 @@ async fn a_read_that_panics_fails_as_a_damaged_record_does_and_stops_no_dispatch
     slow.panics.store(true, Ordering::SeqCst);
     let found = store.find_click("unknown").await;
     assert!(matches!(found, Err(StoreError::Corrupt { .. })), "{found:?}");
-    let due = ClaimRequest { target: account("ads"), now: at(0), fresh: 9, retries: 9 };
+    let due = due_request(account("ads"), at(0), 9, 9);
     assert_eq!(store.claim(due).await.unwrap().work.len(), 0, "it is left out");
     slow.panics.store(false, Ordering::SeqCst);
     assert!(store.find_click("unknown").await.unwrap().is_none());
@@ -219,7 +218,7 @@ async fn no_read_of_a_record_holds_up_what_else_runs() {
     let receipt = store.arrive(sale("t2").forward().arrival()).await.unwrap();
     let which = ConversionRef::Id(conversion_of(&receipt.verdict));
     let store = reopen(&slow, store);
-    let due = || ClaimRequest { target: account("ads"), now: at(0), fresh: 1, retries: 0 };
+    let due = || due_request(account("ads"), at(0), 1, 0);
     // One is given back, which is in memory, while the other is claimed.
     let claimed = store.claim(due()).await.unwrap().work.remove(0);
     slow.slow.store(true, Ordering::SeqCst);
@@ -232,7 +231,7 @@ async fn no_read_of_a_record_holds_up_what_else_runs() {
             store.kept_text("a.js".to_owned()),
             store.conversion_now(which),
             store.claim(due()),
-            store.release(vec![claimed.id.clone()]),
+            store.release(vec![claimed.lease.token]),
         )
     };
     let meanwhile = async {
@@ -253,22 +252,15 @@ async fn no_read_of_a_record_holds_up_what_else_runs() {
 async fn no_delivery_waits_until_what_strangers_look_for_is_read() {
     let slow = Arc::new(Slow::default());
     let store = open(&slow);
-    for sent in ["t1", "t2", "t3"] {
+    for sent in ["t1", "t2"] {
         store.arrive(sale(sent).forward().arrival()).await.unwrap();
     }
-    let due = || ClaimRequest { target: account("ads"), now: at(0), fresh: 1, retries: 0 };
+    let due = || due_request(account("ads"), at(0), 1, 0);
     let store = reopen(&slow, store);
-    // What is given back is in memory.
-    let claimed = store.claim(due()).await.unwrap().work.remove(0);
     slow.slow.store(true, Ordering::SeqCst);
     let strangers = (0..100).map(|_| store.kept_text("unknown".to_owned()));
-    let dispatch = async {
-        tokio::join!(
-            store.claim(due()),
-            store.claim_oldest(account("ads")),
-            store.release(vec![claimed.id.clone()]),
-        )
-    };
+    let dispatch =
+        async { tokio::join!(store.claim(due()), store.claim(probe_request(account("ads"), at(0))),) };
     let reads = async { tokio::join!(join_all(strangers), dispatch) };
     let meanwhile = async {
         while slow.waiting.load(Ordering::SeqCst) < 32 + 2 {
@@ -276,11 +268,10 @@ async fn no_delivery_waits_until_what_strangers_look_for_is_read() {
         }
         slow.let_go();
     };
-    let ((texts, (claim, oldest, released)), ()) = tokio::join!(reads, meanwhile);
+    let ((texts, (claim, oldest)), ()) = tokio::join!(reads, meanwhile);
     assert!(texts.into_iter().all(|text| text.unwrap().is_none()), "none waited in vain");
     assert_eq!(claim.unwrap().work.len(), 1);
-    assert!(oldest.unwrap().is_some());
-    released.unwrap();
+    assert_eq!(oldest.unwrap().work.len(), 1);
 }
 
 #[tokio::test]
@@ -292,13 +283,13 @@ async fn what_is_in_memory_is_answered_at_once_however_slow_the_disk_is() {
     slow.slow.store(true, Ordering::SeqCst);
     let found = store.find_click("c1").now_or_never().expect("the click is in memory");
     assert_eq!(found.unwrap().unwrap().click.id.as_str(), "c1");
-    let nothing = ClaimRequest { target: account("ads"), now: at(0), fresh: 9, retries: 9 };
+    let nothing = due_request(account("ads"), at(0), 9, 9);
     let claim = store.claim(nothing).now_or_never().expect("that nothing is due is in memory");
     assert!(claim.unwrap().work.is_empty());
     slow.slow.store(false, Ordering::SeqCst);
     store.arrive(sale("t1").click("c1").arrival()).await.unwrap();
     slow.slow.store(true, Ordering::SeqCst);
-    let due = ClaimRequest { target: account("ads"), now: at(0), fresh: 9, retries: 9 };
+    let due = due_request(account("ads"), at(0), 9, 9);
     let claim =
         store.claim(due).now_or_never().expect("what was received just now is in memory, with its click");
     assert_eq!(claim.unwrap().work.remove(0).click.unwrap().id.as_str(), "c1");
@@ -312,8 +303,8 @@ async fn a_claim_that_no_one_waits_for_any_more_gives_its_leases_back() {
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
     let store = reopen(&slow, store);
     slow.slow.store(true, Ordering::SeqCst);
-    let due = || ClaimRequest { target: account("ads"), now: at(0), fresh: 9, retries: 9 };
-    let (mut claim, mut oldest) = (store.claim(due()), store.claim_oldest(account("ads")));
+    let due = || due_request(account("ads"), at(0), 9, 9);
+    let (mut claim, mut oldest) = (store.claim(due()), store.claim(probe_request(account("ads"), at(0))));
     assert!((&mut claim).now_or_never().is_none());
     // Nothing is left for this one, so that it may be answered by now.
     let _none_or_not_yet = (&mut oldest).now_or_never();

@@ -19,6 +19,7 @@ use postbridge::store::contract::lookup::ReportQuery;
 use postbridge::store::contract::work::AttemptOutcome;
 use postbridge::store::embedded::Embedded;
 
+use crate::support::attempt_fixture::{delivered, one};
 use crate::support::history::changed_fields;
 use crate::support::memory::{FaultAt, Memory};
 use crate::support::offer_fixture::*;
@@ -163,7 +164,7 @@ fn a_change_while_a_delivery_is_out_is_reported_after_it(engine: &Engine) {
     set_status(&*store, reported.postback, Status::Rejected, at(2));
     let mut outcome: AttemptOutcome = delivered(&work, at(3));
     outcome.observed.as_mut().unwrap().hears = Changes::Send;
-    wait(store.record(outcome)).unwrap();
+    wait(store.record(one(outcome))).unwrap();
     let expected = [(Occasion::First, "delivered"), (Occasion::Change(1), "waiting")];
     assert_eq!(deliveries(&*store, reported.postback), expected);
     let next = claim(&*store, "ads", at(3)).remove(0);

@@ -8,8 +8,9 @@ use postbridge::domain::target::TargetId;
 use postbridge::domain::time::Time;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::subscription::Subscription;
-use postbridge::store::contract::work::{ClaimRequest, Claimed};
+use postbridge::store::contract::work::Claimed;
 
+use crate::support::attempt_fixture::{dead, failed, one};
 use crate::support::store_fixture::*;
 
 conformance![
@@ -41,7 +42,7 @@ fn receive(store: &dyn Store, name: &str, to: &str, due: i64, shared: &[(&str, &
 }
 
 fn ask(store: &dyn Store, target: &TargetId, now: Time, fresh: usize, retries: usize) -> Vec<Claimed> {
-    let request = ClaimRequest { target: target.clone(), now, fresh, retries };
+    let request = due_request(target.clone(), now, fresh, retries);
     wait(store.claim(request)).unwrap().work
 }
 
@@ -59,7 +60,7 @@ fn destinations_of_one_target_are_claimed_together_by_due_time(engine: &Engine) 
         receive(&*store, name, to, due, &THREE);
     }
     assert_eq!(names(&ask(&*store, &host("h"), at(35), 2, 9)), ["t1", "t2"]);
-    let request = ClaimRequest { target: host("h"), now: at(35), fresh: 9, retries: 9 };
+    let request = due_request(host("h"), at(35), 9, 9);
     let claim = wait(store.claim(request)).unwrap();
     assert_eq!((names(&claim.work), claim.next_due), (vec!["t3"], Some(at(40))));
     assert_eq!(names(&ask(&*store, &host("elsewhere"), at(35), 9, 9)), ["t0"]);
@@ -86,9 +87,9 @@ fn retries_and_what_a_person_asked_for_are_found_wherever_they_are(engine: &Engi
     let mut work = ask(&*store, &host("h"), at(0), 9, 0);
     work.sort_by(|one, other| one.conversion.transaction_id.cmp(&other.conversion.transaction_id));
     for (work, due) in work.iter().zip([400, 300, 200]) {
-        wait(store.record(failed(work, at(1), at(due)))).unwrap();
+        wait(store.record(one(failed(work, at(1), at(due))))).unwrap();
     }
-    wait(store.record(dead(&work[3], at(1)))).unwrap();
+    wait(store.record(one(dead(&work[3], at(1))))).unwrap();
     assert!(ask(&*store, &host("h"), at(100), 9, 9).is_empty());
     wait(store.retry(work[3].id.clone(), at(450), AgeRule::Counts)).unwrap().unwrap();
     assert_eq!(names(&ask(&*store, &host("h"), at(450), 9, 2)), ["t4", "t3"]);
@@ -101,9 +102,9 @@ fn the_oldest_of_a_target_is_found_before_it_is_due(engine: &Engine) {
     receive(&*store, "t2", "b", 0, &THREE);
     for work in ask(&*store, &host("h"), at(0), 9, 0) {
         let due = if work.conversion.transaction_id.as_deref() == Some("t1") { DAY } else { HOUR };
-        wait(store.record(failed(&work, at(1), at(due)))).unwrap();
+        wait(store.record(one(failed(&work, at(1), at(due))))).unwrap();
     }
-    let oldest = || wait(store.claim_oldest(host("h"))).unwrap();
+    let oldest = || claim_oldest(&*store, host("h"));
     let order = [oldest(), oldest()].map(|claimed| claimed.unwrap().conversion.transaction_id);
     assert_eq!(order, ["t2", "t1"].map(|name| Some(name.to_owned())));
     assert!(oldest().is_none());
@@ -125,7 +126,7 @@ fn a_destination_that_moves_takes_its_queue_along_and_what_is_out_returns_to_its
     assert!(!rung(&bell));
     share(&*store, &[("a", "new"), ("b", "h")]);
     assert!(rung(&bell), "it has work now");
-    wait(store.release(vec![out[0].id.clone()])).unwrap();
+    wait(store.release(vec![out[0].lease.token])).unwrap();
     assert!(rung(&bell), "what was out is back, and it is the one to send it");
     assert_eq!(names(&ask(&*store, &host("h"), at(5), 9, 9)), ["t3"]);
     assert_eq!(names(&ask(&*store, &host("new"), at(5), 9, 9)), ["t1", "t2"]);
@@ -143,7 +144,7 @@ fn what_a_clock_that_ran_ahead_planned_is_found_in_a_shared_target(engine: &Engi
     }
     for work in ask(&*store, &host("h"), at(0), 9, 0) {
         let due = if work.conversion.transaction_id.as_deref() == Some("t1") { 900 * DAY } else { DAY };
-        wait(store.record(failed(&work, at(1), at(due)))).unwrap();
+        wait(store.record(one(failed(&work, at(1), at(due))))).unwrap();
     }
     assert_eq!(names(&ask(&*store, &host("h"), at(5), 0, 9)), ["t1"], "due later than anything can be");
 }

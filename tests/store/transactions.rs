@@ -58,9 +58,9 @@ fn sales_of_one_transaction_id_with_other_clicks_are_conversions_of_their_own(en
         }
         let third = trace(store, &first[2]).conversion.reuse.unwrap();
         assert_eq!((third.nth, third.previous), (3, Some(first[1].postback)));
-        assert_eq!(claim(store, "ads", at(0)).len(), 4, "each is sent");
-        let leased = first.iter().chain([&other]).map(|receipt| delivery_id(receipt, "ads"));
-        wait(store.release(leased.collect())).unwrap();
+        let work = claim(store, "ads", at(0));
+        assert_eq!(work.len(), 4, "each is sent");
+        wait(store.release(work.iter().map(|work| work.lease.token).collect())).unwrap();
     });
 }
 

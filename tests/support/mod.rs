@@ -1,6 +1,7 @@
 //! What tests share and what is no test itself: stores, a relay, fake platforms, a browser.
 
 pub mod access_fixture;
+pub mod attempt_fixture;
 pub mod browser;
 pub mod cake_fixture;
 pub mod click_fixture;

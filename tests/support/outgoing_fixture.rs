@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use postbridge::dispatch::target_health::HOST_PLACES;
 use postbridge::dispatch::{DestinationPlan, Dispatch, DispatchPlan, OutgoingPlan};
+use postbridge::domain::attempt::Attempt;
 use postbridge::domain::click::{Click, ClickContext};
-use postbridge::domain::delivery::{Attempt, Delivery};
+use postbridge::domain::delivery::Delivery;
 use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, DestinationId, OfferId};
 use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::routing::{Route, RouteScope, Unmatched};

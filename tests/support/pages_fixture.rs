@@ -11,9 +11,10 @@ use parking_lot::Mutex;
 use postbridge::clock::Clock;
 use postbridge::config::configuration::Config;
 use postbridge::domain::advertiser_number::AdvertiserNumbers;
+use postbridge::domain::attempt::{Attempt, Exchange};
 use postbridge::domain::click::{Click, CustomerTraits};
 use postbridge::domain::delivery::{
-    Attempt, DeliveryState, DestinationState, PlatformResponse, ReplyVerdict, SentRequest,
+    DeliveryState, DestinationState, PlatformResponse, ReplyVerdict, SentRequest,
 };
 use postbridge::domain::delivery_reason::DeathReason;
 use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
@@ -30,7 +31,7 @@ use postbridge::ops::Ops;
 use postbridge::ops::numbers::StoreNumbers;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Receipt, Screening};
-use postbridge::store::contract::work::{AttemptOutcome, ClaimRequest};
+use postbridge::store::contract::work::{AttemptOutcome, ClaimRequest, Claimed, WantedWork};
 use postbridge::store::embedded::Embedded;
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::ready::ReadyDestination;
@@ -276,8 +277,9 @@ impl PagesFixture {
     /// Gives every due delivery of a destination one attempt that ends as reported.
     async fn work(&self, id: &str, end: impl Fn(Time) -> DeliveryState) {
         let now = self.clock.now();
-        let request =
-            ClaimRequest { target: TargetId::Account(destination(id)), now, fresh: 10, retries: 10 };
+        let wanted = WantedWork::Due { fresh: 10, retries: 10 };
+        let target = TargetId::Account(destination(id));
+        let request = ClaimRequest { target, now, lease_for_ms: 60_000, wanted };
         for work in self.store.claim(request).await.unwrap().work {
             let state = end(now);
             let verdict = match &state {
@@ -298,17 +300,18 @@ impl PagesFixture {
                 headers: vec![("authorization".to_owned(), "Bearer ***".to_owned())],
                 body: r#"{"data":[{"value":7.50}]}"#.to_owned(),
             };
-            let attempt = Attempt {
-                at: now,
-                took_ms: 182,
-                request: Some(request),
-                answer: Some(answer),
-                verdict,
-                remarks: vec![],
-                sent: None,
-            };
+            let exchange = Some(Arc::new(Exchange { request, answer: Some(answer) }));
+            let Claimed { id, lease, .. } = work;
+            let attempt = Attempt { took_ms: 182, exchange, ..Attempt::unsent(now, verdict) };
             self.store
-                .record(AttemptOutcome { id: work.id, attempt, state, attempts: 1, observed: None })
+                .record(Arc::new([AttemptOutcome {
+                    id,
+                    lease: lease.token,
+                    attempt,
+                    state,
+                    attempts: 1,
+                    observed: None,
+                }]))
                 .await
                 .unwrap();
         }

@@ -3,7 +3,7 @@
 use postbridge::domain::code::CodedReason;
 use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
 use postbridge::domain::delivery_reason::{DeathReason, ParkReason, RetryReason};
-use postbridge::domain::exchange::{PlatformAnswer, Said};
+use postbridge::domain::exchange::{NoAnswer, PlatformAnswer, Said};
 use postbridge::domain::skip::{SkipCode, SkipReason};
 use postbridge::domain::time::Time;
 
@@ -43,4 +43,10 @@ pub fn skip_code(state: &DeliveryState) -> Option<SkipCode> {
         DeliveryState::Skipped { reason, .. } => Some(reason.code()),
         _ => None,
     }
+}
+
+/// A verdict on a request that left and was not answered.
+pub fn no_answer_in_time() -> ReplyVerdict {
+    let reason = RetryReason::NoAnswer(NoAnswer::Timeout { after_ms: 1000 });
+    ReplyVerdict::Retry { reason, after_ms: None, hold_ms: None }
 }

@@ -29,7 +29,7 @@ use postbridge::store::contract::lookup::{
 use postbridge::store::contract::operator::{RemovedDestinations, SourceTally};
 use postbridge::store::contract::subscription::Subscription;
 use postbridge::store::contract::work::{
-    AttemptOutcome, Backlog, ClaimRequest, Claimed, Expired, LeasedWork,
+    AttemptOutcome, Backlog, ClaimRequest, Expired, LeaseToken, LeasedWork, Recorded,
 };
 use postbridge::store::contract::{Store, StoreFuture};
 
@@ -96,9 +96,8 @@ impl Store for RemoteStore {
         find_click(given: &str) -> Option<FoundClick>;
         clicks(filter: ClickFilter, page: PageRequest) -> Page<Arc<Click>>;
         claim(request: ClaimRequest) -> LeasedWork;
-        claim_oldest(target: TargetId) -> Option<Claimed>;
-        record(outcome: AttemptOutcome) -> ();
-        release(ids: Vec<DeliveryId>) -> ();
+        record(outcomes: Arc<[AttemptOutcome]>) -> Vec<Recorded>;
+        release(leases: Vec<LeaseToken>) -> ();
         retry(id: DeliveryId, now: Time, age: AgeRule) -> Result<Delivery, RetryRefused>;
         withdraw(destination: DestinationId, now: Time) -> u64;
         expire(now: Time, limit: usize) -> Vec<Expired>;

@@ -8,14 +8,13 @@ use tokio::runtime::Runtime;
 use postbridge::domain::attribution::FoundClick;
 use postbridge::domain::click::{Click, ClickContext, CustomerTrait, CustomerTraits};
 use postbridge::domain::conversion::{Dedup, Draft, EventClaim, NetworkClaim};
-use postbridge::domain::delivery::{Attempt, DeliveryState, PlatformResponse, ReplyVerdict, SentRequest};
+use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::postback::{KeptHeaders, RawRequest, Verdict};
-use postbridge::domain::reconcile::Observed;
 use postbridge::domain::rejection::body::BodyProblem;
-use postbridge::domain::routing::{Changes, Route, SourcePolicy, Unmatched};
+use postbridge::domain::routing::{Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::target::TargetId;
@@ -26,11 +25,10 @@ use postbridge::store::contract::arrival::{
 };
 use postbridge::store::contract::change::PurgeBefore;
 use postbridge::store::contract::lookup::{ConversionFilter, PageRequest, Trace};
-use postbridge::store::contract::work::{AttemptOutcome, Backlog, ClaimRequest, Claimed};
+use postbridge::store::contract::work::{Backlog, ClaimRequest, Claimed, WantedWork};
 use postbridge::store::embedded::{Embedded, EmbeddedSettings};
 
 use crate::support::memory::Memory;
-use crate::support::reasons;
 
 /// Every rule here is a test on every implementation.
 macro_rules! conformance {
@@ -323,66 +321,26 @@ pub fn claim(store: &dyn Store, name: &str, now: Time) -> Vec<Claimed> {
 }
 
 pub fn claim_some(store: &dyn Store, name: &str, now: Time, fresh: usize, retries: usize) -> Vec<Claimed> {
-    let request = ClaimRequest { target: account(name), now, fresh, retries };
+    let request = due_request(account(name), now, fresh, retries);
     wait(store.claim(request)).unwrap().work
 }
 
-/// What an attempt leaves, with a body that distinguishes attempts.
-pub fn attempt(time: Time, body: &str, verdict: ReplyVerdict) -> Attempt {
-    Attempt {
-        at: time,
-        took_ms: 12,
-        request: Some(SentRequest {
-            method: "POST".to_owned(),
-            url: "https://graph.example/events".to_owned(),
-            headers: vec![("authorization".to_owned(), "Bearer ***".to_owned())],
-            body: body.to_owned(),
-        }),
-        answer: Some(PlatformResponse {
-            status: 200,
-            headers: vec![],
-            body: b"{\"events_received\":1}".to_vec(),
-            truncated: false,
-        }),
-        verdict,
-        remarks: vec![],
-        sent: None,
-    }
+/// How long the tests' leases hold: longer than any of them takes.
+pub const LEASE_MS: i64 = 1000 * DAY;
+
+/// Asks for what is due.
+pub fn due_request(target: TargetId, now: Time, fresh: usize, retries: usize) -> ClaimRequest {
+    ClaimRequest { target, now, lease_for_ms: LEASE_MS, wanted: WantedWork::Due { fresh, retries } }
 }
 
-/// What an attempt knows of what was claimed, at a destination that does not hear of changes.
-pub fn observed(work: &Claimed) -> Option<Observed> {
-    Some(Observed { changes: work.conversion.history.len(), hears: Changes::Ignore })
+/// Asks for the probe of a parked target.
+pub fn probe_request(target: TargetId, now: Time) -> ClaimRequest {
+    ClaimRequest { target, now, lease_for_ms: LEASE_MS, wanted: WantedWork::Oldest }
 }
 
-pub fn delivered(work: &Claimed, time: Time) -> AttemptOutcome {
-    AttemptOutcome {
-        id: work.id.clone(),
-        attempt: attempt(time, "body", ReplyVerdict::Delivered { warnings: vec![] }),
-        state: DeliveryState::delivered(time),
-        attempts: work.delivery.attempts + 1,
-        observed: observed(work),
-    }
-}
-
-pub fn failed(work: &Claimed, time: Time, due: Time) -> AttemptOutcome {
-    AttemptOutcome {
-        id: work.id.clone(),
-        attempt: attempt(time, "body", reasons::retry()),
-        state: DeliveryState::Waiting { due },
-        attempts: work.delivery.attempts + 1,
-        observed: observed(work),
-    }
-}
-
-pub fn dead(work: &Claimed, time: Time) -> AttemptOutcome {
-    AttemptOutcome {
-        id: work.id.clone(),
-        attempt: attempt(time, "body", ReplyVerdict::Dead { reason: reasons::rejected("bad token") }),
-        state: reasons::dead(time),
-        attempts: work.delivery.attempts + 1,
-        observed: observed(work),
-    }
+/// Claims the probe of a parked target.
+pub fn claim_oldest(store: &dyn Store, target: TargetId) -> Option<Claimed> {
+    wait(store.claim(probe_request(target, at(0)))).unwrap().work.pop()
 }
 
 pub fn conversion_of(verdict: &Verdict) -> ConversionId {

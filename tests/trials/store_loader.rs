@@ -16,9 +16,9 @@ use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{Arrival, ClickArrival, Screening};
 use postbridge::store::contract::change::PurgeBefore;
 use postbridge::store::contract::lookup::{ClickFilter, PageRequest};
-use postbridge::store::contract::work::ClaimRequest;
 use postbridge::store::embedded::Embedded;
 
+use crate::support::attempt_fixture::{delivered, one};
 use crate::support::store_fixture::*;
 
 const FOLDER: &str = "POSTBRIDGE_TEST_CHILD_FOLDER";
@@ -201,13 +201,13 @@ async fn record_clicks(store: Arc<dyn Store>, name: String) {
 
 async fn deliver(store: Arc<dyn Store>) {
     loop {
-        let request = ClaimRequest { target: account("ads"), now: at(DAY), fresh: 8, retries: 8 };
+        let request = due_request(account("ads"), at(DAY), 8, 8);
         let Ok(claim) = store.claim(request).await else { return };
         if claim.work.is_empty() {
             tokio::task::yield_now().await;
         }
         for work in claim.work {
-            let Ok(()) = store.record(delivered(&work, at(DAY))).await else { return };
+            let Ok(_) = store.record(one(delivered(&work, at(DAY)))).await else { return };
             say(&format!("ack-delivered {}", work.id));
         }
     }

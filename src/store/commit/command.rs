@@ -16,7 +16,7 @@ use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, Conse
 use crate::store::contract::change::{ConversionRef, PurgeBefore, Purged, StatusChanged, SuppressionOrder};
 use crate::store::contract::error::StoreError;
 use crate::store::contract::operator::RemovedDestinations;
-use crate::store::contract::work::{AttemptOutcome, Expired};
+use crate::store::contract::work::{AttemptOutcome, Expired, Recorded};
 use crate::store::weight;
 
 /// How many conversions one step of a long command changes.
@@ -42,7 +42,7 @@ pub enum StoreCommand {
         text: String,
         answer: ReplySender<()>,
     },
-    Record(Box<AttemptOutcome>, ReplySender<()>),
+    Record(Arc<[AttemptOutcome]>, ReplySender<Vec<Recorded>>),
     Retry(Retry, ReplySender<Result<Delivery, RetryRefused>>),
     Withdraw(Withdraw, ReplySender<u64>),
     Expire {
@@ -87,8 +87,8 @@ impl StoreCommand {
             StoreCommand::Arrive(_, answer) => drop(answer.send(Err(error))),
             StoreCommand::Click(_, answer) => drop(answer.send(Err(error))),
             StoreCommand::Match { .. } => {}
-            StoreCommand::Record(_, answer)
-            | StoreCommand::ChangeRules(_, answer)
+            StoreCommand::Record(_, answer) => drop(answer.send(Err(error))),
+            StoreCommand::ChangeRules(_, answer)
             | StoreCommand::Consent(_, answer)
             | StoreCommand::Keep { answer, .. }
             | StoreCommand::Probe(answer)

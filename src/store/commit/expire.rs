@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use crate::domain::attempt::Attempt;
 use crate::domain::click::Click;
-use crate::domain::delivery::{self, Attempt, Delivery, DeliveryState};
+use crate::domain::delivery::{self, Delivery, DeliveryState};
 use crate::domain::expiry::EndedUnsent;
 use crate::domain::ids::DestinationId;
 use crate::domain::send_check::{AtItsTurn, SendRules, ended_unsent};
 use crate::domain::time::Time;
 use crate::store::commit::command::STEP;
+use crate::store::commit::delivery::AttemptEnd;
 use crate::store::commit::group::CommitGroup;
 use crate::store::contract::error::StoreError;
-use crate::store::contract::work::{AttemptOutcome, Expired};
+use crate::store::contract::work::Expired;
 use crate::store::table::click::readable;
 use crate::store::table::conversion::Record;
 use crate::store::table::delivery::DeliverySlot;
@@ -56,19 +58,9 @@ impl CommitGroup<'_> {
             return Ok(None);
         };
         let (id, state) = (delivery.id(old.conversion.id), end.state(now));
-        let attempt = Attempt {
-            at: now,
-            took_ms: 0,
-            request: None,
-            answer: None,
-            verdict: end.verdict(),
-            remarks: Vec::new(),
-            sent: None,
-        };
-        let attempts = delivery.attempts;
-        let outcome =
-            AttemptOutcome { id: id.clone(), attempt, state: state.clone(), attempts, observed: None };
-        self.record(outcome)?;
+        let attempt = Attempt::unsent(now, end.verdict());
+        let end = AttemptEnd { attempt, lease: None, state: &state, attempts: delivery.attempts };
+        self.settle((slot.seq(), old, slot.place()), end, None)?;
         Ok(Some(Expired { id, state }))
     }
 

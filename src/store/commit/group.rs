@@ -11,17 +11,17 @@ use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
 use crate::domain::facts::LaterConversions;
-use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq};
+use crate::domain::ids::{ClickId, ConversionId, DeliveryId, Seq};
 use crate::domain::ruleset::Ruleset;
 use crate::store::commit::click_trail::Trail;
 use crate::store::commit::command::{ReplySender, StoreCommand};
 use crate::store::commit::list_changes::Suppressing;
-use crate::store::commit::pending::{ChangedConversion, NewClick, NewPostback};
+use crate::store::commit::pending::{ChangedConversion, NewAttempt, NewClick, NewPostback};
 use crate::store::commit::purging::Purging;
 use crate::store::commit::quarantine_line::QuarantineLine;
 use crate::store::contract::error::StoreError;
+use crate::store::contract::work::{LeaseToken, Recorded};
 use crate::store::records::StoreShared;
-use crate::store::table::attempt::StoredAttempt;
 use crate::store::table::conversion::{Record, Sketch, claim_hash};
 use crate::store::table::delivery::DeliverySlot;
 use crate::store::table::early_answer::EarlyAnswer;
@@ -56,9 +56,9 @@ pub struct CommitGroup<'a> {
     pub texts: BTreeMap<String, String>,
     /// Clicks with conversions left to match: `true` begins, `false` ends.
     pub matching: BTreeMap<ClickId, bool>,
-    pub attempts: Vec<StoredAttempt>,
-    /// Leases that end with the group.
-    pub ended: Vec<(DestinationId, DeliverySlot)>,
+    pub attempts: Vec<NewAttempt>,
+    /// What became of what was recorded by these leases, which end with the group.
+    pub settled: HashMap<LeaseToken, Recorded>,
     /// Deliveries that a person asked for.
     pub manual: HashSet<DeliverySlot>,
     pub suppressing: Suppressing,
@@ -95,7 +95,7 @@ impl<'a> CommitGroup<'a> {
             texts: BTreeMap::new(),
             matching: BTreeMap::new(),
             attempts: Vec::new(),
-            ended: Vec::new(),
+            settled: HashMap::new(),
             manual: HashSet::new(),
             suppressing: Suppressing::on(Arc::clone(&shared.index.lock().lists)),
             tally: Tally::default(),

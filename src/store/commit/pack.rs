@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::store::codec::{LayoutError, corrupt};
 use crate::store::commit::group::CommitGroup;
+use crate::store::commit::pending::NewAttempt;
 use crate::store::contract::error::StoreError;
+use crate::store::contract::work::Recorded;
 use crate::store::engine::kv::Batch;
 use crate::store::table::attempt::add_attempt;
 use crate::store::table::click::{put_click, put_matching};
@@ -13,6 +15,7 @@ use crate::store::table::conversion::{Record, Sketch, put_overlay};
 use crate::store::table::day::day;
 use crate::store::table::delivery::put_states;
 use crate::store::table::early_answer::put_ahead;
+use crate::store::table::exchange::add_exchange;
 use crate::store::table::postback::{PostbackHead, add_postback};
 use crate::store::table::recent_click::put_runs;
 use crate::store::table::store_facts::put_probe;
@@ -35,9 +38,13 @@ impl CommitGroup<'_> {
         self.pack_postbacks(&mut ready)?;
         self.pack_changes(&mut ready)?;
         let batch = &mut ready.batch;
-        let first = self.numbers.next_attempt - self.attempts.len() as u64;
-        for (number, attempt) in (first..).zip(&self.attempts) {
-            add_attempt(batch, self.day_of(attempt.seq)?, number, attempt)?;
+        for NewAttempt { number, stored } in &self.attempts {
+            add_attempt(batch, self.day_of(stored.seq)?, *number, stored)?;
+            // One of those that share it brings it along.
+            let own = stored.exchange.filter(|place| place.attempt == *number);
+            if let (Some(place), Some(exchange)) = (own, &stored.attempt.exchange) {
+                add_exchange(batch, place, exchange)?;
+            }
         }
         for clicked in self.clicks.values() {
             put_click(batch, &clicked.click, clicked.is_new)?;
@@ -103,7 +110,8 @@ impl CommitGroup<'_> {
         Ok(())
     }
 
-    fn day_of(&self, number: u64) -> Result<i32, StoreError> {
+    /// The UTC day of a postback that is kept.
+    pub fn day_of(&self, number: u64) -> Result<i32, StoreError> {
         let day = self.shared.index.lock().days.of(number);
         day.ok_or_else(|| corrupt(number.to_string().as_bytes(), &LayoutError::Missing))
     }
@@ -132,8 +140,13 @@ impl CommitGroup<'_> {
                 woken.extend(index.apply(number, None, Some(sketch), &self.manual));
             }
         }
-        for (destination, slot) in &self.ended {
-            index.queues.change(destination, |queues| queues.release(*slot));
+        for (token, recorded) in &self.settled {
+            // The lease of what is damaged does not end: no one is to have it.
+            if matches!(recorded, Recorded::Settled | Recorded::Gone)
+                && let Some((_, slot)) = index.queues.end_lease(*token)
+            {
+                index.queues.held.recorded(slot);
+            }
         }
         for (number, changed) in self.changed.range(..self.first) {
             let after = Sketch::of(&changed.record.conversion, changed.record.standing.clone());

@@ -9,6 +9,7 @@ use crate::domain::postback::{MappingVersion, RawRequest, Verdict};
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::sale::SaleProblem;
 use crate::domain::time::Time;
+use crate::store::table::attempt::StoredAttempt;
 use crate::store::table::conversion::{Record, Sketch};
 use crate::store::table::delivery::DeliveryStates;
 use crate::store::table::postback::PostbackBody;
@@ -78,6 +79,12 @@ pub struct ChangedConversion {
     pub record: Record,
     /// More than the deliveries' standing has changed: it is written whole.
     pub whole: bool,
+}
+
+/// An attempt that the group records.
+pub struct NewAttempt {
+    pub number: u64,
+    pub stored: StoredAttempt,
 }
 
 /// A click that the group writes.

@@ -20,6 +20,7 @@ use crate::store::table::attempt::remove_attempt;
 use crate::store::table::conversion::{Record, Sketch, remove_overlay};
 use crate::store::table::day::DayRun;
 use crate::store::table::delivery::remove_states;
+use crate::store::table::exchange::remove_exchange;
 use crate::store::table::postback::{
     PostbackHead, RawPostback, head_key, put_postback, raw_key, remove_postback,
 };
@@ -211,12 +212,15 @@ impl Purging {
         for last in &record.standing.last_attempts {
             let mut next = *last;
             while let Some(attempt) = next {
-                let Some(stored) = group.shared.reader.attempt(day, attempt)? else { break };
-                attempts.push(attempt);
-                next = stored.previous.filter(|previous| *previous < attempt);
+                let Some(stored) = group.shared.reader.stored_attempt(day, attempt)? else { break };
+                attempts.push((attempt, stored.exchange.filter(|place| place.attempt == attempt)));
+                next = stored.before(attempt);
             }
         }
-        attempts.into_iter().for_each(|attempt| remove_attempt(&mut self.batch, day, attempt));
+        for (attempt, exchange) in attempts {
+            remove_attempt(&mut self.batch, day, attempt);
+            exchange.into_iter().for_each(|place| remove_exchange(&mut self.batch, place));
+        }
         if record.overlay {
             remove_overlay(&mut self.batch, day, number);
         }

@@ -34,8 +34,8 @@ impl CommitGroup<'_> {
                 let decided = self.keep(name, text);
                 self.promise(decided, answer);
             }
-            StoreCommand::Record(outcome, answer) => {
-                let decided = self.record(*outcome);
+            StoreCommand::Record(outcomes, answer) => {
+                let decided = self.record(&outcomes);
                 self.promise(decided, answer);
             }
             StoreCommand::Retry(retry, answer) => {

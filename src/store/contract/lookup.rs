@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::domain::attempt::Attempt;
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Attempt, Delivery, DeliveryStateName};
+use crate::domain::delivery::{Delivery, DeliveryStateName};
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, DestinationId, OfferId, SourceId, VisitorId};
 use crate::domain::postback::{Postback, VerdictName};
 use crate::domain::rejection::code::RejectionCode;

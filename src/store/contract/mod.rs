@@ -36,7 +36,9 @@ use crate::store::contract::lookup::{
 };
 use crate::store::contract::operator::{RemovedDestinations, SourceTally};
 use crate::store::contract::subscription::Subscription;
-use crate::store::contract::work::{AttemptOutcome, Backlog, ClaimRequest, Claimed, Expired, LeasedWork};
+use crate::store::contract::work::{
+    AttemptOutcome, Backlog, ClaimRequest, Expired, LeaseToken, LeasedWork, Recorded,
+};
 
 /// The answer of a store operation, some time later.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -49,8 +51,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// 2. An arrival and all it causes (record, conversion or change, deliveries) appear together.
 /// 3. Decisions see every earlier answer: of two equal arrivals one is accepted, one a duplicate,
 ///    however close they come. A click and the postback that names it always meet.
-/// 4. A claimed delivery is handed to no one else until it is recorded or released. Leases of an
-///    embedded store end with the process.
+/// 4. A claimed delivery is handed to no one else until it is recorded or released, or its lease has run out. Once
+///    another has it, what the first holder records changes nothing. Leases of an embedded store end with the process.
 /// 5. Dropping the future of a writing operation does not undo the operation.
 pub trait Store: Send + Sync + 'static {
     /// What is asked of the store from now on is decided by these rules; what was asked before, by those before.
@@ -84,21 +86,20 @@ pub trait Store: Send + Sync + 'static {
     /// Leases what is due, oldest first, first attempts apart from retries: of all destinations of the target in one
     /// order, what a person asked for before the rest. So one with a long queue is before another of its target with
     /// what fell due earlier, and not with more. What cannot be read is logged and set aside until the next start; so
-    /// in every operation that goes through many.
+    /// in every operation that goes through many. A delivery whose lease ran out without a word is a possible repeat.
     fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, LeasedWork>;
 
-    /// Leases the target's oldest waiting delivery, due or not: the probe of a parked one.
-    fn claim_oldest(&self, target: TargetId) -> StoreFuture<'_, Option<Claimed>>;
-
-    /// Remembers an attempt and the state it leads to, and ends the lease. A delivery that was
-    /// changed meanwhile keeps its attempt and takes the state reported. Changes to the conversion that
-    /// the attempt did not know of cause what [`reconcile`] says, in the same write.
+    /// Remembers attempts and the states they lead to, in one write, and ends their leases; attempts that share an
+    /// exchange share it in the store. A delivery that was changed meanwhile keeps its attempt and takes the state
+    /// reported. Changes to the conversion that an attempt did not know of cause what [`reconcile`] says, in the same
+    /// write. What was recorded before by the same lease is not recorded again. Answers of each, in order, what became
+    /// of it.
     ///
     /// [`reconcile`]: crate::domain::reconcile::reconcile
-    fn record(&self, outcome: AttemptOutcome) -> StoreFuture<'_, ()>;
+    fn record(&self, outcomes: Arc<[AttemptOutcome]>) -> StoreFuture<'_, Vec<Recorded>>;
 
-    /// Gives leases back untouched.
-    fn release(&self, ids: Vec<DeliveryId>) -> StoreFuture<'_, ()>;
+    /// Gives leases back untouched; those that have ended are passed over.
+    fn release(&self, leases: Vec<LeaseToken>) -> StoreFuture<'_, ()>;
 
     /// Signals when `target` may have new work, also by other rules. A hint: the claim is the truth. It has one
     /// listener.

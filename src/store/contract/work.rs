@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use crate::domain::attempt::Attempt;
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
+use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::ids::{DeliveryId, DestinationId, Seq};
 use crate::domain::reconcile::Observed;
 use crate::domain::target::TargetId;
@@ -15,12 +18,52 @@ use crate::domain::time::Time;
 pub struct ClaimRequest {
     /// Whose queues are read: those of the destinations that the rules name as its own, and no other's.
     pub target: TargetId,
-    /// What falls due by then is handed out.
+    /// What falls due by then is handed out, and what is in the hands of someone whose lease has run out by then.
     pub now: Time,
-    /// The most first attempts to hand out.
-    pub fresh: usize,
-    /// The most later attempts to hand out.
-    pub retries: usize,
+    /// How long the leases hold from now, in milliseconds: longer than it takes until what is handed out is recorded.
+    pub lease_for_ms: i64,
+    /// Which deliveries of the target.
+    pub wanted: WantedWork,
+}
+
+/// Which deliveries of a target are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WantedWork {
+    /// Those that are due.
+    Due {
+        /// The most first attempts to hand out.
+        fresh: usize,
+        /// The most later attempts to hand out.
+        retries: usize,
+    },
+    /// The one that waits longest, due or not: the probe of a parked target.
+    Oldest,
+}
+
+/// Which lease of a delivery it is: what its holder ends it by. Once another has the delivery it says nothing any more.
+/// No two leases have the same, not even of two processes one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LeaseToken(u128);
+
+impl LeaseToken {
+    /// As the store numbers its leases.
+    pub fn new(number: u128) -> LeaseToken {
+        LeaseToken(number)
+    }
+
+    /// The number.
+    pub fn get(self) -> u128 {
+        self.0
+    }
+}
+
+/// A delivery is its holder's until it is recorded or released, and no longer than this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// By what the attempt is recorded, or the lease given back.
+    pub token: LeaseToken,
+    /// From then on the delivery may be handed to another.
+    pub until: Time,
 }
 
 /// Work that is leased to the caller until it is recorded or released.
@@ -35,8 +78,10 @@ pub struct LeasedWork {
 /// One leased delivery with its conversion as it is now, and the click if it is matched and kept.
 #[derive(Debug, Clone)]
 pub struct Claimed {
-    /// By what the attempt is recorded or the lease released.
+    /// Whose it is.
     pub id: DeliveryId,
+    /// By what it is recorded or given back, and until when.
+    pub lease: Lease,
     /// Read when it was claimed, so that its current value is what is sent.
     pub conversion: Conversion,
     /// As it was claimed: with the attempts that counted before this one, and with the last moment at which it may
@@ -51,8 +96,10 @@ pub struct Claimed {
 /// What an attempt became.
 #[derive(Debug, Clone)]
 pub struct AttemptOutcome {
-    /// The delivery that was claimed; its lease ends.
+    /// The delivery that was claimed.
     pub id: DeliveryId,
+    /// The lease by which it was; it ends.
+    pub lease: LeaseToken,
     /// What was sent and received, with secrets masked.
     pub attempt: Attempt,
     /// The delivery after the attempt: its state, and how many attempts have counted.
@@ -62,6 +109,20 @@ pub struct AttemptOutcome {
     /// What the attempt knew, so that what was received meanwhile is not lost. `None` where it knew nothing:
     /// it failed inside.
     pub observed: Option<Observed>,
+}
+
+/// What became of what was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// The attempt is kept, and the delivery is as it says.
+    Settled,
+    /// The lease had run out and another has, or had, the delivery: the attempt is kept as late, and changed nothing.
+    Late,
+    /// The delivery is not kept any more.
+    Gone,
+    /// The delivery's own record cannot be read, or written: nothing is kept of the attempt. The delivery is handed to
+    /// no one before the next start, since no attempt at it could be recorded.
+    Damaged,
 }
 
 /// A delivery that ended without an attempt because it waited too long.

@@ -1,5 +1,6 @@
 //! The contract, kept by the embedded store: what is written is a command for the writer, what is read is read here.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use crate::domain::attribution::{FoundClick, candidates};
@@ -29,7 +30,9 @@ use crate::store::contract::lookup::{
 };
 use crate::store::contract::operator::{RemovedDestinations, SourceTally};
 use crate::store::contract::subscription::Subscription;
-use crate::store::contract::work::{AttemptOutcome, Backlog, ClaimRequest, Claimed, Expired, LeasedWork};
+use crate::store::contract::work::{
+    AttemptOutcome, Backlog, ClaimRequest, Expired, LeaseToken, LeasedWork, Recorded, WantedWork,
+};
 use crate::store::contract::{Store, StoreFuture};
 use crate::store::embedded::{Embedded, ended};
 use crate::store::leases::{self, Leases};
@@ -39,6 +42,17 @@ use crate::store::table::suppression;
 /// An answer that is in memory.
 fn now<'a, T: Send + 'a>(done: Result<T, StoreError>) -> StoreFuture<'a, T> {
     Box::pin(std::future::ready(done))
+}
+
+/// What was leased is the caller's once it takes the answer.
+fn handed_over<'a>(
+    claim: impl Future<Output = Result<(Leases, LeasedWork), StoreError>> + Send + 'a,
+) -> StoreFuture<'a, LeasedWork> {
+    Box::pin(async move {
+        let (leases, work) = claim.await?;
+        leases.hand_over();
+        Ok(work)
+    })
 }
 
 impl Store for Embedded {
@@ -144,41 +158,30 @@ impl Store for Embedded {
     }
 
     fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, LeasedWork> {
-        let (leases, claim) = match Leases::due(&self.shared, request) {
-            Ok((leases, claim)) if leases.is_empty() => return now(Ok(claim)),
-            Ok(leased) => leased,
-            Err(error) => return now(Err(error)),
-        };
-        if let Some(work) = leases.work_at_hand() {
-            return Box::pin(async move {
-                leases.hand_over();
-                Ok(LeasedWork { work, ..claim })
-            });
+        if let WantedWork::Due { .. } = request.wanted {
+            let (leases, claim) = match Leases::take(&self.shared, &request) {
+                Ok((leases, claim)) if leases.is_empty() => return now(Ok(claim)),
+                Ok(leased) => leased,
+                Err(error) => return now(Err(error)),
+            };
+            if let Some(work) = leases.work_at_hand() {
+                return handed_over(async move { Ok((leases, LeasedWork { work, ..claim })) });
+            }
+            return handed_over(self.read_by(&self.dispatch_reads, move |_| {
+                leases.work().map(|work| (leases, LeasedWork { work, ..claim }))
+            }));
         }
-        let reading = self.read_by(&self.dispatch_reads, move |_| leases.work().map(|work| (leases, work)));
-        Box::pin(async move {
-            let (leases, work) = reading.await?;
-            leases.hand_over();
-            Ok(LeasedWork { work, ..claim })
-        })
+        handed_over(self.read_by(&self.dispatch_reads, move |shared| leases::claim(shared, &request)))
     }
 
-    fn claim_oldest(&self, target: TargetId) -> StoreFuture<'_, Option<Claimed>> {
-        let reading = self.read_by(&self.dispatch_reads, move |shared| leases::claim_oldest(shared, &target));
-        Box::pin(async move {
-            Ok(reading.await?.map(|(leases, claimed)| {
-                leases.hand_over();
-                claimed
-            }))
-        })
+    fn record(&self, outcomes: Arc<[AttemptOutcome]>) -> StoreFuture<'_, Vec<Recorded>> {
+        self.write(|answer| StoreCommand::Record(outcomes, answer))
     }
 
-    fn record(&self, outcome: AttemptOutcome) -> StoreFuture<'_, ()> {
-        self.write(|answer| StoreCommand::Record(Box::new(outcome), answer))
-    }
-
-    fn release(&self, ids: Vec<DeliveryId>) -> StoreFuture<'_, ()> {
-        self.read_by(&self.dispatch_reads, move |shared| leases::release(shared, &ids))
+    fn release(&self, leases: Vec<LeaseToken>) -> StoreFuture<'_, ()> {
+        let checked = self.shared.reader.check();
+        leases::release(&self.shared, leases);
+        now(checked)
     }
 
     fn wakeup(&self, target: &TargetId) -> Subscription {

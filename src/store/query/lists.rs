@@ -291,6 +291,6 @@ fn listed(shared: &StoreShared, record: &Record, place: usize) -> Result<Option<
         conversion: record.conversion.clone(),
         delivery: delivery.clone(),
         sent_before: sent_before(&standing.deliveries, delivery),
-        last_attempt: last_attempt.map(|stored| stored.attempt),
+        last_attempt,
     }))
 }

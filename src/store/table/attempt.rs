@@ -1,15 +1,17 @@
-//! Attempts, each with the one before it at the same delivery; kept for as many days as their conversion. The engine
-//! packs them.
+//! Attempts, each with the one before it at the same delivery; kept for as many days as their conversion. What was sent
+//! and received is apart. The engine packs them.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::delivery::Attempt;
+use crate::domain::attempt::Attempt;
 use crate::store::codec::{self, corrupt};
 use crate::store::contract::error::StoreError;
+use crate::store::contract::work::LeaseToken;
 use crate::store::engine::kv::Batch;
 use crate::store::reader::Reader;
+use crate::store::table::exchange::ExchangePlace;
 
 /// The first byte of its keys.
 pub const PREFIX: u8 = b'A';
@@ -22,7 +24,17 @@ pub struct StoredAttempt {
     pub delivery: u32,
     /// The attempt before this one at the same delivery.
     pub previous: Option<u64>,
+    /// By which lease it was recorded: it is recorded once. `None`: the store itself ended the delivery.
+    pub lease: Option<LeaseToken>,
+    pub exchange: Option<ExchangePlace>,
     pub attempt: Attempt,
+}
+
+impl StoredAttempt {
+    /// The attempt before attempt `number`, which this is. A chain leads back in time; anything else would be a circle.
+    pub fn before(&self, number: u64) -> Option<u64> {
+        self.previous.filter(|previous| *previous < number)
+    }
 }
 
 /// Attempt `number` at a conversion of that day.
@@ -31,9 +43,22 @@ fn attempt_key(day: i32, number: u64) -> Vec<u8> {
 }
 
 impl Reader {
-    /// Attempt `number` at a conversion of that day; `None` when it is purged.
-    pub fn attempt(&self, day: i32, number: u64) -> Result<Option<StoredAttempt>, StoreError> {
+    /// Attempt `number` at a conversion of that day, without its exchange; `None` when it is purged.
+    pub fn stored_attempt(&self, day: i32, number: u64) -> Result<Option<StoredAttempt>, StoreError> {
         self.record(&attempt_key(day, number))
+    }
+
+    /// Attempt `number` at a conversion of that day; `None` when it is purged.
+    pub fn attempt(&self, day: i32, number: u64) -> Result<Option<Attempt>, StoreError> {
+        self.stored_attempt(day, number)?.map(|stored| self.with_exchange(stored)).transpose()
+    }
+
+    fn with_exchange(&self, stored: StoredAttempt) -> Result<Attempt, StoreError> {
+        let StoredAttempt { mut attempt, exchange, .. } = stored;
+        if let Some(place) = exchange {
+            attempt.exchange = self.exchange(place)?;
+        }
+        Ok(attempt)
     }
 
     /// The attempts at a delivery of a conversion of that day that end with number `last`, in order.
@@ -41,12 +66,29 @@ impl Reader {
         let mut found = VecDeque::new();
         let mut next = last;
         while let Some(number) = next {
-            let Some(stored) = self.attempt(day, number)? else { break };
-            found.push_front(stored.attempt);
-            // A chain leads back in time; anything else would be a circle.
-            next = stored.previous.filter(|previous| *previous < number);
+            let Some(stored) = self.stored_attempt(day, number)? else { break };
+            next = stored.before(number);
+            found.push_front(self.with_exchange(stored)?);
         }
         Ok(found.into())
+    }
+
+    /// The attempt that was recorded by this lease, among those that end with number `last`.
+    pub fn attempt_by(
+        &self,
+        lease: LeaseToken,
+        day: i32,
+        last: Option<u64>,
+    ) -> Result<Option<StoredAttempt>, StoreError> {
+        let mut next = last;
+        while let Some(number) = next {
+            let Some(stored) = self.stored_attempt(day, number)? else { break };
+            if stored.lease == Some(lease) {
+                return Ok(Some(stored));
+            }
+            next = stored.before(number);
+        }
+        Ok(None)
     }
 }
 

@@ -107,7 +107,7 @@ fn expiry(slot: DeliverySlot, delivery: &Delivery) -> Option<DueSlot> {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Lease {
+struct LeasedPlace {
     due: i64,
     fresh: bool,
     manual: bool,
@@ -118,7 +118,7 @@ struct Lease {
 pub struct DestinationQueues {
     fresh: DueQueue,
     retries: DueQueue,
-    leased: HashMap<DeliverySlot, Lease>,
+    leased: HashMap<DeliverySlot, LeasedPlace>,
     held: BTreeSet<DeliverySlot>,
     /// What was accepted and is not confirmed: never leased.
     confirming: BTreeSet<DeliverySlot>,
@@ -228,7 +228,7 @@ impl DestinationQueues {
     fn keep_lease(&mut self, slot: DeliverySlot, now: &Delivery, manual: bool) -> bool {
         match (now.state.clone(), self.leased.get_mut(&slot)) {
             (DeliveryState::Waiting { due }, Some(lease)) => {
-                *lease = Lease { due: due.as_millis(), fresh: now.attempts == 0, manual };
+                *lease = LeasedPlace { due: due.as_millis(), fresh: now.attempts == 0, manual };
                 self.note_retried(slot, now);
                 true
             }
@@ -261,7 +261,7 @@ impl DestinationQueues {
     /// Leases one of the first attempts, or of the retries.
     pub fn lease(&mut self, due: DueSlot, fresh: bool) {
         if let Some(manual) = self.dequeue(&due, fresh) {
-            self.leased.insert(due.1, Lease { due: due.0, fresh, manual });
+            self.leased.insert(due.1, LeasedPlace { due: due.0, fresh, manual });
         }
     }
 

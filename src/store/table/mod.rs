@@ -5,6 +5,7 @@ pub(crate) const PACKED: &[u8] = &[
     attempt::PREFIX,
     click_log::PREFIX,
     delivery::PREFIX,
+    exchange::PREFIX,
     postback::BODY_PREFIX,
     postback::HEAD_PREFIX,
     postback::RAW_PREFIX,
@@ -22,6 +23,8 @@ pub(crate) mod delivery;
 pub(crate) mod delivery_queue;
 pub(crate) mod disposition;
 pub(crate) mod early_answer;
+pub(crate) mod exchange;
+pub(crate) mod held_lease;
 pub(crate) mod operator;
 pub(crate) mod postback;
 pub(crate) mod recent_click;

@@ -13,11 +13,13 @@ use crate::domain::ruleset::Ruleset;
 use crate::domain::target::TargetId;
 use crate::domain::time::Time;
 use crate::store::contract::subscription::Subscription;
+use crate::store::contract::work::{ClaimRequest, Lease, LeaseToken, WantedWork};
 use crate::store::table::delivery::DeliverySlot;
 use crate::store::table::delivery_queue::{DestinationQueues, DueSlot, Ends, PairEnds};
+use crate::store::table::held_lease::{HeldLeases, Queued};
 
-/// A delivery, and the destination whose it is.
-pub type Queued = (DestinationId, DeliverySlot);
+/// A delivery that was leased, with its lease.
+pub type LeasedSlot = (Lease, Queued);
 
 /// Of all queues of a kind that have anything in them, the first and the last delivery.
 #[derive(Debug, Default)]
@@ -117,6 +119,8 @@ pub struct Queues {
     /// Of the targets that several destinations share.
     shared: HashMap<TargetId, SharedQueues>,
     subscriptions: HashMap<TargetId, Subscription>,
+    /// Who has what in hand.
+    pub held: HeldLeases,
 }
 
 impl Queues {
@@ -220,31 +224,74 @@ impl Queues {
         .unwrap_or_default()
     }
 
-    /// Leases the next due first attempts of a target, or its retries: by due time, what a person asked for first.
-    pub fn lease_due(&mut self, target: &TargetId, now: Time, most: usize, fresh: bool) -> Vec<Queued> {
+    /// Leases what is asked for: of what is due first attempts, then retries, each by due time and what a person asked
+    /// for first; or the one that waits longest.
+    pub fn lease(&mut self, request: &ClaimRequest) -> Vec<LeasedSlot> {
+        self.end_what_ran_out(request.now);
+        match request.wanted {
+            WantedWork::Due { fresh, retries } => {
+                let mut leased = self.lease_due(request, fresh, true);
+                leased.extend(self.lease_due(request, retries, false));
+                leased
+            }
+            WantedWork::Oldest => self.lease_oldest(request).into_iter().collect(),
+        }
+    }
+
+    fn lease_due(&mut self, request: &ClaimRequest, most: usize, fresh: bool) -> Vec<LeasedSlot> {
         let mut leased = Vec::new();
         while leased.len() < most {
-            let Some(next) = self.ends(target, fresh).next_due(now.as_millis(), fresh) else { break };
-            let Some(queued) = self.lease(target, next, fresh) else { break };
-            leased.push(queued);
+            let next = self.ends(&request.target, fresh).next_due(request.now.as_millis(), fresh);
+            let Some(one) = next.and_then(|next| self.lease_one(request, next, fresh)) else { break };
+            leased.push(one);
         }
         leased
     }
 
-    /// Leases the one of the target that waits longest, due or not.
-    pub fn lease_oldest(&mut self, target: &TargetId) -> Option<Queued> {
-        let oldest = |fresh| self.ends(target, fresh).oldest().map(|due| (due, fresh));
+    fn lease_oldest(&mut self, request: &ClaimRequest) -> Option<LeasedSlot> {
+        let oldest = |fresh| self.ends(&request.target, fresh).oldest().map(|due| (due, fresh));
         let (due, fresh) = oldest(true).into_iter().chain(oldest(false)).min()?;
-        self.lease(target, due, fresh)
+        self.lease_one(request, due, fresh)
     }
 
-    fn lease(&mut self, target: &TargetId, due: DueSlot, fresh: bool) -> Option<Queued> {
-        let destination = match target {
+    fn lease_one(&mut self, request: &ClaimRequest, due: DueSlot, fresh: bool) -> Option<LeasedSlot> {
+        let destination = match &request.target {
             TargetId::Account(destination) => destination.clone(),
             shared => self.shared.get(shared)?.pair(fresh).destination(&due)?.clone(),
         };
         self.change(&destination, |queues| queues.lease(due, fresh));
-        Some((destination, due.1))
+        let queued = (destination, due.1);
+        let until = request.now.plus_millis(request.lease_for_ms);
+        Some((self.held.grant(queued.clone(), until), queued))
+    }
+
+    /// What someone has in hand whose lease has run out waits again, of whatever target.
+    fn end_what_ran_out(&mut self, now: Time) {
+        let mut count = 0_u64;
+        while let Some((destination, slot)) = self.held.run_out(now) {
+            self.change(&destination, |queues| queues.release(slot));
+            self.signal(&destination);
+            count += 1;
+        }
+        if count > 0 {
+            tracing::warn!(
+                count,
+                "deliveries were not recorded before their lease ran out: they may be sent again"
+            );
+        }
+    }
+
+    /// Ends a lease; what waits still waits in its place again. Answers whose it was, where it had not ended.
+    pub fn end_lease(&mut self, token: LeaseToken) -> Option<Queued> {
+        let (destination, slot) = self.held.end(token)?;
+        self.change(&destination, |queues| queues.release(slot));
+        Some((destination, slot))
+    }
+
+    /// Whether the lease holds, and its delivery waits.
+    pub fn is_held(&self, (lease, (destination, slot)): &LeasedSlot) -> bool {
+        let is_leased = |queues: &DestinationQueues| queues.is_leased(*slot);
+        self.held.holds(lease.token) && self.of(destination).is_some_and(is_leased)
     }
 
     /// The earliest due time after `now` of what is not leased; of a target that many share, of what is first in its

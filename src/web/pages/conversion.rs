@@ -4,11 +4,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::domain::advertiser_number::AdvertiserNumbers;
+use crate::domain::attempt::Attempt;
 use crate::domain::candidate::Considered;
 use crate::domain::claim::is_held;
 use crate::domain::code::CodedReason;
 use crate::domain::conversion::no_click;
-use crate::domain::delivery::{Attempt, Delivery, DeliveryState, sent_before};
+use crate::domain::delivery::{Delivery, DeliveryState, sent_before};
 use crate::domain::history::{ActorRole, Cause, Change};
 use crate::domain::ids::{ConversionId, DeliveryId};
 use crate::domain::offer::PayoutFrom;

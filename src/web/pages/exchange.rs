@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use crate::domain::attempt::Attempt;
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
+use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::time::Time;
 use crate::domain::unsent::UnsentContext;
 use crate::view::delivery::{AttemptView, DeliveryView};
@@ -83,7 +84,7 @@ struct AttemptCard<'a> {
 
 impl<'a> AttemptCard<'a> {
     fn of(attempt: &'a Attempt) -> AttemptCard<'a> {
-        let response_text = attempt.answer.as_ref().map(|answer| readable(&answer.body));
+        let response_text = attempt.answer().map(|answer| readable(&answer.body));
         AttemptCard { attempt: AttemptView::of(attempt), response_text }
     }
 }

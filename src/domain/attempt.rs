@@ -1,0 +1,70 @@
+//! One try at a delivery, and the exchange with the platform that it made or shared with others.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::delivery::{PlatformResponse, ReplyVerdict, SentRequest};
+use crate::domain::remark::Remark;
+use crate::domain::sent::SentEvent;
+use crate::domain::time::Time;
+
+/// One HTTP request and what was received for it. All attempts that one request was about share it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// Secrets masked. It left, unless the attempt's verdict is that nothing was sent.
+    pub request: SentRequest,
+    /// Secrets masked. `None`: nothing was sent, or no answer was received.
+    pub answer: Option<PlatformResponse>,
+}
+
+/// What an attempt meant for its delivery.
+///
+/// It is stored: new variants go to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AttemptEffect {
+    /// The delivery took the state that it led to.
+    Settled,
+    /// None: when it was recorded, its lease had run out and another attempt had the delivery. It is kept because
+    /// the platform may have taken the event.
+    Late,
+}
+
+/// One try at a delivery, kept as long as its conversion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// When it began.
+    pub at: Time,
+    /// To make the request, send it and classify the answer; 0 where that failed inside this program.
+    pub took_ms: u32,
+    /// Absent when nothing left: skipped, or the payload could not be made. It is stored apart, once for all attempts
+    /// that share it.
+    #[serde(skip)]
+    pub exchange: Option<Arc<Exchange>>,
+    /// What the answer means, or that there was none.
+    pub verdict: ReplyVerdict,
+    /// What of the conversion is not in the request, or is otherwise in it.
+    pub remarks: Vec<Remark>,
+    /// What the request said, where the platform took it or may have.
+    pub sent: Option<Box<SentEvent>>,
+    /// What it meant for the delivery. The store says, whatever is recorded.
+    pub effect: AttemptEffect,
+}
+
+impl Attempt {
+    /// Of a delivery that ends, or goes on, without a request.
+    pub fn unsent(at: Time, verdict: ReplyVerdict) -> Attempt {
+        let effect = AttemptEffect::Settled;
+        Attempt { at, took_ms: 0, exchange: None, verdict, remarks: Vec::new(), sent: None, effect }
+    }
+
+    /// The request that it made or shared.
+    pub fn request(&self) -> Option<&SentRequest> {
+        self.exchange.as_deref().map(|exchange| &exchange.request)
+    }
+
+    /// What was received for it.
+    pub fn answer(&self) -> Option<&PlatformResponse> {
+        self.exchange.as_deref()?.answer.as_ref()
+    }
+}

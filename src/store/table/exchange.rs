@@ -1,0 +1,48 @@
+//! Exchanges with platforms, each once for all attempts that share it. One is under the day of the newest conversion
+//! that it was about, and goes with that one. The engine packs them.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::attempt::Exchange;
+use crate::store::codec::{self, corrupt};
+use crate::store::contract::error::StoreError;
+use crate::store::engine::kv::Batch;
+use crate::store::reader::Reader;
+
+/// The first byte of its keys.
+pub const PREFIX: u8 = b'E';
+
+/// Where an exchange is: under the day of the conversion of one of its attempts, by the number of that attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ExchangePlace {
+    pub day: i32,
+    pub attempt: u64,
+}
+
+impl ExchangePlace {
+    fn key(self) -> Vec<u8> {
+        codec::dated(PREFIX, self.day, self.attempt)
+    }
+}
+
+impl Reader {
+    /// `None` when it is purged.
+    pub fn exchange(&self, place: ExchangePlace) -> Result<Option<Arc<Exchange>>, StoreError> {
+        Ok(self.record(&place.key())?.map(Arc::new))
+    }
+}
+
+/// Puts a new exchange into a batch.
+pub fn add_exchange(batch: &mut Batch, place: ExchangePlace, exchange: &Exchange) -> Result<(), StoreError> {
+    let key = place.key();
+    let record = codec::record(exchange).map_err(|error| corrupt(&key, &error))?;
+    batch.add(key, record);
+    Ok(())
+}
+
+/// Takes an exchange out.
+pub fn remove_exchange(batch: &mut Batch, place: ExchangePlace) {
+    batch.remove(place.key());
+}

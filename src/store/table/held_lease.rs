@@ -1,0 +1,147 @@
+//! Who has which delivery in hand: by the token of the lease, and until when. In memory alone.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use crate::domain::ids::DestinationId;
+use crate::domain::time::Time;
+use crate::store::contract::work::{Lease, LeaseToken};
+use crate::store::table::delivery::DeliverySlot;
+
+/// A delivery, and the destination whose it is.
+pub type Queued = (DestinationId, DeliverySlot);
+
+#[derive(Debug)]
+struct HeldLease {
+    queued: Queued,
+    until: i64,
+}
+
+/// The leases that were given and not ended. One that runs out stays its holder's until another has the delivery.
+#[derive(Debug, Default)]
+pub struct HeldLeases {
+    /// What distinguishes the tokens of this process from those of every other that recorded an attempt.
+    epoch: u64,
+    given: u64,
+    by_token: HashMap<LeaseToken, HeldLease>,
+    by_slot: HashMap<DeliverySlot, LeaseToken>,
+    /// Those that run out, by when.
+    ends: BTreeSet<(i64, LeaseToken)>,
+    /// Deliveries of which a lease ran out, and nothing was recorded since.
+    ran_out: HashSet<DeliverySlot>,
+}
+
+impl HeldLeases {
+    /// `epoch`: the number that the next attempt will have. An attempt that is recorded by a token of this process has
+    /// that number or a later one, so that the next process begins with another.
+    pub fn begin(&mut self, epoch: u64) {
+        self.epoch = epoch;
+    }
+
+    /// A new lease. An earlier one of the same delivery says nothing from now on.
+    pub fn grant(&mut self, queued: Queued, until: Time) -> Lease {
+        self.given += 1;
+        let token = LeaseToken::new((u128::from(self.epoch) << 64) | u128::from(self.given));
+        if let Some(earlier) = self.by_slot.insert(queued.1, token) {
+            self.forget(earlier);
+        }
+        self.ends.insert((until.as_millis(), token));
+        self.by_token.insert(token, HeldLease { queued, until: until.as_millis() });
+        Lease { token, until }
+    }
+
+    /// Whether the lease is the delivery's latest, and has not ended.
+    pub fn holds(&self, token: LeaseToken) -> bool {
+        self.by_token.contains_key(&token)
+    }
+
+    /// It no longer runs out: what is recorded by it is being written, or its delivery cannot be read. Answers whether
+    /// it holds.
+    pub fn keep(&mut self, token: LeaseToken) -> bool {
+        let Some(held) = self.by_token.get(&token) else { return false };
+        self.ends.remove(&(held.until, token));
+        true
+    }
+
+    /// Ends a lease; `None` where it has ended.
+    pub fn end(&mut self, token: LeaseToken) -> Option<Queued> {
+        let queued = self.forget(token)?;
+        self.by_slot.remove(&queued.1);
+        Some(queued)
+    }
+
+    fn forget(&mut self, token: LeaseToken) -> Option<Queued> {
+        let HeldLease { queued, until } = self.by_token.remove(&token)?;
+        self.ends.remove(&(until, token));
+        Some(queued)
+    }
+
+    /// The next delivery whose lease has run out by `now`.
+    pub fn run_out(&mut self, now: Time) -> Option<Queued> {
+        let (until, token) = *self.ends.first()?;
+        if until > now.as_millis() {
+            return None;
+        }
+        self.ends.remove(&(until, token));
+        let queued = self.by_token.get(&token)?.queued.clone();
+        self.ran_out.insert(queued.1);
+        Some(queued)
+    }
+
+    /// Whether a lease of the delivery ran out, and nothing was recorded since.
+    pub fn has_run_out(&self, slot: DeliverySlot) -> bool {
+        self.ran_out.contains(&slot)
+    }
+
+    /// An attempt at the delivery is on record.
+    pub fn recorded(&mut self, slot: DeliverySlot) {
+        self.ran_out.remove(&slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queued(number: u64) -> Queued {
+        (DestinationId::parse("ads").unwrap(), DeliverySlot::new(number, 0).unwrap())
+    }
+
+    fn at(millis: i64) -> Time {
+        Time::from_millis(millis).unwrap()
+    }
+
+    #[test]
+    fn a_lease_that_ran_out_is_its_holders_until_another_has_the_delivery() {
+        let mut leases = HeldLeases::default();
+        let first = leases.grant(queued(1), at(10)).token;
+        assert_eq!(leases.run_out(at(9)), None);
+        assert_eq!(leases.run_out(at(10)), Some(queued(1)));
+        assert_eq!(leases.run_out(at(10)), None, "it runs out once");
+        assert!(leases.holds(first));
+        assert!(leases.has_run_out(queued(1).1));
+        let second = leases.grant(queued(1), at(20)).token;
+        assert!(!leases.holds(first));
+        assert_eq!(leases.end(first), None);
+        assert_eq!(leases.end(second), Some(queued(1)));
+        assert!(leases.by_slot.is_empty() && leases.by_token.is_empty() && leases.ends.is_empty());
+    }
+
+    #[test]
+    fn what_is_being_recorded_does_not_run_out() {
+        let mut leases = HeldLeases::default();
+        let token = leases.grant(queued(1), at(10)).token;
+        assert!(leases.keep(token));
+        assert_eq!(leases.run_out(at(99)), None);
+        assert!(leases.holds(token));
+    }
+
+    #[test]
+    fn no_two_processes_give_the_same_token() {
+        let mut leases = HeldLeases::default();
+        leases.begin(7);
+        let first = leases.grant(queued(1), at(10)).token;
+        let mut next = HeldLeases::default();
+        next.begin(8);
+        assert_ne!(next.grant(queued(1), at(10)).token, first);
+    }
+}
