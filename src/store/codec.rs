@@ -125,16 +125,8 @@ pub fn tag(text: &str) -> u32 {
     u32::from_be_bytes(low)
 }
 
-/// A key of a numbered record: numbers are big-endian, so that keys sort as numbers do.
-pub fn numbered(prefix: u8, number: u64) -> Vec<u8> {
-    let mut key = Vec::with_capacity(9);
-    key.push(prefix);
-    key.extend_from_slice(&number.to_be_bytes());
-    key
-}
-
-/// A key of a dated record: behind the prefix the UTC day, by which it is kept for so many days, then its number.
-/// So what is past its days is one span of keys.
+/// A key of a dated record: behind the prefix the UTC day, by which it is kept for so many days, then its number, both
+/// big-endian, so that keys sort as they do. So what is past its days is one span of keys.
 pub fn dated(prefix: u8, day: i32, number: u64) -> Vec<u8> {
     let mut key = Vec::with_capacity(13);
     key.push(prefix);
@@ -148,9 +140,4 @@ pub fn dated(prefix: u8, day: i32, number: u64) -> Vec<u8> {
 pub fn date(key: &[u8]) -> Option<(i32, u64)> {
     let (day, number) = key.get(1..)?.split_first_chunk()?;
     Some((i32::from_be_bytes(*day) ^ i32::MIN, u64::from_be_bytes(number.try_into().ok()?)))
-}
-
-/// The number in a key that [`numbered`] made.
-pub fn number(key: &[u8]) -> Option<u64> {
-    Some(u64::from_be_bytes(key.get(1..)?.try_into().ok()?))
 }

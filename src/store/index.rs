@@ -15,6 +15,7 @@ use crate::store::table::conversion::Sketch;
 use crate::store::table::day::Days;
 use crate::store::table::delivery::{DeliverySlot, DeliveryStates};
 use crate::store::table::disposition::Dispositions;
+use crate::store::table::newest_time::NewestTime;
 use crate::store::table::operator::OperatorRecords;
 use crate::store::table::postback::PostbackHead;
 use crate::store::table::report_line::Tally;
@@ -22,7 +23,6 @@ use crate::store::table::report_row::Rows;
 use crate::store::table::source::SourceIndex;
 use crate::store::table::suppression::Lists;
 use crate::store::table::target_queue::Queues;
-use crate::store::table::time_run::Runs;
 use crate::store::table::transaction::{ReusedIds, Reversals};
 
 /// Which postbacks reprocess which earlier ones. A chain is a postback and all that reprocess its bytes.
@@ -60,8 +60,8 @@ pub struct Index {
     pub dispositions: Dispositions,
     pub lists: Arc<Lists>,
     pub kept: Arc<OperatorRecords>,
-    /// Where the times of postbacks go back.
-    pub runs: Runs,
+    /// Of the postbacks.
+    pub newest: NewestTime,
     pub sources: SourceIndex,
 }
 
@@ -85,7 +85,7 @@ impl Index {
             dispositions: Dispositions::default(),
             lists: Arc::default(),
             kept: Arc::default(),
-            runs: Runs::default(),
+            newest: NewestTime::default(),
             sources: SourceIndex::default(),
         }
     }
@@ -124,10 +124,10 @@ impl Index {
         self.note_again(seq, of.get(), head.verdict.is_conversion());
     }
 
-    /// Takes note of when postback `seq` was received, by number. What reprocesses another bears the time of that.
-    pub fn note_time(&mut self, seq: u64, head: &PostbackHead) {
+    /// Takes note of when a postback was received, by number. What reprocesses another bears the time of that.
+    pub fn note_time(&mut self, head: &PostbackHead) {
         if head.again.is_none() {
-            self.runs.note(seq, head.at);
+            self.newest.note(head.at);
         }
     }
 

@@ -42,10 +42,12 @@ pub fn rebuild(reader: &Reader, dedup_mask: u64) -> Result<Opened, OpenError> {
     index.lists = Arc::new(Lists::open(reader)?);
     index.kept = Arc::new(OperatorRecords::open(reader)?);
     let next_attempt = rebuild_postbacks(reader, &mut index)?;
-    let numbers = numbers(reader, index.days.end(), next_attempt)?;
+    let (next_click, latest) = click_log::end(reader)?;
+    let found = NumberSequences { next_postback: index.days.end().max(1), next_attempt, next_click };
+    let numbers = numbers(reader, found)?;
     index.days.set_end(numbers.next_postback);
     index.queues.held.begin(numbers.next_attempt);
-    let lately = RecentClicks::open(reader, numbers.next_click)?;
+    let lately = RecentClicks::open(reader, numbers.next_click, latest)?;
     Ok(Opened { index, lately, numbers, matching: matching(reader)? })
 }
 
@@ -97,7 +99,7 @@ fn rebuild_postbacks(reader: &Reader, index: &mut Index) -> Result<u64, StoreErr
         index.days.note(stretch.first, stretch.day);
         index.days.set_end(stretch.next);
         if let Some(newest) = stretch.newest {
-            index.runs.note(stretch.first, newest);
+            index.newest.note(newest);
         }
     }
     for (day, number, sales) in reversals {
@@ -149,12 +151,8 @@ fn check_format(reader: &Reader) -> Result<(), OpenError> {
 }
 
 /// The next numbers: after everything stored, and after everything purged.
-fn numbers(reader: &Reader, next_postback: u64, next_attempt: u64) -> Result<NumberSequences, StoreError> {
-    let mut numbers = NumberSequences {
-        next_postback: next_postback.max(1),
-        next_attempt,
-        next_click: click_log::end(reader)?,
-    };
+fn numbers(reader: &Reader, found: NumberSequences) -> Result<NumberSequences, StoreError> {
+    let mut numbers = found;
     if let Some(kept) = reader.head::<NumberSequences>(NUMBERS)? {
         numbers.next_postback = numbers.next_postback.max(kept.next_postback);
         numbers.next_attempt = numbers.next_attempt.max(kept.next_attempt);

@@ -178,7 +178,9 @@ fn a_damaged_part_of_the_log_is_left_out_of_lists_and_stops_no_purging_of_others
     }
     drop(store);
     let mut batch = Batch::default();
-    batch.put([b"G", &2u64.to_be_bytes()[..]].concat(), b"\x02\x00\x00 not a record".to_vec());
+    let day = (postbridge::domain::offer::day_of(at(0)) as i32) ^ i32::MIN;
+    let second = [b"G", &day.to_be_bytes()[..], &2u64.to_be_bytes()[..]].concat();
+    batch.put(second, b"\x02\x00\x00 not a record".to_vec());
     memory.commit(batch, &mut |_| {}).unwrap();
     let store = Embedded::open(Arc::new(memory), Arc::default()).unwrap();
     assert_eq!(listed(&store, &ClickFilter::default(), 9), ["c3", "c1"]);

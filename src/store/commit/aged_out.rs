@@ -5,6 +5,7 @@ use crate::domain::time::{DAY_MS, Time};
 use crate::store::commit::group::CommitGroup;
 use crate::store::contract::change::PurgeBefore;
 use crate::store::table::age::AgeKey;
+use crate::store::table::click_log::LogPlace;
 use crate::store::table::day::DayRun;
 use crate::store::table::operator::OperatorRecords;
 
@@ -55,10 +56,18 @@ impl AgedOut<'_> {
         self.is_before(run, self.before.conversions)
     }
 
+    /// Whether clicks of a day may be, of which this one was recorded first.
+    pub fn clicks_of(&self, first: LogPlace) -> bool {
+        self.is_day_before(first.day, AgeKey::Click(first.number), self.before.clicks)
+    }
+
     fn is_before(&self, run: &DayRun, before: Time) -> bool {
-        let Some(start) = Time::from_millis(i64::from(run.day).saturating_mul(DAY_MS)) else { return true };
-        let received = self.kept.ages.received(AgeKey::Postback(run.first), start);
-        start < before || received.is_some_and(|at| at < before)
+        self.is_day_before(run.day, AgeKey::Postback(run.first), before)
+    }
+
+    fn is_day_before(&self, day: i32, first: AgeKey, before: Time) -> bool {
+        let Some(start) = Time::from_millis(i64::from(day).saturating_mul(DAY_MS)) else { return true };
+        start < before || self.kept.ages.received(first, start).is_some_and(|at| at < before)
     }
 
     /// Whether a click is, or what goes as clicks do, that bears this time.

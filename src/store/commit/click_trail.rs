@@ -14,6 +14,7 @@ use crate::store::table::visitor::{Visits, put_visits};
 /// All that the clicks of one group leave.
 #[derive(Default)]
 pub struct Trail {
+    /// The clicks that are new, in order.
     pub logged: Vec<LoggedClick>,
     /// The latest counted click of the group by what a repeat of it is known by.
     pub repeats: HashMap<u64, (Time, ClickId)>,
@@ -32,11 +33,6 @@ pub struct Footprint {
 }
 
 impl Trail {
-    /// The clicks that are new, in order.
-    pub fn logged(&self) -> &[LoggedClick] {
-        &self.logged
-    }
-
     /// Adds it all to the batch; `end` is the number after the last click.
     pub fn pack(&self, batch: &mut Batch, end: u64) -> Result<(), StoreError> {
         click_log::put(batch, end - self.logged.len() as u64, &self.logged)?;

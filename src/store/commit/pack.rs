@@ -17,7 +17,6 @@ use crate::store::table::delivery::put_states;
 use crate::store::table::early_answer::put_ahead;
 use crate::store::table::exchange::add_exchange;
 use crate::store::table::postback::{PostbackHead, add_postback};
-use crate::store::table::recent_click::put_runs;
 use crate::store::table::store_facts::put_probe;
 use crate::store::table::text::put_text;
 
@@ -50,9 +49,6 @@ impl CommitGroup<'_> {
             put_click(batch, &clicked.click, clicked.is_new)?;
         }
         self.trail.pack(batch, self.numbers.next_click)?;
-        if let Some(runs) = self.shared.lately.lock().new_runs(self.trail.logged()) {
-            put_runs(batch, &runs)?;
-        }
         for (click, ahead) in &self.ahead {
             put_ahead(batch, click, ahead)?;
         }
@@ -133,7 +129,7 @@ impl CommitGroup<'_> {
         let mut index = self.shared.index.lock();
         for (number, head) in (self.first..).zip(&heads) {
             index.days.note(number, day(head.at));
-            index.note_time(number, head);
+            index.note_time(head);
             index.note_head(number, head, true);
             index.reversals.wait(number, &head.sales);
             if let Some(sketch) = &head.sketch {

@@ -10,7 +10,7 @@ use crate::store::contract::error::StoreError;
 use crate::store::table::age::AgeKey;
 use crate::store::table::click::readable;
 use crate::store::table::click_day;
-use crate::store::table::click_log::{self, LoggedClick};
+use crate::store::table::click_log::{self, LogPlace, LoggedClick};
 use crate::store::table::early_answer::{self, FIRST_ANSWER};
 
 /// How many lines of the log, how many due clicks and how many counters one step looks at.
@@ -24,15 +24,27 @@ const DAYS: usize = 512;
 const ANSWERS: usize = 4096;
 
 /// How far the present pass has come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ClickCursor {
-    /// The number at which the log is looked at next.
-    log: u64,
+    /// The place at which the log is looked at next.
+    log: LogPlace,
     log_done: bool,
     days_done: bool,
     /// From which key on answers ahead of their clicks are looked at; `None`: from the first.
     answers: Option<Vec<u8>>,
     answers_done: bool,
+}
+
+impl Default for ClickCursor {
+    fn default() -> ClickCursor {
+        ClickCursor {
+            log: LogPlace::FIRST,
+            log_done: false,
+            days_done: false,
+            answers: None,
+            answers_done: false,
+        }
+    }
 }
 
 impl ClickCursor {
@@ -67,30 +79,42 @@ impl ClickPurge {
         Ok(purge)
     }
 
+    /// Goes through the days that are due, each from its first line on.
     fn step_log(
         &mut self,
         group: &CommitGroup<'_>,
         aged: &AgedOut<'_>,
         cursor: &mut ClickCursor,
     ) -> Result<(), StoreError> {
-        let lines = click_log::lines_from(&group.shared.reader, cursor.log, LINES)?;
-        let is_all = lines.len() < LINES;
-        let mut looked_at = 0;
-        for (number, line) in lines {
-            if looked_at >= CLICKS {
-                cursor.log = number;
+        let reader = &group.shared.reader;
+        let (mut left, mut looked_at) = (LINES, 0);
+        while let Some((first, _)) = click_log::lines_up(reader, (cursor.log, LogPlace::END), 1)?.pop() {
+            if !aged.clicks_of(first) {
+                cursor.log = first.next_day();
+                continue;
+            }
+            let lines = click_log::lines_up(reader, (first, first.next_day()), left)?;
+            let is_whole_day = lines.len() < left;
+            for (place, line) in lines {
+                if looked_at >= CLICKS {
+                    cursor.log = place;
+                    return Ok(());
+                }
+                cursor.log = LogPlace { number: place.number + 1, ..place };
+                left -= 1;
+                let is_due = |line: &LoggedClick| aged.click(AgeKey::Click(place.number), line.at);
+                let Some(line) = readable(line)?.filter(is_due) else { continue };
+                looked_at += 1;
+                if self.click(group, &line)? {
+                    self.log.push(place);
+                }
+            }
+            if !is_whole_day {
                 return Ok(());
             }
-            cursor.log = number + 1;
-            let Some(line) = readable(line)?.filter(|line| aged.click(AgeKey::Click(number), line.at)) else {
-                continue;
-            };
-            looked_at += 1;
-            if self.click(group, &line)? {
-                self.log.push(number);
-            }
+            cursor.log = first.next_day();
         }
-        cursor.log_done = is_all;
+        cursor.log_done = true;
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::Batch;
 use crate::store::index::Index;
 use crate::store::table::click::remove_click;
-use crate::store::table::click_log;
+use crate::store::table::click_log::{self, LogPlace};
 use crate::store::table::conversion::Record;
 use crate::store::table::conversion::Sketch;
 use crate::store::table::recent_click::RecentClicks;
@@ -71,8 +71,8 @@ impl Purging {
 #[derive(Default)]
 pub struct ClickPurge {
     pub clicks: Vec<ClickId>,
-    /// The numbers of their lines in the log.
-    pub log: Vec<u64>,
+    /// The places of their lines in the log.
+    pub log: Vec<LogPlace>,
     pub visitors: BTreeMap<VisitorId, Visits>,
     pub days: Vec<Vec<u8>>,
     pub answers: Vec<Vec<u8>>,
@@ -94,7 +94,7 @@ impl ClickPurge {
     /// Adds the deletions to a batch.
     pub fn pack(&self, batch: &mut Batch) -> Result<(), StoreError> {
         self.clicks.iter().for_each(|id| remove_click(batch, id));
-        self.log.iter().for_each(|number| click_log::remove(batch, *number));
+        self.log.iter().for_each(|place| click_log::remove(batch, *place));
         for (visitor, visits) in &self.visitors {
             put_visits(batch, visitor, visits)?;
         }

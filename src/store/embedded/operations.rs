@@ -276,7 +276,7 @@ impl Store for Embedded {
 
     fn clock_record(&self) -> StoreFuture<'_, (Option<ClockRecord>, Option<Time>)> {
         let newest_click = self.shared.lately.lock().newest();
-        self.counted(|index| (index.kept.clock, index.runs.newest().into_iter().chain(newest_click).max()))
+        self.counted(|index| (index.kept.clock, index.newest.get().into_iter().chain(newest_click).max()))
     }
 
     fn keep_clock(&self, record: ClockRecord) -> StoreFuture<'_, ()> {

@@ -8,8 +8,7 @@ use crate::store::contract::lookup::{ClickFilter, Page, PageRequest};
 use crate::store::query::walk::UNPACK;
 use crate::store::records::StoreShared;
 use crate::store::table::click::readable;
-use crate::store::table::click_log::{self, LoggedClick};
-use crate::store::table::time_run::{OlderThanKept, Runs};
+use crate::store::table::click_log::{self, LineRead, LogPlace, LoggedClick};
 
 /// Lines read together.
 const CHUNK: usize = 256;
@@ -24,41 +23,36 @@ pub fn clicks(
     page: &PageRequest,
 ) -> Result<Page<Arc<Click>>, StoreError> {
     shared.reader.check()?;
-    let end = shared.lately.lock().end();
     let mut below = match &page.cursor {
-        None => end,
-        Some(cursor) => cursor.parse::<u64>().map_err(|_| StoreError::Cursor(cursor.clone()))?.min(end),
+        None => LogPlace::END,
+        Some(cursor) => parse(cursor).ok_or_else(|| StoreError::Cursor(cursor.clone()))?,
     };
-    let ends = filter.since.map(|since| (since, Runs::end_of(since)));
-    let is_past = |line: &LoggedClick| ends.is_some_and(|(_, end)| line.at < end);
+    let from = filter.since.map_or(LogPlace::FIRST, |since| LogPlace::of(since, 0));
+    if let Some(until) = filter.until {
+        below = below.min(LogPlace::of(until, 0).next_day());
+    }
     let mut list =
         ClickListing { shared, filter, limit: page.limit.clamp(1, 1000), items: Vec::new(), spent: 0 };
     loop {
-        let lines = click_log::lines_below(&shared.reader, below, CHUNK)?;
+        let lines = click_log::lines_down(&shared.reader, (from, below), CHUNK)?;
         let Some((first, _)) = lines.last() else {
             return Ok(Page { items: list.items, next_cursor: None });
         };
-        let first = *first;
-        let mut readable_lines = Vec::with_capacity(lines.len());
-        for (number, line) in lines {
-            readable_lines.extend(readable(line)?.map(|line| (number, line)));
+        below = *first;
+        if let Some(end) = list.lines(lines)? {
+            return Ok(Page { items: list.items, next_cursor: Some(show(end)) });
         }
-        let all_past = !readable_lines.is_empty() && readable_lines.iter().all(|(_, line)| is_past(line));
-        if let Some((since, _)) = ends.filter(|_| all_past) {
-            match shared.lately.lock().older(first, since) {
-                OlderThanKept::Nothing => return Ok(Page { items: list.items, next_cursor: None }),
-                OlderThanKept::Below(number) => {
-                    below = number;
-                    continue;
-                }
-                OlderThanKept::Unknown => {}
-            }
-        }
-        if let Some(stopped_at) = list.lines(first, &readable_lines)? {
-            return Ok(Page { items: list.items, next_cursor: Some(stopped_at.to_string()) });
-        }
-        below = first;
     }
+}
+
+/// A place in the list as a cursor.
+fn show(place: LogPlace) -> String {
+    format!("{}.{}", place.day, place.number)
+}
+
+fn parse(cursor: &str) -> Option<LogPlace> {
+    let (day, number) = cursor.split_once('.')?;
+    Some(LogPlace { day: day.parse().ok()?, number: number.parse().ok()? })
 }
 
 /// One list call.
@@ -71,24 +65,24 @@ struct ClickListing<'a> {
 }
 
 impl ClickListing<'_> {
-    /// Goes through lines, newest first, of which the last has number `first`. Answers the number at which the page
-    /// ends, if it does.
-    fn lines(&mut self, first: u64, lines: &[(u64, LoggedClick)]) -> Result<Option<u64>, StoreError> {
+    /// Goes through lines, newest first. Answers the place at which the page ends, if it does.
+    fn lines(&mut self, lines: Vec<LineRead>) -> Result<Option<LogPlace>, StoreError> {
         self.spent += 1;
-        for (number, line) in lines {
-            let is_within = self.filter.since.is_none_or(|since| line.at >= since)
-                && self.filter.until.is_none_or(|until| line.at < until);
-            if !is_within {
-                continue;
-            }
+        let first = lines.last().map(|(place, _)| *place);
+        for (place, line) in lines {
+            let is_within = |line: &LoggedClick| {
+                self.filter.since.is_none_or(|since| line.at >= since)
+                    && self.filter.until.is_none_or(|until| line.at < until)
+            };
+            let Some(line) = readable(line)?.filter(is_within) else { continue };
             self.spent += UNPACK;
             let click = readable(self.shared.records.click_as_answered(&line.id))?.flatten();
             self.items.extend(click.filter(|click| fits(click, self.filter)));
             if self.items.len() == self.limit || self.spent >= BUDGET {
-                return Ok(Some(*number));
+                return Ok(Some(place));
             }
         }
-        Ok((self.spent >= BUDGET).then_some(first))
+        Ok(first.filter(|_| self.spent >= BUDGET))
     }
 }
 

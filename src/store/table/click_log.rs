@@ -1,4 +1,4 @@
-//! The log of clicks in the order in which they were recorded: for lists, for purging, and for what the
+//! The log of clicks, by the day on which they were recorded and in their order: for lists, for purging, and for what the
 //! click filters have to remember. A click's own record knows nothing of it. The engine packs its lines.
 
 use std::ops::ControlFlow;
@@ -14,6 +14,7 @@ use crate::store::codec::{self, corrupt};
 use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::{Batch, Direction, Span};
 use crate::store::reader::Reader;
+use crate::store::table::day::day;
 
 /// The first byte of its keys.
 pub const PREFIX: u8 = b'G';
@@ -74,15 +75,43 @@ fn secure_hash(parts: &[&str]) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// The line of click `number`.
-fn log_key(number: u64) -> Vec<u8> {
-    codec::numbered(PREFIX, number)
+/// Where a line is: under the UTC day on which its click was recorded, by the click's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogPlace {
+    pub day: i32,
+    pub number: u64,
+}
+
+impl LogPlace {
+    /// Before every line.
+    pub const FIRST: LogPlace = LogPlace { day: i32::MIN, number: 0 };
+    /// Behind every line.
+    pub const END: LogPlace = LogPlace { day: i32::MAX, number: u64::MAX };
+
+    /// Of a click that was recorded then.
+    pub fn of(at: Time, number: u64) -> LogPlace {
+        LogPlace { day: day(at), number }
+    }
+
+    /// Before every line of a day.
+    pub fn start_of(day: i32) -> LogPlace {
+        LogPlace { day, number: 0 }
+    }
+
+    /// Before every line of the next day.
+    pub fn next_day(self) -> LogPlace {
+        LogPlace::start_of(self.day.saturating_add(1))
+    }
+
+    fn key(self) -> Vec<u8> {
+        codec::dated(PREFIX, self.day, self.number)
+    }
 }
 
 /// Puts new clicks into the log; `first` is the number of the first.
 pub fn put(batch: &mut Batch, first: u64, clicks: &[LoggedClick]) -> Result<(), StoreError> {
     for (number, click) in (first..).zip(clicks) {
-        let key = log_key(number);
+        let key = LogPlace::of(click.at, number).key();
         let line = codec::record(click).map_err(|error| corrupt(&key, &error))?;
         batch.add(key, line);
     }
@@ -90,37 +119,58 @@ pub fn put(batch: &mut Batch, first: u64, clicks: &[LoggedClick]) -> Result<(), 
 }
 
 /// Takes a line out.
-pub fn remove(batch: &mut Batch, number: u64) {
-    batch.remove(log_key(number));
+pub fn remove(batch: &mut Batch, place: LogPlace) {
+    batch.remove(place.key());
 }
 
-/// A line with its number. One that cannot be read is an error of its own, and may stand for its neighbours.
-pub type LineRead = (u64, Result<LoggedClick, StoreError>);
+/// A line with its place. One that cannot be read is an error of its own, and may stand for its neighbours.
+pub type LineRead = (LogPlace, Result<LoggedClick, StoreError>);
 
-/// Up to `most` lines below number `below`, newest first.
-pub fn lines_below(reader: &Reader, below: u64, most: usize) -> Result<Vec<LineRead>, StoreError> {
-    let (from, to) = (log_key(0), log_key(below));
-    lines(reader, Span { from: &from, to: &to, direction: Direction::Down }, most)
+/// Up to `most` lines from a place on and before another, the newest day first, on each the highest number first.
+pub fn lines_down(
+    reader: &Reader,
+    span: (LogPlace, LogPlace),
+    most: usize,
+) -> Result<Vec<LineRead>, StoreError> {
+    lines(reader, span, Direction::Down, most)
 }
 
-/// Up to `most` lines from number `from` on, oldest first.
-pub fn lines_from(reader: &Reader, from: u64, most: usize) -> Result<Vec<LineRead>, StoreError> {
-    let (from, to) = (log_key(from), log_key(u64::MAX));
-    lines(reader, Span { from: &from, to: &to, direction: Direction::Up }, most)
+/// The same, the oldest day first, on each the lowest number first.
+pub fn lines_up(
+    reader: &Reader,
+    span: (LogPlace, LogPlace),
+    most: usize,
+) -> Result<Vec<LineRead>, StoreError> {
+    lines(reader, span, Direction::Up, most)
 }
 
-fn lines(reader: &Reader, span: Span<'_>, most: usize) -> Result<Vec<LineRead>, StoreError> {
+fn lines(
+    reader: &Reader,
+    (from, to): (LogPlace, LogPlace),
+    direction: Direction,
+    most: usize,
+) -> Result<Vec<LineRead>, StoreError> {
     let mut lines = Vec::new();
-    reader.scan(span, &mut |key, bytes| {
+    let (from, to) = (from.key(), to.key());
+    reader.scan(Span { from: &from, to: &to, direction }, &mut |key, bytes| {
         let line = bytes.and_then(|bytes| codec::read(bytes).map_err(|error| corrupt(key, &error)));
-        lines.extend(codec::number(key).map(|number| (number, line)));
+        lines.extend(codec::date(key).map(|(day, number)| (LogPlace { day, number }, line)));
         if lines.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     Ok(lines)
 }
 
-/// The number that the next click will have.
-pub fn end(reader: &Reader) -> Result<u64, StoreError> {
-    let last = lines_below(reader, u64::MAX, 1)?.pop();
-    Ok(last.map_or(1, |(number, line)| number + if line.is_ok() { 1 } else { GAP }))
+/// Where the log goes on: the number that the next click will have, and the day of the click before it. Looks at one
+/// line of each day, since a clock that ran ahead gave a later day low numbers.
+pub fn end(reader: &Reader) -> Result<(u64, Option<i32>), StoreError> {
+    let (mut next, mut latest) = (1, None);
+    let mut to = LogPlace::END;
+    while let Some((place, line)) = lines_down(reader, (LogPlace::FIRST, to), 1)?.pop() {
+        let after = place.number.saturating_add(if line.is_ok() { 1 } else { GAP });
+        if after > next {
+            (next, latest) = (after, Some(place.day));
+        }
+        to = LogPlace::start_of(place.day);
+    }
+    Ok((next, latest))
 }

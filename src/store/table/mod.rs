@@ -25,6 +25,7 @@ pub(crate) mod disposition;
 pub(crate) mod early_answer;
 pub(crate) mod exchange;
 pub(crate) mod held_lease;
+pub(crate) mod newest_time;
 pub(crate) mod operator;
 pub(crate) mod postback;
 pub(crate) mod recent_click;
@@ -35,6 +36,6 @@ pub(crate) mod store_facts;
 pub(crate) mod suppression;
 pub(crate) mod target_queue;
 pub(crate) mod text;
-pub(crate) mod time_run;
+
 pub(crate) mod transaction;
 pub(crate) mod visitor;

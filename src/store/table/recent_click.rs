@@ -6,14 +6,12 @@ use std::collections::{HashMap, VecDeque};
 use crate::domain::filter::{DuplicateBy, DuplicateRule};
 use crate::domain::ids::{ClickId, OfferId};
 use crate::domain::time::Time;
-use crate::store::codec::{self, corrupt};
 use crate::store::contract::error::StoreError;
-use crate::store::engine::kv::Batch;
 use crate::store::reader::Reader;
 use crate::store::table::click::readable;
 use crate::store::table::click_day;
-use crate::store::table::click_log::{self, LoggedClick};
-use crate::store::table::time_run::{OlderThanKept, Runs};
+use crate::store::table::click_log::{self, LogPlace, LoggedClick};
+use crate::store::table::newest_time::NewestTime;
 
 /// The most clicks that repeats are looked for among, and the most bytes that they take, whatever the window:
 /// the oldest go first. 145 clicks a second for an hour, with ids as they are minted here.
@@ -36,54 +34,24 @@ pub struct RecentClicks {
     end: u64,
     repeats: Option<LatestClicks>,
     days: HashMap<(i64, OfferId), u64>,
-    /// Where the times of the log go back.
-    runs: Runs,
+    newest: NewestTime,
 }
 
 impl RecentClicks {
-    /// Before the click of number `end`.
-    pub fn open(reader: &Reader, end: u64) -> Result<RecentClicks, StoreError> {
-        let kept = reader.body::<Runs>(CLICK_RUNS)?;
-        let is_one_run = kept.is_none();
-        let mut runs = kept.unwrap_or_default();
-        let lines = click_log::lines_below(reader, end, CHUNK)?;
-        let first = lines.last().map_or(0, |(number, _)| *number);
-        if let Some(newest) = lines.into_iter().filter_map(|(_, line)| Some(line.ok()?.at)).max() {
-            runs.note(if is_one_run { 0 } else { first }, newest);
+    /// Before the click of number `end`; `latest`: the day of the click before it, where one is kept.
+    pub fn open(reader: &Reader, end: u64, latest: Option<i32>) -> Result<RecentClicks, StoreError> {
+        let mut newest = NewestTime::default();
+        if let Some(day) = latest {
+            let of_day = (LogPlace::start_of(day), LogPlace::start_of(day).next_day());
+            let lines = click_log::lines_down(reader, of_day, CHUNK)?;
+            lines.into_iter().filter_map(|(_, line)| line.ok()).for_each(|line| newest.note(line.at));
         }
-        Ok(RecentClicks { end, repeats: None, days: HashMap::new(), runs })
+        Ok(RecentClicks { end, repeats: None, days: HashMap::new(), newest })
     }
 
     /// The newest time of the clicks recorded lately.
     pub fn newest(&self) -> Option<Time> {
-        self.runs.newest()
-    }
-
-    pub fn end(&self) -> u64 {
-        self.end
-    }
-
-    /// See [`Runs::older`].
-    pub fn older(&self, number: u64, since: Time) -> OlderThanKept {
-        self.runs.older(number, since)
-    }
-
-    /// What is to be kept where the times of these clicks, the next ones of the log, go back.
-    pub fn new_runs(&self, logged: &[LoggedClick]) -> Option<Runs> {
-        let first = logged.first()?;
-        let mut newest = self.runs.newest().unwrap_or(first.at);
-        let goes_back = logged.iter().any(|line| {
-            let goes_back = Runs::goes_back(newest, line.at);
-            newest = newest.max(line.at);
-            goes_back
-        });
-        goes_back.then(|| {
-            let mut runs = self.runs.clone();
-            (self.end..).zip(logged).for_each(|(number, line)| {
-                runs.note(number, line.at);
-            });
-            runs
-        })
+        self.newest.get()
     }
 
     /// From now on repeats are recognized by this rule. Where it looks at other things than before, or further
@@ -96,7 +64,7 @@ impl RecentClicks {
         let (by, window) = (rule.by, rule.window_ms);
         match &mut self.repeats {
             Some(known) if known.by == by && known.window >= window => known.window = window,
-            _ => self.repeats = Some(LatestClicks::read(reader, self.end, (by, window))?),
+            _ => self.repeats = Some(LatestClicks::read(reader, self.newest.get(), (by, window))?),
         }
         Ok(())
     }
@@ -124,7 +92,7 @@ impl RecentClicks {
         days: impl IntoIterator<Item = (&'a (i64, OfferId), &'a u64)>,
     ) {
         for line in logged {
-            self.runs.note(self.end, line.at);
+            self.newest.note(line.at);
             if let Some(repeats) = &mut self.repeats {
                 repeats.add(self.end, line);
             }
@@ -155,28 +123,30 @@ struct LatestClicks {
 }
 
 impl LatestClicks {
-    /// From the log, as far back as the window and the bound reach.
-    fn read(reader: &Reader, end: u64, (by, window): (DuplicateBy, i64)) -> Result<LatestClicks, StoreError> {
+    /// From the log, as far back from the `newest` click as the window and the bound reach.
+    fn read(
+        reader: &Reader,
+        newest: Option<Time>,
+        (by, window): (DuplicateBy, i64),
+    ) -> Result<LatestClicks, StoreError> {
         let mut lines: Vec<(u64, LoggedClick)> = Vec::new();
-        let mut newest = None;
-        let mut below = end;
-        'lines: loop {
-            let chunk = click_log::lines_below(reader, below, CHUNK)?;
-            if chunk.is_empty() {
-                break;
-            }
-            for (number, line) in chunk {
-                below = number;
+        let mut to = newest.map(|newest| LogPlace::of(newest, 0).next_day());
+        'lines: while let (Some(newest), Some(before)) = (newest, to) {
+            let from = LogPlace::of(newest.plus_millis(-window), 0);
+            let chunk = click_log::lines_down(reader, (from, before), CHUNK)?;
+            to = chunk.last().map(|(place, _)| *place);
+            for (place, line) in chunk {
                 let Some(line) = readable(line)? else { continue };
-                let newest = *newest.get_or_insert(line.at);
                 if newest.millis_since(line.at) >= window || lines.len() >= MOST {
                     break 'lines;
                 }
                 if line.likeness.is_some() {
-                    lines.push((number, line));
+                    lines.push((place.number, line));
                 }
             }
         }
+        // A day is in the order of its numbers, and days need not be.
+        lines.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
         let mut repeats = LatestClicks {
             by,
             window,
@@ -232,14 +202,4 @@ impl LatestClicks {
 /// Whether two clicks are less than the window apart. Two that come at once are recorded in either order.
 pub fn is_within(earlier: Time, at: Time, window: i64) -> bool {
     at.millis_since(earlier).abs() < window
-}
-
-/// The name under `M` of where the times of clicks go back.
-const CLICK_RUNS: &[u8] = b"Mclickruns";
-
-/// Keeps where the times of clicks go back.
-pub fn put_runs(batch: &mut Batch, runs: &Runs) -> Result<(), StoreError> {
-    let packed = codec::pack(&(), runs).map_err(|error| corrupt(CLICK_RUNS, &error))?;
-    batch.put(CLICK_RUNS.to_vec(), packed);
-    Ok(())
 }
