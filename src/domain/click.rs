@@ -125,7 +125,7 @@ pub struct Click {
 }
 
 /// Why a click counts for no one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum NotBillable {
     /// No one clicked; its [`ClickKind`] says what it was.
     NoVisit,

@@ -294,7 +294,7 @@ impl Verdict {
 
 /// A [`Verdict`] without what it is about.
 #[allow(missing_docs, reason = "each is the verdict of the same name")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum VerdictName {
     Accepted,
     Updated,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The state of a conversion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Status {
     /// The sale counts: it is paid, and ad platforms hear of it.
     Approved,

@@ -98,7 +98,10 @@ impl Embedded {
         opened.index.queues.go_by(&rules);
         let (rules, lately) = (RwLock::new(rules), Mutex::new(opened.lately));
         let (index, quarantine_lines) = (Mutex::new(opened.index), Arc::default());
-        let shared = Arc::new(StoreShared { reader, records, index, rules, lately, quarantine_lines });
+        let (unfolded, folding) = (Mutex::new(opened.unfolded), RwLock::new(()));
+        let shared =
+            StoreShared { reader, records, index, rules, lately, quarantine_lines, unfolded, folding };
+        let shared = Arc::new(shared);
         let queue = Arc::new(CommandQueue::new(settings.watch.as_ref().map(|watch| watch.clock)));
         let no_thread = |error: std::io::Error| OpenError::Thread(error.to_string());
         if let Some(watch) = &settings.watch {

@@ -18,9 +18,8 @@ use crate::store::table::disposition::Dispositions;
 use crate::store::table::newest_time::NewestTime;
 use crate::store::table::operator::OperatorRecords;
 use crate::store::table::postback::PostbackHead;
-use crate::store::table::report_line::Tally;
 use crate::store::table::report_row::Rows;
-use crate::store::table::source::SourceIndex;
+use crate::store::table::rollup_count::RollupCounts;
 use crate::store::table::suppression::Lists;
 use crate::store::table::target_queue::Queues;
 use crate::store::table::transaction::{ReusedIds, Reversals};
@@ -56,13 +55,13 @@ pub struct Index {
     pub reversals: Reversals,
     needed: ClickReferences,
     pub rows: Rows,
-    pub tally: Tally,
     pub dispositions: Dispositions,
     pub lists: Arc<Lists>,
     pub kept: Arc<OperatorRecords>,
     /// Of the postbacks.
     pub newest: NewestTime,
-    pub sources: SourceIndex,
+    /// Moved on by what commits count, not by what they change.
+    pub counts: RollupCounts,
 }
 
 impl Index {
@@ -81,12 +80,11 @@ impl Index {
             reversals: Reversals::default(),
             needed: ClickReferences::default(),
             rows: Rows::default(),
-            tally: Tally::default(),
             dispositions: Dispositions::default(),
             lists: Arc::default(),
             kept: Arc::default(),
             newest: NewestTime::default(),
-            sources: SourceIndex::default(),
+            counts: RollupCounts::default(),
         }
     }
 
@@ -113,15 +111,11 @@ impl Index {
         self.claims.find_after(claim & self.mask, after, most)
     }
 
-    /// Takes note of postback `seq`, by number; and whether what it reprocesses was noted, if it does.
-    pub fn note_head(&mut self, seq: u64, head: &PostbackHead, was_noted: bool) {
-        self.sources.note(head);
-        let Some(of) = head.again else { return };
-        // It has the source of what it reprocesses.
-        let is_open = was_noted && !self.is_reprocessed(of.get());
-        let closed = head.source.filter(|_| is_open);
-        closed.into_iter().for_each(|source| self.sources.close(source));
-        self.note_again(seq, of.get(), head.verdict.is_conversion());
+    /// Takes note of postback `seq`, by number.
+    pub fn note_head(&mut self, seq: u64, head: &PostbackHead) {
+        if let Some(of) = head.again {
+            self.note_again(seq, of.get(), head.verdict.is_conversion());
+        }
     }
 
     /// Takes note of when a postback was received, by number. What reprocesses another bears the time of that.
@@ -157,10 +151,8 @@ impl Index {
         self.remapped.taken.get(&first).copied()
     }
 
-    /// Takes a postback out that is gone; with the tag of its source, where it was quarantined.
-    pub fn forget_again(&mut self, seq: u64, quarantined: Option<u32>) {
-        let open = quarantined.filter(|_| !self.is_reprocessed(seq));
-        open.into_iter().for_each(|source| self.sources.close(source));
+    /// Takes a postback out that is gone.
+    pub fn forget_again(&mut self, seq: u64) {
         self.remapped.again.remove(&seq);
         self.remapped.chain.remove(&seq);
         self.remapped.taken.remove(&seq);
@@ -207,7 +199,6 @@ impl Index {
         self.dispositions.apply(seq, before, after);
         let line = |sketch: Option<&'a Sketch>| sketch.and_then(|sketch| sketch.report.as_ref());
         self.rows.apply(seq, line(before), line(after));
-        self.tally.apply(line(before), line(after));
         let nothing = DeliveryStates::default();
         let before = before.map_or(&nothing, |sketch| &sketch.standing);
         let after = after.map_or(&nothing, |sketch| &sketch.standing);

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::domain::ids::{ClickId, ConversionId};
-use crate::domain::postback::VerdictName;
 use crate::domain::time::Time;
 use crate::store::codec::{LayoutError, VERSION, corrupt};
 use crate::store::contract::error::StoreError;
@@ -17,6 +16,8 @@ use crate::store::table::click::matching;
 use crate::store::table::click_log;
 use crate::store::table::operator::OperatorRecords;
 use crate::store::table::recent_click::RecentClicks;
+use crate::store::table::rollup_count::RollupCounts;
+use crate::store::table::rollup_delta::Unfolded;
 use crate::store::table::store_facts::{FORMAT, NUMBERS, NumberSequences};
 use crate::store::table::suppression::Lists;
 
@@ -27,6 +28,8 @@ const HEADS: usize = 8192;
 pub struct Opened {
     /// What is unfinished, and by what everything is found.
     pub index: Index,
+    /// What is counted, and not in the rollups yet.
+    pub unfolded: Unfolded,
     /// What the click filters remember.
     pub lately: RecentClicks,
     /// The numbers that are given next.
@@ -41,6 +44,8 @@ pub fn rebuild(reader: &Reader, dedup_mask: u64) -> Result<Opened, OpenError> {
     let mut index = Index::new(dedup_mask);
     index.lists = Arc::new(Lists::open(reader)?);
     index.kept = Arc::new(OperatorRecords::open(reader)?);
+    let unfolded = Unfolded::open(reader)?;
+    index.counts = RollupCounts::open(reader, &unfolded)?;
     let next_attempt = rebuild_postbacks(reader, &mut index)?;
     let (next_click, latest) = click_log::end(reader)?;
     let found = NumberSequences { next_postback: index.days.end().max(1), next_attempt, next_click };
@@ -48,7 +53,7 @@ pub fn rebuild(reader: &Reader, dedup_mask: u64) -> Result<Opened, OpenError> {
     index.days.set_end(numbers.next_postback);
     index.queues.held.begin(numbers.next_attempt);
     let lately = RecentClicks::open(reader, numbers.next_click, latest)?;
-    Ok(Opened { index, lately, numbers, matching: matching(reader)? })
+    Ok(Opened { index, unfolded, lately, numbers, matching: matching(reader)? })
 }
 
 /// Neighbouring numbers of one day, and the latest time among them.
@@ -62,8 +67,6 @@ struct Stretch {
 /// Shows every postback to the index, day by day. Answers the number of the next attempt.
 fn rebuild_postbacks(reader: &Reader, index: &mut Index) -> Result<u64, StoreError> {
     let manual = HashSet::new();
-    // What is purged of a record that was reprocessed is counted nowhere.
-    let mut quarantined = HashSet::new();
     let mut stretches: Vec<Stretch> = Vec::new();
     let mut reversals = Vec::new();
     let mut next_attempt = 1;
@@ -80,10 +83,7 @@ fn rebuild_postbacks(reader: &Reader, index: &mut Index) -> Result<u64, StoreErr
             if let Some(stretch) = stretches.last_mut().filter(|_| head.again.is_none()) {
                 stretch.newest = stretch.newest.max(Some(head.at));
             }
-            index.note_head(number, &head, head.again.is_some_and(|of| quarantined.contains(&of.get())));
-            if head.verdict == VerdictName::Quarantined {
-                quarantined.insert(number);
-            }
+            index.note_head(number, &head);
             if let Some(sketch) = &head.sketch {
                 let attempts = sketch.standing.last_attempts.iter().flatten();
                 next_attempt = attempts.map(|last| last + 1).fold(next_attempt, u64::max);

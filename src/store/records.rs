@@ -14,6 +14,7 @@ use crate::store::index::Index;
 use crate::store::reader::Reader;
 use crate::store::table::conversion::Record;
 use crate::store::table::recent_click::RecentClicks;
+use crate::store::table::rollup_delta::Unfolded;
 
 /// Clicks kept at hand: about so many, and never more bytes than this.
 const CLICKS: usize = 64 * 1024;
@@ -35,6 +36,10 @@ pub struct StoreShared {
     /// Only the writer moves it on.
     pub lately: Mutex<RecentClicks>,
     pub quarantine_lines: Arc<Mutex<QuarantineLines>>,
+    /// What is counted, and not in the rollups yet. Only the writer moves it on.
+    pub unfolded: Mutex<Unfolded>,
+    /// Held while rollups are read, and by the writer while it folds into them, until what is in memory fits them.
+    pub folding: RwLock<()>,
 }
 
 /// What is read often, and kept at hand.

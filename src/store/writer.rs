@@ -292,15 +292,21 @@ fn write(
         Err(error) => return Err(error),
     };
     if !ready.batch.is_empty() {
-        let purges = !group.purging.is_empty();
+        let (purges, folds) = (!group.purging.is_empty(), ready.counts.folds());
         crash::point("commit.before_write");
         if purges {
             crash::point("purge.before_write");
+        }
+        if folds {
+            crash::point("fold.before_write");
         }
         let mut written = None;
         let mut passed = |step| match step {
             Step::Written => {
                 crash::point("commit.after_write");
+                if folds {
+                    crash::point("fold.after_write");
+                }
                 written = watch.map(|watch| (watch.clock)());
             }
             Step::Synced => {
@@ -314,6 +320,9 @@ fn write(
         reader.kv().commit(batch, &mut passed).map_err(|error| reader.failed_commit(error))?;
         if purges {
             crash::point("purge.after_sync");
+        }
+        if folds {
+            crash::point("fold.after_sync");
         }
     }
     group.publish(ready);

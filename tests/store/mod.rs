@@ -19,6 +19,8 @@ mod lists;
 mod operator_counts;
 mod packed;
 mod report;
+mod rollup_recount;
+mod rollups;
 mod slow_commits;
 mod slow_reads;
 mod statuses;

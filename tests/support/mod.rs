@@ -24,6 +24,7 @@ pub mod pages_fixture;
 pub mod payload_fixture;
 pub mod platform;
 pub mod reasons;
+pub mod recount;
 pub mod relay;
 pub mod remote_store;
 pub mod report_fixture;

@@ -7,6 +7,7 @@ use postbridge::domain::conversion::Conversion;
 use postbridge::domain::event::EventName;
 use postbridge::domain::filter_verdict::FilterMode;
 use postbridge::domain::ids::{AffiliateId, CampaignId, OfferId, Seq};
+use postbridge::domain::ignored::IgnoredReason;
 use postbridge::domain::money::Currency;
 use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::{CampaignRef, Caps, Disposition, Offer, OfferStatus};
@@ -18,7 +19,7 @@ use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, StatusMove};
 use postbridge::domain::time::Time;
 use postbridge::store::contract::Store;
-use postbridge::store::contract::arrival::{Arrival, Receipt};
+use postbridge::store::contract::arrival::{Arrival, Finding, Receipt};
 use postbridge::store::contract::change::{ConversionRef, StatusChanged};
 
 use crate::support::store_fixture::*;
@@ -128,4 +129,14 @@ pub fn set_status(store: &dyn Store, number: Seq, to: Status, now: Time) -> Stat
 pub fn placed(offer: &str, campaign: &str) -> CampaignRef {
     let (campaign, affiliate) = (CampaignId::parse(campaign).ok(), AffiliateId::parse("200").ok());
     CampaignRef { campaign, affiliate, ..CampaignRef::of_offer(offer_id(offer)) }
+}
+
+/// A campaign of this affiliate.
+pub fn brought_by(affiliate: &str, offer: &str) -> CampaignRef {
+    CampaignRef { affiliate: AffiliateId::parse(affiliate).ok(), ..placed(offer, "8599") }
+}
+
+/// What the source's template passes over.
+pub fn ignored() -> Finding {
+    Finding::Ignored(IgnoredReason::ByTemplate { field: "event".to_owned(), value: "ping".to_owned() })
 }

@@ -28,6 +28,7 @@ use postbridge::store::contract::lookup::{
 };
 use postbridge::store::contract::operator::{RemovedDestinations, SourceTally};
 use postbridge::store::contract::subscription::Subscription;
+use postbridge::store::contract::totals::{Totals, TotalsQuery};
 use postbridge::store::contract::work::{
     AttemptOutcome, Backlog, ClaimRequest, Expired, LeaseToken, LeasedWork, Recorded,
 };
@@ -115,6 +116,7 @@ impl Store for RemoteStore {
         conversion(id: ConversionId) -> Option<Trace>;
         conversion_now(which: ConversionRef) -> Option<Conversion>;
         report(query: ReportQuery) -> ReportPage;
+        totals(query: TotalsQuery) -> Totals;
         conversions(filter: ConversionFilter, page: PageRequest) -> Page<(Conversion, Vec<Delivery>)>;
         postback(seq: Seq) -> Option<Postback>;
         postbacks(filter: PostbackFilter, page: PageRequest) -> Page<Postback>;

@@ -60,3 +60,18 @@ fn nothing_acknowledged_is_lost_to_a_kill_at_any_named_point() {
     println!("{} kills at named points: {} acknowledgements verified", 2 * points.len(), acks.len());
     assert!(acks.len() > 100, "the load was too small to show anything: {}", acks.len());
 }
+
+/// What is counted is moved to the rollups by one commit in thousands.
+#[cfg(debug_assertions)]
+#[test]
+fn what_is_counted_equals_a_recount_after_a_kill_while_it_is_folded() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut acks: Vec<Ack> = Vec::new();
+    let points = ["fold.before_write:1", "fold.after_write:1", "fold.after_sync:1"];
+    for (round, point) in points.into_iter().enumerate() {
+        acks.extend(Loader::start(&data, 300 + round, Some(point)).ended());
+        verify(&Embedded::open_sled(&data, usual_rules()).unwrap(), &acks);
+    }
+    assert!(acks.len() > 100, "the load was too small to show anything: {}", acks.len());
+}

@@ -27,6 +27,7 @@ impl CommitGroup<'_> {
         if let Some(by) = again.and_then(|again| self.taken_by(again.of)) {
             return Err(StoreError::ReprocessedAlready { by });
         }
+        let settled = again.map_or(Ok(None), |again| self.settled_by(again.of))?;
         let (made, notes) = match finding {
             Finding::Quarantined(rejection) => (ArrivalOutcome::quarantined(rejection), Vec::new()),
             Finding::Ignored(reason) => (ArrivalOutcome::Nothing(Verdict::Ignored(reason)), Vec::new()),
@@ -52,6 +53,7 @@ impl CommitGroup<'_> {
             mapping,
             again: again.map(|earlier| earlier.of),
         };
+        settled.into_iter().for_each(|earlier| self.counting.settle(&earlier));
         self.remember(arrived, verdict, notes, made);
         Ok(receipt)
     }
@@ -69,7 +71,7 @@ impl CommitGroup<'_> {
         mapped: &MappedArrival,
         arrived: ArrivalContext,
     ) -> Result<(ArrivalOutcome, Vec<ReportNote>), StoreError> {
-        let memory = DecisionLookups::new(self, &self.tally, mapped.click.as_ref());
+        let memory = DecisionLookups::new(self, &self.counting.caps, mapped.click.as_ref());
         Ok(match decide(&self.rules, &mapped.draft, arrived, &memory)? {
             Decision::New { mut conversion, notes } => {
                 let standing = DeliveryStates::new(self.planned(&mut conversion, &[], arrived.now)?);
@@ -122,7 +124,7 @@ impl CommitGroup<'_> {
                 self.reuse(&new, arrived.seq);
                 self.await_click(&new, number);
                 let new_sketch = Sketch::of(&new, standing);
-                self.tally.apply(None, new_sketch.report.as_ref());
+                self.counting.new_conversion(&new);
                 self.note_claim(number, new_sketch.claim);
                 sketch = Some(new_sketch);
                 conversion = Some(*new);
@@ -148,6 +150,7 @@ impl CommitGroup<'_> {
             notes,
             again: arrived.again,
         };
+        self.counting.postback(&postback);
         self.numbers.next_postback = number + 1;
         self.born.push(NewPostback { body: PostbackBody { postback, conversion }, sketch, sales });
     }

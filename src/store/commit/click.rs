@@ -15,15 +15,15 @@ use crate::store::commit::facts::DecisionLookups;
 use crate::store::commit::group::CommitGroup;
 use crate::store::contract::arrival::{ClickArrival, ClickReceipt, ClickRecorded};
 use crate::store::contract::error::StoreError;
+use crate::store::table::cap_tally::Tally;
 use crate::store::table::conversion::Record;
-use crate::store::table::report_line::{ReportLine, Tally};
 
 impl CommitGroup<'_> {
     /// Records a click, or fills a known one, and matches what waits for it.
     pub fn click(&mut self, arrival: ClickArrival) -> Result<ClickReceipt, StoreError> {
         let ClickArrival { mut click, screening } = arrival;
-        let known = self.click_to_change(&click.id)?;
-        let (done, click, footprint) = match known {
+        let before = self.click_to_change(&click.id)?;
+        let (done, click, footprint) = match before.clone() {
             None => {
                 self.join_answers(&mut click)?;
                 let footprint = self.admit(&mut click, screening)?;
@@ -46,6 +46,7 @@ impl CommitGroup<'_> {
         let click = Arc::new(click);
         let matched = self.matched(&click, step.found)?;
         if done != ClickRecorded::Known {
+            self.counting.click(before.as_ref(), Some(&click));
             self.put_click(Arc::clone(&click), done == ClickRecorded::Filled);
             self.leave(footprint);
         }
@@ -94,15 +95,14 @@ impl CommitGroup<'_> {
     fn matched(&self, click: &Arc<Click>, found: Vec<(u64, Record)>) -> Result<Vec<Matched>, StoreError> {
         let mut matched = Vec::new();
         // Nothing is changed before all of it is decided; a cap counts those decided before all the same.
-        let mut tally = if found.is_empty() { Tally::default() } else { self.tally.clone() };
+        let mut tally = if found.is_empty() { Tally::default() } else { self.counting.caps.clone() };
         for (number, old) in found {
             let memory = DecisionLookups::new(self, &tally, None).with(number, old.clone());
             let joined = matched_by(&self.rules, &old.conversion, click, click.recorded_at, &memory)?;
             let Some(mut conversion) = joined else { continue };
             let earlier = &old.standing.deliveries;
             let planned = self.planned_with(&mut conversion, earlier, (Some(click), click.recorded_at))?;
-            let line = ReportLine::of;
-            tally.apply(line(&old.conversion).as_ref(), line(&conversion).as_ref());
+            tally.apply(Some(&old.conversion), Some(&conversion));
             matched.push((number, old, conversion, planned));
         }
         Ok(matched)

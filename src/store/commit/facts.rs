@@ -10,8 +10,8 @@ use crate::domain::ids::{ConversionId, OfferId, Seq, VisitorId};
 use crate::domain::suppression::{SuppressionHit, Traces};
 use crate::store::commit::group::CommitGroup;
 use crate::store::contract::error::StoreError;
+use crate::store::table::cap_tally::{Tally, cap_place};
 use crate::store::table::conversion::Record;
-use crate::store::table::report_line::{self, ReportLine, Tally};
 
 /// The look-ups of one decision.
 pub struct DecisionLookups<'a, 'g> {
@@ -93,13 +93,13 @@ impl Facts for DecisionLookups<'_, '_> {
         Ok(self.group.waiting_on_click(claim))
     }
 
-    /// See [`Tally`] for what counts.
+    /// See [`cap_place`] for what counts.
     fn conversions_on(&self, offer: &OfferId, day: i64, besides: &ConversionId) -> Result<u64, StoreError> {
         let found = self.found.borrow();
         let itself = found.iter().find(|(_, record)| record.conversion.id == *besides);
-        let line = itself.and_then(|(_, record)| ReportLine::of(&record.conversion));
-        let itself = line.is_some_and(|found| report_line::place(&found) == Some((offer, day)));
-        let stored = self.group.shared.index.lock().tally.get(offer, day);
+        let place = itself.and_then(|(_, record)| cap_place(&record.conversion));
+        let itself = place.is_some_and(|(its_offer, its_day)| its_offer == *offer && its_day == day);
+        let stored = self.group.shared.index.lock().counts.caps.get(offer, day);
         // Below zero only by scrubs that the group takes back: nothing counts then.
         let count = stored + self.tally.get(offer, day) - i64::from(itself);
         Ok(count.max(0).unsigned_abs())

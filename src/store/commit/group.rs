@@ -15,6 +15,7 @@ use crate::domain::ids::{ClickId, ConversionId, DeliveryId, Seq};
 use crate::domain::ruleset::Ruleset;
 use crate::store::commit::click_trail::Trail;
 use crate::store::commit::command::{ReplySender, StoreCommand};
+use crate::store::commit::counting::Counting;
 use crate::store::commit::list_changes::Suppressing;
 use crate::store::commit::pending::{ChangedConversion, NewAttempt, NewClick, NewPostback};
 use crate::store::commit::purging::Purging;
@@ -26,7 +27,6 @@ use crate::store::table::conversion::{Record, Sketch, claim_hash};
 use crate::store::table::delivery::DeliverySlot;
 use crate::store::table::early_answer::EarlyAnswer;
 use crate::store::table::operator::OperatorRecords;
-use crate::store::table::report_line::{ReportLine, Tally};
 use crate::store::table::store_facts::NumberSequences;
 
 type Promise = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -62,8 +62,8 @@ pub struct CommitGroup<'a> {
     /// Deliveries that a person asked for.
     pub manual: HashSet<DeliverySlot>,
     pub suppressing: Suppressing,
-    /// How many conversions the group adds where caps count them.
-    pub tally: Tally,
+    /// What the group adds to the rollups.
+    pub counting: Counting,
     pub purging: Purging,
     /// What is kept for operators, as it becomes.
     pub kept: Option<OperatorRecords>,
@@ -98,7 +98,7 @@ impl<'a> CommitGroup<'a> {
             settled: HashMap::new(),
             manual: HashSet::new(),
             suppressing: Suppressing::on(Arc::clone(&shared.index.lock().lists)),
-            tally: Tally::default(),
+            counting: Counting::default(),
             purging: Purging::default(),
             kept: None,
             probe: false,
@@ -217,8 +217,7 @@ impl<'a> CommitGroup<'a> {
             whole: false,
         });
         if whole {
-            let line = |record: &Record| ReportLine::of(&record.conversion);
-            self.tally.apply(line(old).as_ref(), line(&record).as_ref());
+            self.counting.conversion(&old.conversion, Some(&record.conversion));
         }
         let claim = if whole { claim_hash(&record.conversion) } else { None };
         changed.record = record;

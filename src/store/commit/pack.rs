@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::store::codec::{LayoutError, corrupt};
 use crate::store::commit::group::CommitGroup;
+use crate::store::commit::pack_counts::PackedCounts;
 use crate::store::commit::pending::NewAttempt;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::work::Recorded;
@@ -22,17 +23,18 @@ use crate::store::table::text::put_text;
 
 /// A group's batch, with what becomes visible once it is durable.
 #[derive(Default)]
-pub struct PreparedCommit {
+pub struct PreparedCommit<'a> {
     pub batch: Batch,
     /// Of the new postbacks, in order.
     heads: Vec<PostbackHead>,
     /// Conversions that are new or changed, as they are now.
     conversions: Vec<(u64, Arc<Record>)>,
+    pub counts: PackedCounts<'a>,
 }
 
-impl CommitGroup<'_> {
+impl<'a> CommitGroup<'a> {
     /// Packs everything the group brings into one batch; what it brings new moves on into that.
-    pub fn pack(&mut self) -> Result<PreparedCommit, StoreError> {
+    pub fn pack(&mut self) -> Result<PreparedCommit<'a>, StoreError> {
         let mut ready = PreparedCommit::default();
         self.pack_postbacks(&mut ready)?;
         self.pack_changes(&mut ready)?;
@@ -67,11 +69,12 @@ impl CommitGroup<'_> {
             let before = Arc::clone(&self.shared.index.lock().kept);
             kept.pack(batch, &before)?;
         }
+        ready.counts = self.pack_counts(&mut ready.batch)?;
         Ok(ready)
     }
 
     /// What is new, as the whole group leaves it.
-    fn pack_postbacks(&mut self, ready: &mut PreparedCommit) -> Result<(), StoreError> {
+    fn pack_postbacks(&mut self, ready: &mut PreparedCommit<'a>) -> Result<(), StoreError> {
         for (number, born) in (self.first..).zip(std::mem::take(&mut self.born)) {
             let (mut body, mut sketch) = (born.body, born.sketch);
             if let Some(changed) = self.changed.get(&number) {
@@ -91,7 +94,7 @@ impl CommitGroup<'_> {
     }
 
     /// What was there before.
-    fn pack_changes(&self, ready: &mut PreparedCommit) -> Result<(), StoreError> {
+    fn pack_changes(&self, ready: &mut PreparedCommit<'a>) -> Result<(), StoreError> {
         for (number, changed) in self.changed.range(..self.first) {
             let (day, record) = (self.day_of(*number)?, &changed.record);
             let overlay = changed.whole || record.overlay;
@@ -113,8 +116,8 @@ impl CommitGroup<'_> {
     }
 
     /// Shows the committed group to everyone, and signals the destinations with new work.
-    pub fn publish(&self, ready: PreparedCommit) {
-        let PreparedCommit { heads, conversions, .. } = ready;
+    pub fn publish(&self, ready: PreparedCommit<'a>) {
+        let PreparedCommit { heads, conversions, counts, .. } = ready;
         let conversions = conversions.into_iter().map(|(number, record)| (number, Some(record)));
         let clicks = self.clicks.iter().map(|(id, clicked)| (id.clone(), Some(Arc::clone(&clicked.click))));
         self.shared.records.replaced(
@@ -130,7 +133,7 @@ impl CommitGroup<'_> {
         for (number, head) in (self.first..).zip(&heads) {
             index.days.note(number, day(head.at));
             index.note_time(head);
-            index.note_head(number, head, true);
+            index.note_head(number, head);
             index.reversals.wait(number, &head.sales);
             if let Some(sketch) = &head.sketch {
                 woken.extend(index.apply(number, None, Some(sketch), &self.manual));
@@ -152,6 +155,7 @@ impl CommitGroup<'_> {
             index.lists = lists;
         }
         self.purging.publish(&mut index);
+        self.publish_counts(counts, &mut index);
         if let Some(kept) = &self.kept {
             index.kept = Arc::new(kept.clone());
         }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::domain::postback::VerdictName;
 use crate::store::codec::{self, corrupt};
 use crate::store::commit::aged_out::AgedOut;
 use crate::store::commit::group::CommitGroup;
@@ -65,6 +64,8 @@ pub fn step(
         *cursor = Cursor::default();
     }
     let purged = Purged { records: purging.records, more };
+    group.counting.append(std::mem::take(&mut purging.counting));
+    group.counting.append(std::mem::take(&mut purging.clicks.counting));
     group.purging = purging;
     Ok(purged)
 }
@@ -185,7 +186,11 @@ impl Purging {
         if record.as_ref().is_some_and(|record| record.standing.is_unfinished()) {
             return Ok(());
         }
-        let body = if is_raw_due { None } else { group.shared.reader.body_of(day, number)? };
+        let body = match group.shared.reader.body_of(day, number) {
+            // It goes without being read; what was counted of it stays.
+            damaged if is_raw_due => unless_damaged(damaged)?.flatten(),
+            read => read?,
+        };
         let had_conversion = record.is_some();
         if let Some(record) = record {
             self.conversion(group, (day, number), record)?;
@@ -193,8 +198,11 @@ impl Purging {
         if is_raw_due {
             remove_postback(&mut self.batch, day, number);
             self.batch.remove(raw_key(day, number));
-            let quarantined = head.source.filter(|_| head.verdict == VerdictName::Quarantined);
-            self.forgotten.push((number, quarantined));
+            if let Some(body) = body {
+                let reprocessed = group.shared.index.lock().is_reprocessed(number);
+                self.counting.forget(&body.postback, reprocessed);
+            }
+            self.forgotten.push(number);
         } else if let Some(mut body) = body.filter(|_| had_conversion) {
             (head.sketch, body.conversion) = (None, None);
             put_postback(&mut self.batch, number, &head, &body)?;
@@ -226,6 +234,7 @@ impl Purging {
         }
         remove_states(&mut self.batch, day, number);
         self.records += 1;
+        self.counting.conversion(&record.conversion, None);
         self.gone.push((number, Sketch::of(&record.conversion, record.standing)));
         Ok(())
     }

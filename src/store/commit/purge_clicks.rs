@@ -128,6 +128,7 @@ impl ClickPurge {
         if let Some(visitor) = &click.context.visitor {
             self.forget_visit(group, visitor, &line.id)?;
         }
+        self.counting.click(Some(&click), None);
         self.clicks.push(line.id.clone());
         Ok(true)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::click::Click;
 use crate::domain::ids::{ClickId, VisitorId};
+use crate::store::commit::counting::Counting;
 use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::Batch;
 use crate::store::index::Index;
@@ -25,10 +26,12 @@ pub struct Purging {
     pub gone: Vec<(u64, Sketch)>,
     /// Postbacks whose raw bytes are gone.
     pub stripped: Vec<u64>,
-    /// Postbacks of which nothing is kept any more; with their source, where they were quarantined.
-    pub forgotten: Vec<(u64, Option<u32>)>,
+    /// Postbacks of which nothing is kept any more.
+    pub forgotten: Vec<u64>,
     pub clicks: ClickPurge,
     pub records: u64,
+    /// What was counted of all that is gone is taken back.
+    pub counting: Counting,
 }
 
 impl Purging {
@@ -61,9 +64,7 @@ impl Purging {
             index.apply(*number, Some(sketch), None, &Default::default());
         }
         self.stripped.iter().for_each(|number| index.reversals.forget(*number));
-        for (number, quarantined) in &self.forgotten {
-            index.forget_again(*number, *quarantined);
-        }
+        self.forgotten.iter().for_each(|number| index.forget_again(*number));
     }
 }
 
@@ -78,6 +79,7 @@ pub struct ClickPurge {
     pub answers: Vec<Vec<u8>>,
     /// The first day whose counters stay.
     pub day: i64,
+    pub counting: Counting,
 }
 
 impl ClickPurge {

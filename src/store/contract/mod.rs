@@ -7,6 +7,7 @@ pub mod lookup;
 pub mod operator;
 pub mod outage;
 pub mod subscription;
+pub mod totals;
 pub mod work;
 
 use std::future::Future;
@@ -36,6 +37,7 @@ use crate::store::contract::lookup::{
 };
 use crate::store::contract::operator::{RemovedDestinations, SourceTally};
 use crate::store::contract::subscription::Subscription;
+use crate::store::contract::totals::{Totals, TotalsQuery};
 use crate::store::contract::work::{
     AttemptOutcome, Backlog, ClaimRequest, Expired, LeaseToken, LeasedWork, Recorded,
 };
@@ -53,7 +55,9 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 ///    however close they come. A click and the postback that names it always meet.
 /// 4. A claimed delivery is handed to no one else until it is recorded or released, or its lease has run out. Once
 ///    another has it, what the first holder records changes nothing. Leases of an embedded store end with the process.
-/// 5. Dropping the future of a writing operation does not undo the operation.
+/// 5. What is counted, by totals, reports, source tallies and caps, equals a recount of what is kept: it is written with
+///    what it counts.
+/// 6. Dropping the future of a writing operation does not undo the operation.
 pub trait Store: Send + Sync + 'static {
     /// What is asked of the store from now on is decided by these rules; what was asked before, by those before.
     /// The first ones are given when a store is opened. Where it fails, the rules stay as they were.
@@ -171,6 +175,10 @@ pub trait Store: Send + Sync + 'static {
     /// See [`ReportQuery`].
     fn report(&self, query: ReportQuery) -> StoreFuture<'_, ReportPage>;
 
+    /// How many conversions, clicks or postbacks are kept, and what the conversions are worth, in stretches of whole
+    /// quarter-hours: see [`TotalsQuery`]. Counted in the same writes as what is counted, never from a scan of it.
+    fn totals(&self, query: TotalsQuery) -> StoreFuture<'_, Totals>;
+
     /// A page of conversions, newest first, each with its deliveries.
     fn conversions(
         &self,
@@ -223,7 +231,7 @@ pub trait Store: Send + Sync + 'static {
     /// Remembers which destinations are out of the configuration, and since when.
     fn keep_removed(&self, removed: RemovedDestinations) -> StoreFuture<'_, ()>;
 
-    /// Counted at open and as things happen, never scanned.
+    /// Counted in the same writes as the postbacks, never from a scan of them.
     fn source_tally(&self, source: &SourceId) -> StoreFuture<'_, SourceTally>;
 
     /// When a postback was received that is kept.

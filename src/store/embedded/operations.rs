@@ -17,7 +17,6 @@ use crate::domain::status_move::StatusMove;
 use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::target::TargetId;
 use crate::domain::time::Time;
-use crate::store::codec::tag;
 use crate::store::commit::command::{
     KeepingCommand, RemoveList, Retry, StatusCommand, StatusOrder, StoreCommand, SuppressionCommand, Withdraw,
 };
@@ -30,13 +29,14 @@ use crate::store::contract::lookup::{
 };
 use crate::store::contract::operator::{RemovedDestinations, SourceTally};
 use crate::store::contract::subscription::Subscription;
+use crate::store::contract::totals::{Totals, TotalsQuery};
 use crate::store::contract::work::{
     AttemptOutcome, Backlog, ClaimRequest, Expired, LeaseToken, LeasedWork, Recorded, WantedWork,
 };
 use crate::store::contract::{Store, StoreFuture};
 use crate::store::embedded::{Embedded, ended};
 use crate::store::leases::{self, Leases};
-use crate::store::query::{clicks, find, lists, report};
+use crate::store::query::{clicks, find, lists, report, totals};
 use crate::store::table::suppression;
 
 /// An answer that is in memory.
@@ -155,6 +155,10 @@ impl Store for Embedded {
 
     fn report(&self, query: ReportQuery) -> StoreFuture<'_, ReportPage> {
         self.read_many(move |shared| report::report(shared, &query))
+    }
+
+    fn totals(&self, query: TotalsQuery) -> StoreFuture<'_, Totals> {
+        self.read_many(move |shared| totals::totals(shared, &query))
     }
 
     fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, LeasedWork> {
@@ -296,7 +300,7 @@ impl Store for Embedded {
     }
 
     fn source_tally(&self, source: &SourceId) -> StoreFuture<'_, SourceTally> {
-        self.counted(|index| index.sources.get(tag(source.as_str())))
+        self.counted(|index| index.counts.sources.get(source))
     }
 
     fn received_at(&self, postback: Seq) -> StoreFuture<'_, Option<Time>> {

@@ -5,4 +5,5 @@ pub(crate) mod clicks;
 pub(crate) mod find;
 pub(crate) mod lists;
 pub(crate) mod report;
+pub(crate) mod totals;
 pub(crate) mod walk;

@@ -9,10 +9,12 @@ pub(crate) const PACKED: &[u8] = &[
     postback::BODY_PREFIX,
     postback::HEAD_PREFIX,
     postback::RAW_PREFIX,
+    rollup::PREFIX,
 ];
 
 pub(crate) mod age;
 pub(crate) mod attempt;
+pub(crate) mod cap_tally;
 pub(crate) mod click;
 pub(crate) mod click_day;
 pub(crate) mod click_log;
@@ -29,8 +31,12 @@ pub(crate) mod newest_time;
 pub(crate) mod operator;
 pub(crate) mod postback;
 pub(crate) mod recent_click;
+pub(crate) mod report_day;
 pub(crate) mod report_line;
 pub(crate) mod report_row;
+pub(crate) mod rollup;
+pub(crate) mod rollup_count;
+pub(crate) mod rollup_delta;
 pub(crate) mod source;
 pub(crate) mod store_facts;
 pub(crate) mod suppression;

@@ -207,12 +207,20 @@ pub struct RowView {
 }
 
 impl RowView {
-    /// How many rows fit, and the numbers of up to `limit` of them after the first `skip`.
-    pub fn page(&self, skip: u64, limit: usize) -> (u64, Vec<u64>) {
+    /// How many rows fit.
+    pub fn total(&self) -> u64 {
+        self.chunks.iter().map(|chunk| self.count(chunk) as u64).sum()
+    }
+
+    /// The numbers of up to `limit` rows that fit, after the first `skip`.
+    pub fn page(&self, skip: u64, limit: usize) -> Vec<u64> {
         let (mut total, mut numbers) = (0, Vec::new());
         for chunk in &self.chunks {
+            if numbers.len() == limit {
+                break;
+            }
             let fitting = self.count(chunk) as u64;
-            if numbers.len() < limit && total + fitting > skip {
+            if total + fitting > skip {
                 // Fewer than the chunk has: it has at least one more that fits.
                 let mut passed = skip.saturating_sub(total);
                 let fit = chunk.iter().filter(|row| self.fits(row)).skip_while(|_| {
@@ -224,7 +232,7 @@ impl RowView {
             }
             total += fitting;
         }
-        (total, numbers)
+        numbers
     }
 
     fn count(&self, chunk: &RowChunk) -> usize {

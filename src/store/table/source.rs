@@ -1,38 +1,37 @@
-//! What is counted of every source: its open quarantine, and when its latest postback was received. Made of
-//! the heads of the records at open, moved on by each commit.
+//! What is counted of every source: its open quarantine, and when its latest postback was received.
 
 use std::collections::HashMap;
 
-use crate::domain::postback::VerdictName;
+use crate::domain::ids::SourceId;
+use crate::domain::time::Time;
 use crate::store::contract::operator::SourceTally;
-use crate::store::table::postback::PostbackHead;
 
-/// By the tag of the source.
+/// By source.
 #[derive(Debug, Default)]
-pub struct SourceIndex(HashMap<u32, SourceTally>);
+pub struct SourceIndex(HashMap<SourceId, SourceCount>);
+
+/// What is counted of one.
+#[derive(Debug, Default)]
+struct SourceCount {
+    open_quarantine: i64,
+    last: Option<Time>,
+}
 
 impl SourceIndex {
-    pub fn get(&self, source: u32) -> SourceTally {
-        self.0.get(&source).copied().unwrap_or_default()
+    pub fn get(&self, source: &SourceId) -> SourceTally {
+        let Some(found) = self.0.get(source) else { return SourceTally::default() };
+        // Below zero only where what was counted before could not be read.
+        let open_quarantine = found.open_quarantine.max(0).unsigned_abs();
+        SourceTally { open_quarantine, last: found.last }
     }
 
-    /// Takes note of a record. What reprocesses an earlier one bears the time of that one.
-    pub fn note(&mut self, head: &PostbackHead) {
-        let Some(source) = head.source else { return };
-        if head.verdict == VerdictName::Refused {
-            return;
-        }
-        let tally = self.0.entry(source).or_default();
-        if head.again.is_none() {
-            tally.last = Some(head.at);
-        }
-        tally.open_quarantine += u64::from(head.verdict == VerdictName::Quarantined);
+    /// So many more of its postbacks are quarantined, and no later record reprocesses them.
+    pub fn add_open(&mut self, source: &SourceId, count: i64) {
+        self.0.entry(source.clone()).or_default().open_quarantine += count;
     }
 
-    /// A quarantined record of this source was reprocessed, or is gone.
-    pub fn close(&mut self, source: u32) {
-        if let Some(tally) = self.0.get_mut(&source) {
-            tally.open_quarantine = tally.open_quarantine.saturating_sub(1);
-        }
+    /// Its latest postback was received then.
+    pub fn received(&mut self, source: &SourceId, at: Time) {
+        self.0.entry(source.clone()).or_default().last = Some(at);
     }
 }
