@@ -110,6 +110,15 @@ fn every_filter_has_its_true_total(engine: &Engine) {
         ReportQuery { until: Some(at(-20 * HOUR)), ..all(0) },
         ReportQuery { from: Some(at(-20 * HOUR)), until: Some(at(-19 * HOUR)), ..all(0) },
         ReportQuery { from: Some(at(-19 * HOUR)), until: Some(at(-20 * HOUR)), ..all(0) },
+        // A whole day with hours before and behind it.
+        ReportQuery { from: Some(at(-49 * HOUR)), until: Some(at(-23 * HOUR)), ..all(0) },
+        ReportQuery {
+            from: Some(at(-49 * HOUR)),
+            until: Some(at(-23 * HOUR)),
+            offers: offers(&["3", "1"]),
+            status: Some(Status::Approved),
+            ..all(0)
+        },
         ReportQuery {
             from: Some(at(-30 * HOUR)),
             until: Some(at(-3 * HOUR)),

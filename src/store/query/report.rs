@@ -28,7 +28,11 @@ pub fn report(shared: &StoreShared, query: &ReportQuery) -> Result<ReportPage, S
         let index = shared.index.lock();
         (index.rows.view(query), ReportTotal::of(query, &index.counts.offers, &index.rows))
     };
-    let (total, numbers) = (counted.sum(query), view.page(query.skip, query.limit.clamp(1, MOST)));
+    let (skip, limit) = (query.skip, query.limit.clamp(1, MOST));
+    let (total, numbers) = match &counted {
+        Some(counted) => (counted.sum(query), view.page(skip, limit)),
+        None => view.page_of_total(skip, limit),
+    };
     drop((view, counted));
     let parts: Vec<_> = std::thread::scope(|scope| {
         let parts = numbers.chunks(READ_TOGETHER).map(|part| scope.spawn(move || conversions(shared, part)));
@@ -45,17 +49,17 @@ struct ReportTotal {
     /// The whole days of the range.
     days: Vec<Arc<OfferDay>>,
     /// The rows of what is left of it.
-    rows: Vec<RowView>,
+    ends: Vec<RowView>,
 }
 
 impl ReportTotal {
-    /// As of this moment. Rows alone where an affiliate is asked for: what each brings on a day is nearly as many numbers
-    /// as there are rows.
-    fn of(query: &ReportQuery, days: &OfferDays, rows: &Rows) -> ReportTotal {
+    /// As of this moment; `None` where the rows have to be counted: in a range without a whole day, or where an affiliate
+    /// is asked for, because what each brings on a day is nearly as many numbers as there are rows.
+    fn of(query: &ReportQuery, days: &OfferDays, rows: &Rows) -> Option<ReportTotal> {
         let first = query.from.map_or(i64::MIN, |from| day_of(from.plus_millis(DAY_MS - 1)));
         let end = query.until.map_or(i64::MAX, day_of);
         if query.affiliate.is_some() || first >= end {
-            return ReportTotal { days: Vec::new(), rows: vec![rows.view(query)] };
+            return None;
         }
         let start_of = |day: i64| Time::from_millis(day.saturating_mul(DAY_MS));
         let mut ends = Vec::new();
@@ -65,12 +69,12 @@ impl ReportTotal {
         if let Some(start) = start_of(end).filter(|start| query.until.is_some_and(|until| until > *start)) {
             ends.push(rows.view(&ReportQuery { from: Some(start), ..query.clone() }));
         }
-        ReportTotal { days: days.view(first..end), rows: ends }
+        Some(ReportTotal { days: days.view(first..end), ends })
     }
 
     fn sum(&self, query: &ReportQuery) -> u64 {
         let on_days = report_day::count(&self.days, query.offers.as_deref(), query.status);
-        on_days + self.rows.iter().map(RowView::total).sum::<u64>()
+        on_days + self.ends.iter().map(RowView::total).sum::<u64>()
     }
 }
 

@@ -214,13 +214,23 @@ impl RowView {
 
     /// The numbers of up to `limit` rows that fit, after the first `skip`.
     pub fn page(&self, skip: u64, limit: usize) -> Vec<u64> {
+        self.pass(skip, limit, |found| found < limit).1
+    }
+
+    /// The same, and how many rows fit in all.
+    pub fn page_of_total(&self, skip: u64, limit: usize) -> (u64, Vec<u64>) {
+        self.pass(skip, limit, |_| true)
+    }
+
+    /// Goes through the chunks while there is reason to go on with so many found.
+    fn pass(&self, skip: u64, limit: usize, goes_on: impl Fn(usize) -> bool) -> (u64, Vec<u64>) {
         let (mut total, mut numbers) = (0, Vec::new());
         for chunk in &self.chunks {
-            if numbers.len() == limit {
+            if !goes_on(numbers.len()) {
                 break;
             }
             let fitting = self.count(chunk) as u64;
-            if total + fitting > skip {
+            if numbers.len() < limit && total + fitting > skip {
                 // Fewer than the chunk has: it has at least one more that fits.
                 let mut passed = skip.saturating_sub(total);
                 let fit = chunk.iter().filter(|row| self.fits(row)).skip_while(|_| {
@@ -232,7 +242,7 @@ impl RowView {
             }
             total += fitting;
         }
-        numbers
+        (total, numbers)
     }
 
     fn count(&self, chunk: &RowChunk) -> usize {

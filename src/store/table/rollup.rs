@@ -312,3 +312,54 @@ pub fn scan(
         visit(bytes.and_then(|bytes| read(bytes).map_err(|error| corrupt(key, &error))))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::money_sum::MoneySum;
+
+    fn line(number: i64, offer: &str) -> RollupLine {
+        let of = RollupOf::Clicks { offer: OfferId::parse(offer).ok(), affiliate: None, not_billable: None };
+        RollupLine { at: QuarterHour::from_number(number), of }
+    }
+
+    fn sums(currency: &str, value: &str) -> RollupSums {
+        let (payout, revenue) = Default::default();
+        let value = MoneySum::of(value.parse().unwrap());
+        let currency = Currency::parse(currency).unwrap();
+        RollupSums { count: 1, money: vec![CurrencySums { currency, value, payout, revenue }] }
+    }
+
+    #[test]
+    fn keys_sort_by_period_then_by_time_and_name_their_line() {
+        let key = |period, line| key(period, &line).unwrap();
+        let keys = [
+            key(RollupPeriod::UtcDay, line(96, "a")),
+            key(RollupPeriod::QuarterHour, line(-5, "b")),
+            key(RollupPeriod::QuarterHour, line(7, "a")),
+            key(RollupPeriod::QuarterHour, line(7, "b")),
+            key(RollupPeriod::QuarterHour, line(8, "a")),
+        ];
+        assert!(keys.is_sorted());
+        assert_eq!(parse(&keys[1]), Ok(line(-5, "b")));
+        assert_eq!(parse(&keys[4]), Ok(line(8, "a")));
+        assert_eq!(parse(b"Rk"), Err(LayoutError::Short));
+    }
+
+    #[test]
+    fn sums_of_each_currency_are_apart_and_what_is_taken_again_is_gone() {
+        let mut all = sums("USD", "7.00");
+        all.add(&sums("EUR", "2"));
+        all.add(&sums("USD", "0.5"));
+        let values = |all: &RollupSums| {
+            let text = |sums: &CurrencySums| format!("{} {}", sums.value.amount().unwrap(), sums.currency);
+            all.money.iter().map(text).collect::<Vec<_>>()
+        };
+        assert_eq!((all.count, values(&all)), (3, vec!["2 EUR".to_owned(), "7.50 USD".to_owned()]));
+        all.add(&sums("EUR", "2").negated());
+        assert_eq!((all.count, values(&all)), (2, vec!["7.50 USD".to_owned()]));
+        all.add(&sums("USD", "7.00").negated());
+        all.add(&sums("USD", "0.5").negated());
+        assert!(all.is_nothing());
+    }
+}
