@@ -11,7 +11,7 @@ use crate::domain::ids::{ConversionId, DestinationId};
 use crate::domain::time::Time;
 use crate::store::seq_map::SeqMap;
 use crate::store::table::click_reference::ClickReferences;
-use crate::store::table::conversion::Sketch;
+use crate::store::table::conversion::{Record, Sketch};
 use crate::store::table::day::Days;
 use crate::store::table::delivery::{DeliverySlot, DeliveryStates};
 use crate::store::table::disposition::Dispositions;
@@ -204,6 +204,24 @@ impl Index {
         let after = after.map_or(&nothing, |sketch| &sketch.standing);
         self.apply_holds(seq, before, after);
         self.apply_deliveries(seq, &before.deliveries, &after.deliveries, manual)
+    }
+
+    /// As [`Index::apply`], of a conversion that was there before. Where only its deliveries have changed, as most often,
+    /// nothing else is looked at.
+    pub fn apply_change(
+        &mut self,
+        seq: u64,
+        before: &Record,
+        (after, is_whole): (&Record, bool),
+        manual: &HashSet<DeliverySlot>,
+    ) -> Vec<DestinationId> {
+        if is_whole {
+            let of = |record: &Record| Sketch::of(&record.conversion, record.standing.clone());
+            return self.apply(seq, Some(&of(before)), Some(&of(after)), manual);
+        }
+        self.needed.apply_standing(&after.conversion, &before.standing, &after.standing);
+        self.apply_holds(seq, &before.standing, &after.standing);
+        self.apply_deliveries(seq, &before.standing.deliveries, &after.standing.deliveries, manual)
     }
 
     fn apply_holds(&mut self, seq: u64, before: &DeliveryStates, after: &DeliveryStates) {

@@ -13,7 +13,7 @@ use crate::store::commit::pending::{ArrivalOutcome, ArrivedPostback, MAX_CHANGES
 use crate::store::commit::quarantine_line::QuarantineLine;
 use crate::store::contract::arrival::{Arrival, Finding, MappedArrival, Receipt};
 use crate::store::contract::error::StoreError;
-use crate::store::table::conversion::Sketch;
+use crate::store::table::conversion::{Record, Sketch};
 use crate::store::table::delivery::{DeliveryStates, MAX_DELIVERIES};
 use crate::store::table::postback::PostbackBody;
 
@@ -78,15 +78,14 @@ impl CommitGroup<'_> {
                 (ArrivalOutcome::New(Box::new(conversion), standing), notes)
             }
             Decision::Update { mut conversion, notes } => {
-                let Some((number, mut record)) = memory.looked_up(&conversion.id) else {
+                let Some((number, old)) = memory.looked_up(&conversion.id) else {
                     return Ok((ArrivalOutcome::Duplicate(Box::new(conversion)), notes));
                 };
-                let planned = self.planned(&mut conversion, &record.standing.deliveries, arrived.now)?;
+                let planned = self.planned(&mut conversion, &old.standing.deliveries, arrived.now)?;
                 if conversion.history.len() > MAX_CHANGES || planned.len() > MAX_DELIVERIES {
                     return Ok((ArrivalOutcome::quarantined(too_often(&conversion)), notes));
                 }
-                let old = Box::new(record.clone());
-                record.conversion = conversion;
+                let mut record = Record { conversion, ..Record::clone(&old) };
                 record.standing.replan(planned);
                 (ArrivalOutcome::Update { number, old, new: Box::new(record) }, notes)
             }

@@ -1,6 +1,7 @@
 //! Which conversion counts for its click, offer and event, and how many wait: see [`Claim`].
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::domain::claim::{Claim, ClaimRole};
 use crate::domain::once::MOST_WAITING;
@@ -14,7 +15,7 @@ const TOGETHER: usize = 8;
 
 impl CommitGroup<'_> {
     /// The first conversion that counts for this claim, as it is after the commands so far.
-    pub fn first_of_click(&self, claim: &Claim) -> Result<Option<(u64, Record)>, StoreError> {
+    pub fn first_of_click(&self, claim: &Claim) -> Result<Option<(u64, Arc<Record>)>, StoreError> {
         let hash = hash(&claim.text(ClaimRole::Counts));
         let mut here = self.claims.get(&hash).into_iter().flatten().copied().peekable();
         let mut after = 0;
@@ -54,9 +55,9 @@ impl CommitGroup<'_> {
         waiting.len()
     }
 
-    fn claimant(&self, number: u64, claim: &Claim) -> Result<Option<(u64, Record)>, StoreError> {
+    fn claimant(&self, number: u64, claim: &Claim) -> Result<Option<(u64, Arc<Record>)>, StoreError> {
         let record = self.peek(number)?;
-        let fits = |record: &Record| {
+        let fits = |record: &Arc<Record>| {
             Claim::held_by(&record.conversion)
                 .is_some_and(|(held, role)| held == *claim && role == ClaimRole::Counts)
         };

@@ -92,12 +92,16 @@ impl CommitGroup<'_> {
     }
 
     /// Those of the found conversions that the click is joined to, as they become. Reads only.
-    fn matched(&self, click: &Arc<Click>, found: Vec<(u64, Record)>) -> Result<Vec<Matched>, StoreError> {
+    fn matched(
+        &self,
+        click: &Arc<Click>,
+        found: Vec<(u64, Arc<Record>)>,
+    ) -> Result<Vec<Matched>, StoreError> {
         let mut matched = Vec::new();
         // Nothing is changed before all of it is decided; a cap counts those decided before all the same.
         let mut tally = if found.is_empty() { Tally::default() } else { self.counting.caps.clone() };
         for (number, old) in found {
-            let memory = DecisionLookups::new(self, &tally, None).with(number, old.clone());
+            let memory = DecisionLookups::new(self, &tally, None).with(number, Arc::clone(&old));
             let joined = matched_by(&self.rules, &old.conversion, click, click.recorded_at, &memory)?;
             let Some(mut conversion) = joined else { continue };
             let earlier = &old.standing.deliveries;
@@ -120,8 +124,7 @@ impl CommitGroup<'_> {
                 let added = planned.split_off(earlier.len().min(planned.len()));
                 planned.extend(added.into_iter().filter(|added| !is_known(added)));
             }
-            let mut record = old.clone();
-            record.conversion = conversion;
+            let mut record = Record { conversion, ..Record::clone(&old) };
             record.standing.replan(planned);
             self.change(number, &old, record, true);
         }
@@ -129,10 +132,10 @@ impl CommitGroup<'_> {
 }
 
 /// A conversion's number, what it was, and what it becomes with its click: itself and its deliveries.
-type Matched = (u64, Record, Conversion, Vec<Delivery>);
+type Matched = (u64, Arc<Record>, Conversion, Vec<Delivery>);
 
 struct Matching {
-    found: Vec<(u64, Record)>,
+    found: Vec<(u64, Arc<Record>)>,
     /// Where the next step begins, if there is one.
     rest: Option<u64>,
 }

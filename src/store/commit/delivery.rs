@@ -96,7 +96,7 @@ impl CommitGroup<'_> {
     fn effect_of(
         &self,
         lease: LeaseToken,
-        (number, record, place): &(u64, Record, usize),
+        (number, record, place): &(u64, Arc<Record>, usize),
     ) -> Result<Option<AttemptEffect>, StoreError> {
         let last = record.standing.last_attempts.get(*place).copied().flatten();
         // What the group has recorded of it is not stored yet, and by other leases.
@@ -112,7 +112,7 @@ impl CommitGroup<'_> {
     /// Adds an attempt to its delivery. Unless it is late, the delivery takes the state that it led to.
     pub fn settle(
         &mut self,
-        (number, old, place): (u64, Record, usize),
+        (number, old, place): (u64, Arc<Record>, usize),
         end: AttemptEnd<'_>,
         observed: Option<Observed>,
     ) -> Result<(), StoreError> {
@@ -122,7 +122,7 @@ impl CommitGroup<'_> {
         })?;
         let AttemptEnd { attempt, lease, state, attempts } = end;
         let is_late = attempt.effect == AttemptEffect::Late;
-        let mut record = old.clone();
+        let mut record = Record::clone(&old);
         let seq = self.numbers.next_attempt;
         let mut previous = None;
         if let Some(last) = record.standing.last_attempts.get_mut(place) {
@@ -175,7 +175,7 @@ impl CommitGroup<'_> {
         let Some((number, old, place)) = self.find_delivery(&retry.id)? else {
             return Ok(Err(RetryRefused::Unknown));
         };
-        let mut record = old.clone();
+        let mut record = Record::clone(&old);
         let superseded = superseded(&record.standing.deliveries, &retry.id);
         let Some(delivery) = record.standing.deliveries.get_mut(place) else {
             return Ok(Err(RetryRefused::Unknown));
@@ -217,7 +217,7 @@ impl CommitGroup<'_> {
         records.dedup_by_key(|(number, _)| *number);
         let done_before = withdraw.done;
         for (number, old) in records {
-            let mut record = old.clone();
+            let mut record = Record::clone(&old);
             let mine = record.standing.deliveries.iter_mut().filter(|delivery| {
                 delivery.destination == withdraw.destination && delivery.state.is_unfinished()
             });
@@ -254,7 +254,7 @@ impl CommitGroup<'_> {
         }
         let mut expired = 0;
         for (number, old) in records {
-            let mut record = old.clone();
+            let mut record = Record::clone(&old);
             if routing::expire_holds(&mut record.standing.deliveries, now) {
                 expired += 1;
                 self.change(number, &old, record, false);

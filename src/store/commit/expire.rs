@@ -40,7 +40,7 @@ impl CommitGroup<'_> {
         &mut self,
         destination: &DestinationId,
         slot: DeliverySlot,
-        old: Record,
+        old: Arc<Record>,
         now: Time,
     ) -> Result<Option<Expired>, StoreError> {
         let waits = |delivery: &Delivery| {
@@ -50,7 +50,7 @@ impl CommitGroup<'_> {
         let Some(mut delivery) = delivery.filter(waits) else { return Ok(None) };
         delivery.expires_at = self.shared.index.lock().queues.expires_at(&old.conversion, &delivery);
         let Some(end) = self.ended_at_its_turn(&old, &delivery, now)? else {
-            let mut record = old.clone();
+            let mut record = Record::clone(&old);
             if let Some(kept) = record.standing.deliveries.get_mut(slot.place()) {
                 *kept = delivery;
             }

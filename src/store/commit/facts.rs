@@ -1,6 +1,7 @@
 //! What a group can say to a decision: all that is stored, and all that the group brings itself.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use crate::domain::attribution::{EarlierClick, FoundClick, candidates};
 use crate::domain::claim::Claim;
@@ -19,7 +20,7 @@ pub struct DecisionLookups<'a, 'g> {
     /// How many conversions the group adds where caps count them, those of this very step included.
     tally: &'a Tally,
     /// The records of the conversions that the decision asked for.
-    found: RefCell<Vec<(u64, Record)>>,
+    found: RefCell<Vec<(u64, Arc<Record>)>>,
     /// The click that was looked up before.
     click: Option<&'a FoundClick>,
 }
@@ -35,17 +36,17 @@ impl<'a, 'g> DecisionLookups<'a, 'g> {
     }
 
     /// With a record that was read before.
-    pub fn with(self, number: u64, record: Record) -> DecisionLookups<'a, 'g> {
+    pub fn with(self, number: u64, record: Arc<Record>) -> DecisionLookups<'a, 'g> {
         self.found.borrow_mut().push((number, record));
         self
     }
 
     /// The record of a conversion that was asked for.
-    pub fn looked_up(self, id: &ConversionId) -> Option<(u64, Record)> {
+    pub fn looked_up(self, id: &ConversionId) -> Option<(u64, Arc<Record>)> {
         self.found.into_inner().into_iter().find(|(_, record)| record.conversion.id == *id)
     }
 
-    fn keep(&self, found: Option<(u64, Record)>) -> Option<Conversion> {
+    fn keep(&self, found: Option<(u64, Arc<Record>)>) -> Option<Conversion> {
         let found = found?;
         let conversion = found.1.conversion.clone();
         self.found.borrow_mut().push(found);

@@ -23,7 +23,7 @@ use crate::store::commit::quarantine_line::QuarantineLine;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::work::{LeaseToken, Recorded};
 use crate::store::records::StoreShared;
-use crate::store::table::conversion::{Record, Sketch, claim_hash};
+use crate::store::table::conversion::{Record, claim_hash};
 use crate::store::table::delivery::DeliverySlot;
 use crate::store::table::early_answer::EarlyAnswer;
 use crate::store::table::operator::OperatorRecords;
@@ -152,7 +152,7 @@ impl<'a> CommitGroup<'a> {
     }
 
     /// A conversion by its id, confirmed on the record.
-    pub fn find(&self, id: &ConversionId) -> Result<Option<(u64, Record)>, StoreError> {
+    pub fn find(&self, id: &ConversionId) -> Result<Option<(u64, Arc<Record>)>, StoreError> {
         let numbers = match self.born_ids.get(id) {
             Some(number) => vec![*number],
             None => self.shared.index.lock().candidates(id),
@@ -191,15 +191,15 @@ impl<'a> CommitGroup<'a> {
     }
 
     /// A conversion as it is after the commands so far.
-    pub fn peek(&self, number: u64) -> Result<Option<Record>, StoreError> {
+    pub fn peek(&self, number: u64) -> Result<Option<Arc<Record>>, StoreError> {
         if let Some(changed) = self.changed.get(&number) {
-            return Ok(Some(changed.record.clone()));
+            return Ok(Some(Arc::clone(&changed.record)));
         }
         if number >= self.first {
-            return Ok(self.born(number));
+            return Ok(self.born(number).map(Arc::new));
         }
         let Some(day) = self.shared.index.lock().days.of(number) else { return Ok(None) };
-        Ok(self.shared.records.conversion(day, number)?.map(|record| Record::clone(&record)))
+        self.shared.records.conversion(day, number)
     }
 
     fn born(&self, number: u64) -> Option<Record> {
@@ -209,18 +209,18 @@ impl<'a> CommitGroup<'a> {
     }
 
     /// Replaces a conversion that [`CommitGroup::peek`] answered as `old`.
-    pub fn change(&mut self, number: u64, old: &Record, record: Record, whole: bool) {
+    pub fn change(&mut self, number: u64, old: &Arc<Record>, record: Record, whole: bool) {
         let stored = number < self.first;
         let changed = self.changed.entry(number).or_insert_with(|| ChangedConversion {
-            before: stored.then(|| Sketch::of(&old.conversion, old.standing.clone())),
-            record: old.clone(),
+            before: stored.then(|| Arc::clone(old)),
+            record: Arc::clone(old),
             whole: false,
         });
         if whole {
             self.counting.conversion(&old.conversion, Some(&record.conversion));
         }
         let claim = if whole { claim_hash(&record.conversion) } else { None };
-        changed.record = record;
+        changed.record = Arc::new(record);
         changed.whole |= whole;
         self.note_claim(number, claim);
     }
@@ -233,7 +233,7 @@ impl<'a> CommitGroup<'a> {
     }
 
     /// As [`CommitGroup::peek`], for commands that go through many: one that cannot be read stops no one.
-    pub fn readable(&self, number: u64) -> Result<Option<Record>, StoreError> {
+    pub fn readable(&self, number: u64) -> Result<Option<Arc<Record>>, StoreError> {
         self.peek(number).or_else(|error| match error {
             StoreError::Corrupt { .. } => {
                 tracing::error!(postback = number, %error, "a conversion cannot be read and is left out");
@@ -243,7 +243,7 @@ impl<'a> CommitGroup<'a> {
         })
     }
 
-    pub fn find_delivery(&self, id: &DeliveryId) -> Result<Option<(u64, Record, usize)>, StoreError> {
+    pub fn find_delivery(&self, id: &DeliveryId) -> Result<Option<(u64, Arc<Record>, usize)>, StoreError> {
         let Some((number, record)) = self.find(&id.conversion)? else { return Ok(None) };
         let is_it =
             |delivery: &Delivery| delivery.destination == id.destination && delivery.occasion == id.occasion;

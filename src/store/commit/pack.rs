@@ -78,7 +78,7 @@ impl<'a> CommitGroup<'a> {
         for (number, born) in (self.first..).zip(std::mem::take(&mut self.born)) {
             let (mut body, mut sketch) = (born.body, born.sketch);
             if let Some(changed) = self.changed.get(&number) {
-                let Record { conversion, standing, .. } = &changed.record;
+                let Record { conversion, standing, .. } = &*changed.record;
                 sketch = Some(Sketch::of(conversion, standing.clone()));
                 body.conversion = Some(conversion.clone());
             }
@@ -103,8 +103,11 @@ impl<'a> CommitGroup<'a> {
             } else {
                 put_states(&mut ready.batch, day, *number, &record.standing)?;
             }
-            let record = Record { overlay, ..record.clone() };
-            ready.conversions.push((*number, Arc::new(record)));
+            let record = match record.overlay == overlay {
+                true => Arc::clone(record),
+                false => Arc::new(Record { overlay, ..Record::clone(record) }),
+            };
+            ready.conversions.push((*number, record));
         }
         Ok(())
     }
@@ -148,8 +151,8 @@ impl<'a> CommitGroup<'a> {
             }
         }
         for (number, changed) in self.changed.range(..self.first) {
-            let after = Sketch::of(&changed.record.conversion, changed.record.standing.clone());
-            woken.extend(index.apply(*number, changed.before.as_ref(), Some(&after), &self.manual));
+            let Some(before) = &changed.before else { continue };
+            woken.extend(index.apply_change(*number, before, (&changed.record, changed.whole), &self.manual));
         }
         if let Some(lists) = self.suppressing.changed() {
             index.lists = lists;

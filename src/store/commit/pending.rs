@@ -22,7 +22,7 @@ pub enum ArrivalOutcome {
     New(Box<Conversion>, DeliveryStates),
     Update {
         number: u64,
-        old: Box<Record>,
+        old: Arc<Record>,
         new: Box<Record>,
     },
     Duplicate(Box<Conversion>),
@@ -75,8 +75,8 @@ pub struct NewPostback {
 /// A conversion that the group changes.
 pub struct ChangedConversion {
     /// As the index knows it; `None` when the group brings it.
-    pub before: Option<Sketch>,
-    pub record: Record,
+    pub before: Option<Arc<Record>>,
+    pub record: Arc<Record>,
     /// More than the deliveries' standing has changed: it is written whole.
     pub whole: bool,
 }

@@ -214,7 +214,7 @@ impl Purging {
         &mut self,
         group: &CommitGroup<'_>,
         (day, number): (i32, u64),
-        record: Record,
+        record: Arc<Record>,
     ) -> Result<(), StoreError> {
         let mut attempts = Vec::new();
         for last in &record.standing.last_attempts {
@@ -235,7 +235,7 @@ impl Purging {
         remove_states(&mut self.batch, day, number);
         self.records += 1;
         self.counting.conversion(&record.conversion, None);
-        self.gone.push((number, Sketch::of(&record.conversion, record.standing)));
+        self.gone.push((number, Sketch::of(&record.conversion, record.standing.clone())));
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ impl CommitGroup<'_> {
         let Some((number, old)) = found else { return Ok(StatusChanged::Unknown) };
         let moved = match status_move::set_status(&old.conversion, &order.wanted, order.now) {
             Ok(Some(moved)) => moved,
-            Ok(None) => return Ok(StatusChanged::Already(Box::new(old.conversion))),
+            Ok(None) => return Ok(StatusChanged::Already(Box::new(old.conversion.clone()))),
             Err(refused) => return Ok(StatusChanged::Refused(refused)),
         };
         let record = self.replanned(&old, moved.clone(), order.now)?;
@@ -60,7 +60,7 @@ impl CommitGroup<'_> {
             let Some(moved) = status_move::dispose(&old.conversion, now) else { continue };
             let record = self.replanned(&old, moved.clone(), now)?.unwrap_or_else(|| {
                 tracing::warn!(postback = number, "a status that fell due is shown to no one: too many were");
-                Record { conversion: moved, ..old.clone() }
+                Record { conversion: moved, ..Record::clone(&old) }
             });
             self.change(number, &old, record, true);
             disposed += 1;

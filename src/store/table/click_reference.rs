@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use crate::domain::conversion::Conversion;
 use crate::store::codec::tag;
-use crate::store::table::conversion::Sketch;
+use crate::store::table::conversion::{Sketch, named_click, waits_for};
+use crate::store::table::delivery::DeliveryStates;
 
 const SHARDS: usize = 64;
 
@@ -50,6 +52,25 @@ impl ClickReferences {
         }
         if let Some(click) = after {
             self.add(click);
+        }
+    }
+
+    /// Moves the deliveries of a conversion from one state to another.
+    pub fn apply_standing(
+        &mut self,
+        conversion: &Conversion,
+        before: &DeliveryStates,
+        after: &DeliveryStates,
+    ) {
+        let (was_needed, is_needed) = (before.is_unfinished(), after.is_unfinished());
+        if was_needed == is_needed || !waits_for(conversion).is_empty() {
+            return;
+        }
+        let Some(click) = named_click(conversion) else { return };
+        if is_needed {
+            self.add(click);
+        } else {
+            self.remove(click);
         }
     }
 

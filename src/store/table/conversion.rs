@@ -62,19 +62,12 @@ pub struct SketchedReuse {
 impl Sketch {
     /// Of a conversion with its deliveries as they are.
     pub fn of(conversion: &Conversion, standing: DeliveryStates) -> Sketch {
-        let waits_for = match &conversion.attribution {
-            Attribution::Unmatched { given } => {
-                candidates(given).iter().map(|(id, _)| hash(id.as_str())).collect()
-            }
-            _ => Vec::new(),
-        };
-        let click = conversion.attribution.click().map(ClickId::as_str).or(conversion.attribution.given());
         let source = tag(conversion.source.as_str());
         Sketch {
             id: conversion.id,
-            waits_for,
+            waits_for: waits_for(conversion),
             transaction: conversion.transaction_id.as_deref().map(tag),
-            click: click.map(tag),
+            click: named_click(conversion),
             standing,
             report: ReportLine::of(conversion),
             disposition: conversion.disposition.map(|(due, _)| due),
@@ -90,6 +83,22 @@ impl SketchedReuse {
         let previous = reuse.previous.map(Seq::get);
         SketchedReuse { first: reuse.first, previous, nth: reuse.nth, source }
     }
+}
+
+/// Hashes of the click ids that it waits for; none when it is matched or names none.
+pub fn waits_for(conversion: &Conversion) -> Vec<u64> {
+    match &conversion.attribution {
+        Attribution::Unmatched { given } => {
+            candidates(given).iter().map(|(id, _)| hash(id.as_str())).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The tag of the click that it has, or names.
+pub fn named_click(conversion: &Conversion) -> Option<u32> {
+    let attribution = &conversion.attribution;
+    attribution.click().map(ClickId::as_str).or(attribution.given()).map(tag)
 }
 
 /// The hash by which it is found among those that count, or wait, for its claim on its click; `None` where it has
