@@ -3,10 +3,6 @@
 // A bench reads the clock, and what is not as it must be ends it.
 #![allow(clippy::restriction, clippy::disallowed_methods)]
 
-#[allow(dead_code)] // Of its faults only tests make use.
-#[path = "../tests/support/memory.rs"]
-mod memory;
-
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -31,6 +27,7 @@ use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{Arrival, ClickArrival, Finding, MappedArrival, Screening};
 use postbridge::store::contract::lookup::PageRequest;
 use postbridge::store::embedded::Embedded;
+use postbridge::store::engine::memory::Memory;
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::{DestinationMode, RenderInput, Rendered};
@@ -253,7 +250,7 @@ impl Bench {
 
     /// One of the requests that the whole way sends.
     async fn rendered(&self) -> OutgoingRequest {
-        let memory = Embedded::open(Arc::new(memory::Memory::new()), rules()).expect("a store in memory");
+        let memory = Embedded::open(Arc::new(Memory::new()), rules()).expect("a store in memory");
         arrive(&memory, "r0-1000".to_owned()).await;
         let page = PageRequest { cursor: None, limit: 1 };
         let page = memory.conversions(Default::default(), page).await.expect("a conversion");

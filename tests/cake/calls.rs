@@ -12,12 +12,12 @@ use postbridge::domain::rejection::note::ReportNote;
 use postbridge::domain::status_reason::StatusReason;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::change::ConversionRef;
+use postbridge::store::contract::conformance::fixture::history::changed_fields;
+use postbridge::store::contract::conformance::fixture::received::sale;
 
 use crate::support::cake_fixture::{
     ADVERTISER_31, ADVERTISER_32, CakeFixture, NETWORK, READER, now, numbers,
 };
-use crate::support::history::changed_fields;
-use crate::support::store_fixture::sale;
 
 const CLICK: &str = "click_id=abc123xyz789&offer_id=12345";
 

@@ -1,6 +1,7 @@
 //! Rules of the source code itself.
 
 mod code_families;
+mod conformance_rules;
 mod file_cycles;
 mod layout_rules;
 mod plain_words;

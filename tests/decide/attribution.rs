@@ -19,8 +19,8 @@ use postbridge::domain::remark::Remark;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_reason::StatusReason;
 use postbridge::domain::suppression::SuppressedKind;
+use postbridge::store::contract::conformance::fixture::history::changed_fields;
 
-use crate::support::history::changed_fields;
 use crate::support::known_facts::{
     KnownFacts, by_click, by_visitor, click, known_facts, new, noon, offer, pixel, receive, refused, usd,
 };

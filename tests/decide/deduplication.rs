@@ -11,8 +11,8 @@ use postbridge::domain::rejection::note::ReportNote;
 use postbridge::domain::rejection::sale::SaleProblem;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
+use postbridge::store::contract::conformance::fixture::history::changed_fields;
 
-use crate::support::history::changed_fields;
 use crate::support::known_conversions::{Known, by_value, duplicate, money, named, new, update};
 
 #[test]

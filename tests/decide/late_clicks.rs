@@ -11,8 +11,8 @@ use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::ruleset::usual;
 use postbridge::domain::status::Status;
 use postbridge::domain::suppression::SuppressedKind;
+use postbridge::store::contract::conformance::fixture::history::changed_fields;
 
-use crate::support::history::changed_fields;
 use crate::support::known_facts::{KnownFacts, click, known_facts, new, offer, pixel, receive};
 
 /// A pixel's report, in a known_facts where pixels are decided as in a configuration.

@@ -8,8 +8,8 @@ use postbridge::domain::offer::{Caps, Offer, Payout, PayoutFrom};
 use postbridge::domain::reporter::BuiltInSource;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_reason::StatusReason;
+use postbridge::store::contract::conformance::fixture::history::changed_fields;
 
-use crate::support::history::changed_fields;
 use crate::support::known_facts::{by_click, click, known_facts, new, noon, offer, pixel, usd};
 
 /// An event of the tag, with a price, that names this click.

@@ -9,13 +9,13 @@ use postbridge::domain::postback::Verdict;
 use postbridge::domain::rejection::code::RejectionCode;
 use postbridge::domain::rejection::note::ReportNote;
 use postbridge::store::contract::Store;
+use postbridge::store::contract::conformance::fixture::work::first_page;
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::template::catalog::Catalog;
 use postbridge::template::macros::detect::{ValueClass, ValueUse, classify};
 use postbridge::view::postback::ReceiptView;
 
 use crate::support::pages_fixture::PagesFixture;
-use crate::support::store_fixture::first_page;
 
 /// Parameters that hold an id in some snippet of ours.
 const IDS: [&str; 14] = [

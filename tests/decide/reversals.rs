@@ -12,12 +12,12 @@ use postbridge::domain::status::Status;
 use postbridge::ingest::postback::Network;
 use postbridge::ingest::reprocess;
 use postbridge::store::contract::Store;
+use postbridge::store::contract::conformance::fixture::work::first_page;
 use postbridge::store::contract::lookup::PostbackFilter;
 use tokio::sync::watch;
 
 use crate::support::pages_fixture::PagesFixture;
 use crate::support::relay::{Setup, wait_until};
-use crate::support::store_fixture::first_page;
 
 async fn step(fixture: &PagesFixture, configured: bool) -> usize {
     let network = |_: &SourceId| -> Option<Network> { configured.then(|| fixture.network.clone()) };

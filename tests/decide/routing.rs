@@ -14,8 +14,8 @@ use postbridge::domain::skip::SkipReason;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, MoveRefused, StatusMove, dispose, set_status};
 use postbridge::domain::time::Time;
+use postbridge::store::contract::conformance::fixture::history::changed_fields;
 
-use crate::support::history::changed_fields;
 use crate::support::payload_fixture;
 
 fn noon() -> Time {
@@ -25,7 +25,7 @@ fn noon() -> Time {
 /// A sale of campaign 8599 of affiliate 200, with its click.
 fn sale(click: &str) -> Conversion {
     let mut conversion = payload_fixture::conversion();
-    let click = crate::support::store_fixture::click_id(click);
+    let click = postbridge::store::contract::conformance::fixture::received::click_id(click);
     conversion.attribution =
         Attribution::Matched { given: click.to_string(), click, reading: MatchMethod::Exact };
     conversion.campaign_ref = Some(CampaignRef {

@@ -15,10 +15,14 @@ use postbridge::domain::unsent::{
 };
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::Receipt;
+use postbridge::store::contract::conformance::fixture::reason::{account_refused, unavailable};
+use postbridge::store::contract::conformance::fixture::received::{
+    DAY, HOUR, at, click, destination, route, sale, unscreened, wait,
+};
+use postbridge::store::contract::conformance::fixture::work::trace;
 
+use crate::support::engines;
 use crate::support::pages_fixture::{PagesFixture, noon};
-use crate::support::reasons::{account_refused, unavailable};
-use crate::support::store_fixture::*;
 
 /// By these rules, with no destination removed.
 fn by(rules: Arc<Ruleset>) -> UnsentContext {
@@ -39,7 +43,7 @@ fn of_it(store: &dyn Store, receipt: &Receipt, circumstances: &UnsentContext) ->
 
 #[test]
 fn a_conversion_without_a_delivery_says_what_keeps_it_from_one() {
-    let store = Engine::memory().open();
+    let store = engines::memory().open();
     let pending = sale("pending").status(Status::Pending);
     let circumstances = by(pending.rules());
     let reported = pending.receive(&*store);
@@ -60,7 +64,7 @@ fn a_conversion_without_a_delivery_says_what_keeps_it_from_one() {
 
 #[test]
 fn a_delivery_says_what_holds_now_and_not_what_was_so() {
-    let store = Engine::memory().open();
+    let store = engines::memory().open();
     let held = sale("held").click("late");
     let circumstances = by(held.rules());
     let reported = held.receive(&*store);
@@ -81,7 +85,7 @@ fn a_delivery_says_what_holds_now_and_not_what_was_so() {
 
 #[test]
 fn what_waits_for_a_status_or_a_destination_says_that_and_not_that_it_waits_for_a_click() {
-    let store = Engine::memory().open();
+    let store = engines::memory().open();
     let held = sale("held").click("late");
     let mut circumstances = by(held.rules());
     let reported = held.receive(&*store);
@@ -93,7 +97,7 @@ fn what_waits_for_a_status_or_a_destination_says_that_and_not_that_it_waits_for_
 
 #[test]
 fn what_is_due_says_what_keeps_it_from_its_destination() {
-    let store = Engine::memory().open();
+    let store = engines::memory().open();
     let sent = sale("sent").forward();
     let mut circumstances = by(sent.rules());
     let reported = sent.receive(&*store);
@@ -123,7 +127,7 @@ fn what_is_due_says_what_keeps_it_from_its_destination() {
 
 #[test]
 fn who_reports_without_a_click_id_is_advised_by_how_it_reports() {
-    let store = Engine::memory().open();
+    let store = engines::memory().open();
     let reported = sale("nameless").receive(&*store);
     let mut conversion = trace(&*store, &reported).conversion;
     let hint = |conversion: &Conversion| SoughtClick::of(conversion).hint().unwrap();

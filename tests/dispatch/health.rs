@@ -4,8 +4,9 @@ use postbridge::dispatch::breaker::BreakerRule;
 use postbridge::dispatch::health::{HealthEffect, HealthRule, HealthTracker, Probe, SendGate};
 use postbridge::domain::delivery::ReplyVerdict;
 use postbridge::domain::time::{DAY_MS, Time};
-
-use crate::support::reasons::{account_refused, rejected, retry, unavailable};
+use postbridge::store::contract::conformance::fixture::reason::{
+    account_refused, rejected, retry, unavailable,
+};
 
 const PLAIN: HealthEffect = HealthEffect { probe: false, current: true };
 const PROBE: HealthEffect = HealthEffect { probe: true, current: true };

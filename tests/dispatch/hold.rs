@@ -6,12 +6,12 @@ use std::time::Duration;
 use postbridge::clock::Clock;
 use postbridge::dispatch::{Dispatch, DispatchWaits};
 use postbridge::domain::delivery::DestinationState;
+use postbridge::store::contract::conformance::fixture::reason::unavailable;
 use postbridge::template::destination::rendering::DestinationMode;
 
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, plan, quick, until};
 use crate::support::outgoing_fixture::{CampaignPostback, fixture, plan as postbacks, sale, words};
 use crate::support::platform::{Act, Platform};
-use crate::support::reasons::unavailable;
 
 /// Waits as long as is promised.
 fn patient() -> DispatchWaits {

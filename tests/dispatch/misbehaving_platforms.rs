@@ -9,11 +9,11 @@ use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
 use postbridge::domain::skip::SkipCode;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::DAY_MS;
+use postbridge::store::contract::conformance::fixture::reason::skip_code;
 use postbridge::template::destination::rendering::DestinationMode;
 
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, until};
 use crate::support::platform::{Act, Platform, Received};
-use crate::support::reasons::skip_code;
 
 /// Event ids by transaction, as the platform heard them.
 fn ledger(received: &[Received]) -> HashMap<String, HashSet<String>> {

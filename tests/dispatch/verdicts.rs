@@ -19,10 +19,12 @@ use postbridge::domain::sent::DeliveryKind;
 use postbridge::domain::skip::SkipReason;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
+use postbridge::store::contract::conformance::fixture::reason::{
+    account_refused, dead, rejected, skipped, unavailable,
+};
 use postbridge::store::contract::work::{Claimed, Lease, LeaseToken};
 
 use crate::support::payload_fixture;
-use crate::support::reasons::{account_refused, dead, rejected, skipped, unavailable};
 
 const WEEK: i64 = 7 * DAY_MS;
 

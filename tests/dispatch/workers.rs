@@ -4,8 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
 use postbridge::domain::click::CustomerTrait;
 use postbridge::domain::consent::Consent;
 use postbridge::domain::delivery::DeliveryState;
@@ -14,15 +12,16 @@ use postbridge::domain::remark::Remark;
 use postbridge::domain::skip::SkipCode;
 use postbridge::domain::status::Status;
 use postbridge::domain::target::TargetId;
+use postbridge::store::contract::conformance::fixture::history::changed_fields;
+use postbridge::store::contract::conformance::fixture::reason::skip_code;
 use postbridge::store::contract::work::{ClaimRequest, WantedWork};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::kv::{Batch, Kv};
+use postbridge::store::engine::memory::{FaultAt, Memory};
+use serde_json::{Value, json};
 
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, draft, plan, until};
-use crate::support::history::changed_fields;
-use crate::support::memory::{FaultAt, Memory};
 use crate::support::platform::{Act, Gate, Platform};
-use crate::support::reasons::skip_code;
 
 async fn taking() -> Platform {
     Platform::start(|_| Act::ok(TAKEN))

@@ -59,7 +59,10 @@ fn the_visitors_address_is_read_however_proxies_write_it() {
 
 #[test]
 fn a_visitors_address_takes_the_place_of_a_proxys_and_never_the_other_way() {
-    let of = |ip: Option<&str>| Click { ip: ip.map(address), ..crate::support::store_fixture::click("c1") };
+    let of = |ip: Option<&str>| Click {
+        ip: ip.map(address),
+        ..postbridge::store::contract::conformance::fixture::received::click("c1")
+    };
     for (mine, other, expected) in [
         (Some("10.0.0.3"), Some("198.51.100.7"), Some("198.51.100.7")),
         (Some("::1"), Some("2001:db8::7"), Some("2001:db8::7")),

@@ -9,12 +9,12 @@ use postbridge::domain::omission::OmissionReason;
 use postbridge::ingest::click::ClickDraft;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::ClickRecorded;
+use postbridge::store::contract::conformance::fixture::received::{at, click_id, unscreened, wait};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::kv::Kv;
+use postbridge::store::engine::memory::Memory;
 
 use crate::support::link_fixture::noise;
-use crate::support::memory::Memory;
-use crate::support::store_fixture::{at, click_id, unscreened, wait};
 
 /// A store, and the engine below it.
 fn store() -> (Embedded, Memory) {

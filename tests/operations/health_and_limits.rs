@@ -235,8 +235,11 @@ fn a_clock_that_is_not_believed_is_reported_and_confirmed_by_the_command() {
     let disbelieve = || {
         let store = Embedded::open_sled(&folder.path().join("data"), Arc::default()).unwrap();
         let believed = Time::parse("2024-01-01T00:00:00Z").unwrap();
-        crate::support::store_fixture::wait(store.keep_clock(ClockRecord::new(believed))).unwrap();
-        crate::support::store_fixture::wait(store.close()).unwrap();
+        postbridge::store::contract::conformance::fixture::received::wait(
+            store.keep_clock(ClockRecord::new(believed)),
+        )
+        .unwrap();
+        postbridge::store::contract::conformance::fixture::received::wait(store.close()).unwrap();
     };
     disbelieve();
     let relay = setup.start();

@@ -14,6 +14,8 @@ use postbridge::domain::routing::{Changes, Route, RouteScope};
 use postbridge::domain::skip::{ForwardedBy, SkipCode, SkipReason};
 use postbridge::domain::status::Status;
 use postbridge::preview::{PreviewedDelivery, preview_outgoing};
+use postbridge::store::contract::conformance::fixture::reason::skip_code;
+use postbridge::store::contract::conformance::fixture::received::usd;
 use postbridge::story::run::run_outgoing_stories;
 use postbridge::template::destination::rendering::DestinationMode;
 
@@ -22,8 +24,6 @@ use crate::support::outgoing_fixture::{
     CampaignPostback, campaign_ref, click, clicked, dispatch, fixture, receive, sale, taking, targets, words,
 };
 use crate::support::platform::{Act, Platform};
-use crate::support::reasons::skip_code;
-use crate::support::store_fixture::usd;
 use crate::support::stories::expectations;
 
 #[test]

@@ -8,12 +8,12 @@ use postbridge::domain::ids::{ClickId, DestinationId};
 use postbridge::ingest::click::ClickDraft;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
+use postbridge::store::contract::conformance::fixture::reason::unavailable;
+use postbridge::store::engine::memory::FaultAt;
 use postbridge::web::routes::{Endpoint, table};
 use postbridge::web::unrecorded::UnrecordedReason;
 
-use crate::support::memory::FaultAt;
 use crate::support::pages_fixture::{CLICK, PagesFixture, noon};
-use crate::support::reasons::unavailable;
 
 const PLACES: [&str; 5] = ["/conversions", "/quarantine", "/dead-letters", "/sources", "/destinations"];
 

@@ -14,12 +14,12 @@ use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::ingest::submit::{Received, submit};
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::Finding;
+use postbridge::store::contract::conformance::fixture::offer::{offer, offer_id};
+use postbridge::store::contract::conformance::fixture::received::{go_by, sale};
 use postbridge::web::auth::Tokens;
 
 use crate::support::network_pages_fixture::{BOT, FIRST, LIST, OLD, SECOND, VISITOR};
-use crate::support::offer_fixture::{offer, offer_id};
 use crate::support::pages_fixture::{PagesFixture, TOKEN, noon};
-use crate::support::store_fixture::{go_by, sale};
 
 const PLACES: [&str; 9] = [
     "/clicks",

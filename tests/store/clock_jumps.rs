@@ -10,22 +10,24 @@ use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays, watch_clock};
 use postbridge::store::contract::Store;
+use postbridge::store::contract::conformance::clock_jumps::record;
+use postbridge::store::contract::conformance::fixture::engine::EngineUnderTest;
+use postbridge::store::contract::conformance::fixture::received::{
+    DAY, HOUR, at, click, destination, sale, unscreened, wait,
+};
+use postbridge::store::contract::conformance::fixture::work::{first_page, states, trace};
 use postbridge::store::contract::lookup::{ClickFilter, ConversionFilter, PostbackFilter};
-use postbridge::store::contract::work::Claimed;
 use tokio::sync::watch;
 
-use crate::support::attempt_fixture::{delivered, failed, one};
-use crate::support::store_fixture::*;
+use crate::support::engines::on_every_engine;
 
-conformance! {
+on_every_engine! {
     a_clock_500_days_ahead_for_10_seconds_deletes_nothing,
     a_clock_500_days_ahead_over_a_restart_deletes_nothing,
     a_clock_that_was_set_back_deletes_nothing_when_it_returns,
     holds_and_foreseen_statuses_do_not_end_by_a_clock_that_is_not_believed,
     retention_goes_on_after_24_hours_of_running,
     retention_goes_on_when_a_person_confirms_the_clock,
-    a_retry_planned_by_a_clock_that_ran_ahead_is_due_when_the_clock_is_right_again,
-    lists_by_time_look_past_what_a_wrong_clock_wrote,
 }
 
 const KEEP: RetentionDays =
@@ -57,19 +59,6 @@ fn an_hour(maintenance: &mut Maintenance, clock: &Clock) {
     }
 }
 
-/// Sales, clicks and a quarantined postback at `time`; their number is in their names.
-fn record(store: &dyn Store, name: &str, time: Time) {
-    let mut clicked = click(&format!("c-{name}"));
-    (clicked.at, clicked.recorded_at) = (time, time);
-    wait(store.record_click(unscreened(clicked))).unwrap();
-    let sold = sale(&format!("t-{name}")).click(&format!("c-{name}")).at(time).receive(store);
-    for work in claim(store, "ads", time) {
-        wait(store.record(one(delivered(&work, time)))).unwrap();
-    }
-    assert!(matches!(states(store, &sold)[..], [DeliveryState::Delivered { .. }]));
-    wait(store.arrive(quarantined("no price", time))).unwrap();
-}
-
 /// Conversions, postbacks with their bytes, and clicks.
 fn count(store: &dyn Store) -> (usize, usize, usize) {
     let conversions = wait(store.conversions(ConversionFilter::default(), first_page(1000))).unwrap();
@@ -79,7 +68,7 @@ fn count(store: &dyn Store) -> (usize, usize, usize) {
     (conversions.items.len(), with_bytes.count(), clicks.items.len())
 }
 
-fn a_clock_500_days_ahead_for_10_seconds_deletes_nothing(engine: &Engine) {
+fn a_clock_500_days_ahead_for_10_seconds_deletes_nothing(engine: &EngineUnderTest) {
     let store = engine.open();
     for n in 0..40 {
         record(&*store, &n.to_string(), at(n * HOUR));
@@ -98,7 +87,7 @@ fn a_clock_500_days_ahead_for_10_seconds_deletes_nothing(engine: &Engine) {
     assert_eq!(count(&*store), (51, 102, 51));
 }
 
-fn a_clock_500_days_ahead_over_a_restart_deletes_nothing(engine: &Engine) {
+fn a_clock_500_days_ahead_over_a_restart_deletes_nothing(engine: &EngineUnderTest) {
     let store = engine.open();
     for n in 0..20 {
         record(&*store, &n.to_string(), at(n * HOUR));
@@ -126,7 +115,7 @@ fn a_clock_500_days_ahead_over_a_restart_deletes_nothing(engine: &Engine) {
     assert_eq!(count(&*store), (40, 80, 40));
 }
 
-fn a_clock_that_was_set_back_deletes_nothing_when_it_returns(engine: &Engine) {
+fn a_clock_that_was_set_back_deletes_nothing_when_it_returns(engine: &EngineUnderTest) {
     let store = engine.open();
     record(&*store, "before", at(0));
     let clock = Clock::fixed(at(HOUR));
@@ -156,7 +145,7 @@ fn a_clock_that_was_set_back_deletes_nothing_when_it_returns(engine: &Engine) {
     assert_eq!(count(&*store), (0, 0, 0));
 }
 
-fn holds_and_foreseen_statuses_do_not_end_by_a_clock_that_is_not_believed(engine: &Engine) {
+fn holds_and_foreseen_statuses_do_not_end_by_a_clock_that_is_not_believed(engine: &EngineUnderTest) {
     let store = engine.open();
     let held = sale("held").click("late").receive(&*store);
     let clock = Clock::fixed(at(HOUR));
@@ -172,20 +161,20 @@ fn holds_and_foreseen_statuses_do_not_end_by_a_clock_that_is_not_believed(engine
     assert_eq!(trace(&*store, &held).conversion.status, Status::Approved);
 }
 
-fn retention_goes_on_after_24_hours_of_running(engine: &Engine) {
+fn retention_goes_on_after_24_hours_of_running(engine: &EngineUnderTest) {
     let (store, clock, mut maintenance) = paused_500_days_ahead(engine);
     (0..24).for_each(|_| an_hour(&mut maintenance, &clock));
     assert_eq!(count(&*store), (0, 0, 0));
 }
 
-fn retention_goes_on_when_a_person_confirms_the_clock(engine: &Engine) {
+fn retention_goes_on_when_a_person_confirms_the_clock(engine: &EngineUnderTest) {
     let (store, clock, mut maintenance) = paused_500_days_ahead(engine);
     assert!(clock.confirm().is_some());
     an_hour(&mut maintenance, &clock);
     assert_eq!(count(&*store), (0, 0, 0));
 }
 
-fn paused_500_days_ahead(engine: &Engine) -> (Arc<dyn Store>, Clock, Maintenance) {
+fn paused_500_days_ahead(engine: &EngineUnderTest) -> (Arc<dyn Store>, Clock, Maintenance) {
     let store = engine.open();
     record(&*store, "old", at(0));
     let clock = Clock::fixed(at(HOUR));
@@ -195,51 +184,4 @@ fn paused_500_days_ahead(engine: &Engine) -> (Arc<dyn Store>, Clock, Maintenance
     an_hour(&mut maintenance, &clock);
     assert_eq!(count(&*store).0, 1, "nothing yet");
     (store, clock, maintenance)
-}
-
-fn a_retry_planned_by_a_clock_that_ran_ahead_is_due_when_the_clock_is_right_again(engine: &Engine) {
-    let store = engine.open();
-    sale("first").forward().at(at(500 * DAY)).receive(&*store);
-    sale("retried").forward().at(at(0)).receive(&*store);
-    let is_retried = |work: &Claimed| work.conversion.transaction_id.as_deref() == Some("retried");
-    let (retried, others): (Vec<_>, Vec<_>) = claim(&*store, "ads", at(0)).into_iter().partition(is_retried);
-    wait(store.release(others.into_iter().map(|work| work.lease.token).collect())).unwrap();
-    wait(store.record(one(failed(&retried[0], at(500 * DAY), at(500 * DAY + HOUR))))).unwrap();
-    before_and_after_reopening(engine, store, |store, reopened| {
-        let work = claim(store, "ads", at(HOUR));
-        assert_eq!(work.len(), 2, "reopened: {reopened}");
-        assert!(claim(store, "ads", at(HOUR)).is_empty(), "each once");
-        wait(store.release(work.into_iter().map(|work| work.lease.token).collect())).unwrap();
-    });
-}
-
-fn lists_by_time_look_past_what_a_wrong_clock_wrote(engine: &Engine) {
-    let store = engine.open();
-    let times =
-        [("first", 0), ("ahead", 500 * DAY), ("second", DAY), ("behind", -90 * DAY), ("third", 2 * DAY)];
-    for (name, time) in times {
-        record(&*store, name, at(time));
-    }
-    before_and_after_reopening(engine, store, |store, _| {
-        let named = |since: i64| {
-            let filter = ConversionFilter { since: Some(at(since)), ..ConversionFilter::default() };
-            let mut names = transactions(store, filter);
-            names.sort_unstable();
-            names
-        };
-        assert_eq!(named(400 * DAY), ["t-ahead"]);
-        assert_eq!(named(2 * DAY), ["t-ahead", "t-third"]);
-        assert_eq!(named(-DAY), ["t-ahead", "t-first", "t-second", "t-third"]);
-        assert_eq!(named(-91 * DAY).len(), 5);
-        let clicks = |since: i64| {
-            let filter = ClickFilter { since: Some(at(since)), ..ClickFilter::default() };
-            wait(store.clicks(filter, first_page(100))).unwrap().items.len()
-        };
-        assert_eq!([400 * DAY, 2 * DAY, -DAY, -91 * DAY].map(clicks), [1, 2, 4, 5]);
-        let postbacks = |since: i64| {
-            let filter = PostbackFilter { since: Some(at(since)), ..PostbackFilter::default() };
-            wait(store.postbacks(filter, first_page(100))).unwrap().items.len()
-        };
-        assert_eq!([400 * DAY, 2 * DAY, -DAY, -91 * DAY].map(postbacks), [2, 4, 8, 10]);
-    });
 }

@@ -5,18 +5,22 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Waker};
 
 use parking_lot::Mutex;
-
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::postback::Verdict;
 use postbridge::store::contract::arrival::ClickRecorded;
+use postbridge::store::contract::conformance::fixture::engine::usual_rules;
+use postbridge::store::contract::conformance::fixture::received::{
+    DAY, at, click, destination, go_by, sale, unscreened, usd, wait,
+};
+use postbridge::store::contract::conformance::fixture::work::{
+    backlog, claim, claim_some, first_page, never, states, trace, transactions,
+};
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::store::contract::{Store, StoreFuture};
 use postbridge::store::embedded::{Embedded, EmbeddedSettings};
 use postbridge::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
+use postbridge::store::engine::memory::Memory;
 use postbridge::store::writer::{CommitReport, Watch};
-
-use crate::support::memory::Memory;
-use crate::support::store_fixture::*;
 
 /// Keeps a commit back until it is let go, so that what is queued meanwhile is one group.
 struct Gate {

@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use postbridge::store::contract::Store;
 use postbridge::store::contract::change::PurgeBefore;
+use postbridge::store::contract::conformance::fixture::attempt::{dead, delivered, exchange, failed, one};
+use postbridge::store::contract::conformance::fixture::received::{DAY, at, click, sale, unscreened, wait};
+use postbridge::store::contract::conformance::fixture::work::{claim, purge_all, transactions};
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::error::OpenError;
 use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, Span};
+use postbridge::store::engine::memory::Memory;
 use postbridge::store::engine::sled::Sled;
-
-use crate::support::attempt_fixture::{dead, delivered, exchange, failed, one};
-use crate::support::memory::Memory;
-use crate::support::store_fixture::*;
 
 fn keys(kv: &dyn Kv) -> Vec<Vec<u8>> {
     let mut keys = Vec::new();

@@ -8,17 +8,22 @@ use postbridge::domain::postback::Verdict;
 use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays};
 use postbridge::store::contract::Store;
 use postbridge::store::contract::change::PurgeBefore;
+use postbridge::store::contract::conformance::fixture::attempt::{dead, delivered, one};
+use postbridge::store::contract::conformance::fixture::engine::usual_rules;
+use postbridge::store::contract::conformance::fixture::received::{
+    DAY, HOUR, Sale, account, at, click, click_id, destination, quarantined, sale, source, unscreened, wait,
+};
+use postbridge::store::contract::conformance::fixture::work::{
+    LEASE_MS, claim, claim_oldest, first_page, never, probe_request, purge_all, states, transactions,
+};
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
 use postbridge::store::contract::work::{AttemptOutcome, LeaseToken, Recorded};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, ScanVisitor, Span, Step};
+use postbridge::store::engine::memory::{FaultAt, Memory};
 use postbridge::web::health::ProcessHealth;
 use tokio::sync::watch;
-
-use crate::support::attempt_fixture::{dead, delivered, one};
-use crate::support::memory::{FaultAt, Memory};
-use crate::support::store_fixture::*;
 
 const FULL: &str = "No space left on device (os error 28)";
 

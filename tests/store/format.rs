@@ -29,15 +29,17 @@ use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Finding, Reprocess, Screening};
 use postbridge::store::contract::change::{ConversionRef, PurgeBefore, SuppressionOrder};
+use postbridge::store::contract::conformance::fixture::attempt::{dead, delivered, failed, one};
+use postbridge::store::contract::conformance::fixture::history::changed_fields;
+use postbridge::store::contract::conformance::fixture::offer::offer;
+use postbridge::store::contract::conformance::fixture::reason;
+use postbridge::store::contract::conformance::fixture::received::{
+    DAY, HOUR, at, click, click_id, go_by, quarantined, sale, unscreened, usd, wait,
+};
+use postbridge::store::contract::conformance::fixture::work::{claim, claim_some, first_page, purge_all};
 use postbridge::store::contract::lookup::{ClickFilter, PostbackFilter, ReportQuery};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::error::OpenError;
-
-use crate::support::attempt_fixture::{dead, delivered, failed, one};
-use crate::support::history::changed_fields;
-use crate::support::offer_fixture::offer;
-use crate::support::reasons;
-use crate::support::store_fixture::*;
 
 const V2: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/store/v2");
 
@@ -110,7 +112,7 @@ fn check(store: &dyn Store) {
     let (delivery, attempts) = &delivered.deliveries[0];
     assert_eq!(delivery.state, DeliveryState::delivered(at(4)));
     assert_eq!(delivery.attempts, 2);
-    assert_eq!(attempts[0].verdict, reasons::retry());
+    assert_eq!(attempts[0].verdict, reason::retry());
     assert_eq!(attempts[1].answer().unwrap().body, b"{\"events_received\":1}");
 
     let matched = trace(4);
@@ -127,9 +129,9 @@ fn check(store: &dyn Store) {
     assert_eq!(changed.postbacks.len(), 2);
 
     let dead = trace(7);
-    assert_eq!(dead.deliveries[0].0.state, reasons::dead(at(7)));
+    assert_eq!(dead.deliveries[0].0.state, reason::dead(at(7)));
     assert!(dead.postbacks[0].raw.as_ref().unwrap().body == sale("x").body(9000).body);
-    let skipped = reasons::skipped(at(0), SkipReason::NoClick);
+    let skipped = reason::skipped(at(0), SkipReason::NoClick);
     assert_eq!(trace(8).deliveries[0].0.state, skipped);
 
     assert!(

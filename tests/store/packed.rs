@@ -5,9 +5,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, Span};
+use postbridge::store::engine::memory::Memory;
 use postbridge::store::engine::packed::Packed;
-
-use crate::support::memory::Memory;
 
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 

@@ -15,18 +15,27 @@ use postbridge::domain::time::Time;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{Arrival, ClickArrival, Finding, Reprocess, Screening};
 use postbridge::store::contract::change::{ConversionRef, PurgeBefore};
+use postbridge::store::contract::conformance::fixture::engine::{
+    EngineUnderTest, before_and_after_reopening,
+};
+use postbridge::store::contract::conformance::fixture::offer::{
+    approved_after, brought_by, by_network, capped, ignored, offer, rules_of, set_status,
+};
+use postbridge::store::contract::conformance::fixture::received::{
+    DAY, at, click, destination, go_by, quarantined, sale, source, unscreened, wait,
+};
+use postbridge::store::contract::conformance::fixture::work::purge_all;
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::totals::{ConversionTotals, TotalsFilter, TotalsQuery};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::kv::{Batch, Direction, Kv, Span};
+use postbridge::store::engine::memory::{FaultAt, Memory};
 
-use crate::support::memory::{FaultAt, Memory};
-use crate::support::offer_fixture::*;
+use crate::support::engines::on_every_engine;
 use crate::support::recount::assert_recounted;
-use crate::support::store_fixture::*;
 use crate::support::trial::Chance;
 
-conformance! {
+on_every_engine! {
     what_is_counted_equals_a_recount_whatever_happens,
     what_is_counted_of_very_many_quarter_hours_equals_a_recount,
 }
@@ -180,7 +189,7 @@ impl Life {
     }
 }
 
-fn what_is_counted_equals_a_recount_whatever_happens(engine: &Engine) {
+fn what_is_counted_equals_a_recount_whatever_happens(engine: &EngineUnderTest) {
     let mut life = Life::new();
     let mut store = engine.open_by(rules());
     for step in 0..90 {
@@ -211,7 +220,7 @@ fn scatter(store: &dyn Store, name: &str) -> Vec<Seq> {
     sales.into_iter().filter_map(|reported| wait(reported).ok()).map(|receipt| receipt.postback).collect()
 }
 
-fn what_is_counted_of_very_many_quarter_hours_equals_a_recount(engine: &Engine) {
+fn what_is_counted_of_very_many_quarter_hours_equals_a_recount(engine: &EngineUnderTest) {
     let store = engine.open_by(rules());
     let reported = scatter(&*store, "a");
     assert_recounted(&*store);

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use postbridge::store::contract::Store;
+use postbridge::store::contract::conformance::fixture::received::{sale, wait};
+use postbridge::store::contract::conformance::fixture::work::{first_page, transactions};
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::store::embedded::{Embedded, EmbeddedSettings};
 use postbridge::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
+use postbridge::store::engine::memory::Memory;
 use postbridge::store::writer::{SLOW, STUCK, Watch};
-
-use crate::support::memory::Memory;
-use crate::support::store_fixture::*;
 
 /// A disk that holds each write back until it is let go.
 struct Held {

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use parking_lot::{Condvar, Mutex};
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::expiry::AgeRule;
 use postbridge::domain::ids::ClickId;
@@ -16,14 +15,18 @@ use postbridge::domain::target::TargetId;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::store::contract::change::ConversionRef;
+use postbridge::store::contract::conformance::fixture::attempt::{failed, one};
+use postbridge::store::contract::conformance::fixture::received::{
+    DAY, account, at, click, destination, sale,
+};
+use postbridge::store::contract::conformance::fixture::work::{
+    conversion_of, due_request, first_page, probe_request,
+};
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
-
-use crate::support::attempt_fixture::{failed, one};
-use crate::support::memory::Memory;
-use crate::support::store_fixture::*;
+use postbridge::store::engine::memory::Memory;
 
 /// A disk whose reads wait, once it is slow, until they are let go.
 #[derive(Default)]

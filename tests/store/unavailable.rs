@@ -12,6 +12,7 @@ use postbridge::clock::Clock;
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays};
 use postbridge::store::contract::Store;
+use postbridge::store::contract::conformance::fixture::received::at;
 use postbridge::store::contract::error::StoreError;
 use postbridge::web::answer::Answer;
 use postbridge::web::health::ProcessHealth;
@@ -21,7 +22,6 @@ use tokio::sync::watch;
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, open_store, until};
 use crate::support::platform::{Act, Platform};
 use crate::support::remote_store::RemoteStore;
-use crate::support::store_fixture::*;
 
 async fn code_of(answer: Answer) -> String {
     assert_eq!(answer.status(), 503);

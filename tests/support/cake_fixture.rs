@@ -18,17 +18,16 @@ use postbridge::http1::target::RawHead;
 use postbridge::ops::numbers::StoreNumbers;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
+use postbridge::store::contract::conformance::fixture::received::click;
 use postbridge::store::contract::lookup::{PageRequest, PostbackFilter};
 use postbridge::store::embedded::Embedded;
+use postbridge::store::engine::memory::Memory;
 use postbridge::web::auth::{KnownSecrets, Tokens};
 use postbridge::web::cake::AdvertiserApi;
 use postbridge::web::collect::Postbacks;
 use postbridge::web::request::ReceivedRequest;
 use postbridge::web::routes;
 use serde_json::Value;
-
-use crate::support::memory::Memory;
-use crate::support::store_fixture::click;
 
 pub const NETWORK: &str = "KEY-OF-THE-NETWORK-0123456789";
 pub const READER: &str = "KEY-OF-A-READER-0123456789";

@@ -20,14 +20,13 @@ use postbridge::domain::status::Status;
 use postbridge::domain::time::{DAY_MS, Time};
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{Arrival, Finding, MappedArrival};
+use postbridge::store::contract::conformance::fixture::received::go_by;
 use postbridge::store::embedded::Embedded;
+use postbridge::store::engine::memory::Memory;
 use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::DestinationMode;
 use postbridge::template::destination::spec::DestinationSpec;
-
-use crate::support::memory::Memory;
-use crate::support::store_fixture::go_by;
 
 const TEMPLATE: &str = r#"
 label = "Stand-in"

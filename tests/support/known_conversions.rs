@@ -78,7 +78,7 @@ impl Facts for Known {
             Some((id, reading, *visitor))
         });
         Ok(found.map(|(id, reading, visitor)| {
-            let mut click = crate::support::store_fixture::click(id.as_str());
+            let mut click = postbridge::store::contract::conformance::fixture::received::click(id.as_str());
             click.context.visitor = visitor.map(|visitor| VisitorId::parse(visitor).unwrap());
             FoundClick { click: Arc::new(click), reading }
         }))

@@ -19,8 +19,9 @@ use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::suppression::{SuppressedKind, SuppressionHit, Traces};
 use postbridge::domain::time::Time;
+use postbridge::store::contract::conformance::fixture::offer;
 
-use crate::support::{dispatch_fixture, offer_fixture};
+use crate::support::dispatch_fixture;
 
 pub const HOUR: i64 = 3_600_000;
 pub const VISITOR: &str = "visitor-0123456789";
@@ -35,12 +36,12 @@ pub fn usd(amount: &str) -> Money {
 
 /// One whose click ids convert for a day.
 pub fn offer(id: &str) -> Offer {
-    Offer { session_hours: 24, ..offer_fixture::offer(id) }
+    Offer { session_hours: 24, ..offer::offer(id) }
 }
 
 /// A click of `hours` before or after noon, on an offer.
 pub fn click(id: &str, hours: i64, offer: &str) -> Click {
-    let mut click = crate::support::store_fixture::click(id);
+    let mut click = postbridge::store::contract::conformance::fixture::received::click(id);
     click.at = noon(hours);
     click.customer = CustomerTraits::default();
     click.context = ClickContext {

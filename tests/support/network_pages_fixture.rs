@@ -16,9 +16,10 @@ use postbridge::ingest::postback::Network;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::store::contract::change::SuppressionOrder;
+use postbridge::store::contract::conformance::fixture::received;
+use postbridge::store::contract::conformance::fixture::received::{go_by, sale};
 
 use crate::support::pages_fixture::{PagesFixture, configured, noon};
-use crate::support::store_fixture::{self, go_by, sale};
 
 pub const VISITOR: &str = "0123456789abcdef0123456789abcdef";
 pub const OLD: &str = "mh00000000old000000000000000a";
@@ -123,7 +124,7 @@ fn trading_rules(network: &Network, config: &Config) -> Arc<Ruleset> {
 
 /// A visitor's click on the tracking link of the campaign 8599.
 fn visit(config: &Config, (id, at): (&str, Time), bot: Option<&str>) -> Click {
-    let mut click = store_fixture::click(id);
+    let mut click = received::click(id);
     (click.at, click.recorded_at) = (at, at);
     click.context = ClickContext {
         origin: ClickOrigin::Link,

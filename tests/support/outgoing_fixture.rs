@@ -13,6 +13,8 @@ use postbridge::domain::routing::{Route, RouteScope, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::target::TargetId;
+use postbridge::store::contract::conformance::fixture::received;
+use postbridge::store::contract::conformance::fixture::received::{go_by, usd};
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::DestinationMode;
 use postbridge::template::macros::grammar::Grammar;
@@ -21,7 +23,6 @@ use postbridge::template::macros::url::{MacroUrl, POSTBACK_NAMES};
 
 use crate::support::dispatch_fixture::{DispatchFixture, draft, open_store, policy, quick, source};
 use crate::support::platform::{Act, Platform};
-use crate::support::store_fixture::{self, go_by, usd};
 
 /// One campaign's postback.
 #[derive(Clone)]
@@ -133,12 +134,12 @@ pub fn clicked(id: &str, campaign: &str) -> Click {
     Click {
         sub_ids: vec![("s2".to_owned(), format!("theirs-{id}"))],
         context: ClickContext { campaign_ref: Some(campaign_ref(campaign)), ..ClickContext::default() },
-        ..store_fixture::click(id)
+        ..received::click(id)
     }
 }
 
 pub async fn click(fixture: &DispatchFixture, id: &str, campaign: &str) {
-    fixture.store.record_click(store_fixture::unscreened(clicked(id, campaign))).await.unwrap();
+    fixture.store.record_click(received::unscreened(clicked(id, campaign))).await.unwrap();
 }
 
 /// A sale of 7.00 by this click; `T-` and the click's id is its transaction.

@@ -31,8 +31,10 @@ use postbridge::ops::Ops;
 use postbridge::ops::numbers::StoreNumbers;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Receipt, Screening};
+use postbridge::store::contract::conformance::fixture::reason::{account_refused, rejected};
 use postbridge::store::contract::work::{AttemptOutcome, ClaimRequest, Claimed, WantedWork};
 use postbridge::store::embedded::Embedded;
+use postbridge::store::engine::memory::Memory;
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::DestinationMode;
@@ -45,9 +47,6 @@ use postbridge::web::pages::offer_pages::PostbackUrl;
 use postbridge::web::pages::session::Sessions;
 use postbridge::web::pages::{BrowserRequest, Pages};
 use postbridge::web::per_address::LimitKey;
-
-use crate::support::memory::Memory;
-use crate::support::reasons::{account_refused, rejected};
 
 pub const TOKEN: &str = "a-token-for-tests-0123456789";
 pub const CLICK: &str = "jxWUv1dyfyUCQnUF808u4iM7b0tMSpb88t";

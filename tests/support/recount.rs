@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
-use rust_decimal::Decimal;
-
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::money::{Currency, Money};
 use postbridge::domain::postback::{Postback, VerdictName};
@@ -12,6 +10,7 @@ use postbridge::domain::quarter_hour::QuarterHour;
 use postbridge::domain::reporter::BuiltInSource;
 use postbridge::domain::time::Time;
 use postbridge::store::contract::Store;
+use postbridge::store::contract::conformance::fixture::received::wait;
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{
     ClickFilter, ConversionFilter, Page, PageRequest, PostbackFilter, ReportQuery,
@@ -20,8 +19,7 @@ use postbridge::store::contract::totals::{
     ClickTotals, ConversionTotals, PostbackTotals, QuarantineState, TotalKey, Totals, TotalsBy, TotalsFilter,
     TotalsQuery, VerdictCode,
 };
-
-use crate::support::store_fixture::wait;
+use rust_decimal::Decimal;
 
 /// How many there are, and value, payout and revenue by currency.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -12,16 +12,22 @@ use postbridge::domain::time::Time;
 use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays, watch_clock};
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::ConsentArrival;
+use postbridge::store::contract::conformance::fixture::engine::EngineUnderTest;
+use postbridge::store::contract::conformance::fixture::received::{
+    DAY, HOUR, at, click, click_id, destination, quarantined, sale, unscreened, wait,
+};
+use postbridge::store::contract::conformance::fixture::visit::{receive, visit};
+use postbridge::store::contract::conformance::fixture::work::{first_page, transactions};
 use postbridge::store::contract::lookup::{ConversionFilter, PostbackFilter};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use tokio::sync::watch;
 
-use crate::support::click_fixture::{receive, visit};
-use crate::support::store_fixture::*;
+use crate::support::engines;
+use crate::support::engines::on_every_engine;
 use crate::support::trial::{Chance, rounds};
 
-conformance! {
+on_every_engine! {
     sales_of_a_clock_that_was_behind_and_believed_outlive_its_correction,
     sales_of_a_first_start_in_1970_outlive_the_right_time,
     sales_of_a_clock_that_was_confirmed_ahead_are_deleted_when_their_days_are_over,
@@ -36,13 +42,13 @@ const KEEP: RetentionDays =
 
 /// A relay's store, its clock and its maintenance.
 struct Relay<'a> {
-    engine: &'a Engine,
+    engine: &'a EngineUnderTest,
     store: Option<Arc<dyn Store>>,
     clock: Clock,
 }
 
 impl<'a> Relay<'a> {
-    fn start(engine: &'a Engine, time: Time) -> Relay<'a> {
+    fn start(engine: &'a EngineUnderTest, time: Time) -> Relay<'a> {
         let mut relay = Relay { engine, store: None, clock: Clock::fixed(time) };
         relay.restart(time);
         relay
@@ -144,7 +150,7 @@ fn in_1970() -> Time {
     Time::parse("1970-01-01T00:00:07Z").unwrap()
 }
 
-fn sales_of_a_clock_that_was_behind_and_believed_outlive_its_correction(engine: &Engine) {
+fn sales_of_a_clock_that_was_behind_and_believed_outlive_its_correction(engine: &EngineUnderTest) {
     for (name, confirmed) in [("agreed", false), ("confirmed", true)] {
         let mut relay = Relay::start(engine, at(0));
         relay.set(at(-500 * DAY));
@@ -173,7 +179,7 @@ fn sales_of_a_clock_that_was_behind_and_believed_outlive_its_correction(engine: 
     }
 }
 
-fn sales_of_a_first_start_in_1970_outlive_the_right_time(engine: &Engine) {
+fn sales_of_a_first_start_in_1970_outlive_the_right_time(engine: &EngineUnderTest) {
     let mut relay = Relay::start(engine, in_1970());
     relay.receive("first");
     relay.run(10 * HOUR);
@@ -188,7 +194,7 @@ fn sales_of_a_first_start_in_1970_outlive_the_right_time(engine: &Engine) {
     assert_eq!(relay.count(&["first", "second", "third"]), (0, 0, 0), "deleted at last");
 }
 
-fn sales_of_a_clock_that_was_confirmed_ahead_are_deleted_when_their_days_are_over(engine: &Engine) {
+fn sales_of_a_clock_that_was_confirmed_ahead_are_deleted_when_their_days_are_over(engine: &EngineUnderTest) {
     let mut relay = Relay::start(engine, at(27_000 * DAY));
     relay.receive("ahead");
     relay.set(at(0));
@@ -202,7 +208,7 @@ fn sales_of_a_clock_that_was_confirmed_ahead_are_deleted_when_their_days_are_ove
     assert_eq!(relay.count(&["ahead", "right"]), (0, 0, 0), "not only in 74 years");
 }
 
-fn answers_about_consent_outlive_a_clock_that_was_behind(engine: &Engine) {
+fn answers_about_consent_outlive_a_clock_that_was_behind(engine: &EngineUnderTest) {
     let mut relay = Relay::start(engine, at(0));
     relay.set(at(-500 * DAY));
     relay.answer("doubted");
@@ -214,7 +220,7 @@ fn answers_about_consent_outlive_a_clock_that_was_behind(engine: &Engine) {
     assert_eq!(["doubted", "behind"].map(|name| relay.answered(name)), [Some(false); 2]);
 }
 
-fn answers_about_consent_of_a_first_start_in_1970_are_deleted_at_last(engine: &Engine) {
+fn answers_about_consent_of_a_first_start_in_1970_are_deleted_at_last(engine: &EngineUnderTest) {
     let mut relay = Relay::start(engine, in_1970());
     ["kept", "gone"].into_iter().for_each(|name| relay.answer(name));
     relay.set(at(0));
@@ -224,7 +230,7 @@ fn answers_about_consent_of_a_first_start_in_1970_are_deleted_at_last(engine: &E
     assert_eq!(relay.answered("gone"), None, "deleted at last");
 }
 
-fn what_is_reprocessed_is_kept_as_long_as_what_it_maps(engine: &Engine) {
+fn what_is_reprocessed_is_kept_as_long_as_what_it_maps(engine: &EngineUnderTest) {
     let mut relay = Relay::start(engine, at(0));
     relay.set(at(-500 * DAY));
     relay.until_believed();
@@ -241,7 +247,7 @@ fn what_is_reprocessed_is_kept_as_long_as_what_it_maps(engine: &Engine) {
     assert_eq!(relay.count(&[]), (0, 0, 0));
 }
 
-fn a_confirmed_jump_ages_what_was_received_by_a_right_clock(engine: &Engine) {
+fn a_confirmed_jump_ages_what_was_received_by_a_right_clock(engine: &EngineUnderTest) {
     let mut relay = Relay::start(engine, at(0));
     relay.receive("right");
     relay.run(HOUR);
@@ -313,7 +319,7 @@ struct Model<'a> {
 }
 
 impl Model<'_> {
-    fn new(engine: &Engine, first: Time) -> Model<'_> {
+    fn new(engine: &EngineUnderTest, first: Time) -> Model<'_> {
         let relay = Relay::start(engine, first);
         Model { relay, known: Vec::new(), right: at(0), shown: first }
     }
@@ -409,7 +415,7 @@ proptest! {
         first in prop_oneof![Just(at(0)), Just(in_1970()), Just(at(9_000 * DAY))],
         events in proptest::collection::vec(event(), 1..50),
     ) {
-        let engine = Engine::memory();
+        let engine = engines::memory();
         let mut model = Model::new(&engine, first);
         events.into_iter().for_each(|event| model.happens(event));
         model.happens(Event::Receives);

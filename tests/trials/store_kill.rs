@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use postbridge::store::contract::conformance::fixture::engine::usual_rules;
 use postbridge::store::embedded::Embedded;
 
-use crate::support::store_fixture::usual_rules;
 use crate::support::trial::{Chance, rounds};
 use crate::trials::store_loader::{Ack, Loader, verify};
 

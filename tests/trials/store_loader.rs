@@ -15,12 +15,16 @@ use postbridge::domain::postback::Verdict;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{Arrival, ClickArrival, Screening};
 use postbridge::store::contract::change::PurgeBefore;
+use postbridge::store::contract::conformance::fixture::attempt::{delivered, one};
+use postbridge::store::contract::conformance::fixture::engine::usual_rules;
+use postbridge::store::contract::conformance::fixture::received::{
+    DAY, HOUR, account, at, click, quarantined, sale, unscreened, wait,
+};
+use postbridge::store::contract::conformance::fixture::work::due_request;
 use postbridge::store::contract::lookup::{ClickFilter, PageRequest};
 use postbridge::store::embedded::Embedded;
 
-use crate::support::attempt_fixture::{delivered, one};
 use crate::support::recount::assert_recounted;
-use crate::support::store_fixture::*;
 
 const FOLDER: &str = "POSTBRIDGE_TEST_CHILD_FOLDER";
 const ROUND: &str = "POSTBRIDGE_TEST_CHILD_ROUND";

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use postbridge::store::contract::conformance::fixture::engine::usual_rules;
 use postbridge::store::embedded::Embedded;
 
-use crate::support::store_fixture::usual_rules;
 use crate::support::trial::{Chance, rounds};
 use crate::trials::store_loader::{Loader, verify};
 

@@ -2,6 +2,8 @@
 
 pub mod arrival;
 pub mod change;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod error;
 pub mod lookup;
 pub mod operator;
@@ -45,7 +47,7 @@ use crate::store::contract::work::{
 /// The answer of a store operation, some time later.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// What Postbridge remembers. Guarantees, proved by the conformance suite in `tests/`:
+/// What Postbridge remembers. Guarantees, which the rules in `conformance` hold every engine to:
 ///
 /// 1. When a writing operation answers `Ok`, its effect survives the death of the process and of
 ///    the machine's power. When it answers `Err`, nothing of it is visible, now or later; only after

@@ -3,6 +3,8 @@
 pub mod error;
 pub mod folder;
 pub mod kv;
+#[cfg(feature = "conformance")]
+pub mod memory;
 pub mod packed;
 mod pieces;
 pub mod sled;

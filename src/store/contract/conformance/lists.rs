@@ -1,46 +1,34 @@
-//! The store's guarantees about lists and purging, for every implementation.
+//! What must hold of lists and of purging.
 
-use postbridge::domain::conversion::EventClaim;
-use postbridge::domain::delivery::{DeliveryState, DeliveryStateName, ReplyVerdict};
-use postbridge::domain::event::EventName;
-use postbridge::domain::expiry::AgeRule;
-use postbridge::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId, SourceId};
-use postbridge::domain::postback::{Verdict, VerdictName};
-use postbridge::domain::rejection::code::RejectionCode;
-use postbridge::domain::status::Status;
-use postbridge::domain::time::Time;
-use postbridge::domain::unsent::{UndeliveredCode, UnsentContext};
-use postbridge::store::contract::arrival::{Receipt, Reprocess};
-use postbridge::store::contract::change::PurgeBefore;
-use postbridge::store::contract::error::StoreError;
-use postbridge::store::contract::lookup::{
+use crate::domain::conversion::EventClaim;
+use crate::domain::delivery::{DeliveryState, DeliveryStateName, ReplyVerdict};
+use crate::domain::event::EventName;
+use crate::domain::expiry::AgeRule;
+use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId, SourceId};
+use crate::domain::postback::{Verdict, VerdictName};
+use crate::domain::rejection::code::RejectionCode;
+use crate::domain::status::Status;
+use crate::domain::time::Time;
+use crate::domain::unsent::{UndeliveredCode, UnsentContext};
+use crate::store::contract::arrival::{Receipt, Reprocess};
+use crate::store::contract::change::PurgeBefore;
+use crate::store::contract::conformance::fixture::attempt::{dead, delivered, failed, one};
+use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
+use crate::store::contract::conformance::fixture::offer::placed;
+use crate::store::contract::conformance::fixture::reason::rejected;
+use crate::store::contract::conformance::fixture::received::{
+    DAY, HOUR, at, click, click_id, destination, quarantined, sale, source, unscreened, usd, wait,
+};
+use crate::store::contract::conformance::fixture::work::{
+    claim, conversion_of, first_page, never, purge_all, states, trace, transactions,
+};
+use crate::store::contract::error::StoreError;
+use crate::store::contract::lookup::{
     ConversionFilter, DeliveryFilter, ListedDelivery, PageRequest, PostbackFilter, ReasonFilter,
 };
-use postbridge::store::contract::work::{AttemptOutcome, Claimed};
+use crate::store::contract::work::{AttemptOutcome, Claimed};
 
-use crate::support::attempt_fixture::{dead, delivered, failed, one};
-use crate::support::offer_fixture::placed;
-use crate::support::reasons::rejected;
-use crate::support::store_fixture::*;
-
-conformance! {
-    lists_go_newest_first_page_by_page,
-    lists_obey_their_filters,
-    conversions_are_listed_by_where_they_belong_and_by_their_sub_ids,
-    postbacks_are_listed_by_why_they_were_rejected,
-    a_list_goes_on_past_an_old_record_that_was_reprocessed_lately,
-    dead_letters_are_listed_with_their_last_attempt,
-    deliveries_are_listed_by_the_code_that_holds_now,
-    purging_strips_raw_bytes_and_keeps_the_conversion,
-    purging_goes_past_any_number_of_records_that_are_stripped_already,
-    purging_removes_a_finished_conversion_with_all_it_left,
-    purging_never_takes_a_conversion_with_an_unfinished_delivery,
-    purging_takes_clicks_past_their_time_only,
-    purging_never_takes_a_click_that_a_delivery_still_needs,
-    numbers_are_not_given_twice_after_everything_was_purged,
-}
-
-fn lists_go_newest_first_page_by_page(engine: &Engine) {
+pub fn lists_go_newest_first_page_by_page(engine: &EngineUnderTest) {
     let store = engine.open();
     let mut reported: Vec<String> = Vec::new();
     for n in 0..50 {
@@ -81,7 +69,7 @@ fn lists_go_newest_first_page_by_page(engine: &Engine) {
     assert!(matches!(refused, Err(StoreError::Cursor(cursor)) if cursor == "nonsense"));
 }
 
-fn lists_obey_their_filters(engine: &Engine) {
+pub fn lists_obey_their_filters(engine: &EngineUnderTest) {
     let store = engine.open();
     wait(store.record_click(unscreened(click("c1")))).unwrap();
     sale("a").click("c1").at(at(10)).receive(&*store);
@@ -115,7 +103,7 @@ fn lists_obey_their_filters(engine: &Engine) {
     assert_eq!(wait(store.deliveries(waiting, first_page(100))).unwrap().items.len(), 2);
 }
 
-fn conversions_are_listed_by_where_they_belong_and_by_their_sub_ids(engine: &Engine) {
+pub fn conversions_are_listed_by_where_they_belong_and_by_their_sub_ids(engine: &EngineUnderTest) {
     let store = engine.open();
     let clicked = |id: &str, offer: &str, campaign: &str, s1: &str| {
         let mut clicked = click(id);
@@ -153,7 +141,7 @@ fn conversions_are_listed_by_where_they_belong_and_by_their_sub_ids(engine: &Eng
     });
 }
 
-fn postbacks_are_listed_by_why_they_were_rejected(engine: &Engine) {
+pub fn postbacks_are_listed_by_why_they_were_rejected(engine: &EngineUnderTest) {
     let store = engine.open();
     sale("a").receive(&*store);
     let mut reversal = sale("unheard-of");
@@ -176,7 +164,7 @@ fn postbacks_are_listed_by_why_they_were_rejected(engine: &Engine) {
     });
 }
 
-fn a_list_goes_on_past_an_old_record_that_was_reprocessed_lately(engine: &Engine) {
+pub fn a_list_goes_on_past_an_old_record_that_was_reprocessed_lately(engine: &EngineUnderTest) {
     let store = engine.open();
     let bad = wait(store.arrive(quarantined("no price", at(0)))).unwrap();
     sale("young").at(at(9 * DAY)).receive(&*store);
@@ -187,7 +175,7 @@ fn a_list_goes_on_past_an_old_record_that_was_reprocessed_lately(engine: &Engine
     assert_eq!(transactions(&*store, since), ["young"]);
 }
 
-fn dead_letters_are_listed_with_their_last_attempt(engine: &Engine) {
+pub fn dead_letters_are_listed_with_their_last_attempt(engine: &EngineUnderTest) {
     let store = engine.open();
     for n in 0..30 {
         sale(&format!("t{n}")).forward().to(&["ads", "other"]).receive(&*store);
@@ -215,7 +203,7 @@ fn dead_letters_are_listed_with_their_last_attempt(engine: &Engine) {
     });
 }
 
-fn deliveries_are_listed_by_the_code_that_holds_now(engine: &Engine) {
+pub fn deliveries_are_listed_by_the_code_that_holds_now(engine: &EngineUnderTest) {
     let store = engine.open();
     let rules = sale("any").forward().to(&["ads", "other"]).rules();
     sale("late").click("late").to(&["ads"]).receive(&*store);
@@ -260,7 +248,7 @@ fn deliveries_are_listed_by_the_code_that_holds_now(engine: &Engine) {
     });
 }
 
-fn purging_strips_raw_bytes_and_keeps_the_conversion(engine: &Engine) {
+pub fn purging_strips_raw_bytes_and_keeps_the_conversion(engine: &EngineUnderTest) {
     let store = engine.open();
     let old: Vec<Receipt> = (0..40).map(|n| sale(&format!("t{n}")).body(9000).receive(&*store)).collect();
     let young = sale("young").at(at(DAY)).receive(&*store);
@@ -277,7 +265,7 @@ fn purging_strips_raw_bytes_and_keeps_the_conversion(engine: &Engine) {
     });
 }
 
-fn purging_goes_past_any_number_of_records_that_are_stripped_already(engine: &Engine) {
+pub fn purging_goes_past_any_number_of_records_that_are_stripped_already(engine: &EngineUnderTest) {
     let store = engine.open();
     // Bodies so long that each has a block of its own, as postbacks have that come one at a time.
     let receive = |day: i64, count: i64| {
@@ -298,7 +286,7 @@ fn purging_goes_past_any_number_of_records_that_are_stripped_already(engine: &En
     }
 }
 
-fn purging_removes_a_finished_conversion_with_all_it_left(engine: &Engine) {
+pub fn purging_removes_a_finished_conversion_with_all_it_left(engine: &EngineUnderTest) {
     let store = engine.open();
     let receipts: Vec<Receipt> =
         (0..40).map(|n| sale(&format!("t{n}")).forward().body(5000).receive(&*store)).collect();
@@ -328,7 +316,7 @@ fn purging_removes_a_finished_conversion_with_all_it_left(engine: &Engine) {
     });
 }
 
-fn purging_never_takes_a_conversion_with_an_unfinished_delivery(engine: &Engine) {
+pub fn purging_never_takes_a_conversion_with_an_unfinished_delivery(engine: &EngineUnderTest) {
     let store = engine.open();
     let done = sale("done").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
@@ -349,7 +337,7 @@ fn purging_never_takes_a_conversion_with_an_unfinished_delivery(engine: &Engine)
     assert_eq!(transactions(&*store, ConversionFilter::default()), Vec::<String>::new());
 }
 
-fn purging_takes_clicks_past_their_time_only(engine: &Engine) {
+pub fn purging_takes_clicks_past_their_time_only(engine: &EngineUnderTest) {
     let store = engine.open();
     let queued: Vec<_> = (0..1200i64)
         .map(|n| {
@@ -367,7 +355,7 @@ fn purging_takes_clicks_past_their_time_only(engine: &Engine) {
     assert_eq!(sale("t1").click("c5").receive(&*store).matched, Some(false));
 }
 
-fn purging_never_takes_a_click_that_a_delivery_still_needs(engine: &Engine) {
+pub fn purging_never_takes_a_click_that_a_delivery_still_needs(engine: &EngineUnderTest) {
     let store = engine.open();
     for id in ["c1", "c2", "c3", "c4"] {
         wait(store.record_click(unscreened(click(id)))).unwrap();
@@ -402,7 +390,7 @@ fn purging_never_takes_a_click_that_a_delivery_still_needs(engine: &Engine) {
     });
 }
 
-fn numbers_are_not_given_twice_after_everything_was_purged(engine: &Engine) {
+pub fn numbers_are_not_given_twice_after_everything_was_purged(engine: &EngineUnderTest) {
     let store = engine.open();
     wait(store.arrive(quarantined("no price", at(1)))).unwrap();
     let last = wait(store.arrive(quarantined("no price", at(1)))).unwrap().postback;

@@ -2,25 +2,19 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::expiry::AgeRule;
-use postbridge::domain::ruleset::Ruleset;
-use postbridge::domain::target::TargetId;
-use postbridge::domain::time::Time;
-use postbridge::store::contract::Store;
-use postbridge::store::contract::subscription::Subscription;
-use postbridge::store::contract::work::Claimed;
-
-use crate::support::attempt_fixture::{dead, failed, one};
-use crate::support::store_fixture::*;
-
-conformance![
-    destinations_of_one_target_are_claimed_together_by_due_time,
-    a_long_queue_goes_before_another_of_its_target_only_with_what_was_due_earlier,
-    retries_and_what_a_person_asked_for_are_found_wherever_they_are,
-    the_oldest_of_a_target_is_found_before_it_is_due,
-    a_destination_that_moves_takes_its_queue_along_and_what_is_out_returns_to_its_new_target,
-    what_a_clock_that_ran_ahead_planned_is_found_in_a_shared_target,
-];
+use crate::domain::expiry::AgeRule;
+use crate::domain::ruleset::Ruleset;
+use crate::domain::target::TargetId;
+use crate::domain::time::Time;
+use crate::store::contract::Store;
+use crate::store::contract::conformance::fixture::attempt::{dead, failed, one};
+use crate::store::contract::conformance::fixture::engine::EngineUnderTest;
+use crate::store::contract::conformance::fixture::received::{
+    DAY, HOUR, account, at, destination, sale, wait,
+};
+use crate::store::contract::conformance::fixture::work::{backlog, claim_oldest, due_request};
+use crate::store::contract::subscription::Subscription;
+use crate::store::contract::work::Claimed;
 
 fn host(name: &str) -> TargetId {
     TargetId::of_outgoing(name, true)
@@ -52,7 +46,7 @@ fn names(work: &[Claimed]) -> Vec<&str> {
 
 const THREE: [(&str, &str); 3] = [("a", "h"), ("b", "h"), ("c", "elsewhere")];
 
-fn destinations_of_one_target_are_claimed_together_by_due_time(engine: &Engine) {
+pub fn destinations_of_one_target_are_claimed_together_by_due_time(engine: &EngineUnderTest) {
     let store = engine.open();
     for (name, to, due) in
         [("t3", "a", 30), ("t1", "b", 10), ("t2", "a", 20), ("t0", "c", 0), ("t4", "b", 40)]
@@ -69,7 +63,9 @@ fn destinations_of_one_target_are_claimed_together_by_due_time(engine: &Engine) 
     assert_eq!((counted("a"), counted("b"), counted("c")), (Some((2, 2)), Some((2, 1)), Some((1, 1))));
 }
 
-fn a_long_queue_goes_before_another_of_its_target_only_with_what_was_due_earlier(engine: &Engine) {
+pub fn a_long_queue_goes_before_another_of_its_target_only_with_what_was_due_earlier(
+    engine: &EngineUnderTest,
+) {
     let store = engine.open();
     for n in 0..40 {
         sale(&format!("long-{n}")).forward().to(&["a"]).at(at(if n < 5 { 0 } else { 50 })).receive(&*store);
@@ -79,7 +75,7 @@ fn a_long_queue_goes_before_another_of_its_target_only_with_what_was_due_earlier
     assert_eq!(names(&work)[5], "short");
 }
 
-fn retries_and_what_a_person_asked_for_are_found_wherever_they_are(engine: &Engine) {
+pub fn retries_and_what_a_person_asked_for_are_found_wherever_they_are(engine: &EngineUnderTest) {
     let store = engine.open();
     for (name, to) in [("t1", "a"), ("t2", "b"), ("t3", "a"), ("t4", "b")] {
         receive(&*store, name, to, 0, &THREE);
@@ -96,7 +92,7 @@ fn retries_and_what_a_person_asked_for_are_found_wherever_they_are(engine: &Engi
     assert_eq!(names(&ask(&*store, &host("h"), at(450), 9, 9)), ["t2", "t1"]);
 }
 
-fn the_oldest_of_a_target_is_found_before_it_is_due(engine: &Engine) {
+pub fn the_oldest_of_a_target_is_found_before_it_is_due(engine: &EngineUnderTest) {
     let store = engine.open();
     receive(&*store, "t1", "a", 0, &THREE);
     receive(&*store, "t2", "b", 0, &THREE);
@@ -110,7 +106,9 @@ fn the_oldest_of_a_target_is_found_before_it_is_due(engine: &Engine) {
     assert!(oldest().is_none());
 }
 
-fn a_destination_that_moves_takes_its_queue_along_and_what_is_out_returns_to_its_new_target(engine: &Engine) {
+pub fn a_destination_that_moves_takes_its_queue_along_and_what_is_out_returns_to_its_new_target(
+    engine: &EngineUnderTest,
+) {
     let store = engine.open();
     receive(&*store, "t1", "a", 0, &THREE);
     receive(&*store, "t2", "a", 1, &THREE);
@@ -137,7 +135,7 @@ fn a_destination_that_moves_takes_its_queue_along_and_what_is_out_returns_to_its
     assert_eq!(names(&ask(&*store, &account("a"), at(9), 9, 9)), ["t4"]);
 }
 
-fn what_a_clock_that_ran_ahead_planned_is_found_in_a_shared_target(engine: &Engine) {
+pub fn what_a_clock_that_ran_ahead_planned_is_found_in_a_shared_target(engine: &EngineUnderTest) {
     let store = engine.open();
     for (name, to) in [("t1", "a"), ("t2", "b")] {
         receive(&*store, name, to, 0, &THREE);

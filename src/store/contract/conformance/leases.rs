@@ -1,36 +1,23 @@
-//! The store's guarantees about leases that run out, attempts that are recorded late or twice, and exchanges that several
-//! attempts share, for every implementation.
+//! What must hold of leases that run out, of attempts that are recorded late or twice, and of exchanges that attempts share.
 
 use std::sync::Arc;
 
-use postbridge::domain::attempt::AttemptEffect;
-use postbridge::domain::delivery::DeliveryState;
-use postbridge::domain::time::Time;
-use postbridge::store::contract::Store;
-use postbridge::store::contract::arrival::Receipt;
-use postbridge::store::contract::change::PurgeBefore;
-use postbridge::store::contract::work::{AttemptOutcome, ClaimRequest, Claimed, LeaseToken, Recorded};
-
-use crate::support::attempt_fixture::{attempt, dead, delivered, exchange, failed, one};
-use crate::support::reasons;
-use crate::support::store_fixture::{
-    DAY, Engine, HOUR, account, at, backlog, before_and_after_reopening, conformance, conversion_of,
-    delivery_id, due_request, purge_all, sale, states, trace, wait,
+use crate::domain::attempt::AttemptEffect;
+use crate::domain::delivery::DeliveryState;
+use crate::domain::time::Time;
+use crate::store::contract::Store;
+use crate::store::contract::arrival::Receipt;
+use crate::store::contract::change::PurgeBefore;
+use crate::store::contract::conformance::fixture::attempt::{
+    attempt, dead, delivered, exchange, failed, one,
 };
-
-conformance! {
-    what_was_not_recorded_in_time_is_handed_out_again_as_a_possible_repeat,
-    a_lease_that_ran_out_is_its_holders_until_another_has_the_delivery,
-    what_is_recorded_once_another_has_the_delivery_is_late_and_changes_nothing,
-    a_late_attempt_is_late_also_when_the_other_one_has_ended,
-    what_one_lease_records_twice_is_kept_once,
-    what_was_given_back_is_no_longer_its_holders,
-    a_lease_that_runs_out_wakes_the_worker_of_its_target,
-    a_person_who_asks_again_takes_the_delivery_from_no_one,
-    an_attempt_without_an_answer_makes_the_next_a_possible_repeat,
-    attempts_that_are_recorded_together_share_their_exchange,
-    an_exchange_is_kept_as_long_as_the_newest_conversion_it_was_about,
-}
+use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
+use crate::store::contract::conformance::fixture::reason;
+use crate::store::contract::conformance::fixture::received::{DAY, HOUR, account, at, sale, wait};
+use crate::store::contract::conformance::fixture::work::{
+    backlog, conversion_of, delivery_id, due_request, purge_all, states, trace,
+};
+use crate::store::contract::work::{AttemptOutcome, ClaimRequest, Claimed, LeaseToken, Recorded};
 
 /// How long a lease holds here.
 const LEASE_MS: i64 = HOUR;
@@ -62,7 +49,7 @@ fn effects(store: &dyn Store, receipt: &Receipt) -> Vec<AttemptEffect> {
     attempts.iter().map(|attempt| attempt.effect).collect()
 }
 
-fn what_was_not_recorded_in_time_is_handed_out_again_as_a_possible_repeat(engine: &Engine) {
+pub fn what_was_not_recorded_in_time_is_handed_out_again_as_a_possible_repeat(engine: &EngineUnderTest) {
     let store = engine.open();
     let (receipt, first, second) = handed_on(&*store);
     assert!(!first.delivery.possible_repeat);
@@ -75,7 +62,7 @@ fn what_was_not_recorded_in_time_is_handed_out_again_as_a_possible_repeat(engine
     });
 }
 
-fn a_lease_that_ran_out_is_its_holders_until_another_has_the_delivery(engine: &Engine) {
+pub fn a_lease_that_ran_out_is_its_holders_until_another_has_the_delivery(engine: &EngineUnderTest) {
     let store = engine.open();
     let receipt = sale("t1").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
@@ -86,7 +73,7 @@ fn a_lease_that_ran_out_is_its_holders_until_another_has_the_delivery(engine: &E
     assert!(claim(&*store, "ads", at(DAY)).is_empty());
 }
 
-fn what_is_recorded_once_another_has_the_delivery_is_late_and_changes_nothing(engine: &Engine) {
+pub fn what_is_recorded_once_another_has_the_delivery_is_late_and_changes_nothing(engine: &EngineUnderTest) {
     let store = engine.open();
     let (receipt, first, second) = handed_on(&*store);
     assert_eq!(record(&*store, delivered(&first, at(LEASE_MS + 1))), Recorded::Late);
@@ -100,7 +87,7 @@ fn what_is_recorded_once_another_has_the_delivery_is_late_and_changes_nothing(en
     });
 }
 
-fn a_late_attempt_is_late_also_when_the_other_one_has_ended(engine: &Engine) {
+pub fn a_late_attempt_is_late_also_when_the_other_one_has_ended(engine: &EngineUnderTest) {
     let store = engine.open();
     let (receipt, first, second) = handed_on(&*store);
     assert_eq!(record(&*store, delivered(&second, at(LEASE_MS + 1))), Recorded::Settled);
@@ -110,7 +97,7 @@ fn a_late_attempt_is_late_also_when_the_other_one_has_ended(engine: &Engine) {
     assert_eq!(backlog(&*store, "ads", at(DAY)).map(|backlog| backlog.dead), None);
 }
 
-fn what_one_lease_records_twice_is_kept_once(engine: &Engine) {
+pub fn what_one_lease_records_twice_is_kept_once(engine: &EngineUnderTest) {
     let store = engine.open();
     let (receipt, first, second) = handed_on(&*store);
     let late = delivered(&first, at(LEASE_MS + 1));
@@ -128,7 +115,7 @@ fn what_one_lease_records_twice_is_kept_once(engine: &Engine) {
     });
 }
 
-fn what_was_given_back_is_no_longer_its_holders(engine: &Engine) {
+pub fn what_was_given_back_is_no_longer_its_holders(engine: &EngineUnderTest) {
     let store = engine.open();
     let receipt = sale("t1").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
@@ -141,7 +128,7 @@ fn what_was_given_back_is_no_longer_its_holders(engine: &Engine) {
     assert!(!again.delivery.possible_repeat, "nothing had left");
 }
 
-fn a_lease_that_runs_out_wakes_the_worker_of_its_target(engine: &Engine) {
+pub fn a_lease_that_runs_out_wakes_the_worker_of_its_target(engine: &EngineUnderTest) {
     let store = engine.open();
     sale("t1").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0));
@@ -152,12 +139,12 @@ fn a_lease_that_runs_out_wakes_the_worker_of_its_target(engine: &Engine) {
     wait(wakeup.signalled());
 }
 
-fn a_person_who_asks_again_takes_the_delivery_from_no_one(engine: &Engine) {
+pub fn a_person_who_asks_again_takes_the_delivery_from_no_one(engine: &EngineUnderTest) {
     let store = engine.open();
     let (receipt, first, second) = handed_on(&*store);
     assert_eq!(record(&*store, dead(&second, at(LEASE_MS + 1))), Recorded::Settled);
     let id = delivery_id(&receipt, "ads");
-    let counts = postbridge::domain::expiry::AgeRule::Counts;
+    let counts = crate::domain::expiry::AgeRule::Counts;
     wait(store.retry(id, at(LEASE_MS + 2), counts)).unwrap().unwrap();
     assert_eq!(record(&*store, dead(&first, at(LEASE_MS + 3))), Recorded::Late);
     let third = claim(&*store, "ads", at(LEASE_MS + 4)).remove(0);
@@ -165,10 +152,10 @@ fn a_person_who_asks_again_takes_the_delivery_from_no_one(engine: &Engine) {
     assert_eq!(states(&*store, &receipt), [DeliveryState::delivered(at(LEASE_MS + 5))]);
 }
 
-fn an_attempt_without_an_answer_makes_the_next_a_possible_repeat(engine: &Engine) {
+pub fn an_attempt_without_an_answer_makes_the_next_a_possible_repeat(engine: &EngineUnderTest) {
     let store = engine.open();
     for (name, verdict, is_possible) in
-        [("t1", reasons::retry(), false), ("t2", reasons::no_answer_in_time(), true)]
+        [("t1", reason::retry(), false), ("t2", reason::no_answer_in_time(), true)]
     {
         let receipt = sale(name).forward().receive(&*store);
         let work = claim(&*store, "ads", at(0)).remove(0);
@@ -190,7 +177,7 @@ fn of_one_request(work: &[Claimed], time: i64) -> Arc<[AttemptOutcome]> {
     work.iter().map(outcome).collect()
 }
 
-fn attempts_that_are_recorded_together_share_their_exchange(engine: &Engine) {
+pub fn attempts_that_are_recorded_together_share_their_exchange(engine: &EngineUnderTest) {
     let store = engine.open();
     let receipts: Vec<Receipt> = (0..5).map(|n| sale(&format!("t{n}")).forward().receive(&*store)).collect();
     let work = claim(&*store, "ads", at(0));
@@ -206,7 +193,7 @@ fn attempts_that_are_recorded_together_share_their_exchange(engine: &Engine) {
     });
 }
 
-fn an_exchange_is_kept_as_long_as_the_newest_conversion_it_was_about(engine: &Engine) {
+pub fn an_exchange_is_kept_as_long_as_the_newest_conversion_it_was_about(engine: &EngineUnderTest) {
     let store = engine.open();
     let newest = sale("new").at(at(5 * DAY)).forward().receive(&*store);
     let oldest = sale("old").at(at(0)).forward().receive(&*store);

@@ -1,4 +1,4 @@
-//! The key-value interface in memory, with faults to inject: what tests and benches run on.
+//! The key-value interface in memory, with faults to inject: what tests and benches run on, behind the feature `conformance`.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use postbridge::store::engine::kv::{Batch, Direction, KeyChange, Kv, KvError, ScanVisitor, Span, Step};
+use crate::store::engine::kv::{Batch, Direction, KeyChange, Kv, KvError, ScanVisitor, Span, Step};
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -40,6 +40,7 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// An engine with nothing in it.
     pub fn new() -> Memory {
         Memory::default()
     }

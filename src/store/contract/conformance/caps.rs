@@ -1,26 +1,19 @@
-//! The store's guarantees about daily caps of conversions, for every implementation.
+//! What must hold of daily caps of conversions.
 
-use postbridge::domain::status::Status;
-use postbridge::store::contract::Store;
-use postbridge::store::contract::arrival::Receipt;
-
-use crate::support::offer_fixture::*;
-use crate::support::store_fixture::*;
-
-conformance! {
-    a_cap_lets_through_exactly_as_many_as_it_says,
-    a_new_utc_day_begins_with_every_place_free,
-    a_conversion_that_is_scrubbed_later_gives_its_place_back,
-    a_scrub_taken_back_takes_a_place_above_the_cap,
-    the_conversion_whose_click_is_recorded_later_is_not_counted_against_itself,
-    conversions_that_a_click_brings_to_an_offer_keep_its_cap_together,
-}
+use crate::domain::status::Status;
+use crate::store::contract::Store;
+use crate::store::contract::arrival::Receipt;
+use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
+use crate::store::contract::conformance::fixture::offer::{
+    arrive, arrive_together, by_network, capped, now_of, placed, rules_of, set_status,
+};
+use crate::store::contract::conformance::fixture::received::{DAY, at, click, go_by, sale, unscreened, wait};
 
 fn passed(store: &dyn Store, reported: &[Receipt]) -> usize {
     reported.iter().filter(|reported| now_of(store, reported).status != Status::Scrubbed).count()
 }
 
-fn a_cap_lets_through_exactly_as_many_as_it_says(engine: &Engine) {
+pub fn a_cap_lets_through_exactly_as_many_as_it_says(engine: &EngineUnderTest) {
     let store = engine.open();
     let rules = rules_of(&[capped("565", 7), capped("566", 5)]);
     go_by(&*store, rules.clone());
@@ -37,7 +30,7 @@ fn a_cap_lets_through_exactly_as_many_as_it_says(engine: &Engine) {
     });
 }
 
-fn a_new_utc_day_begins_with_every_place_free(engine: &Engine) {
+pub fn a_new_utc_day_begins_with_every_place_free(engine: &EngineUnderTest) {
     let store = engine.open_by(rules_of(&[capped("565", 1)]));
     let reported =
         |name: &str, time: i64| arrive(&*store, sale(name).brought_to("565").at(at(time)).arrival());
@@ -47,7 +40,7 @@ fn a_new_utc_day_begins_with_every_place_free(engine: &Engine) {
     assert_eq!(reported.iter().map(status).collect::<Vec<_>>(), [yes, no, yes, no]);
 }
 
-fn a_conversion_that_is_scrubbed_later_gives_its_place_back(engine: &Engine) {
+pub fn a_conversion_that_is_scrubbed_later_gives_its_place_back(engine: &EngineUnderTest) {
     let store = engine.open();
     let rules = rules_of(&[capped("565", 1)]);
     go_by(&*store, rules.clone());
@@ -56,7 +49,7 @@ fn a_conversion_that_is_scrubbed_later_gives_its_place_back(engine: &Engine) {
     let refused = arrive(&*store, sale("second").brought_to("565").arrival());
     assert_eq!(now_of(&*store, &refused).status, Status::Scrubbed, "a rejected one keeps its place");
     // In one go: the sale after it sees the place that the scrub gave back.
-    let which = postbridge::store::contract::change::ConversionRef::Number(first.postback);
+    let which = crate::store::contract::change::ConversionRef::Number(first.postback);
     let scrubbed = store.set_status(which, by_network(Status::Scrubbed), at(2));
     let third = store.arrive(sale("third").brought_to("565").arrival());
     wait(scrubbed).unwrap();
@@ -70,7 +63,7 @@ fn a_conversion_that_is_scrubbed_later_gives_its_place_back(engine: &Engine) {
     });
 }
 
-fn a_scrub_taken_back_takes_a_place_above_the_cap(engine: &Engine) {
+pub fn a_scrub_taken_back_takes_a_place_above_the_cap(engine: &EngineUnderTest) {
     let store = engine.open_by(rules_of(&[capped("565", 1)]));
     let first = arrive(&*store, sale("first").brought_to("565").arrival());
     let second = arrive(&*store, sale("second").brought_to("565").arrival());
@@ -80,7 +73,7 @@ fn a_scrub_taken_back_takes_a_place_above_the_cap(engine: &Engine) {
     assert_eq!(now_of(&*store, &third).status, Status::Scrubbed, "the second has the place");
 }
 
-fn the_conversion_whose_click_is_recorded_later_is_not_counted_against_itself(engine: &Engine) {
+pub fn the_conversion_whose_click_is_recorded_later_is_not_counted_against_itself(engine: &EngineUnderTest) {
     let store = engine.open_by(rules_of(&[capped("565", 1)]));
     let reported = arrive(&*store, sale("t1").brought_to("565").click("c1").arrival());
     assert_eq!(now_of(&*store, &reported).status, Status::Approved);
@@ -91,7 +84,7 @@ fn the_conversion_whose_click_is_recorded_later_is_not_counted_against_itself(en
     assert_eq!((now.status, now.attribution.is_matched()), (Status::Approved, true));
 }
 
-fn conversions_that_a_click_brings_to_an_offer_keep_its_cap_together(engine: &Engine) {
+pub fn conversions_that_a_click_brings_to_an_offer_keep_its_cap_together(engine: &EngineUnderTest) {
     let store = engine.open_by(rules_of(&[capped("565", 2)]));
     let waiting = (0..5).map(|n| sale(&format!("t{n}")).click("c1").arrival());
     let reported = arrive_together(&*store, waiting);

@@ -1,29 +1,24 @@
-//! The store's guarantees about reports, for every implementation.
+//! What must hold of reports.
 
 use std::collections::BTreeSet;
 
-use postbridge::domain::ids::AffiliateId;
-use postbridge::domain::offer::CampaignRef;
-use postbridge::domain::reporter::BuiltInSource;
-use postbridge::domain::status::Status;
-use postbridge::domain::time::Time;
-use postbridge::store::contract::Store;
-use postbridge::store::contract::change::PurgeBefore;
-use postbridge::store::contract::lookup::{ReportPage, ReportQuery};
-
-use crate::support::attempt_fixture::{delivered, one};
-use crate::support::offer_fixture::*;
-use crate::support::store_fixture::*;
-
-conformance! {
-    pages_are_complete_and_ordered_also_among_equal_times,
-    every_filter_has_its_true_total,
-    a_row_shows_the_status_that_the_conversion_has_now,
-    a_later_click_brings_its_conversion_into_the_report,
-    what_is_of_no_offer_and_what_the_tag_reported_is_in_no_report,
-    a_purged_conversion_leaves_no_row,
-    a_page_begins_anywhere_and_has_at_most_five_hundred_rows,
-}
+use crate::domain::ids::AffiliateId;
+use crate::domain::offer::CampaignRef;
+use crate::domain::reporter::BuiltInSource;
+use crate::domain::status::Status;
+use crate::domain::time::Time;
+use crate::store::contract::Store;
+use crate::store::contract::change::PurgeBefore;
+use crate::store::contract::conformance::fixture::attempt::{delivered, one};
+use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
+use crate::store::contract::conformance::fixture::offer::{
+    approved_after, arrive, arrive_together, capped, now_of, offer, offer_id, placed, rules_of, set_status,
+};
+use crate::store::contract::conformance::fixture::received::{
+    DAY, HOUR, at, click, go_by, sale, unscreened, wait,
+};
+use crate::store::contract::conformance::fixture::work::{claim, purge_all};
+use crate::store::contract::lookup::{ReportPage, ReportQuery};
 
 fn report(store: &dyn Store, query: ReportQuery) -> ReportPage {
     wait(store.report(query)).unwrap()
@@ -81,7 +76,7 @@ fn fill(store: &dyn Store) {
     }
 }
 
-fn pages_are_complete_and_ordered_also_among_equal_times(engine: &Engine) {
+pub fn pages_are_complete_and_ordered_also_among_equal_times(engine: &EngineUnderTest) {
     let store = engine.open();
     fill(&*store);
     before_and_after_reopening(engine, store, |store, _| {
@@ -93,7 +88,7 @@ fn pages_are_complete_and_ordered_also_among_equal_times(engine: &Engine) {
     });
 }
 
-fn every_filter_has_its_true_total(engine: &Engine) {
+pub fn every_filter_has_its_true_total(engine: &EngineUnderTest) {
     let store = engine.open();
     fill(&*store);
     let offers = |ids: &[&str]| Some(ids.iter().map(|id| offer_id(id)).collect());
@@ -145,7 +140,7 @@ fn every_filter_has_its_true_total(engine: &Engine) {
     });
 }
 
-fn a_row_shows_the_status_that_the_conversion_has_now(engine: &Engine) {
+pub fn a_row_shows_the_status_that_the_conversion_has_now(engine: &EngineUnderTest) {
     let store = engine.open_by(rules_of(&[approved_after("1", 2)]));
     let reported = arrive(&*store, sale("t1").of("1").arrival());
     let with = |store: &dyn Store, status| report(store, ReportQuery { status: Some(status), ..all(9) });
@@ -160,7 +155,7 @@ fn a_row_shows_the_status_that_the_conversion_has_now(engine: &Engine) {
     });
 }
 
-fn a_later_click_brings_its_conversion_into_the_report(engine: &Engine) {
+pub fn a_later_click_brings_its_conversion_into_the_report(engine: &EngineUnderTest) {
     let store = engine.open_by(rules_of(&[offer("1")]));
     arrive(&*store, sale("t1").click("c1").arrival());
     assert_eq!(report(&*store, all(9)).total, 0, "no offer is known of it");
@@ -173,7 +168,7 @@ fn a_later_click_brings_its_conversion_into_the_report(engine: &Engine) {
     });
 }
 
-fn what_is_of_no_offer_and_what_the_tag_reported_is_in_no_report(engine: &Engine) {
+pub fn what_is_of_no_offer_and_what_the_tag_reported_is_in_no_report(engine: &EngineUnderTest) {
     let store = engine.open_by(rules_of(&[capped("1", 1)]));
     arrive(&*store, sale("none").arrival());
     let mut reported = sale("tag").of("1");
@@ -191,14 +186,14 @@ fn what_is_of_no_offer_and_what_the_tag_reported_is_in_no_report(engine: &Engine
     });
 }
 
-fn a_purged_conversion_leaves_no_row(engine: &Engine) {
+pub fn a_purged_conversion_leaves_no_row(engine: &EngineUnderTest) {
     let store = engine.open_by(rules_of(&[offer("1")]));
     let sold = |name: &str, day: i64| sale(name).of("1").at(at(day * DAY)).happened(at(-99 * DAY)).arrival();
     arrive(&*store, sold("old", 0));
     arrive(&*store, sold("unfinished", 0));
     let young = arrive(&*store, sold("young", 9));
     let work = claim(&*store, "ads", at(9 * DAY));
-    let finished = |work: &&postbridge::store::contract::work::Claimed| {
+    let finished = |work: &&crate::store::contract::work::Claimed| {
         work.conversion.transaction_id.as_deref() != Some("unfinished")
     };
     for work in work.iter().filter(finished) {
@@ -214,7 +209,7 @@ fn a_purged_conversion_leaves_no_row(engine: &Engine) {
     });
 }
 
-fn a_page_begins_anywhere_and_has_at_most_five_hundred_rows(engine: &Engine) {
+pub fn a_page_begins_anywhere_and_has_at_most_five_hundred_rows(engine: &EngineUnderTest) {
     let store = engine.open_by(rules_of(&[offer("1")]));
     // More than rows lie together, the younger half arriving first.
     let happened = |n: i64| at(if n < 1500 { n - 1500 } else { n - 4500 });

@@ -1,30 +1,23 @@
-//! The store's guarantees about deliveries of what changed and of what a person retries, for every implementation.
+//! What must hold of deliveries of what changed, and of those that a person retries.
 
-use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
-use postbridge::domain::delivery_reason::RetryRefused;
-use postbridge::domain::expiry::AgeRule;
-use postbridge::domain::ids::{DeliveryId, Occasion};
-use postbridge::domain::routing::{Changes, Unmatched};
-use postbridge::domain::skip::{ForwardedBy, SkipReason};
-use postbridge::domain::status::Status;
-use postbridge::domain::time::Time;
-use postbridge::store::contract::Store;
-use postbridge::store::contract::work::{AttemptOutcome, Claimed};
+use crate::domain::delivery::{DeliveryState, ReplyVerdict};
+use crate::domain::delivery_reason::RetryRefused;
+use crate::domain::expiry::AgeRule;
+use crate::domain::ids::{DeliveryId, Occasion};
+use crate::domain::routing::{Changes, Unmatched};
+use crate::domain::skip::{ForwardedBy, SkipReason};
+use crate::domain::status::Status;
+use crate::domain::time::Time;
+use crate::store::contract::Store;
+use crate::store::contract::conformance::fixture::attempt::{attempt, dead, delivered, failed, one};
+use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
+use crate::store::contract::conformance::fixture::received::{DAY, HOUR, at, destination, sale, usd, wait};
+use crate::store::contract::conformance::fixture::work::{
+    backlog, claim, claim_some, delivery_id, first_page, states, trace,
+};
+use crate::store::contract::work::{AttemptOutcome, Claimed};
 
-use crate::support::attempt_fixture::{attempt, dead, delivered, failed, one};
-use crate::support::store_fixture::*;
-
-conformance! {
-    a_claim_says_whether_the_destination_was_reported_before,
-    a_change_that_received_during_an_attempt_is_reported_where_changes_are_heard,
-    a_delivery_skipped_for_what_changed_meanwhile_waits_again,
-    a_delivery_withdrawn_under_its_lease_takes_the_state_reported,
-    retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest,
-    a_retry_is_refused_where_another_delivery_reports_the_same,
-    a_persons_retry_goes_before_older_retries,
-}
-
-fn a_claim_says_whether_the_destination_was_reported_before(engine: &Engine) {
+pub fn a_claim_says_whether_the_destination_was_reported_before(engine: &EngineUnderTest) {
     let store = engine.open();
     let reported = |status, value: &str| {
         let mut reported = sale("t1").forward().to(&["ads", "other"]).status(status).value(value);
@@ -46,7 +39,9 @@ fn a_claim_says_whether_the_destination_was_reported_before(engine: &Engine) {
     assert!(claim("ads", at(3)).sent_before);
 }
 
-fn a_change_that_received_during_an_attempt_is_reported_where_changes_are_heard(engine: &Engine) {
+pub fn a_change_that_received_during_an_attempt_is_reported_where_changes_are_heard(
+    engine: &EngineUnderTest,
+) {
     type End = fn(&Claimed, Time) -> AttemptOutcome;
     let store = engine.open();
     let ends: [(&str, End); 3] = [("delivered", delivered), ("dead", dead), ("gone", delivered)];
@@ -97,7 +92,7 @@ fn transactions_of_changes(store: &dyn Store) -> Vec<String> {
     twice.filter_map(|(conversion, _)| conversion.transaction_id).collect()
 }
 
-fn a_delivery_skipped_for_what_changed_meanwhile_waits_again(engine: &Engine) {
+pub fn a_delivery_skipped_for_what_changed_meanwhile_waits_again(engine: &EngineUnderTest) {
     let store = engine.open();
     let receipt = sale("t1").forward().receive(&*store);
     sale("t1").forward().status(Status::Rejected).receive(&*store);
@@ -117,7 +112,7 @@ fn a_delivery_skipped_for_what_changed_meanwhile_waits_again(engine: &Engine) {
     assert_eq!(states(&*store, &receipt)[0].as_str(), "skipped", "nothing is new");
 }
 
-fn a_delivery_withdrawn_under_its_lease_takes_the_state_reported(engine: &Engine) {
+pub fn a_delivery_withdrawn_under_its_lease_takes_the_state_reported(engine: &EngineUnderTest) {
     let store = engine.open();
     let receipt = sale("t1").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
@@ -129,7 +124,7 @@ fn a_delivery_withdrawn_under_its_lease_takes_the_state_reported(engine: &Engine
     assert_eq!(wait(store.backlog(at(9))).unwrap(), vec![]);
 }
 
-fn retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest(engine: &Engine) {
+pub fn retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest(engine: &EngineUnderTest) {
     let store = engine.open();
     let receipt = sale("t1").forward().receive(&*store);
     let id = delivery_id(&receipt, "ads");
@@ -146,7 +141,7 @@ fn retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest(engine: &Eng
     let work = claim_some(&*store, "ads", at(10), 0, 1).remove(0);
     wait(store.record(one(delivered(&work, at(11))))).unwrap();
     assert_eq!(retry(at(20)), Err(RetryRefused::Delivered));
-    let unknown = DeliveryId { destination: destination("nobody"), ..id.clone() };
+    let unknown = DeliveryId { destination: destination("unknown"), ..id.clone() };
     assert_eq!(wait(store.retry(unknown, at(1), AgeRule::Counts)).unwrap(), Err(RetryRefused::Unknown));
     let held = sale("t2").receive(&*store);
     let now = wait(store.retry(delivery_id(&held, "ads"), at(30), AgeRule::Counts)).unwrap().unwrap();
@@ -158,7 +153,7 @@ fn retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest(engine: &Eng
     assert_eq!(claim_some(&*store, "ads", at(30), 9, 0).len(), 2);
 }
 
-fn a_retry_is_refused_where_another_delivery_reports_the_same(engine: &Engine) {
+pub fn a_retry_is_refused_where_another_delivery_reports_the_same(engine: &EngineUnderTest) {
     let store = engine.open();
     let reported = sale("t1").click("c1").receive(&*store);
     assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 1);
@@ -195,7 +190,7 @@ fn two_that_died(store: &dyn Store) -> [DeliveryId; 2] {
     [reported("7"), reported("8")]
 }
 
-fn a_persons_retry_goes_before_older_retries(engine: &Engine) {
+pub fn a_persons_retry_goes_before_older_retries(engine: &EngineUnderTest) {
     let store = engine.open();
     for n in 0..10 {
         sale(&format!("t{n}")).forward().receive(&*store);

@@ -1,43 +1,31 @@
-//! The store's guarantees about deliveries, leases and attempts, for every implementation.
+//! What must hold of deliveries, leases and attempts.
 
 use std::sync::Arc;
 
-use postbridge::domain::delivery::{DeliveryState, DeliveryStateName, ReplyVerdict};
-use postbridge::domain::expiry::AgeRule;
-use postbridge::domain::routing::{Changes, Route};
-use postbridge::domain::sent::Confirmation;
-use postbridge::domain::skip::SkipReason;
-use postbridge::store::contract::Store;
-use postbridge::store::contract::arrival::Receipt;
-use postbridge::store::contract::change::PurgeBefore;
-use postbridge::store::contract::lookup::DeliveryFilter;
-use postbridge::store::contract::subscription::Subscription;
-use postbridge::store::contract::work::{AttemptOutcome, Claimed};
+use crate::domain::delivery::{DeliveryState, DeliveryStateName, ReplyVerdict};
+use crate::domain::expiry::AgeRule;
+use crate::domain::routing::{Changes, Route};
+use crate::domain::sent::Confirmation;
+use crate::domain::skip::SkipReason;
+use crate::store::contract::Store;
+use crate::store::contract::arrival::Receipt;
+use crate::store::contract::change::PurgeBefore;
+use crate::store::contract::conformance::fixture::attempt::{
+    attempt, dead, delivered, exchange, failed, one,
+};
+use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
+use crate::store::contract::conformance::fixture::reason::{account_refused, skipped};
+use crate::store::contract::conformance::fixture::received::{
+    DAY, HOUR, Sale, account, at, click, click_id, destination, sale, unscreened, wait,
+};
+use crate::store::contract::conformance::fixture::work::{
+    backlog, claim, claim_oldest, claim_some, delivery_id, due_request, first_page, purge_all, states, trace,
+};
+use crate::store::contract::lookup::DeliveryFilter;
+use crate::store::contract::subscription::Subscription;
+use crate::store::contract::work::{AttemptOutcome, Claimed};
 
-use crate::support::attempt_fixture::{attempt, dead, delivered, exchange, failed, one};
-use crate::support::reasons::{account_refused, skipped};
-use crate::support::store_fixture::*;
-
-conformance! {
-    a_hold_that_ends_is_skipped_and_can_be_retried,
-    expiring_stops_at_its_limit,
-    a_claimed_delivery_goes_to_no_one_else_until_it_is_released,
-    leases_end_with_the_process,
-    due_work_is_handed_out_oldest_first_and_retries_apart,
-    a_claim_hands_out_no_more_than_asked_and_says_what_falls_due_next,
-    the_oldest_waiting_delivery_can_be_claimed_before_it_is_due,
-    attempts_are_kept_in_order_with_what_was_sent_and_answered,
-    a_parked_attempt_ends_the_lease_and_charges_nothing,
-    withdrawing_a_destination_skips_what_waits_and_what_is_held,
-    what_is_to_be_confirmed_is_unfinished_and_in_no_ones_hands,
-    what_is_confirmed_is_delivered_and_says_when_and_by_which_request,
-    what_is_to_be_confirmed_at_a_destination_that_is_gone_counts_as_delivered,
-    a_change_is_planned_also_while_what_was_sent_is_to_be_confirmed,
-    a_wakeup_rings_when_work_arrives,
-    the_backlog_counts_held_waiting_and_due,
-}
-
-fn a_hold_that_ends_is_skipped_and_can_be_retried(engine: &Engine) {
+pub fn a_hold_that_ends_is_skipped_and_can_be_retried(engine: &EngineUnderTest) {
     let store = engine.open();
     let held = sale("t1").click("c1").receive(&*store);
     assert_eq!(wait(store.expire_holds(at(72 * HOUR - 1), 10)).unwrap(), 0);
@@ -56,7 +44,7 @@ fn a_hold_that_ends_is_skipped_and_can_be_retried(engine: &Engine) {
     assert_eq!(claim(&*store, "ads", at(73 * HOUR))[0].click.as_ref().unwrap().id, click_id("c1"));
 }
 
-fn expiring_stops_at_its_limit(engine: &Engine) {
+pub fn expiring_stops_at_its_limit(engine: &EngineUnderTest) {
     let store = engine.open();
     for n in 0..5 {
         sale(&format!("t{n}")).receive(&*store);
@@ -65,7 +53,7 @@ fn expiring_stops_at_its_limit(engine: &Engine) {
     assert_eq!((expire(2), expire(2), expire(2), expire(2)), (2, 2, 1, 0));
 }
 
-fn a_claimed_delivery_goes_to_no_one_else_until_it_is_released(engine: &Engine) {
+pub fn a_claimed_delivery_goes_to_no_one_else_until_it_is_released(engine: &EngineUnderTest) {
     let store = engine.open();
     sale("t1").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0));
@@ -82,7 +70,7 @@ fn a_claimed_delivery_goes_to_no_one_else_until_it_is_released(engine: &Engine) 
     assert_eq!(wait(store.backlog(at(0))).unwrap(), vec![]);
 }
 
-fn leases_end_with_the_process(engine: &Engine) {
+pub fn leases_end_with_the_process(engine: &EngineUnderTest) {
     let store = engine.open();
     sale("t1").forward().receive(&*store);
     assert_eq!(claim(&*store, "ads", at(0)).len(), 1);
@@ -90,7 +78,7 @@ fn leases_end_with_the_process(engine: &Engine) {
     assert_eq!(claim(&*engine.open(), "ads", at(0)).len(), 1);
 }
 
-fn due_work_is_handed_out_oldest_first_and_retries_apart(engine: &Engine) {
+pub fn due_work_is_handed_out_oldest_first_and_retries_apart(engine: &EngineUnderTest) {
     let store = engine.open();
     for (name, time) in [("t3", 30), ("t1", 10), ("t4", 40), ("t2", 20)] {
         sale(name).forward().at(at(time)).receive(&*store);
@@ -107,7 +95,7 @@ fn due_work_is_handed_out_oldest_first_and_retries_apart(engine: &Engine) {
     assert_eq!(name(&claim_some(&*store, "ads", at(100), 0, 9)), ["t2", "t1"]);
 }
 
-fn a_claim_hands_out_no_more_than_asked_and_says_what_falls_due_next(engine: &Engine) {
+pub fn a_claim_hands_out_no_more_than_asked_and_says_what_falls_due_next(engine: &EngineUnderTest) {
     let store = engine.open();
     for n in 0..5 {
         sale(&format!("t{n}")).forward().receive(&*store);
@@ -129,7 +117,7 @@ fn a_claim_hands_out_no_more_than_asked_and_says_what_falls_due_next(engine: &En
     assert_eq!(ask(9, 9, at(5000)).next_due, None);
 }
 
-fn the_oldest_waiting_delivery_can_be_claimed_before_it_is_due(engine: &Engine) {
+pub fn the_oldest_waiting_delivery_can_be_claimed_before_it_is_due(engine: &EngineUnderTest) {
     let store = engine.open();
     sale("t1").forward().receive(&*store);
     sale("t2").forward().receive(&*store);
@@ -144,7 +132,7 @@ fn the_oldest_waiting_delivery_can_be_claimed_before_it_is_due(engine: &Engine) 
     assert!(claim_oldest(&*store, account("ads")).is_none());
 }
 
-fn attempts_are_kept_in_order_with_what_was_sent_and_answered(engine: &Engine) {
+pub fn attempts_are_kept_in_order_with_what_was_sent_and_answered(engine: &EngineUnderTest) {
     let store = engine.open();
     let receipts: Vec<Receipt> = (0..20).map(|n| sale(&format!("t{n}")).forward().receive(&*store)).collect();
     for round in 0..4i64 {
@@ -176,7 +164,7 @@ fn attempts_are_kept_in_order_with_what_was_sent_and_answered(engine: &Engine) {
     }
 }
 
-fn a_parked_attempt_ends_the_lease_and_charges_nothing(engine: &Engine) {
+pub fn a_parked_attempt_ends_the_lease_and_charges_nothing(engine: &EngineUnderTest) {
     let store = engine.open();
     sale("t1").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
@@ -192,7 +180,7 @@ fn a_parked_attempt_ends_the_lease_and_charges_nothing(engine: &Engine) {
     assert_eq!(wait(store.conversion(work.id.conversion)).unwrap().unwrap().deliveries[0].1.len(), 1);
 }
 
-fn withdrawing_a_destination_skips_what_waits_and_what_is_held(engine: &Engine) {
+pub fn withdrawing_a_destination_skips_what_waits_and_what_is_held(engine: &EngineUnderTest) {
     let store = engine.open();
     let held = sale("held").to(&["ads", "other"]).receive(&*store);
     let waits = sale("waits").forward().to(&["ads", "other"]).receive(&*store);
@@ -222,7 +210,7 @@ fn accepted(store: &dyn Store) -> Receipt {
     receipt
 }
 
-fn what_is_to_be_confirmed_is_unfinished_and_in_no_ones_hands(engine: &Engine) {
+pub fn what_is_to_be_confirmed_is_unfinished_and_in_no_ones_hands(engine: &EngineUnderTest) {
     let store = engine.open();
     let receipt = accepted(&*store);
     drop(store);
@@ -241,7 +229,7 @@ fn what_is_to_be_confirmed_is_unfinished_and_in_no_ones_hands(engine: &Engine) {
     assert_eq!(found.iter().map(|one| one.delivery.state.clone()).collect::<Vec<_>>(), vec![confirming(0)]);
 }
 
-fn what_is_confirmed_is_delivered_and_says_when_and_by_which_request(engine: &Engine) {
+pub fn what_is_confirmed_is_delivered_and_says_when_and_by_which_request(engine: &EngineUnderTest) {
     let store = engine.open();
     let receipt = sale("t1").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
@@ -254,7 +242,7 @@ fn what_is_confirmed_is_delivered_and_says_when_and_by_which_request(engine: &En
     assert_eq!(backlog(&*store, "ads", at(2)), None);
 }
 
-fn what_is_to_be_confirmed_at_a_destination_that_is_gone_counts_as_delivered(engine: &Engine) {
+pub fn what_is_to_be_confirmed_at_a_destination_that_is_gone_counts_as_delivered(engine: &EngineUnderTest) {
     let store = engine.open();
     let receipt = accepted(&*store);
     assert_eq!(wait(store.withdraw(destination("ads"), at(5))).unwrap(), 1);
@@ -262,7 +250,7 @@ fn what_is_to_be_confirmed_at_a_destination_that_is_gone_counts_as_delivered(eng
     assert_eq!(backlog(&*store, "ads", at(6)), None);
 }
 
-fn a_change_is_planned_also_while_what_was_sent_is_to_be_confirmed(engine: &Engine) {
+pub fn a_change_is_planned_also_while_what_was_sent_is_to_be_confirmed(engine: &EngineUnderTest) {
     let store = engine.open();
     let mut route = Route::to(destination("ads"));
     route.changes = Changes::Send;
@@ -276,7 +264,7 @@ fn a_change_is_planned_also_while_what_was_sent_is_to_be_confirmed(engine: &Engi
     assert!(matches!(states[1..], [DeliveryState::Waiting { .. }]), "{states:?}");
 }
 
-fn a_wakeup_rings_when_work_arrives(engine: &Engine) {
+pub fn a_wakeup_rings_when_work_arrives(engine: &EngineUnderTest) {
     let store = engine.open();
     let bell = store.wakeup(&account("ads"));
     sale("t1").to(&["other"]).forward().receive(&*store);
@@ -299,7 +287,7 @@ fn a_wakeup_rings_when_work_arrives(engine: &Engine) {
     assert!(rung(&bell), "asked for by a person");
 }
 
-fn the_backlog_counts_held_waiting_and_due(engine: &Engine) {
+pub fn the_backlog_counts_held_waiting_and_due(engine: &EngineUnderTest) {
     let store = engine.open();
     for n in 0..6i64 {
         sale(&format!("t{n}")).forward().at(at(n * 10)).receive(&*store);

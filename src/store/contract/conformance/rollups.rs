@@ -1,36 +1,29 @@
-//! What is counted and summed by the quarter-hour, for every implementation.
+//! What must hold of totals: what is counted and summed by the quarter-hour.
 
 use std::sync::Arc;
 
-use postbridge::domain::click::ClickKind;
-use postbridge::domain::event::EventName;
-use postbridge::domain::ids::AffiliateId;
-use postbridge::domain::money::{Currency, Money};
-use postbridge::domain::quarter_hour::QuarterHour;
-use postbridge::domain::rejection::code::RejectionCode;
-use postbridge::domain::ruleset::Ruleset;
-use postbridge::domain::status::Status;
-use postbridge::domain::time::Time;
-use postbridge::store::contract::Store;
-use postbridge::store::contract::arrival::{Finding, Reprocess};
-use postbridge::store::contract::totals::{
+use crate::domain::click::ClickKind;
+use crate::domain::event::EventName;
+use crate::domain::ids::AffiliateId;
+use crate::domain::money::{Currency, Money};
+use crate::domain::quarter_hour::QuarterHour;
+use crate::domain::rejection::code::RejectionCode;
+use crate::domain::ruleset::Ruleset;
+use crate::domain::status::Status;
+use crate::domain::time::Time;
+use crate::store::contract::Store;
+use crate::store::contract::arrival::{Finding, Reprocess};
+use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
+use crate::store::contract::conformance::fixture::offer::{
+    approved_after, arrive, brought_by, capped, ignored, offer, offer_id, rules_of, set_status,
+};
+use crate::store::contract::conformance::fixture::received::{
+    DAY, HOUR, at, click, quarantined, sale, source, unscreened, usd, wait,
+};
+use crate::store::contract::totals::{
     ClickTotals, ConversionTotals, PostbackTotals, TotalLine, TotalsBy, TotalsFilter, TotalsQuery,
     VerdictCode,
 };
-
-use crate::support::offer_fixture::*;
-use crate::support::store_fixture::*;
-
-conformance! {
-    sums_are_exact_and_apart_by_currency,
-    a_sum_that_no_amount_holds_is_named_and_hides_no_other,
-    a_conversion_that_changes_moves_from_one_line_to_another,
-    days_of_a_zone_with_half_an_hour_are_exact,
-    clicks_that_count_for_no_one_are_apart,
-    verdicts_and_codes_are_counted_by_source,
-    reprocessing_what_was_ignored_closes_no_quarantine,
-    a_query_goes_on_where_its_limit_ended_it,
-}
 
 const QUARTER: i64 = 15 * 60_000;
 
@@ -52,7 +45,7 @@ fn conversion_rules() -> Arc<Ruleset> {
     rules_of(&[capped("1", 3), approved_after("2", 2), offer("3")])
 }
 
-fn sums_are_exact_and_apart_by_currency(engine: &Engine) {
+pub fn sums_are_exact_and_apart_by_currency(engine: &EngineUnderTest) {
     let store = engine.open();
     let amounts = [
         ("0.1", "USD"),
@@ -72,7 +65,7 @@ fn sums_are_exact_and_apart_by_currency(engine: &Engine) {
             panic!("one")
         };
         let sums = line.money.iter().map(|sums| {
-            let text = |sum: &postbridge::domain::money_sum::MoneySum| sum.amount().unwrap().to_string();
+            let text = |sum: &crate::domain::money_sum::MoneySum| sum.amount().unwrap().to_string();
             (sums.currency.to_string(), text(&sums.value), text(&sums.payout), text(&sums.revenue))
         });
         let expected = [
@@ -85,7 +78,7 @@ fn sums_are_exact_and_apart_by_currency(engine: &Engine) {
     });
 }
 
-fn a_sum_that_no_amount_holds_is_named_and_hides_no_other(engine: &Engine) {
+pub fn a_sum_that_no_amount_holds_is_named_and_hides_no_other(engine: &EngineUnderTest) {
     let store = engine.open();
     let receipts: Vec<_> = (0..9)
         .map(|n| sale(&format!("t{n}")).value(&"9".repeat(28)).forward().receive(&*store))
@@ -105,7 +98,7 @@ fn a_sum_that_no_amount_holds_is_named_and_hides_no_other(engine: &Engine) {
     });
 }
 
-fn a_conversion_that_changes_moves_from_one_line_to_another(engine: &Engine) {
+pub fn a_conversion_that_changes_moves_from_one_line_to_another(engine: &EngineUnderTest) {
     let store = engine.open_by(conversion_rules());
     let reported = arrive(&*store, sale("t1").of("3").click("c1").arrival());
     let statuses = |store: &dyn Store, of: ConversionTotals| {
@@ -127,7 +120,7 @@ fn a_conversion_that_changes_moves_from_one_line_to_another(engine: &Engine) {
     });
 }
 
-fn days_of_a_zone_with_half_an_hour_are_exact(engine: &Engine) {
+pub fn days_of_a_zone_with_half_an_hour_are_exact(engine: &EngineUnderTest) {
     let store = engine.open();
     // Days that begin at 18:30 UTC.
     let midnight = |day: i64| at(day * DAY + 18 * HOUR + HOUR / 2);
@@ -145,7 +138,7 @@ fn days_of_a_zone_with_half_an_hour_are_exact(engine: &Engine) {
     });
 }
 
-fn clicks_that_count_for_no_one_are_apart(engine: &Engine) {
+pub fn clicks_that_count_for_no_one_are_apart(engine: &EngineUnderTest) {
     let store = engine.open_by(conversion_rules());
     for n in 0..5 {
         let mut clicked = click(&format!("c{n}"));
@@ -167,7 +160,7 @@ fn clicks_that_count_for_no_one_are_apart(engine: &Engine) {
     });
 }
 
-fn verdicts_and_codes_are_counted_by_source(engine: &Engine) {
+pub fn verdicts_and_codes_are_counted_by_source(engine: &EngineUnderTest) {
     let store = engine.open();
     sale("t1").receive(&*store);
     sale("t1").receive(&*store);
@@ -196,7 +189,7 @@ fn verdicts_and_codes_are_counted_by_source(engine: &Engine) {
     });
 }
 
-fn reprocessing_what_was_ignored_closes_no_quarantine(engine: &Engine) {
+pub fn reprocessing_what_was_ignored_closes_no_quarantine(engine: &EngineUnderTest) {
     let store = engine.open();
     arrive(&*store, quarantined("no price", at(0)));
     let mut passed_over = quarantined("", at(0));
@@ -211,11 +204,11 @@ fn reprocessing_what_was_ignored_closes_no_quarantine(engine: &Engine) {
     });
 }
 
-fn a_query_goes_on_where_its_limit_ended_it(engine: &Engine) {
+pub fn a_query_goes_on_where_its_limit_ended_it(engine: &EngineUnderTest) {
     let store = engine.open();
     for n in 0..6 {
         let mut reported = sale(&format!("t{n}")).happened(at(-(n / 2) * QUARTER)).forward();
-        reported.draft.event = postbridge::domain::conversion::EventClaim::Named(
+        reported.draft.event = crate::domain::conversion::EventClaim::Named(
             EventName::parse(if n % 2 == 0 { "Purchase" } else { "Lead" }).unwrap(),
         );
         reported.receive(&*store);

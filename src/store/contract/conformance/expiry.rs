@@ -1,24 +1,18 @@
 //! What waits past the last moment at which its platform takes it ends, wherever it is in its queue; nothing else does.
 
-use postbridge::domain::code::{CodedReason, ReasonCode};
-use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
-use postbridge::domain::delivery_reason::RetryRefused;
-use postbridge::domain::expiry::AgeRule;
-use postbridge::domain::skip::SkipReason;
-use postbridge::domain::status::Status;
-use postbridge::store::contract::Store;
-
-use crate::support::attempt_fixture::{dead, failed, one};
-use crate::support::store_fixture::*;
-
-conformance![
-    what_waits_too_long_ends_wherever_it_is_and_only_that,
-    what_is_leased_or_held_or_for_a_removed_destination_does_not_expire,
-    what_is_no_longer_sent_is_skipped_as_at_its_turn,
-    another_maximum_age_counts_for_what_is_unfinished,
-    an_expiry_outlives_a_restart_and_an_attempt,
-    a_retry_is_refused_when_the_event_is_too_old,
-];
+use crate::domain::code::{CodedReason, ReasonCode};
+use crate::domain::delivery::{DeliveryState, ReplyVerdict};
+use crate::domain::delivery_reason::RetryRefused;
+use crate::domain::expiry::AgeRule;
+use crate::domain::skip::SkipReason;
+use crate::domain::status::Status;
+use crate::store::contract::Store;
+use crate::store::contract::conformance::fixture::attempt::{dead, failed, one};
+use crate::store::contract::conformance::fixture::engine::EngineUnderTest;
+use crate::store::contract::conformance::fixture::received::{DAY, HOUR, Sale, at, sale, wait};
+use crate::store::contract::conformance::fixture::work::{
+    backlog, claim, claim_some, delivery_id, states, trace,
+};
 
 /// A sale of this moment whose destination takes events of at most this age.
 fn sale_with_age(name: &str, max_age_ms: i64) -> Sale {
@@ -38,7 +32,7 @@ fn expire(store: &dyn Store, millis: i64) -> Vec<(&'static str, &'static str)> {
     expired.iter().map(|one| end(&one.state)).collect()
 }
 
-fn what_waits_too_long_ends_wherever_it_is_and_only_that(engine: &Engine) {
+pub fn what_waits_too_long_ends_wherever_it_is_and_only_that(engine: &EngineUnderTest) {
     let store = engine.open();
     let young: Vec<_> =
         (0..30).map(|n| sale_with_age(&format!("y{n}"), HOUR).at(at(50)).receive(&*store)).collect();
@@ -68,7 +62,7 @@ fn what_waits_too_long_ends_wherever_it_is_and_only_that(engine: &Engine) {
     assert_eq!((backlog.waiting, backlog.dead), (30, 1));
 }
 
-fn what_is_leased_or_held_or_for_a_removed_destination_does_not_expire(engine: &Engine) {
+pub fn what_is_leased_or_held_or_for_a_removed_destination_does_not_expire(engine: &EngineUnderTest) {
     let store = engine.open();
     let leased = sale_with_age("leased", HOUR).receive(&*store);
     let work = claim(&*store, "ads", at(0));
@@ -88,7 +82,7 @@ fn what_is_leased_or_held_or_for_a_removed_destination_does_not_expire(engine: &
     assert_eq!(expire(&*store, 2 * DAY), [("dead", "too_old")]);
 }
 
-fn what_is_no_longer_sent_is_skipped_as_at_its_turn(engine: &Engine) {
+pub fn what_is_no_longer_sent_is_skipped_as_at_its_turn(engine: &EngineUnderTest) {
     let store = engine.open();
     let receipt = sale_with_age("t1", HOUR).receive(&*store);
     sale_with_age("t1", HOUR).status(Status::Rejected).receive(&*store);
@@ -97,7 +91,7 @@ fn what_is_no_longer_sent_is_skipped_as_at_its_turn(engine: &Engine) {
     assert!(matches!(state, DeliveryState::Skipped { reason: SkipReason::StatusNotForwarded { .. }, .. }));
 }
 
-fn another_maximum_age_counts_for_what_is_unfinished(engine: &Engine) {
+pub fn another_maximum_age_counts_for_what_is_unfinished(engine: &EngineUnderTest) {
     let store = engine.open();
     let receipt = sale_with_age("t1", HOUR).receive(&*store);
     // The next sale brings other rules with it, as a reload does.
@@ -116,7 +110,7 @@ fn another_maximum_age_counts_for_what_is_unfinished(engine: &Engine) {
     assert_eq!(states(&*store, &receipt)[0].as_str(), "dead");
 }
 
-fn an_expiry_outlives_a_restart_and_an_attempt(engine: &Engine) {
+pub fn an_expiry_outlives_a_restart_and_an_attempt(engine: &EngineUnderTest) {
     let store = engine.open();
     let receipt = sale_with_age("t1", HOUR).receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
@@ -131,7 +125,7 @@ fn an_expiry_outlives_a_restart_and_an_attempt(engine: &Engine) {
     assert_eq!(states(&*store, &receipt)[0].as_str(), "dead");
 }
 
-fn a_retry_is_refused_when_the_event_is_too_old(engine: &Engine) {
+pub fn a_retry_is_refused_when_the_event_is_too_old(engine: &EngineUnderTest) {
     let store = engine.open();
     let receipt = sale_with_age("t1", HOUR).receive(&*store);
     let id = delivery_id(&receipt, "ads");

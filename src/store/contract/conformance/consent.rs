@@ -1,37 +1,28 @@
-//! What the store keeps of answers about consent, and what follows from them, for every implementation.
+//! What must hold of answers about consent, and of what follows from them.
 
 use std::sync::Arc;
 
-use postbridge::domain::click::{Click, ClickOrigin};
-use postbridge::domain::consent::{Consent, ConsentNeed, ConsentRecord};
-use postbridge::domain::delivery::DeliveryState;
-use postbridge::domain::expiry::AgeRule;
-use postbridge::domain::ids::VisitorId;
-use postbridge::domain::routing::Route;
-use postbridge::domain::skip::SkipCode;
-use postbridge::domain::time::Time;
-use postbridge::store::contract::Store;
-use postbridge::store::contract::arrival::{ConsentArrival, Receipt};
-use postbridge::store::contract::change::PurgeBefore;
-
-use crate::support::attempt_fixture::{dead, one};
-use crate::support::click_fixture::{VISITOR, by, receive, visit};
-use crate::support::reasons::skip_code;
-use crate::support::store_fixture::*;
-
-conformance! {
-    an_answer_counts_for_every_click_of_its_visitor_also_for_later_ones,
-    an_answer_counts_for_more_clicks_than_are_kept_of_a_visitor_by_their_ids,
-    an_older_yes_that_is_received_late_changes_nothing_and_a_newer_one_counts,
-    a_click_without_a_visitor_keeps_its_own_answer,
-    an_answer_ahead_of_its_click_waits_for_it,
-    an_answer_that_a_click_brings_counts_for_its_visitors_other_clicks_too,
-    answers_ahead_of_clicks_that_never_come_are_purged,
-    a_browser_that_is_known_as_another_may_refuse_for_a_click_and_not_grant,
-    what_waits_or_is_dead_or_changes_meets_the_latest_answer,
-    an_answer_and_a_sale_meet_however_close_they_come,
-    what_an_advertiser_reports_is_listed_as_not_routed,
-}
+use crate::domain::click::{Click, ClickOrigin};
+use crate::domain::consent::{Consent, ConsentNeed, ConsentRecord};
+use crate::domain::delivery::DeliveryState;
+use crate::domain::expiry::AgeRule;
+use crate::domain::ids::VisitorId;
+use crate::domain::routing::Route;
+use crate::domain::skip::SkipCode;
+use crate::domain::time::Time;
+use crate::store::contract::Store;
+use crate::store::contract::arrival::{ConsentArrival, Receipt};
+use crate::store::contract::change::PurgeBefore;
+use crate::store::contract::conformance::fixture::attempt::{dead, one};
+use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
+use crate::store::contract::conformance::fixture::reason::skip_code;
+use crate::store::contract::conformance::fixture::received::{
+    DAY, Sale, at, click, click_id, sale, unscreened, wait,
+};
+use crate::store::contract::conformance::fixture::visit::{VISITOR, by, receive, visit};
+use crate::store::contract::conformance::fixture::work::{
+    claim, conversion_of, delivery_id, first_page, never, purge_all, states, trace,
+};
 
 fn answer(click: &str, visitor: Option<&str>, ad_user_data: bool, time: Time) -> ConsentArrival {
     let consent = Consent { ad_user_data: Some(ad_user_data), ad_personalization: None };
@@ -67,7 +58,7 @@ fn code(store: &dyn Store, receipt: &Receipt) -> Option<SkipCode> {
     }
 }
 
-fn an_answer_counts_for_every_click_of_its_visitor_also_for_later_ones(engine: &Engine) {
+pub fn an_answer_counts_for_every_click_of_its_visitor_also_for_later_ones(engine: &EngineUnderTest) {
     let store = engine.open();
     for id in ["one", "two"] {
         receive(&*store, visit(id, at(0)));
@@ -92,7 +83,7 @@ fn an_answer_counts_for_every_click_of_its_visitor_also_for_later_ones(engine: &
     });
 }
 
-fn an_answer_counts_for_more_clicks_than_are_kept_of_a_visitor_by_their_ids(engine: &Engine) {
+pub fn an_answer_counts_for_more_clicks_than_are_kept_of_a_visitor_by_their_ids(engine: &EngineUnderTest) {
     let store = engine.open();
     for number in 0..80 {
         receive(&*store, visit(&format!("c{number}"), at(number)));
@@ -103,7 +94,7 @@ fn an_answer_counts_for_more_clicks_than_are_kept_of_a_visitor_by_their_ids(engi
     assert_eq!(code(&*store, &receipt), Some(SkipCode::ConsentDenied));
 }
 
-fn an_older_yes_that_is_received_late_changes_nothing_and_a_newer_one_counts(engine: &Engine) {
+pub fn an_older_yes_that_is_received_late_changes_nothing_and_a_newer_one_counts(engine: &EngineUnderTest) {
     let store = engine.open();
     receive(&*store, visit("one", at(0)));
     say(&*store, answer("one", Some(VISITOR), false, at(50)));
@@ -117,14 +108,14 @@ fn an_older_yes_that_is_received_late_changes_nothing_and_a_newer_one_counts(eng
     before_and_after_reopening(engine, store, |store, _| assert_eq!(of_click(store, "one"), Some(true)));
 }
 
-fn a_click_without_a_visitor_keeps_its_own_answer(engine: &Engine) {
+pub fn a_click_without_a_visitor_keeps_its_own_answer(engine: &EngineUnderTest) {
     let store = engine.open();
     wait(store.record_click(unscreened(click("named")))).unwrap();
     say(&*store, answer("named", None, false, at(10)));
     before_and_after_reopening(engine, store, |store, _| assert_eq!(of_click(store, "named"), Some(false)));
 }
 
-fn an_answer_ahead_of_its_click_waits_for_it(engine: &Engine) {
+pub fn an_answer_ahead_of_its_click_waits_for_it(engine: &EngineUnderTest) {
     let store = engine.open();
     say(&*store, answer("late", None, false, at(10)));
     before_and_after_reopening(engine, store, |store, again| {
@@ -140,7 +131,7 @@ fn an_answer_ahead_of_its_click_waits_for_it(engine: &Engine) {
     });
 }
 
-fn an_answer_that_a_click_brings_counts_for_its_visitors_other_clicks_too(engine: &Engine) {
+pub fn an_answer_that_a_click_brings_counts_for_its_visitors_other_clicks_too(engine: &EngineUnderTest) {
     const SECOND: &str = "visitor-second-012345";
     let store = engine.open();
     let said =
@@ -172,7 +163,7 @@ fn an_answer_that_a_click_brings_counts_for_its_visitors_other_clicks_too(engine
     assert_eq!(["plain", "filled"].map(|id| of_click(&*store, id)), [Some(true), Some(true)]);
 }
 
-fn answers_ahead_of_clicks_that_never_come_are_purged(engine: &Engine) {
+pub fn answers_ahead_of_clicks_that_never_come_are_purged(engine: &EngineUnderTest) {
     let store = engine.open();
     say(&*store, answer("old", None, false, at(0)));
     say(&*store, answer("new", None, false, at(2 * DAY)));
@@ -186,7 +177,7 @@ fn answers_ahead_of_clicks_that_never_come_are_purged(engine: &Engine) {
     assert_eq!(["old", "new"].map(|id| of_click(&*store, id)), [None, Some(false)]);
 }
 
-fn a_browser_that_is_known_as_another_may_refuse_for_a_click_and_not_grant(engine: &Engine) {
+pub fn a_browser_that_is_known_as_another_may_refuse_for_a_click_and_not_grant(engine: &EngineUnderTest) {
     const OTHER: &str = "visitor-another-01234";
     let store = engine.open();
     receive(&*store, visit("one", at(0)));
@@ -199,7 +190,7 @@ fn a_browser_that_is_known_as_another_may_refuse_for_a_click_and_not_grant(engin
     assert_eq!(["one", "two", "own"].map(|id| of_click(&*store, id)), [Some(false), None, Some(false)]);
 }
 
-fn what_waits_or_is_dead_or_changes_meets_the_latest_answer(engine: &Engine) {
+pub fn what_waits_or_is_dead_or_changes_meets_the_latest_answer(engine: &EngineUnderTest) {
     let store = engine.open();
     receive(&*store, visit("one", at(0)));
     let waiting = personal("waiting", "one").at(at(1)).receive(&*store);
@@ -229,7 +220,7 @@ fn what_waits_or_is_dead_or_changes_meets_the_latest_answer(engine: &Engine) {
     assert_eq!(words, ["skipped", "waiting"], "a later yes counts");
 }
 
-fn an_answer_and_a_sale_meet_however_close_they_come(engine: &Engine) {
+pub fn an_answer_and_a_sale_meet_however_close_they_come(engine: &EngineUnderTest) {
     let store = engine.open_by(personal("any", "any").rules());
     let receipts = wait(async {
         let mut all = Vec::new();
@@ -250,10 +241,10 @@ fn an_answer_and_a_sale_meet_however_close_they_come(engine: &Engine) {
     }
 }
 
-fn what_an_advertiser_reports_is_listed_as_not_routed(engine: &Engine) {
+pub fn what_an_advertiser_reports_is_listed_as_not_routed(engine: &EngineUnderTest) {
     let store = engine.open();
     let mut reported = sale("reported").to(&["ads", "more"]);
-    reported.draft.source = postbridge::domain::ids::SourceId::parse("cake-api").unwrap();
+    reported.draft.source = crate::domain::ids::SourceId::parse("cake-api").unwrap();
     let receipt = reported.receive(&*store);
     before_and_after_reopening(engine, store, |store, _| {
         let trace = trace(store, &receipt);

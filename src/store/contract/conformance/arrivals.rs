@@ -1,45 +1,28 @@
-//! The store's guarantees about arrivals and clicks, for every implementation.
+//! What must hold of arrivals and of the clicks that they name.
 
 use std::sync::Arc;
 
-use postbridge::domain::code::CodedReason;
-use postbridge::domain::conversion::Dedup;
-use postbridge::domain::delivery::DeliveryState;
-use postbridge::domain::history::Cause;
-use postbridge::domain::ids::Seq;
-use postbridge::domain::ignored::IgnoredReason;
-use postbridge::domain::postback::{Verdict, VerdictName};
-use postbridge::domain::status::Status;
-use postbridge::store::contract::Store;
-use postbridge::store::contract::arrival::{Arrival, ClickRecorded, Finding, Receipt, Reprocess};
-use postbridge::store::contract::error::StoreError;
-use postbridge::store::contract::lookup::{ConversionFilter, PostbackFilter};
+use crate::domain::code::CodedReason;
+use crate::domain::conversion::Dedup;
+use crate::domain::delivery::DeliveryState;
+use crate::domain::history::Cause;
+use crate::domain::ids::Seq;
+use crate::domain::ignored::IgnoredReason;
+use crate::domain::postback::{Verdict, VerdictName};
+use crate::domain::status::Status;
+use crate::store::contract::Store;
+use crate::store::contract::arrival::{Arrival, ClickRecorded, Finding, Receipt, Reprocess};
+use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
+use crate::store::contract::conformance::fixture::received::{
+    DAY, HOUR, Sale, at, click, click_id, go_by, quarantined, sale, source, unscreened, usd, wait,
+};
+use crate::store::contract::conformance::fixture::work::{
+    backlog, claim, claim_some, conversion_of, first_page, states, trace, transactions,
+};
+use crate::store::contract::error::StoreError;
+use crate::store::contract::lookup::{ConversionFilter, PostbackFilter};
 
-use crate::support::store_fixture::*;
-
-conformance! {
-    an_accepted_sale_is_stored_whole_and_survives_reopening,
-    of_two_equal_arrivals_one_is_accepted_and_one_a_duplicate,
-    of_64_parallel_equal_arrivals_exactly_one_is_accepted,
-    a_change_is_an_update_and_replaces_what_is_shown,
-    a_sale_that_changes_without_end_is_quarantined,
-    a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_reprocessed,
-    an_ignored_postback_makes_nothing_is_found_by_its_verdict_and_can_be_reprocessed,
-    the_bytes_of_one_postback_become_a_conversion_once_only,
-    what_a_postback_that_is_reprocessed_causes_counts_from_then,
-    a_large_body_is_kept_byte_for_byte,
-    a_click_frees_what_was_held_for_it,
-    a_click_frees_what_only_an_update_named,
-    a_click_that_received_first_matches_at_once,
-    a_click_matches_a_pending_sale_that_is_approved_later,
-    a_known_click_only_fills_what_it_lacks,
-    a_click_with_very_many_sales_waiting_frees_them_all,
-    a_dropped_future_does_not_undo_the_operation,
-    a_closed_store_finishes_what_is_queued_and_refuses_later_commands,
-    a_probe_is_answered,
-}
-
-fn an_accepted_sale_is_stored_whole_and_survives_reopening(engine: &Engine) {
+pub fn an_accepted_sale_is_stored_whole_and_survives_reopening(engine: &EngineUnderTest) {
     let store = engine.open();
     wait(store.record_click(unscreened(click("c1")))).unwrap();
     let reported = sale("t1").click("c1").at(at(5));
@@ -62,7 +45,7 @@ fn an_accepted_sale_is_stored_whole_and_survives_reopening(engine: &Engine) {
     }
 }
 
-fn of_two_equal_arrivals_one_is_accepted_and_one_a_duplicate(engine: &Engine) {
+pub fn of_two_equal_arrivals_one_is_accepted_and_one_a_duplicate(engine: &EngineUnderTest) {
     let store = engine.open();
     let first = sale("t1").receive(&*store);
     assert!(matches!(first.verdict, Verdict::Accepted { .. }));
@@ -77,7 +60,7 @@ fn of_two_equal_arrivals_one_is_accepted_and_one_a_duplicate(engine: &Engine) {
     assert_eq!(transactions(&*store, ConversionFilter::default()), ["t1"]);
 }
 
-fn of_64_parallel_equal_arrivals_exactly_one_is_accepted(engine: &Engine) {
+pub fn of_64_parallel_equal_arrivals_exactly_one_is_accepted(engine: &EngineUnderTest) {
     let store = engine.open();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
     for round in 0..20 {
@@ -97,7 +80,7 @@ fn of_64_parallel_equal_arrivals_exactly_one_is_accepted(engine: &Engine) {
     assert_eq!(backlog(&*store, "ads", at(0)).unwrap().held, 20);
 }
 
-fn a_change_is_an_update_and_replaces_what_is_shown(engine: &Engine) {
+pub fn a_change_is_an_update_and_replaces_what_is_shown(engine: &EngineUnderTest) {
     let store = engine.open();
     let first = sale("t1").forward().receive(&*store);
     let second = sale("t1").forward().value("9").at(at(50)).receive(&*store);
@@ -116,7 +99,7 @@ fn a_change_is_an_update_and_replaces_what_is_shown(engine: &Engine) {
     assert!(matches!(third.verdict, Verdict::Duplicate { .. }), "9 is 9.00");
 }
 
-fn a_sale_that_changes_without_end_is_quarantined(engine: &Engine) {
+pub fn a_sale_that_changes_without_end_is_quarantined(engine: &EngineUnderTest) {
     let store = engine.open_by(sale("any").forward().rules());
     let reported: Vec<_> =
         (0..510).map(|n| store.arrive(sale("t1").value(&n.to_string()).arrival())).collect();
@@ -127,7 +110,9 @@ fn a_sale_that_changes_without_end_is_quarantined(engine: &Engine) {
     assert_eq!(claim(&*store, "ads", at(0))[0].conversion.value, Some(usd("500")));
 }
 
-fn a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_reprocessed(engine: &Engine) {
+pub fn a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_reprocessed(
+    engine: &EngineUnderTest,
+) {
     let store = engine.open();
     let bad = wait(store.arrive(quarantined("no price", at(1)))).unwrap();
     assert_eq!(bad.matched, None);
@@ -152,7 +137,9 @@ fn a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_reprocesse
     assert!(wait(store.postback(bad.postback)).unwrap().unwrap().raw.is_some());
 }
 
-fn an_ignored_postback_makes_nothing_is_found_by_its_verdict_and_can_be_reprocessed(engine: &Engine) {
+pub fn an_ignored_postback_makes_nothing_is_found_by_its_verdict_and_can_be_reprocessed(
+    engine: &EngineUnderTest,
+) {
     let store = engine.open();
     let reason = IgnoredReason::ByTemplate { field: "event".to_owned(), value: "ping".to_owned() };
     let mut ping = sale("t1").arrival();
@@ -183,7 +170,7 @@ fn an_ignored_postback_makes_nothing_is_found_by_its_verdict_and_can_be_reproces
     assert_eq!(wait(store.source_tally(&source())).unwrap().open_quarantine, 1);
 }
 
-fn the_bytes_of_one_postback_become_a_conversion_once_only(engine: &Engine) {
+pub fn the_bytes_of_one_postback_become_a_conversion_once_only(engine: &EngineUnderTest) {
     let store = engine.open();
     let bad = wait(store.arrive(quarantined("no price", at(1)))).unwrap();
     let mapping = |of: Seq, mut arrival: Arrival| {
@@ -212,7 +199,7 @@ fn the_bytes_of_one_postback_become_a_conversion_once_only(engine: &Engine) {
     });
 }
 
-fn what_a_postback_that_is_reprocessed_causes_counts_from_then(engine: &Engine) {
+pub fn what_a_postback_that_is_reprocessed_causes_counts_from_then(engine: &EngineUnderTest) {
     let store = engine.open();
     let retry_postback = |reported: Sale| {
         let bad = wait(store.arrive(quarantined("no price", reported.at))).unwrap();
@@ -236,7 +223,7 @@ fn what_a_postback_that_is_reprocessed_causes_counts_from_then(engine: &Engine) 
     assert_eq!(trace(&*store, &changed).conversion.history[0].at, at(100 * HOUR));
 }
 
-fn a_large_body_is_kept_byte_for_byte(engine: &Engine) {
+pub fn a_large_body_is_kept_byte_for_byte(engine: &EngineUnderTest) {
     let store = engine.open();
     let sizes = [0, 1, 6_000, 7_100, 7_200, 65_536, 300_000];
     let receipts: Vec<Receipt> =
@@ -249,7 +236,7 @@ fn a_large_body_is_kept_byte_for_byte(engine: &Engine) {
     });
 }
 
-fn a_click_frees_what_was_held_for_it(engine: &Engine) {
+pub fn a_click_frees_what_was_held_for_it(engine: &EngineUnderTest) {
     let store = engine.open();
     let held = sale("t1").click(" c1 ").to(&["ads", "other"]).receive(&*store);
     let elsewhere = sale("t2").click("c2").receive(&*store);
@@ -273,7 +260,7 @@ fn a_click_frees_what_was_held_for_it(engine: &Engine) {
     assert_eq!(trace(&*store, &held).conversion.history[0].cause, Cause::Click(click_id("c1")));
 }
 
-fn a_click_frees_what_only_an_update_named(engine: &Engine) {
+pub fn a_click_frees_what_only_an_update_named(engine: &EngineUnderTest) {
     let store = engine.open();
     let first = sale("t1").receive(&*store);
     let second = sale("t1").click("c1").receive(&*store);
@@ -283,7 +270,7 @@ fn a_click_frees_what_only_an_update_named(engine: &Engine) {
     assert_eq!(states(&*store, &first), [DeliveryState::Waiting { due: at(0) }]);
 }
 
-fn a_click_that_received_first_matches_at_once(engine: &Engine) {
+pub fn a_click_that_received_first_matches_at_once(engine: &EngineUnderTest) {
     let store = engine.open();
     wait(store.record_click(unscreened(click("c1")))).unwrap();
     let id = wait(store.find_click("c1 ")).unwrap().unwrap().click.id.clone();
@@ -296,7 +283,7 @@ fn a_click_that_received_first_matches_at_once(engine: &Engine) {
     assert_eq!(sale("t2").click("c1").receive(&*store).matched, Some(true));
 }
 
-fn a_click_matches_a_pending_sale_that_is_approved_later(engine: &Engine) {
+pub fn a_click_matches_a_pending_sale_that_is_approved_later(engine: &EngineUnderTest) {
     let store = engine.open();
     let pending = sale("t1").click("c1").status(Status::Pending).receive(&*store);
     assert_eq!(states(&*store, &pending), []);
@@ -306,7 +293,7 @@ fn a_click_matches_a_pending_sale_that_is_approved_later(engine: &Engine) {
     assert_eq!(states(&*store, &pending), [DeliveryState::Waiting { due: at(10) }]);
 }
 
-fn a_known_click_only_fills_what_it_lacks(engine: &Engine) {
+pub fn a_known_click_only_fills_what_it_lacks(engine: &EngineUnderTest) {
     let store = engine.open();
     wait(store.record_click(unscreened(click("c1")))).unwrap();
     let mut more = click("c1");
@@ -323,7 +310,7 @@ fn a_known_click_only_fills_what_it_lacks(engine: &Engine) {
     assert_eq!(wait(store.click(&click_id("c1"))).unwrap().as_deref(), Some(&*known));
 }
 
-fn a_click_with_very_many_sales_waiting_frees_them_all(engine: &Engine) {
+pub fn a_click_with_very_many_sales_waiting_frees_them_all(engine: &EngineUnderTest) {
     let store = engine.open();
     let queued: Vec<_> =
         (0..2500).map(|n| store.arrive(sale(&format!("t{n}")).click("c1").arrival())).collect();
@@ -340,7 +327,7 @@ fn a_click_with_very_many_sales_waiting_frees_them_all(engine: &Engine) {
     assert_eq!((backlog.held, backlog.waiting), (0, 2500));
 }
 
-fn a_dropped_future_does_not_undo_the_operation(engine: &Engine) {
+pub fn a_dropped_future_does_not_undo_the_operation(engine: &EngineUnderTest) {
     let store = engine.open();
     drop(store.arrive(sale("t1").forward().arrival()));
     drop(store.record_click(unscreened(click("c1"))));
@@ -349,7 +336,7 @@ fn a_dropped_future_does_not_undo_the_operation(engine: &Engine) {
     assert!(wait(store.click(&click_id("c1"))).unwrap().is_some());
 }
 
-fn a_closed_store_finishes_what_is_queued_and_refuses_later_commands(engine: &Engine) {
+pub fn a_closed_store_finishes_what_is_queued_and_refuses_later_commands(engine: &EngineUnderTest) {
     let store = engine.open();
     let queued: Vec<_> = (0..300).map(|n| store.arrive(sale(&format!("t{n}")).arrival())).collect();
     wait(store.close()).unwrap();
@@ -362,7 +349,7 @@ fn a_closed_store_finishes_what_is_queued_and_refuses_later_commands(engine: &En
     assert_eq!(wait(engine.open().backlog(at(0))).unwrap()[0].held, 300);
 }
 
-fn a_probe_is_answered(engine: &Engine) {
+pub fn a_probe_is_answered(engine: &EngineUnderTest) {
     let store = engine.open();
     wait(store.probe()).unwrap();
     wait(store.probe()).unwrap();

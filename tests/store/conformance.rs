@@ -1,0 +1,13 @@
+//! Every rule that a store must keep, on every store there is.
+
+mod in_memory {
+    postbridge::store_conformance!(crate::support::engines::memory());
+}
+
+mod on_sled {
+    postbridge::store_conformance!(crate::support::engines::sled());
+}
+
+mod with_colliding_hashes {
+    postbridge::store_conformance!(crate::support::engines::colliding());
+}
