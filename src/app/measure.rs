@@ -147,7 +147,7 @@ pub fn commits(health: &Arc<ProcessHealth>) -> Watch {
     };
     let health = Arc::clone(health);
     Watch {
-        clock: stopwatch,
+        clock: Arc::new(stopwatch),
         report: Arc::new(report),
         stuck: Arc::new(move |error| health.store_failed(error)),
     }

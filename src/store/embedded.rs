@@ -102,7 +102,8 @@ impl Embedded {
         let shared =
             StoreShared { reader, records, index, rules, lately, quarantine_lines, unfolded, folding };
         let shared = Arc::new(shared);
-        let queue = Arc::new(CommandQueue::new(settings.watch.as_ref().map(|watch| watch.clock)));
+        let queue =
+            Arc::new(CommandQueue::new(settings.watch.as_ref().map(|watch| Arc::clone(&watch.clock))));
         let no_thread = |error: std::io::Error| OpenError::Thread(error.to_string());
         if let Some(watch) = &settings.watch {
             writer::watch_for_stuck(&shared, &queue, watch).map_err(no_thread)?;

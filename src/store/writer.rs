@@ -21,6 +21,9 @@ use crate::store::table::store_facts::NumberSequences;
 const GROUP_COMMANDS: usize = 4096;
 const GROUP_BYTES: usize = 8 * 1024 * 1024;
 
+/// A clock that never goes back, by which commits are measured.
+pub type MonotonicClock = Arc<dyn Fn() -> Instant + Send + Sync>;
+
 /// How one commit went.
 #[derive(Debug, Clone, Copy)]
 pub struct CommitReport {
@@ -36,7 +39,7 @@ pub struct CommitReport {
 #[derive(Clone)]
 pub struct Watch {
     /// A monotonic clock.
-    pub clock: fn() -> Instant,
+    pub clock: MonotonicClock,
     /// Is called after each commit that wrote, on the writer's thread: it must not wait.
     pub report: Arc<dyn Fn(CommitReport) + Send + Sync>,
     /// Is called once where a commit has not ended for [`STUCK`]: the process has to end.
@@ -56,7 +59,7 @@ pub struct CommandQueue {
     waiting: Mutex<PendingCommands>,
     bell: Condvar,
     /// By which commits are measured, where they are.
-    clock: Option<fn() -> Instant>,
+    clock: Option<MonotonicClock>,
 }
 
 #[derive(Default)]
@@ -69,7 +72,7 @@ struct PendingCommands {
 
 impl PendingCommands {
     /// Why a command is not taken now.
-    fn refusal(&self, clock: Option<fn() -> Instant>, command: &StoreCommand) -> Option<StoreError> {
+    fn refusal(&self, clock: Option<&MonotonicClock>, command: &StoreCommand) -> Option<StoreError> {
         if self.closed {
             return Some(StoreError::Closed);
         }
@@ -89,14 +92,14 @@ fn never_ended() -> String {
 
 impl CommandQueue {
     /// An empty queue. Without a clock no commit is taken for slow.
-    pub fn new(clock: Option<fn() -> Instant>) -> CommandQueue {
+    pub fn new(clock: Option<MonotonicClock>) -> CommandQueue {
         CommandQueue { waiting: Mutex::default(), bell: Condvar::new(), clock }
     }
 
     /// Queues a command; one that is queued after the close, or while the disk takes too long, is refused.
     pub fn push(&self, command: StoreCommand) {
         let mut waiting = self.waiting.lock();
-        if let Some(error) = waiting.refusal(self.clock, &command) {
+        if let Some(error) = waiting.refusal(self.clock.as_ref(), &command) {
             drop(waiting);
             command.refuse(error);
             return;
@@ -114,13 +117,13 @@ impl CommandQueue {
 
     fn writes_for(&self) -> Option<Duration> {
         let since = self.waiting.lock().writes_since?;
-        Some((self.clock?)().saturating_duration_since(since))
+        Some((self.clock.as_ref()?)().saturating_duration_since(since))
     }
 
     /// The writer begins to write, or has ended.
     fn writes(&self, begins: bool) {
-        if let Some(clock) = self.clock {
-            self.waiting.lock().writes_since = begins.then(clock);
+        if let Some(clock) = &self.clock {
+            self.waiting.lock().writes_since = begins.then(|| clock());
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use postbridge::domain::click::CustomerTrait;
@@ -16,8 +17,8 @@ use postbridge::store::contract::conformance::fixture::history::changed_fields;
 use postbridge::store::contract::conformance::fixture::reason::skip_code;
 use postbridge::store::contract::work::{ClaimRequest, WantedWork};
 use postbridge::store::embedded::Embedded;
-use postbridge::store::engine::kv::{Batch, Kv};
-use postbridge::store::engine::memory::{FaultAt, Memory};
+use postbridge::store::engine::faulty::{FaultAt, Faulty, ReadFault};
+use postbridge::store::engine::memory::Memory;
 use serde_json::{Value, json};
 
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, draft, plan, until};
@@ -308,11 +309,11 @@ async fn a_worker_claims_what_was_waiting_before_it_started() {
 async fn a_store_that_fails_is_reported_and_ends_every_worker() {
     let platform = taking().await;
     let targets = [Target::new("a", platform.url("")), Target::new("b", platform.url(""))];
-    let memory = Memory::new();
-    let store = Embedded::open(Arc::new(memory.clone()), Arc::default()).unwrap();
+    let disk = Faulty::over(Memory::new());
+    let store = Embedded::open(Arc::new(disk.clone()), Arc::default()).unwrap();
     let fixture = DispatchFixture::on(Arc::new(store), &targets);
     fixture.sale("t").await;
-    memory.fail(FaultAt::BeforeWrite, 0, "no space left on device");
+    disk.fail(FaultAt::BeforeWrite, 0, "no space left on device");
     let dispatch = fixture.dispatch(&targets);
     let mut faults = dispatch.faults();
     let fault = tokio::time::timeout(Duration::from_secs(5), faults.wait_for(Option::is_some)).await;
@@ -325,22 +326,29 @@ async fn a_store_that_fails_is_reported_and_ends_every_worker() {
 
 #[tokio::test]
 async fn a_delivery_whose_record_is_damaged_while_it_is_out_ends_no_worker() {
-    let memory = Memory::new();
-    let disk = memory.clone();
+    let disk = Faulty::over(Memory::new());
+    let (damaged, is_met) = (disk.clone(), Arc::new(AtomicBool::new(false)));
+    let met = Arc::clone(&is_met);
     let platform = Platform::start(move |received| {
         if received.number == 0 {
-            let mut batch = Batch::default();
-            batch.put([b"C", &1u64.to_be_bytes()[..]].concat(), b"\x01 not a conversion".to_vec());
-            disk.commit(batch, &mut |_| {}).unwrap();
+            // What becomes of deliveries is written there.
+            let met = Arc::clone(&met);
+            damaged.cannot_read(ReadFault::DamagedPage, move |key| {
+                let is_there = key.starts_with(b"X");
+                met.fetch_or(is_there, Ordering::SeqCst);
+                is_there
+            });
         }
         Act::ok(TAKEN)
     });
     let targets = [Target::new("a", platform.url(""))];
-    let store = Embedded::open(Arc::new(memory), Arc::default()).unwrap();
+    let store = Embedded::open(Arc::new(disk.clone()), Arc::default()).unwrap();
     let fixture = DispatchFixture::on(Arc::new(store), &targets);
     let dispatch = fixture.dispatch(&targets);
     fixture.sale("damaged").await;
     platform.wait_for(1).await;
+    until("the damage is met", || is_met.load(Ordering::SeqCst)).await;
+    disk.can_read();
     let sales = fixture.sales("t", 20).await;
     fixture.all_reach(&sales, "delivered").await;
     assert!(dispatch.faults().borrow().is_none());

@@ -9,7 +9,7 @@ use postbridge::ingest::click::ClickDraft;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::store::contract::conformance::fixture::reason::unavailable;
-use postbridge::store::engine::memory::FaultAt;
+use postbridge::store::engine::faulty::FaultAt;
 use postbridge::web::routes::{Endpoint, table};
 use postbridge::web::unrecorded::UnrecordedReason;
 
@@ -279,7 +279,7 @@ async fn what_is_not_there_is_a_page_that_says_so() {
 async fn a_store_that_fails_is_a_503_with_words() {
     let fixture = PagesFixture::busy().await;
     fixture.receive(b"tid=X-1&price=-1").await;
-    fixture.memory.fail(FaultAt::BeforeSync, 0, "no space left on device");
+    fixture.disk.fail(FaultAt::BeforeSync, 0, "no space left on device");
     let answer = fixture.post("/postbacks/3/reprocess", &[]).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     answer.shows("The store failed");

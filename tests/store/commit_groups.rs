@@ -1,7 +1,7 @@
 //! What happens inside one commit group: commands that meet before anything of them is stored.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender};
 use std::task::{Context, Waker};
 
 use parking_lot::Mutex;
@@ -18,34 +18,11 @@ use postbridge::store::contract::conformance::fixture::work::{
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::store::contract::{Store, StoreFuture};
 use postbridge::store::embedded::{Embedded, EmbeddedSettings};
-use postbridge::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
+use postbridge::store::engine::faulty::{FaultAt, Faulty, HeldBack};
 use postbridge::store::engine::memory::Memory;
 use postbridge::store::writer::{CommitReport, Watch};
 
-/// Keeps a commit back until it is let go, so that what is queued meanwhile is one group.
-struct Gate {
-    memory: Memory,
-    reached: Sender<()>,
-    pass: Mutex<Receiver<()>>,
-}
-
-impl Kv for Gate {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
-        self.memory.get(key)
-    }
-
-    fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
-        self.memory.scan(span, visit)
-    }
-
-    fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {
-        self.reached.send(()).unwrap();
-        self.pass.lock().recv().unwrap();
-        self.memory.commit(batch, passed)
-    }
-}
-
-/// A store behind a gate.
+/// A store whose commits are kept back until each is let go, so that what is queued meanwhile is one group.
 struct Gated {
     memory: Memory,
     reached: Receiver<()>,
@@ -57,20 +34,19 @@ struct Gated {
 
 impl Gated {
     fn open() -> Gated {
-        let (reached_here, reached) = channel();
-        let (pass, let_go) = channel();
         let memory = Memory::new();
-        let gate = Gate { memory: memory.clone(), reached: reached_here, pass: Mutex::new(let_go) };
+        let disk = Faulty::over(memory.clone());
+        let HeldBack { reached, go: pass } = disk.hold(FaultAt::BeforeWrite);
         let groups: Arc<Mutex<Vec<usize>>> = Arc::default();
         let seen = Arc::clone(&groups);
         let watch = Watch {
-            clock: postbridge::clock::stopwatch,
+            clock: Arc::new(postbridge::clock::stopwatch),
             report: Arc::new(move |report: CommitReport| seen.lock().push(report.commands)),
             stuck: Arc::new(|error| panic!("{error}")),
         };
         pass.send(()).unwrap();
         let settings = EmbeddedSettings { watch: Some(watch), ..EmbeddedSettings::default() };
-        let store = Arc::new(Embedded::open_with(Arc::new(gate), usual_rules(), settings).unwrap());
+        let store = Arc::new(Embedded::open_with(Arc::new(disk), usual_rules(), settings).unwrap());
         reached.recv().unwrap();
         Gated { memory, reached, pass, groups, store }
     }
@@ -273,7 +249,7 @@ fn every_commit_that_writes_is_reported_with_its_size_and_times() {
     let reports: Arc<Mutex<Vec<CommitReport>>> = Arc::default();
     let seen = Arc::clone(&reports);
     let watch = Watch {
-        clock: postbridge::clock::stopwatch,
+        clock: Arc::new(postbridge::clock::stopwatch),
         report: Arc::new(move |report| seen.lock().push(report)),
         stuck: Arc::new(|error| panic!("{error}")),
     };

@@ -11,3 +11,7 @@ mod on_sled {
 mod with_colliding_hashes {
     postbridge::store_conformance!(crate::support::engines::colliding());
 }
+
+mod on_a_slow_disk {
+    postbridge::store_conformance!(crate::support::engines::slow());
+}

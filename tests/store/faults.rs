@@ -1,7 +1,6 @@
 //! A disk that fails: what was not acknowledged never shows, and the store ends rather than guesses.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use postbridge::domain::delivery::{DeliveryState, DeliveryStateName};
 use postbridge::domain::postback::Verdict;
@@ -20,20 +19,21 @@ use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
 use postbridge::store::contract::work::{AttemptOutcome, LeaseToken, Recorded};
 use postbridge::store::embedded::Embedded;
-use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, ScanVisitor, Span, Step};
-use postbridge::store::engine::memory::{FaultAt, Memory};
+use postbridge::store::engine::faulty::{FaultAt, Faulty, ProcessEnd, ReadFault};
+use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, Span};
+use postbridge::store::engine::memory::Memory;
 use postbridge::web::health::ProcessHealth;
 use tokio::sync::watch;
 
 const FULL: &str = "No space left on device (os error 28)";
 
 /// A store with one acknowledged sale, whose next context of `at` fails.
-fn about_to_fail(at: FaultAt) -> (Memory, Embedded) {
-    let memory = Memory::new();
-    let store = Embedded::open(Arc::new(memory.clone()), usual_rules()).unwrap();
+fn about_to_fail(at: FaultAt) -> (Faulty, Embedded) {
+    let disk = Faulty::over(Memory::new());
+    let store = Embedded::open(Arc::new(disk.clone()), usual_rules()).unwrap();
     assert!(matches!(sale("acknowledged").forward().receive(&store).verdict, Verdict::Accepted { .. }));
-    memory.fail(at, 0, FULL);
-    (memory, store)
+    disk.fail(at, 0, FULL);
+    (disk, store)
 }
 
 fn is_broken<T: std::fmt::Debug>(done: Result<T, StoreError>) {
@@ -46,13 +46,14 @@ fn is_broken<T: std::fmt::Debug>(done: Result<T, StoreError>) {
 #[test]
 fn a_commit_that_fails_acknowledges_nothing_and_leaves_nothing_behind() {
     for step in [FaultAt::BeforeWrite, FaultAt::BeforeSync] {
-        let (memory, store) = about_to_fail(step);
+        let (disk, store) = about_to_fail(step);
         let (sale_reported, click_reported) =
             (store.arrive(sale("lost").forward().arrival()), store.record_click(unscreened(click("lost"))));
         is_broken(wait(sale_reported));
         is_broken(wait(click_reported));
         drop(store);
-        let store = Embedded::open(Arc::new(memory.after_power_cut()), usual_rules()).unwrap();
+        let store =
+            Embedded::open(Arc::new(disk.after(ProcessEnd::PowerCut).unwrap()), usual_rules()).unwrap();
         assert_eq!(transactions(&store, ConversionFilter::default()), ["acknowledged"], "{step:?}");
         assert_eq!(wait(store.click(&click_id("lost"))).unwrap(), None);
         assert_eq!(claim(&store, "ads", at(0)).len(), 1);
@@ -63,7 +64,7 @@ fn a_commit_that_fails_acknowledges_nothing_and_leaves_nothing_behind() {
 #[test]
 fn after_a_failed_commit_every_later_operation_fails() {
     for step in [FaultAt::BeforeWrite, FaultAt::BeforeSync] {
-        let (_memory, store) = about_to_fail(step);
+        let (_disk, store) = about_to_fail(step);
         is_broken(wait(store.probe()));
         is_broken(wait(store.probe()));
         is_broken(wait(store.arrive(sale("later").arrival())));
@@ -78,30 +79,30 @@ fn after_a_failed_commit_every_later_operation_fails() {
 
 #[test]
 fn a_read_that_fails_ends_the_store_too() {
-    let (memory, store) = about_to_fail(FaultAt::Get);
+    let (disk, store) = about_to_fail(FaultAt::Get);
     is_broken(wait(store.click(&click_id("any"))));
     is_broken(wait(store.probe()));
     drop(store);
-    let store = Embedded::open(Arc::new(memory.after_power_cut()), usual_rules()).unwrap();
+    let store = Embedded::open(Arc::new(disk.after(ProcessEnd::PowerCut).unwrap()), usual_rules()).unwrap();
     assert_eq!(transactions(&store, ConversionFilter::default()), ["acknowledged"]);
 }
 
 #[test]
 fn a_group_whose_decision_cannot_read_is_refused_whole() {
-    let (memory, store) = about_to_fail(FaultAt::Get);
+    let (disk, store) = about_to_fail(FaultAt::Get);
     // To decide about it the writer looks for its click.
     is_broken(wait(store.arrive(sale("unseen").click("c1").arrival())));
     drop(store);
-    let store = Embedded::open(Arc::new(memory.after_power_cut()), usual_rules()).unwrap();
+    let store = Embedded::open(Arc::new(disk.after(ProcessEnd::PowerCut).unwrap()), usual_rules()).unwrap();
     assert_eq!(transactions(&store, ConversionFilter::default()), ["acknowledged"]);
 }
 
 #[test]
 fn a_store_that_cannot_be_read_does_not_open() {
-    let memory = Memory::new();
-    drop(Embedded::open(Arc::new(memory.clone()), Arc::default()).unwrap());
-    memory.fail(FaultAt::Scan, 0, "Input/output error (os error 5)");
-    let Err(error) = Embedded::open(Arc::new(memory), Arc::default()) else { panic!("it opened") };
+    let disk = Faulty::over(Memory::new());
+    drop(Embedded::open(Arc::new(disk.clone()), Arc::default()).unwrap());
+    disk.fail(FaultAt::Scan, 0, "Input/output error (os error 5)");
+    let Err(error) = Embedded::open(Arc::new(disk), Arc::default()) else { panic!("it opened") };
     assert!(error.to_string().contains("Input/output error"), "{error}");
 }
 
@@ -311,42 +312,17 @@ fn dead_letters_are_listed_without_what_is_damaged() {
     }
 }
 
-/// An engine of which, once it is bad, one table cannot be read.
-struct BadPage {
-    memory: Memory,
-    table: u8,
-    is_bad: Arc<AtomicBool>,
-}
-
-impl Kv for BadPage {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
-        self.memory.get(key)
-    }
-
-    fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
-        if self.is_bad.load(Ordering::SeqCst) && span.from.first() == Some(&self.table) {
-            return Err(KvError::Damaged { key: span.from.to_vec(), cause: "corruption".to_owned() });
-        }
-        self.memory.scan(span, visit)
-    }
-
-    fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {
-        self.memory.commit(batch, passed)
-    }
-}
-
 #[test]
 fn a_write_over_what_cannot_be_read_is_refused_whole_and_ends_nothing() {
-    let is_bad = Arc::new(AtomicBool::new(false));
-    let engine = BadPage { memory: Memory::new(), table: b'X', is_bad: Arc::clone(&is_bad) };
-    let store = Embedded::open(Arc::new(engine), sale("any").forward().rules()).unwrap();
+    let disk = Faulty::over(Memory::new());
+    let store = Embedded::open(Arc::new(disk.clone()), sale("any").forward().rules()).unwrap();
     let receipt = sale("t1").forward().receive(&store);
     let work = claim(&store, "ads", at(0)).remove(0);
-    is_bad.store(true, Ordering::SeqCst);
+    disk.cannot_read(ReadFault::DamagedPage, |key| key.starts_with(b"X"));
     is_corrupt(wait(store.record(one(delivered(&work, at(1))))));
     assert_eq!(states(&store, &receipt), [DeliveryState::Waiting { due: at(0) }]);
     wait(store.probe()).unwrap();
-    is_bad.store(false, Ordering::SeqCst);
+    disk.can_read();
     wait(store.record(one(delivered(&work, at(1))))).unwrap();
     assert_eq!(states(&store, &receipt), [DeliveryState::delivered(at(1))]);
 }

@@ -6,6 +6,7 @@ mod clock_jumps;
 mod commit_groups;
 mod conformance;
 mod data_folder;
+mod failing_engines;
 mod faults;
 mod format;
 mod keyless_reports;

@@ -28,8 +28,9 @@ use postbridge::store::contract::conformance::fixture::work::purge_all;
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::totals::{ConversionTotals, TotalsFilter, TotalsQuery};
 use postbridge::store::embedded::Embedded;
+use postbridge::store::engine::faulty::{FaultAt, Faulty, ProcessEnd};
 use postbridge::store::engine::kv::{Batch, Direction, Kv, Span};
-use postbridge::store::engine::memory::{FaultAt, Memory};
+use postbridge::store::engine::memory::Memory;
 
 use crate::support::engines::on_every_engine;
 use crate::support::recount::assert_recounted;
@@ -247,14 +248,15 @@ fn what_is_counted_of_very_many_quarter_hours_equals_a_recount(engine: &EngineUn
 #[test]
 fn a_power_cut_at_any_commit_leaves_what_is_counted_equal_to_a_recount() {
     for spared in 0..8 {
-        let memory = Memory::new();
-        let store = Embedded::open(Arc::new(memory.clone()), rules()).unwrap();
-        memory.fail(FaultAt::BeforeSync, spared, "the disk is gone");
+        let disk = Faulty::over(Memory::new());
+        let store = Embedded::open(Arc::new(disk.clone()), rules()).unwrap();
+        disk.fail(FaultAt::BeforeSync, spared, "the disk is gone");
         for part in ["a", "b", "c"] {
             scatter(&store, part);
         }
         drop(store);
-        assert_recounted(&Embedded::open(Arc::new(memory.after_power_cut()), rules()).unwrap());
+        let left = disk.after(ProcessEnd::PowerCut).unwrap();
+        assert_recounted(&Embedded::open(Arc::new(left), rules()).unwrap());
     }
 }
 

@@ -16,7 +16,8 @@ use postbridge::store::contract::conformance::fixture::received::{DAY, HOUR, at,
 use postbridge::store::contract::conformance::fixture::work::trace;
 use postbridge::store::contract::lookup::ReportQuery;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::engine::memory::{FaultAt, Memory};
+use postbridge::store::engine::faulty::{FaultAt, Faulty, ProcessEnd};
+use postbridge::store::engine::memory::Memory;
 
 use crate::support::engines::on_every_engine;
 
@@ -38,17 +39,18 @@ fn maintenance_gives_statuses_that_are_due(engine: &EngineUnderTest) {
 #[test]
 fn a_status_whose_commit_failed_shows_nowhere() {
     for step in [FaultAt::BeforeWrite, FaultAt::BeforeSync] {
-        let memory = Memory::new();
-        let store = Embedded::open(Arc::new(memory.clone()), rules_of(&[approved_after("565", 2)])).unwrap();
+        let disk = Faulty::over(Memory::new());
+        let store = Embedded::open(Arc::new(disk.clone()), rules_of(&[approved_after("565", 2)])).unwrap();
         let reported = arrive(&store, sale("t1").of("565").arrival());
-        memory.fail(step, 0, "No space left on device (os error 28)");
+        disk.fail(step, 0, "No space left on device (os error 28)");
         let which = ConversionRef::Number(reported.postback);
         let (by_hand, by_time) =
             (store.set_status(which, by_network(Status::Rejected), at(5)), store.dispose(at(DAY), 9));
         assert!(wait(by_hand).is_err() && wait(by_time).is_err());
         assert!(wait(store.report(ReportQuery { limit: 9, ..ReportQuery::default() })).is_err());
         drop(store);
-        let store = Embedded::open(Arc::new(memory.after_power_cut()), Arc::default()).unwrap();
+        let store =
+            Embedded::open(Arc::new(disk.after(ProcessEnd::PowerCut).unwrap()), Arc::default()).unwrap();
         let now = now_of(&store, &reported);
         assert_eq!((now.status, now.history.len()), (Status::Pending, 0));
         let trace = trace(&store, &reported);

@@ -9,8 +9,9 @@ use postbridge::store::contract::Store;
 use postbridge::store::contract::conformance::fixture::received::wait;
 use postbridge::store::contract::conformance::suppression::{entry, on, order, reason, suppress, with};
 use postbridge::store::embedded::Embedded;
+use postbridge::store::engine::faulty::{FaultAt, Faulty, ProcessEnd};
 use postbridge::store::engine::kv::{Direction, Kv, KvError, Span};
-use postbridge::store::engine::memory::{FaultAt, Memory};
+use postbridge::store::engine::memory::Memory;
 
 #[test]
 fn neither_an_address_nor_a_phone_number_nor_its_bare_hash_is_ever_stored() {
@@ -42,17 +43,18 @@ fn neither_an_address_nor_a_phone_number_nor_its_bare_hash_is_ever_stored() {
 #[test]
 fn entries_whose_commit_failed_stand_on_no_list() {
     for step in [FaultAt::BeforeWrite, FaultAt::BeforeSync] {
-        let memory = Memory::new();
-        let store = Embedded::open(Arc::new(memory.clone()), Arc::default()).unwrap();
+        let disk = Faulty::over(Memory::new());
+        let store = Embedded::open(Arc::new(disk.clone()), Arc::default()).unwrap();
         let kept = [entry(SuppressedKind::Ip, "10.0.0.1")];
         suppress(&store, "nets", &kept);
-        memory.fail(step, 0, "No space left on device (os error 28)");
+        disk.fail(step, 0, "No space left on device (os error 28)");
         let eve = [entry(SuppressedKind::Email, "eve@example.com"), entry(SuppressedKind::OrderId, "o1")];
         let (put_on, taken_off) = (store.suppress(order("a", &eve)), store.unsuppress(order("nets", &kept)));
         assert!(wait(put_on).is_err() && wait(taken_off).is_err());
         assert!(wait(store.lists()).is_err());
         drop(store);
-        let store = Embedded::open(Arc::new(memory.after_power_cut()), Arc::default()).unwrap();
+        let store =
+            Embedded::open(Arc::new(disk.after(ProcessEnd::PowerCut).unwrap()), Arc::default()).unwrap();
         let lists = wait(store.lists()).unwrap();
         assert_eq!(lists.iter().map(|list| (&*list.name, list.entries)).collect::<Vec<_>>(), [("nets", 1)]);
         assert_eq!(reason(&store, "t1", with(CustomerTrait::Email, "eve@example.com")), None);

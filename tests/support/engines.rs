@@ -1,10 +1,16 @@
 //! The stores that there are, each new and empty, to be opened again and again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use postbridge::store::contract::conformance::fixture::engine::EngineUnderTest;
 use postbridge::store::embedded::{Embedded, EmbeddedSettings};
+use postbridge::store::engine::faulty::{FaultAt, Faulty};
 use postbridge::store::engine::memory::Memory;
+use postbridge::store::writer::{SLOW, Watch};
+
+use crate::support::patient_caller::PatientCaller;
 
 /// Every function here is a test on every engine; for what uses more than the contract of a store.
 macro_rules! on_every_engine {
@@ -43,4 +49,52 @@ pub fn sled() -> EngineUnderTest {
     EngineUnderTest::new(move |rules| {
         Arc::new(Embedded::open_sled(&folder.path().join("data"), rules).unwrap())
     })
+}
+
+/// The embedded store on a disk of which every sync takes so long that what is asked meanwhile is refused for the time
+/// being, and a caller that asks again.
+pub fn slow() -> EngineUnderTest {
+    let (disk, settings) = slow_disk();
+    EngineUnderTest::new(move |rules| {
+        PatientCaller::of(Embedded::open_with(Arc::new(disk.clone()), rules, settings.clone()).unwrap())
+    })
+}
+
+/// A disk in memory whose syncs take longer than is waited for, by the clock of these settings.
+pub fn slow_disk() -> (Faulty, EmbeddedSettings) {
+    let disk = Faulty::over(Memory::new());
+    let clock = MovedClock::default();
+    let watch =
+        Watch { clock: clock.clock(), report: Arc::new(|_| {}), stuck: Arc::new(|error| panic!("{error}")) };
+    disk.pause(FaultAt::BeforeSync, move || {
+        clock.pass(SLOW + Duration::from_secs(1));
+        // Others get a moment in which to ask for something.
+        std::thread::park_timeout(Duration::from_millis(1));
+    });
+    (disk, EmbeddedSettings { watch: Some(watch), ..EmbeddedSettings::default() })
+}
+
+/// A clock that is moved on by hand. Clones are the same clock.
+#[derive(Clone)]
+pub struct MovedClock {
+    start: Instant,
+    passed: Arc<AtomicU64>,
+}
+
+impl Default for MovedClock {
+    fn default() -> MovedClock {
+        MovedClock { start: postbridge::clock::stopwatch(), passed: Arc::default() }
+    }
+}
+
+impl MovedClock {
+    pub fn pass(&self, time: Duration) {
+        self.passed.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// As the store is given one.
+    pub fn clock(&self) -> Arc<dyn Fn() -> Instant + Send + Sync> {
+        let clock = self.clone();
+        Arc::new(move || clock.start + Duration::from_millis(clock.passed.load(Ordering::SeqCst)))
+    }
 }

@@ -17,6 +17,7 @@ pub mod network_pages_fixture;
 pub mod openapi_check;
 pub mod outgoing_fixture;
 pub mod pages_fixture;
+pub mod patient_caller;
 pub mod payload_fixture;
 pub mod platform;
 pub mod recount;

@@ -34,6 +34,7 @@ use postbridge::store::contract::arrival::{ClickArrival, Receipt, Screening};
 use postbridge::store::contract::conformance::fixture::reason::{account_refused, rejected};
 use postbridge::store::contract::work::{AttemptOutcome, ClaimRequest, Claimed, WantedWork};
 use postbridge::store::embedded::Embedded;
+use postbridge::store::engine::faulty::Faulty;
 use postbridge::store::engine::memory::Memory;
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::ready::ReadyDestination;
@@ -57,7 +58,7 @@ pub const ODD: &[u8] = b"s1=#s1#&s2=jxWUv1dyfyUCQnUF808u4iM7b0tMSpb88t&tid=A-100
 /// Pages over a store, and the cookie of the one who asks.
 pub struct PagesFixture {
     pub store: Arc<Embedded>,
-    pub memory: Memory,
+    pub disk: Faulty,
     pub clock: Clock,
     pub sessions: Arc<Sessions>,
     pub pages: Pages,
@@ -143,10 +144,11 @@ impl PagesFixture {
     /// Configured, and nothing has arrived.
     pub fn new() -> PagesFixture {
         let catalog = Catalog::load(None).unwrap();
-        let (memory, clock, sessions) = (Memory::new(), Clock::fixed(noon()), Arc::new(Sessions::default()));
+        let (disk, clock, sessions) =
+            (Faulty::over(Memory::new()), Clock::fixed(noon()), Arc::new(Sessions::default()));
         let network = network(&catalog);
         let rules = Arc::clone(&network.rules);
-        let store = Arc::new(Embedded::open(Arc::new(memory.clone()), rules).unwrap());
+        let store = Arc::new(Embedded::open(Arc::new(disk.clone()), rules).unwrap());
         let destinations = vec![
             ready(
                 &catalog,
@@ -204,7 +206,7 @@ impl PagesFixture {
             forecast: postbridge::dispatch::prepare::forecast,
         };
         let (cookie, csrf) = (Mutex::default(), Mutex::default());
-        PagesFixture { store, memory, clock, sessions, pages, network, is_https: false, cookie, csrf }
+        PagesFixture { store, disk, clock, sessions, pages, network, is_https: false, cookie, csrf }
     }
 
     /// A day's work: a sale delivered here and dead there, one held, one skipped by its status, two

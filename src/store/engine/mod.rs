@@ -1,6 +1,8 @@
 //! What is under the embedded store: ordered keys and values, one durable batch at a time. Nothing here knows a record.
 
 pub mod error;
+#[cfg(feature = "conformance")]
+pub mod faulty;
 pub mod folder;
 pub mod kv;
 #[cfg(feature = "conformance")]
