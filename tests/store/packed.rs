@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use postbridge::store::engine::faulty::{Faulty, ReadFault};
 use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, Span};
 use postbridge::store::engine::memory::Memory;
 use postbridge::store::engine::packed::Packed;
@@ -171,4 +172,29 @@ fn nothing_is_put_into_a_block_that_cannot_be_read_and_what_is_in_it_stays_damag
     }
     assert_eq!(kv.get(&key(b'G', 130)).unwrap(), None);
     assert_eq!(kv.get(&key(b'G', 132)).unwrap(), Some(vec![7; 20]));
+}
+
+#[test]
+fn a_last_block_that_cannot_be_read_is_passed_by_what_is_new_and_keeps_what_it_has() {
+    for (number, is_readable) in [(5, true), (2, false)] {
+        let disk = Faulty::over(Memory::new());
+        let kv = Packed::new(Arc::new(disk.clone()), b"G");
+        let mut batch = Batch::default();
+        (1..=3).for_each(|number| batch.add(key(b'G', number), vec![7; 20]));
+        commit(&kv, batch);
+        // Opened again: which record is the last is not known.
+        let kv = Packed::new(Arc::new(disk.clone()), b"G");
+        disk.cannot_read(ReadFault::Damaged, |stored| stored == key(b'G', 1));
+        let mut batch = Batch::default();
+        match is_readable {
+            true => batch.add(key(b'G', number), vec![8; 20]),
+            false => batch.put(key(b'G', number), vec![8; 20]),
+        }
+        assert_eq!(kv.commit(batch, &mut |_| {}).is_ok(), is_readable);
+        assert_eq!(kv.get(&key(b'G', number)).is_ok(), is_readable);
+        let mut batch = Batch::default();
+        batch.remove(key(b'G', 3));
+        commit(&kv, batch);
+        assert!(matches!(kv.get(&key(b'G', 3)), Err(KvError::Damaged { .. })), "it is not taken for removed");
+    }
 }

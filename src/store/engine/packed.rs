@@ -89,8 +89,8 @@ struct PackedBlock {
     places: Vec<(Range<usize>, Range<usize>)>,
 }
 
-/// The key of a block, and its stored bytes.
-type StoredBlock = (Vec<u8>, Vec<u8>);
+/// The key of a block, and its stored bytes or why they cannot be read.
+type StoredBlock = (Vec<u8>, Result<Vec<u8>, KvError>);
 
 /// A record: its key and its value.
 type PackedRecord = (Vec<u8>, Vec<u8>);
@@ -117,10 +117,10 @@ impl Packed {
     fn last_block(&self, from: &[u8], to: &[u8]) -> Result<Option<StoredBlock>, KvError> {
         let mut found = None;
         self.below.scan(Span { from, to, direction: Direction::Down }, &mut |first, bytes| {
-            found = Some(bytes.map(|bytes| (first.to_vec(), bytes.to_vec())).map_err(KvError::clone));
+            found = Some((first.to_vec(), bytes.map(<[u8]>::to_vec).map_err(KvError::clone)));
             ControlFlow::Break(())
         })?;
-        found.transpose()
+        Ok(found)
     }
 
     fn scan_up(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
@@ -159,6 +159,7 @@ impl Packed {
         let mut others: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
         for (key, change) in changes {
             let Some(table) = key.first().copied() else { continue };
+            let is_new = matches!(change, KeyChange::Add(_));
             let value = match change {
                 KeyChange::Add(value) | KeyChange::Put(value) => Some(value),
                 KeyChange::Remove => None,
@@ -166,7 +167,7 @@ impl Packed {
             let new = behind.entry(table).or_default();
             let is_last = match new.last() {
                 Some((last, _)) => key > *last,
-                None => self.is_behind_all(&key)?,
+                None => self.is_behind_all(&key, is_new)?,
             };
             match (value, new.binary_search_by(|(known, _)| known.cmp(&key))) {
                 (Some(value), Err(_)) if is_last => new.push((key, value)),
@@ -206,7 +207,7 @@ impl Packed {
                 change(records, key, value);
                 continue;
             }
-            if self.is_behind_all(&key)? {
+            if self.is_behind_all(&key, false)? {
                 let new = behind.entry(key.first().copied().unwrap_or_default()).or_default();
                 let at = new.partition_point(|(known, _)| *known < key);
                 value.into_iter().for_each(|value| new.insert(at, (key.clone(), value)));
@@ -218,7 +219,7 @@ impl Packed {
             };
             let records = match stored.entry(first.clone()) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(unknown) => match open(&first, Ok(&bytes)) {
+                Entry::Vacant(unknown) => match open(&first, bytes.as_deref()) {
                     Ok(block) => {
                         let records = block.records().map(|(key, value)| (key.to_vec(), value.to_vec()));
                         unknown.insert(records.collect())
@@ -244,18 +245,18 @@ impl Packed {
         add_blocks(batch, cut(&before))
     }
 
-    /// Whether a key is behind every record of its table.
-    fn is_behind_all(&self, key: &[u8]) -> Result<bool, KvError> {
+    /// Whether a key is behind every record of its table. Where the last block cannot be read, that is known of a new
+    /// key alone, as keys are given in order: any other may be of a record in that block.
+    fn is_behind_all(&self, key: &[u8], is_new: bool) -> Result<bool, KvError> {
         let Some(table) = key.first() else { return Ok(false) };
         let mut last = self.last.lock();
         if let Some(last) = last.get(table) {
             return Ok(key > last.as_slice());
         }
         let found = match self.last_block(&[*table], &[table.saturating_add(1)])? {
-            // Whatever is in a block that cannot be read is before the next block's key: nothing may be put there.
-            Some((first, bytes)) => match open(&first, Ok(&bytes)) {
+            Some((first, bytes)) => match open(&first, bytes.as_deref()) {
                 Ok(block) => block.records().last().map_or(first.clone(), |(key, _)| key.to_vec()),
-                Err(_damaged) => first,
+                Err(_damaged) => return Ok(is_new && key > first.as_slice()),
             },
             None => vec![*table],
         };
@@ -297,7 +298,7 @@ impl Kv for Packed {
             recent.commits
         };
         let Some((first, bytes)) = self.block_of(key)? else { return Ok(None) };
-        let block = Arc::new(open(&first, Ok(&bytes))?);
+        let block = Arc::new(open(&first, bytes.as_deref())?);
         self.recent.lock().keep(first, &block, commits);
         Ok(block.get(key))
     }

@@ -188,10 +188,11 @@ impl Sled {
         Ok(value)
     }
 
-    /// How many further pieces a key has.
+    /// How many further pieces a key has. It is asked before anything is written.
     fn further(&self, key: &[u8]) -> Result<u16, KvError> {
-        let stored = self.db.get(key).map_err(failed)?;
-        stored.map_or(Ok(0), |stored| Ok(pieces::split(&stored).map_err(failed)?.0))
+        let damaged = |cause: String| KvError::Damaged { key: key.to_vec(), cause };
+        let stored = self.db.get(key).map_err(|error| failed_read(key, error))?;
+        stored.map_or(Ok(0), |stored| Ok(pieces::split(&stored).map_err(damaged)?.0))
     }
 }
 

@@ -27,12 +27,12 @@ pub fn put(batch: &mut Batch, day: i64, offer: &OfferId, count: u64) -> Result<(
     Ok(())
 }
 
-/// The keys of up to `most` counts of days before `day`.
+/// The keys of up to `most` counts of days before `day`. One that cannot be read stays where it is.
 pub fn before(reader: &Reader, day: i64, most: usize) -> Result<Vec<Vec<u8>>, StoreError> {
     let mut keys = Vec::new();
     let (from, to) = (day_key(i64::MIN, None), day_key(day, None));
-    reader.scan(Span { from: &from, to: &to, direction: Direction::Up }, &mut |key, _| {
-        keys.push(key.to_vec());
+    reader.scan(Span { from: &from, to: &to, direction: Direction::Up }, &mut |key, count| {
+        keys.extend(count.is_ok().then(|| key.to_vec()));
         if keys.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     Ok(keys)
