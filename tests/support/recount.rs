@@ -118,7 +118,7 @@ fn by_key(totals: Totals) -> Lines {
 }
 
 /// Every item of a list.
-pub fn all<'a, T, F>(list: impl Fn(PageRequest) -> F + 'a) -> Vec<T>
+fn all<'a, T, F>(list: impl Fn(PageRequest) -> F + 'a) -> Vec<T>
 where
     F: Future<Output = Result<Page<T>, StoreError>>,
 {
