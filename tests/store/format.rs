@@ -40,8 +40,13 @@ use postbridge::store::contract::conformance::fixture::work::{claim, claim_some,
 use postbridge::store::contract::lookup::{ClickFilter, PostbackFilter, ReportQuery};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::error::OpenError;
+use postbridge::store::engine::kv::{Batch, Kv};
+use postbridge::store::engine::sled::Sled;
 
-const V2: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/store/v2");
+use crate::support::recount::assert_recounted;
+
+/// A folder as the build wrote it that set the format: see `fixtures/store/README.md`.
+const V8: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/store/v8");
 
 /// A remark as attempts keep them.
 fn left_out() -> Remark {
@@ -322,13 +327,26 @@ fn check_network(store: &dyn Store) {
 fn a_folder_of_an_earlier_format_is_refused_by_its_number() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    copy(Path::new(V2), &data);
+    let mut batch = Batch::default();
+    batch.put(b"Mformat".to_vec(), vec![7]);
+    Sled::open(&data).unwrap().commit(batch, &mut |_| {}).unwrap();
     let error = Embedded::open_sled(&data, Arc::default()).map(|_| ()).unwrap_err();
-    assert!(matches!(error, OpenError::Format { found: 2 }), "{error}");
+    assert!(matches!(error, OpenError::Format { found: 7 }), "{error}");
     assert!(
-        error.to_string().contains("format 2") && error.to_string().contains("version that wrote it"),
+        error.to_string().contains("format 7") && error.to_string().contains("version that wrote it"),
         "{error}"
     );
+}
+
+#[test]
+fn a_folder_that_an_earlier_build_wrote_in_this_format_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    copy(Path::new(V8), &data);
+    let store = Embedded::open_sled(&data, Arc::default()).unwrap();
+    check(&store);
+    check_network(&store);
+    assert_recounted(&store);
 }
 
 /// Makes the fixture of a new format where `POSTBRIDGE_MAKE_FIXTURE` names a folder: see
