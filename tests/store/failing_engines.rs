@@ -29,6 +29,8 @@ use postbridge::store::engine::kv::{Direction, Kv, Span};
 use postbridge::store::engine::memory::Memory;
 use postbridge::store::engine::sled::Sled;
 
+use crate::support::recount::assert_recounted;
+
 type Done = Result<(), StoreError>;
 type StoreWrite = fn(&dyn Store) -> Done;
 
@@ -90,8 +92,9 @@ fn fill(store: &dyn Store) {
     wait(store.keep_text("a.js".to_owned(), "text".to_owned())).unwrap();
 }
 
-/// All that the contract shows.
+/// All that the contract shows. What is counted is what is there.
 fn shown(store: &dyn Store) -> String {
+    assert_recounted(store);
     let page = || first_page(100);
     let conversions = wait(store.conversions(ConversionFilter::default(), page())).unwrap().items;
     let traces: Vec<_> = conversions.iter().map(|(one, _)| wait(store.conversion(one.id)).unwrap()).collect();
