@@ -40,6 +40,8 @@ pub struct Index {
     /// Bits of a conversion id's hash that count. All of them but in tests of collisions.
     pub mask: u64,
     conversions: SeqMap,
+    /// Those with an unfinished delivery that are no longer as their postback made them.
+    changed: HashSet<u64>,
     /// Unmatched conversions by the hash of a click id they wait for.
     unmatched: SeqMap,
     /// Conversions by the hash of their claim on their click.
@@ -69,6 +71,7 @@ impl Index {
         Index {
             mask,
             conversions: SeqMap::default(),
+            changed: HashSet::new(),
             unmatched: SeqMap::default(),
             claims: SeqMap::default(),
             days: Days::default(),
@@ -86,6 +89,17 @@ impl Index {
             newest: NewestTime::default(),
             counts: RollupCounts::default(),
         }
+    }
+
+    /// A commit is going to change these conversions, or has: said before it is written, since what reads them meanwhile
+    /// may find them as they were, and must not find them so later.
+    pub fn will_change(&mut self, numbers: impl IntoIterator<Item = u64>) {
+        self.changed.extend(numbers);
+    }
+
+    /// Whether a conversion is as its postback made it, of which it is certain that it has an unfinished delivery.
+    pub fn is_as_made(&self, number: u64) -> bool {
+        !self.changed.contains(&number)
     }
 
     /// The hash that the dedup map keeps: the id is one already.
@@ -215,6 +229,9 @@ impl Index {
         (after, is_whole): (&Record, bool),
         manual: &HashSet<DeliverySlot>,
     ) -> Vec<DestinationId> {
+        if !after.standing.is_unfinished() {
+            self.changed.remove(&seq);
+        }
         if is_whole {
             let of = |record: &Record| Sketch::of(&record.conversion, record.standing.clone());
             return self.apply(seq, Some(&of(before)), Some(&of(after)), manual);

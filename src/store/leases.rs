@@ -7,7 +7,6 @@ use crate::domain::click::Click;
 use crate::domain::delivery::{self, DeliveryState};
 use crate::store::contract::error::StoreError;
 use crate::store::contract::work::{ClaimRequest, Claimed, Lease, LeaseToken, LeasedWork, WantedWork};
-use crate::store::query::find;
 use crate::store::reader::without_panic;
 use crate::store::records::StoreShared;
 use crate::store::table::conversion::Record;
@@ -55,7 +54,7 @@ impl Leases {
     pub fn work(&self) -> Result<Vec<Claimed>, StoreError> {
         let mut work = Vec::with_capacity(self.slots.len());
         for leased @ (lease, (_, slot)) in &self.slots {
-            match without_panic(|| claimed(&self.shared, *lease, *slot)) {
+            match without_panic(|| claimed(&self.shared, leased)) {
                 Ok(claimed) => work.extend(claimed.map(|claimed| (leased, claimed))),
                 Err(error @ StoreError::Corrupt { .. }) => {
                     tracing::error!(postback = slot.seq(), %error, "a delivery cannot be read and is left out");
@@ -121,13 +120,21 @@ pub fn release(shared: &StoreShared, leases: impl IntoIterator<Item = LeaseToken
     }
 }
 
-fn claimed(shared: &StoreShared, lease: Lease, slot: DeliverySlot) -> Result<Option<Claimed>, StoreError> {
-    let Some(record) = find::record(shared, slot.seq())? else { return Ok(None) };
+fn claimed(shared: &StoreShared, leased: &LeasedSlot) -> Result<Option<Claimed>, StoreError> {
+    let (lease, (_, slot)) = leased;
+    let Some(day) = shared.index.lock().days.of(slot.seq()) else { return Ok(None) };
+    // What is sent was most often not changed before. While the lease holds the conversion is unfinished, so that the
+    // index knows.
+    let is_as_made = || {
+        let index = shared.index.lock();
+        index.queues.is_held(leased) && index.is_as_made(slot.seq())
+    };
+    let Some(record) = shared.records.unfinished(day, slot.seq(), is_as_made)? else { return Ok(None) };
     let click = match record.conversion.attribution.click() {
         Some(click) => shared.records.click_as_answered(click)?,
         None => None,
     };
-    Ok(claimed_as(shared, &record, (lease, slot), click))
+    Ok(claimed_as(shared, &record, (*lease, *slot), click))
 }
 
 /// `None` where the delivery no longer waits.

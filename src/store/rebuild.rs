@@ -75,7 +75,7 @@ fn rebuild_postbacks(reader: &Reader, index: &mut Index) -> Result<u64, StoreErr
         let heads = heads_from(reader, from, HEADS)?;
         let Some(last) = heads.last() else { break };
         from = (last.day, last.number + 1);
-        for DatedHead { day, number, head } in heads {
+        for DatedHead { day, number, head, is_changed } in heads {
             match stretches.last_mut().filter(|last| last.day == day && last.next == number) {
                 Some(last) => last.next = number + 1,
                 None => stretches.push(Stretch { first: number, day, next: number + 1, newest: None }),
@@ -88,6 +88,7 @@ fn rebuild_postbacks(reader: &Reader, index: &mut Index) -> Result<u64, StoreErr
                 let attempts = sketch.standing.last_attempts.iter().flatten();
                 next_attempt = attempts.map(|last| last + 1).fold(next_attempt, u64::max);
                 index.apply(number, None, Some(sketch), &manual);
+                index.will_change((is_changed && sketch.standing.is_unfinished()).then_some(number));
             }
             if !head.sales.is_empty() {
                 reversals.push((day, number, head.sales));

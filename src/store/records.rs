@@ -13,6 +13,7 @@ use crate::store::contract::error::StoreError;
 use crate::store::index::Index;
 use crate::store::reader::Reader;
 use crate::store::table::conversion::Record;
+use crate::store::table::delivery::DeliveryStates;
 use crate::store::table::recent_click::RecentClicks;
 use crate::store::table::rollup_delta::Unfolded;
 
@@ -21,10 +22,11 @@ const CLICKS: usize = 64 * 1024;
 
 const CLICK_BYTES: u64 = 80 * 1024 * 1024;
 
-/// Conversions kept at hand: about so many, and never more bytes than this.
-const CONVERSIONS: usize = 16 * 1024;
+/// Conversions kept at hand: about so many, and never more bytes than this. So what was received within the last minute
+/// or so is sent, and what became of it written, without a look at the disk.
+const CONVERSIONS: usize = 32 * 1024;
 
-const CONVERSION_BYTES: u64 = 32 * 1024 * 1024;
+const CONVERSION_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What reading and writing share.
 pub struct StoreShared {
@@ -69,6 +71,33 @@ impl Records {
         self.conversions.get_or_read(&number, || self.read(day, number).map(|found| found.map(Arc::new)))
     }
 
+    /// The same; `is_as_made`: whether it is certain that it is as its postback made it. Then no change of it is looked
+    /// for.
+    pub fn unfinished(
+        &self,
+        day: i32,
+        number: u64,
+        is_as_made: impl FnOnce() -> bool,
+    ) -> Result<Option<Arc<Record>>, StoreError> {
+        self.reader.check()?;
+        // Asked for behind the cache: what is changed from here on is not kept there.
+        let read = || if is_as_made() { self.read_made(day, number) } else { self.read(day, number) };
+        self.conversions.get_or_read(&number, || read().map(|found| found.map(Arc::new)))
+    }
+
+    fn read_made(&self, day: i32, number: u64) -> Result<Option<Record>, StoreError> {
+        let body = self.reader.body_of(day, number)?;
+        let Some(conversion) = body.and_then(|body| body.conversion) else { return Ok(None) };
+        let standing = self.planned(day, number)?;
+        Ok(Some(Record { conversion, standing, overlay: false }))
+    }
+
+    /// A conversion's deliveries as its postback planned them.
+    fn planned(&self, day: i32, number: u64) -> Result<DeliveryStates, StoreError> {
+        let sketch = self.reader.head_of(day, number)?.and_then(|head| head.sketch);
+        Ok(sketch.map(|sketch| sketch.standing).unwrap_or_default())
+    }
+
     fn read(&self, day: i32, number: u64) -> Result<Option<Record>, StoreError> {
         if let Some(record) = self.reader.overlay(day, number)? {
             return Ok(Some(record));
@@ -77,10 +106,7 @@ impl Records {
         let Some(conversion) = body.and_then(|body| body.conversion) else { return Ok(None) };
         let standing = match self.reader.states(day, number)? {
             Some(states) => states,
-            None => {
-                let planned = self.reader.head_of(day, number)?.and_then(|head| head.sketch);
-                planned.map(|sketch| sketch.standing).unwrap_or_default()
-            }
+            None => self.planned(day, number)?,
         };
         Ok(Some(Record { conversion, standing, overlay: false }))
     }

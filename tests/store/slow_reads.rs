@@ -192,6 +192,8 @@ async fn a_delivery_that_is_skipped_and_retried_while_its_claim_is_read_is_hande
     };
     let (claim, ()) = tokio::join!(store.claim(due(0)), meanwhile);
     assert_eq!(claim.unwrap().work.len(), 0, "it waits in the queue");
+    let kept = store.conversion(id.conversion).await.unwrap().unwrap();
+    assert_eq!(kept.deliveries[0].0.state, DeliveryState::Waiting { due: at(5) }, "and is found as it is");
     assert_eq!(store.claim(due(5)).await.unwrap().work.len(), 1);
     assert_eq!(store.claim(due(5)).await.unwrap().work.len(), 0);
 }

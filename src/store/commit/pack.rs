@@ -95,6 +95,7 @@ impl<'a> CommitGroup<'a> {
 
     /// What was there before.
     fn pack_changes(&self, ready: &mut PreparedCommit<'a>) -> Result<(), StoreError> {
+        self.shared.index.lock().will_change(self.changed.range(..self.first).map(|(number, _)| *number));
         for (number, changed) in self.changed.range(..self.first) {
             let (day, record) = (self.day_of(*number)?, &changed.record);
             let overlay = changed.whole || record.overlay;

@@ -24,6 +24,8 @@ pub struct DatedHead {
     pub day: i32,
     pub number: u64,
     pub head: PostbackHead,
+    /// Whether the conversion that it made is no longer as it made it.
+    pub is_changed: bool,
 }
 
 /// The first `most` heads by day and number from `from` on, ascending.
@@ -58,12 +60,14 @@ fn heads(
     let mut states: HashMap<DatedNumber, DeliveryStates> = states.into_iter().collect();
     let mut changed: HashMap<DatedNumber, Sketch> = changed.into_iter().collect();
     let up_to_date = |((day, number), mut head): (DatedNumber, PostbackHead)| {
-        if let Some(sketch) = changed.remove(&(day, number)) {
+        let (changed, states) = (changed.remove(&(day, number)), states.remove(&(day, number)));
+        let is_changed = changed.is_some() || states.is_some();
+        if let Some(sketch) = changed {
             head.sketch = Some(sketch);
-        } else if let (Some(states), Some(sketch)) = (states.remove(&(day, number)), &mut head.sketch) {
+        } else if let (Some(states), Some(sketch)) = (states, &mut head.sketch) {
             sketch.standing = states;
         }
-        DatedHead { day, number, head }
+        DatedHead { day, number, head, is_changed }
     };
     Ok(found.into_iter().map(up_to_date).collect())
 }
