@@ -19,9 +19,9 @@ use crate::domain::time::{DAY_MS, HOUR_MS, LineLimit, MINUTE_MS, Time};
 use crate::store::contract::Store;
 use crate::store::contract::change::{PurgeBefore, Purged};
 use crate::store::contract::error::StoreError;
-use crate::store::contract::operator::RemovedDestinations;
+use crate::store::contract::operator::{OperatorFact, RemovedDestinations};
 use crate::store::contract::outage::Outage;
-use crate::store::contract::work::Expired;
+use crate::store::contract::work::{Backlog, Expired};
 
 /// How long each kind of record is kept.
 #[derive(Debug, Clone, Copy)]
@@ -98,8 +98,8 @@ pub async fn step(
 /// # Errors
 /// Only the store's.
 pub async fn watch_clock(store: &dyn Store, clock: &Clock) -> Result<(), StoreError> {
-    let (record, newest) = store.clock_record().await?;
-    clock.go_by(record, newest);
+    let facts = store.operator_facts().await?;
+    clock.go_by(facts.clock, facts.newest);
     log_believed(clock, clock.observe());
     Ok(())
 }
@@ -310,7 +310,7 @@ impl Maintenance {
         if is_old {
             let is_far = |kept: ClockRecord| record.believed.millis_since(kept.believed).abs() > FAR_MS;
             self.jumped |= self.kept.is_some_and(is_far);
-            self.store.keep_clock(record).await?;
+            self.store.keep_fact(OperatorFact::Clock(record)).await?;
             self.kept = Some(record);
         }
         Ok(())
@@ -340,11 +340,13 @@ impl Maintenance {
         is_believed: bool,
         put_back: &HashSet<DestinationId>,
     ) -> Result<(), StoreError> {
-        let (known, awaited) = (self.store.removed().await?, self.store.awaited_destinations().await?);
+        let known = self.store.operator_facts().await?.removed;
+        let backlog = self.store.backlog(now).await?.into_iter().filter(Backlog::is_unfinished);
+        let awaited = backlog.filter_map(|backlog| backlog.destination);
         let mut removed = RemovedDestinations::new();
         let is_timed_anew = |id: &DestinationId| put_back.contains(id) || self.jumped;
         let configured = (self.signals.configured)();
-        for id in awaited.into_iter().filter(|id| !configured.contains(id)) {
+        for id in awaited.filter(|id| !configured.contains(id)) {
             // Later than now: by a clock that was set back since.
             let since = known.get(&id).copied().filter(|since| *since <= now && !is_timed_anew(&id));
             if is_believed && since.is_some_and(|since| self.signals.keep.removed_until(since) <= now) {
@@ -365,7 +367,7 @@ impl Maintenance {
             removed.insert(id, since.unwrap_or(now));
         }
         if removed != known {
-            self.store.keep_removed(removed).await?;
+            self.store.keep_fact(OperatorFact::Removed(removed)).await?;
         }
         Ok(())
     }

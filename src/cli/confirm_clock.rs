@@ -10,6 +10,7 @@ use crate::cli::{Failure, print, run_to_end};
 use crate::clock::Clock;
 use crate::config::configuration::Config;
 use crate::store::contract::Store;
+use crate::store::contract::operator::OperatorFact;
 use crate::store::embedded::Embedded;
 use crate::template::diagnostic::Problem;
 
@@ -52,12 +53,12 @@ async fn confirm_in_folder(config: &Config, server: &str) -> Result<(), Failure>
     let rules = Arc::new(config.ruleset());
     let store = Embedded::open_sled(path, rules).map_err(|error| failed(error.to_string()))?;
     let clock = Clock::system();
-    let (record, newest) = store.clock_record().await.map_err(|error| failed(error.to_string()))?;
-    clock.go_by(record, newest);
+    let facts = store.operator_facts().await.map_err(|error| failed(error.to_string()))?;
+    clock.go_by(facts.clock, facts.newest);
     clock.confirm();
     let (now, record) = (clock.now(), clock.record());
     let Some(record) = record else { return Err(failed("its clock goes by no rule".to_owned())) };
-    store.keep_clock(record).await.map_err(|error| failed(error.to_string()))?;
+    store.keep_fact(OperatorFact::Clock(record)).await.map_err(|error| failed(error.to_string()))?;
     store.close().await.map_err(|error| failed(error.to_string()))?;
     print(&format!("the clock is confirmed for the next start: it is {now}\n"))
 }

@@ -77,7 +77,7 @@ pub async fn circumstances(ops: &Ops) -> Result<UnsentContext, StoreError> {
 /// Only the store's.
 pub async fn removed(ops: &Ops) -> Result<BTreeMap<DestinationId, Time>, StoreError> {
     let until = |since: Time| since.plus_hours(i64::from(ops.keep_removed_hours));
-    Ok(ops.store.removed().await?.into_iter().map(|(id, since)| (id, until(since))).collect())
+    Ok(ops.store.operator_facts().await?.removed.into_iter().map(|(id, since)| (id, until(since))).collect())
 }
 
 /// How every destination was doing at one moment.

@@ -66,12 +66,13 @@ fn a_destination_that_is_put_back_in_time_goes_on(engine: &EngineUnderTest) {
     let sold = sale("t").forward().to(&["campaign:8599", "other"]).receive(&*store);
     let mut watched = Watched::new(&store, 0, &["other"]);
     watched.pass(70);
-    let since = wait(store.removed()).unwrap().get(&destination("campaign:8599")).copied().unwrap();
-    assert_eq!((since, wait(store.removed()).unwrap().len()), (at(HOUR / 4), 1));
+    let since =
+        wait(store.operator_facts()).unwrap().removed.get(&destination("campaign:8599")).copied().unwrap();
+    assert_eq!((since, wait(store.operator_facts()).unwrap().removed.len()), (at(HOUR / 4), 1));
     assert!(matches!(states(&*store, &sold)[0], DeliveryState::Waiting { .. }));
     watched.configured.lock().insert(destination("campaign:8599"));
     watched.pass(30);
-    assert!(wait(store.removed()).unwrap().is_empty());
+    assert!(wait(store.operator_facts()).unwrap().removed.is_empty());
     assert_eq!(claim(&*store, "campaign:8599", watched.clock.now()).len(), 1, "it goes on");
 }
 
@@ -87,7 +88,7 @@ fn a_destination_that_is_not_put_back_in_time_is_skipped(engine: &EngineUnderTes
     drop(store);
     let store = engine.open();
     assert_eq!(
-        wait(store.removed()).unwrap().get(&destination("ads")),
+        wait(store.operator_facts()).unwrap().removed.get(&destination("ads")),
         Some(&at(HOUR / 4)),
         "also after a restart"
     );
@@ -105,7 +106,7 @@ fn a_destination_that_is_not_put_back_in_time_is_skipped(engine: &EngineUnderTes
         "{gone:?}"
     );
     assert!(matches!(states(&*store, &sold)[1], DeliveryState::Held { .. }), "the other is not concerned");
-    assert!(wait(store.removed()).unwrap().is_empty());
+    assert!(wait(store.operator_facts()).unwrap().removed.is_empty());
 }
 
 fn a_destination_that_is_put_back_at_the_last_moment_is_not_skipped(engine: &EngineUnderTest) {
@@ -134,7 +135,7 @@ fn a_destination_that_is_put_back_at_the_last_moment_is_not_skipped(engine: &Eng
         clock.run(6_000);
     }
     assert!(matches!(states(&*store, &sold)[0], DeliveryState::Waiting { .. }));
-    assert!(wait(store.removed()).unwrap().is_empty());
+    assert!(wait(store.operator_facts()).unwrap().removed.is_empty());
 }
 
 fn a_destination_that_was_put_back_for_a_moment_has_its_time_anew(engine: &EngineUnderTest) {
@@ -146,7 +147,10 @@ fn a_destination_that_was_put_back_for_a_moment_has_its_time_anew(engine: &Engin
     watched.put_back.lock().extend(["ads", "other"].map(destination));
     watched.pass(71);
     assert!(matches!(states(&*store, &sold)[0], DeliveryState::Waiting { .. }));
-    assert_eq!(wait(store.removed()).unwrap().get(&destination("ads")), Some(&at(70 * HOUR + HOUR / 4)));
+    assert_eq!(
+        wait(store.operator_facts()).unwrap().removed.get(&destination("ads")),
+        Some(&at(70 * HOUR + HOUR / 4))
+    );
     watched.pass(2);
     assert!(matches!(states(&*store, &sold)[0], DeliveryState::Skipped { .. }));
 }
@@ -156,7 +160,7 @@ fn a_destination_that_was_removed_by_a_wrong_clock_is_not_skipped_when_it_is_rig
     let sold = sale("t").forward().to(&["ads", "other"]).receive(&*store);
     let mut watched = Watched::new(&store, -500 * 24, &["other"]);
     watched.pass(2);
-    assert_eq!(wait(store.removed()).unwrap().len(), 1);
+    assert_eq!(wait(store.operator_facts()).unwrap().removed.len(), 1);
     watched.clock.set(at(HOUR));
     watched.clock.confirm();
     watched.pass(71);

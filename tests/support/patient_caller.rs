@@ -8,7 +8,6 @@ use std::task::{Context, Poll, Waker};
 
 use postbridge::domain::attribution::FoundClick;
 use postbridge::domain::click::Click;
-use postbridge::domain::clock_rule::ClockRecord;
 use postbridge::domain::conversion::Conversion;
 use postbridge::domain::delivery::Delivery;
 use postbridge::domain::delivery_reason::RetryRefused;
@@ -29,7 +28,7 @@ use postbridge::store::contract::lookup::{
     ClickFilter, ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter,
     ReportPage, ReportQuery, ReusedTransaction, Trace,
 };
-use postbridge::store::contract::operator::{RemovedDestinations, SourceTally};
+use postbridge::store::contract::operator::{OperatorFact, OperatorFacts, SourceTally};
 use postbridge::store::contract::subscription::Subscription;
 use postbridge::store::contract::totals::{Totals, TotalsQuery};
 use postbridge::store::contract::work::{
@@ -119,8 +118,7 @@ impl<S: Store> Store for PatientCaller<S> {
         keep_text(name: String, text: String) -> ();
         purge(before: PurgeBefore) -> Purged;
         probe() -> ();
-        keep_clock(record: ClockRecord) -> ();
-        keep_removed(removed: RemovedDestinations) -> ();
+        keep_fact(fact: OperatorFact) -> ();
     }
 
     reads! {
@@ -144,10 +142,7 @@ impl<S: Store> Store for PatientCaller<S> {
         backlog(now: Time) -> Vec<Backlog>;
         reused_transactions(source: SourceId, limit: usize) -> Vec<ReusedTransaction>;
         reversals_ready(limit: usize) -> Vec<Seq>;
-        clock_record() -> (Option<ClockRecord>, Option<Time>);
-        awaited_destinations() -> Vec<DestinationId>;
-        removed() -> RemovedDestinations;
+        operator_facts() -> OperatorFacts;
         source_tally(source: &SourceId) -> SourceTally;
-        received_at(postback: Seq) -> Option<Time>;
     }
 }

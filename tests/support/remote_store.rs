@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use postbridge::domain::attribution::FoundClick;
 use postbridge::domain::click::Click;
-use postbridge::domain::clock_rule::ClockRecord;
 use postbridge::domain::conversion::Conversion;
 use postbridge::domain::delivery::Delivery;
 use postbridge::domain::delivery_reason::RetryRefused;
@@ -26,7 +25,7 @@ use postbridge::store::contract::lookup::{
     ClickFilter, ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter,
     ReportPage, ReportQuery, ReusedTransaction, Trace,
 };
-use postbridge::store::contract::operator::{RemovedDestinations, SourceTally};
+use postbridge::store::contract::operator::{OperatorFact, OperatorFacts, SourceTally};
 use postbridge::store::contract::subscription::Subscription;
 use postbridge::store::contract::totals::{Totals, TotalsQuery};
 use postbridge::store::contract::work::{
@@ -126,12 +125,8 @@ impl Store for RemoteStore {
         close() -> ();
         reused_transactions(source: SourceId, limit: usize) -> Vec<ReusedTransaction>;
         reversals_ready(limit: usize) -> Vec<Seq>;
-        clock_record() -> (Option<ClockRecord>, Option<Time>);
-        keep_clock(record: ClockRecord) -> ();
-        awaited_destinations() -> Vec<DestinationId>;
-        removed() -> RemovedDestinations;
-        keep_removed(removed: RemovedDestinations) -> ();
+        operator_facts() -> OperatorFacts;
+        keep_fact(fact: OperatorFact) -> ();
         source_tally(source: &SourceId) -> SourceTally;
-        received_at(postback: Seq) -> Option<Time>;
     }
 }

@@ -13,6 +13,7 @@ use crate::dispatch::OUTGOING;
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::time::Time;
 use crate::store::contract::Store;
+use crate::store::contract::change::ConversionRef;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::operator::SourceTally;
 use crate::store::contract::work::Backlog;
@@ -84,7 +85,7 @@ impl StoredNumbers {
 
     /// What waits, by label. What waits for a destination that was taken out of the configuration is not late.
     async fn queues(&self, now: Time) -> Result<BTreeMap<String, Queue>, StoreError> {
-        let removed = self.store.removed().await?;
+        let removed = self.store.operator_facts().await?.removed;
         let mut backlogs = self.store.backlog(now).await?;
         let is_removed = |id: &DestinationId| removed.contains_key(id);
         for backlog in
@@ -103,8 +104,8 @@ impl StoredNumbers {
     /// For how long the oldest conversion waits, in milliseconds.
     async fn unsent_for(&self, backlog: &Backlog, now: Time) -> Option<i64> {
         let Some(oldest) = backlog.oldest_unsent else { return Some(0) };
-        match self.store.received_at(oldest).await {
-            Ok(received) => Some(received.map_or(0, |received| now.millis_since(received).max(0))),
+        match self.store.conversion_now(ConversionRef::Number(oldest)).await {
+            Ok(oldest) => Some(oldest.map_or(0, |oldest| now.millis_since(oldest.received_at).max(0))),
             Err(error) => {
                 log_left_out(&error);
                 None

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::domain::clock_rule::ClockRecord;
 use crate::domain::delivery::Delivery;
 use crate::domain::delivery_reason::RetryRefused;
 use crate::domain::expiry::AgeRule;
@@ -15,7 +14,7 @@ use crate::domain::time::Time;
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
 use crate::store::contract::change::{ConversionRef, PurgeBefore, Purged, StatusChanged, SuppressionOrder};
 use crate::store::contract::error::StoreError;
-use crate::store::contract::operator::RemovedDestinations;
+use crate::store::contract::operator::OperatorFact;
 use crate::store::contract::work::{AttemptOutcome, Expired, Recorded};
 use crate::store::weight;
 
@@ -56,7 +55,7 @@ pub enum StoreCommand {
         answer: ReplySender<u64>,
     },
     Status(StatusCommand),
-    Keeping(KeepingCommand),
+    KeepFact(OperatorFact, ReplySender<()>),
     Suppression(SuppressionCommand),
     Purge(PurgeBefore, ReplySender<Purged>),
     Probe(ReplySender<()>),
@@ -90,6 +89,7 @@ impl StoreCommand {
             StoreCommand::Record(_, answer) => drop(answer.send(Err(error))),
             StoreCommand::ChangeRules(_, answer)
             | StoreCommand::Consent(_, answer)
+            | StoreCommand::KeepFact(_, answer)
             | StoreCommand::Keep { answer, .. }
             | StoreCommand::Probe(answer)
             | StoreCommand::Close(answer) => {
@@ -101,7 +101,6 @@ impl StoreCommand {
                 drop(answer.send(Err(error)))
             }
             StoreCommand::Status(command) => command.refuse(error),
-            StoreCommand::Keeping(command) => command.refuse(error),
             StoreCommand::Suppression(command) => command.refuse(error),
             StoreCommand::Purge(_, answer) => drop(answer.send(Err(error))),
         }
@@ -144,31 +143,6 @@ pub struct StatusOrder {
     pub which: ConversionRef,
     pub wanted: StatusMove,
     pub now: Time,
-}
-
-/// What the store is asked to keep.
-pub enum KeepingCommand {
-    /// Remembers what is known of the clock.
-    Clock(ClockRecord, ReplySender<()>),
-    /// Remembers the destinations that are out of the configuration.
-    Removed(RemovedDestinations, ReplySender<()>),
-}
-
-impl From<KeepingCommand> for StoreCommand {
-    fn from(command: KeepingCommand) -> StoreCommand {
-        StoreCommand::Keeping(command)
-    }
-}
-
-impl KeepingCommand {
-    /// Answers that it was not done.
-    pub fn refuse(self, error: StoreError) {
-        match self {
-            KeepingCommand::Clock(_, answer) | KeepingCommand::Removed(_, answer) => {
-                drop(answer.send(Err(error)));
-            }
-        }
-    }
 }
 
 /// A change to suppression lists.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::domain::ruleset::Ruleset;
-use crate::store::commit::command::KeepingCommand;
 use crate::store::commit::group::CommitGroup;
 use crate::store::contract::error::StoreError;
+use crate::store::contract::operator::OperatorFact;
 use crate::store::table::age::NextNumbers;
 use crate::store::table::operator::OperatorRecords;
 
@@ -29,21 +29,16 @@ impl CommitGroup<'_> {
         Ok(())
     }
 
-    /// Decides what is to be kept.
-    pub fn take_keeping(&mut self, command: KeepingCommand) {
+    /// Keeps something for operators.
+    pub fn keep_fact(&mut self, fact: OperatorFact) {
         let next = NextNumbers { postback: self.numbers.next_postback, click: self.numbers.next_click };
         let kept = self.kept.get_or_insert_with(|| OperatorRecords::clone(&self.shared.index.lock().kept));
-        let answer = match command {
-            KeepingCommand::Clock(record, answer) => {
+        match fact {
+            OperatorFact::Clock(record) => {
                 kept.ages.note(kept.clock, record, next);
                 kept.clock = Some(record);
-                answer
             }
-            KeepingCommand::Removed(removed, answer) => {
-                kept.removed = removed;
-                answer
-            }
-        };
-        self.promise(Ok(()), answer);
+            OperatorFact::Removed(removed) => kept.removed = removed,
+        }
     }
 }

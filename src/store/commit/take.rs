@@ -60,7 +60,10 @@ impl CommitGroup<'_> {
                 self.promise(decided, answer);
             }
             StoreCommand::Status(command) => self.take_status(command),
-            StoreCommand::Keeping(command) => self.take_keeping(command),
+            StoreCommand::KeepFact(fact, answer) => {
+                self.keep_fact(fact);
+                self.promise(Ok(()), answer);
+            }
             StoreCommand::Suppression(command) => self.take_suppression(command),
             StoreCommand::Probe(answer) => {
                 self.probe = true;

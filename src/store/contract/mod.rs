@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 use crate::domain::attribution::FoundClick;
 use crate::domain::click::Click;
-use crate::domain::clock_rule::ClockRecord;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
 use crate::domain::delivery_reason::RetryRefused;
@@ -37,7 +36,7 @@ use crate::store::contract::lookup::{
     ClickFilter, ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter,
     ReportPage, ReportQuery, ReusedTransaction, Trace,
 };
-use crate::store::contract::operator::{RemovedDestinations, SourceTally};
+use crate::store::contract::operator::{OperatorFact, OperatorFacts, SourceTally};
 use crate::store::contract::subscription::Subscription;
 use crate::store::contract::totals::{Totals, TotalsQuery};
 use crate::store::contract::work::{
@@ -217,25 +216,12 @@ pub trait Store: Send + Sync + 'static {
     /// Signals when [`Store::reversals_ready`] may have something to hand out. A hint. It has one listener.
     fn reversals_bell(&self) -> Subscription;
 
-    /// What was kept of the clock, and the newest time that is stored.
-    fn clock_record(&self) -> StoreFuture<'_, (Option<ClockRecord>, Option<Time>)>;
+    /// What is kept for operators.
+    fn operator_facts(&self) -> StoreFuture<'_, OperatorFacts>;
 
-    /// Keeps what is to be known of the clock at the next start. What is recorded from now on is received at
-    /// its age time or later, whatever time it bears, and is not purged earlier than that allows.
-    fn keep_clock(&self, record: ClockRecord) -> StoreFuture<'_, ()>;
-
-    /// Every destination for which something is held or waits.
-    fn awaited_destinations(&self) -> StoreFuture<'_, Vec<DestinationId>>;
-
-    /// As it was kept last.
-    fn removed(&self) -> StoreFuture<'_, RemovedDestinations>;
-
-    /// Remembers which destinations are out of the configuration, and since when.
-    fn keep_removed(&self, removed: RemovedDestinations) -> StoreFuture<'_, ()>;
+    /// Keeps something for operators.
+    fn keep_fact(&self, fact: OperatorFact) -> StoreFuture<'_, ()>;
 
     /// Counted in the same writes as the postbacks, never from a scan of them.
     fn source_tally(&self, source: &SourceId) -> StoreFuture<'_, SourceTally>;
-
-    /// When a postback was received that is kept.
-    fn received_at(&self, postback: Seq) -> StoreFuture<'_, Option<Time>>;
 }

@@ -154,3 +154,10 @@ pub struct Backlog {
     /// Dead letters that are kept.
     pub dead: u64,
 }
+
+impl Backlog {
+    /// Whether anything is held, waits, or is to be confirmed.
+    pub fn is_unfinished(&self) -> bool {
+        self.held + self.waiting + self.confirming > 0
+    }
+}

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::domain::attribution::{FoundClick, candidates};
 use crate::domain::click::Click;
-use crate::domain::clock_rule::ClockRecord;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
 use crate::domain::delivery_reason::RetryRefused;
@@ -18,7 +17,7 @@ use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::target::TargetId;
 use crate::domain::time::Time;
 use crate::store::commit::command::{
-    KeepingCommand, RemoveList, Retry, StatusCommand, StatusOrder, StoreCommand, SuppressionCommand, Withdraw,
+    RemoveList, Retry, StatusCommand, StatusOrder, StoreCommand, SuppressionCommand, Withdraw,
 };
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
 use crate::store::contract::change::{ConversionRef, PurgeBefore, Purged, StatusChanged, SuppressionOrder};
@@ -27,7 +26,7 @@ use crate::store::contract::lookup::{
     ClickFilter, ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter,
     ReportPage, ReportQuery, ReusedTransaction, Trace,
 };
-use crate::store::contract::operator::{RemovedDestinations, SourceTally};
+use crate::store::contract::operator::{OperatorFact, OperatorFacts, SourceTally};
 use crate::store::contract::subscription::Subscription;
 use crate::store::contract::totals::{Totals, TotalsQuery};
 use crate::store::contract::work::{
@@ -278,36 +277,20 @@ impl Store for Embedded {
         self.shared.index.lock().reversals.bell()
     }
 
-    fn clock_record(&self) -> StoreFuture<'_, (Option<ClockRecord>, Option<Time>)> {
+    fn operator_facts(&self) -> StoreFuture<'_, OperatorFacts> {
         let newest_click = self.shared.lately.lock().newest();
-        self.counted(|index| (index.kept.clock, index.newest.get().into_iter().chain(newest_click).max()))
+        self.counted(move |index| OperatorFacts {
+            clock: index.kept.clock,
+            newest: index.newest.get().into_iter().chain(newest_click).max(),
+            removed: index.kept.removed.clone(),
+        })
     }
 
-    fn keep_clock(&self, record: ClockRecord) -> StoreFuture<'_, ()> {
-        self.write(|answer| KeepingCommand::Clock(record, answer).into())
-    }
-
-    fn awaited_destinations(&self) -> StoreFuture<'_, Vec<DestinationId>> {
-        self.counted(|index| index.awaited_destinations())
-    }
-
-    fn removed(&self) -> StoreFuture<'_, RemovedDestinations> {
-        self.counted(|index| index.kept.removed.clone())
-    }
-
-    fn keep_removed(&self, removed: RemovedDestinations) -> StoreFuture<'_, ()> {
-        self.write(|answer| KeepingCommand::Removed(removed, answer).into())
+    fn keep_fact(&self, fact: OperatorFact) -> StoreFuture<'_, ()> {
+        self.write(|answer| StoreCommand::KeepFact(fact, answer))
     }
 
     fn source_tally(&self, source: &SourceId) -> StoreFuture<'_, SourceTally> {
         self.counted(|index| index.counts.sources.get(source))
-    }
-
-    fn received_at(&self, postback: Seq) -> StoreFuture<'_, Option<Time>> {
-        self.read(move |shared| {
-            let day = shared.index.lock().days.of(postback.get());
-            let head = day.map_or(Ok(None), |day| shared.reader.head_of(day, postback.get()))?;
-            Ok(head.map(|head| head.at))
-        })
     }
 }

@@ -1,17 +1,11 @@
 //! What each destination has before it.
 
-use crate::domain::ids::{DestinationId, Seq};
+use crate::domain::ids::Seq;
 use crate::domain::time::Time;
 use crate::store::contract::work::Backlog;
 use crate::store::index::Index;
 
 impl Index {
-    /// Every destination for which something is held, waits or is to be confirmed.
-    pub fn awaited_destinations(&mut self) -> Vec<DestinationId> {
-        let awaited = self.queues.each().filter(|(_, queues)| queues.has_unfinished());
-        awaited.map(|(destination, _)| destination.clone()).collect()
-    }
-
     /// What every destination has before it that has unfinished or dead deliveries, by name.
     pub fn backlog(&mut self, now: Time) -> Vec<Backlog> {
         let busy = self.queues.each().filter(|(_, queues)| queues.has_unfinished() || queues.dead() > 0);

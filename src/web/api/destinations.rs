@@ -53,6 +53,6 @@ impl Api {
             let (queue, until) = (queues.queue(&id), *until.get(&id)?);
             Some(RemovedDestinationView::of(id, (since, until), queue))
         };
-        Ok(self.ops.store.removed().await?.into_iter().filter_map(view).collect())
+        Ok(self.ops.store.operator_facts().await?.removed.into_iter().filter_map(view).collect())
     }
 }

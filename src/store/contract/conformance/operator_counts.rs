@@ -2,7 +2,11 @@
 
 use crate::domain::delivery::DeliveryStateName;
 use crate::domain::expiry::AgeRule;
+use crate::domain::ids::Seq;
+use crate::domain::time::Time;
+use crate::store::contract::Store;
 use crate::store::contract::arrival::Reprocess;
+use crate::store::contract::change::ConversionRef;
 use crate::store::contract::conformance::fixture::attempt::{dead, delivered, failed, one};
 use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
 use crate::store::contract::conformance::fixture::received::{
@@ -10,6 +14,11 @@ use crate::store::contract::conformance::fixture::received::{
 };
 use crate::store::contract::conformance::fixture::work::{backlog, claim, first_page, never, purge_all};
 use crate::store::contract::operator::SourceTally;
+
+fn received_at(store: &dyn Store, made_by: Seq) -> Option<Time> {
+    let conversion = wait(store.conversion_now(ConversionRef::Number(made_by))).unwrap();
+    conversion.map(|conversion| conversion.received_at)
+}
 
 pub fn dead_letters_and_the_oldest_unsent_are_counted_by_destination(engine: &EngineUnderTest) {
     let store = engine.open();
@@ -28,7 +37,7 @@ pub fn dead_letters_and_the_oldest_unsent_are_counted_by_destination(engine: &En
     before_and_after_reopening(engine, store, |store, reopened| {
         let ads = backlog(store, "ads", at(21)).unwrap();
         assert_eq!((ads.dead, ads.waiting), (3, 16), "reopened: {reopened}");
-        let received = |seq| wait(store.received_at(seq)).unwrap();
+        let received = |seq| received_at(store, seq);
         assert_eq!(ads.oldest_unsent.and_then(received), Some(at(4)), "the one that is retried");
         let other = backlog(store, "other", at(21)).unwrap();
         assert_eq!((other.dead, other.oldest_unsent.and_then(received)), (0, Some(at(0))));
@@ -91,7 +100,7 @@ pub fn what_is_to_be_sent_later_only_is_not_late(engine: &EngineUnderTest) {
     before_and_after_reopening(engine, store, |store, reopened| {
         let oldest = |now: i64| {
             let oldest = backlog(store, "ads", at(now)).unwrap().oldest_unsent;
-            oldest.and_then(|seq| wait(store.received_at(seq)).unwrap())
+            oldest.and_then(|seq| received_at(store, seq))
         };
         assert_eq!([0, HOUR].map(oldest), [None, Some(at(HOUR))], "reopened: {reopened}");
         let work = claim(store, "ads", at(HOUR));
@@ -105,11 +114,7 @@ pub fn what_is_to_be_sent_later_only_is_not_late(engine: &EngineUnderTest) {
     let late = claim(&*store, "ads", at(5 * HOUR));
     wait(store.record(one(failed(&late[0], at(5 * HOUR), at(9 * HOUR))))).unwrap();
     let seq = backlog(&*store, "ads", at(6 * HOUR)).unwrap().oldest_unsent.unwrap();
-    assert_eq!(
-        wait(store.received_at(seq)).unwrap(),
-        Some(at(0)),
-        "what failed is late, whenever it is tried again"
-    );
+    assert_eq!(received_at(&*store, seq), Some(at(0)), "what failed is late, whenever it is tried again");
 }
 
 pub fn what_maps_a_purged_record_again_closes_no_other_after_a_restart(engine: &EngineUnderTest) {
