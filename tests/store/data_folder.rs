@@ -11,6 +11,7 @@ use postbridge::store::contract::conformance::fixture::attempt::{dead, delivered
 use postbridge::store::contract::conformance::fixture::received::{DAY, at, click, sale, unscreened, wait};
 use postbridge::store::contract::conformance::fixture::work::{claim, purge_all, transactions};
 use postbridge::store::contract::lookup::ConversionFilter;
+use postbridge::store::contract::work::{AttemptOutcome, Claimed, Recorded};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::error::OpenError;
 use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, Span};
@@ -203,6 +204,32 @@ fn however_large_the_records_no_blob_file_is_made() {
     }
     drop(store);
     assert_eq!(blobs(&data), 0);
+}
+
+#[test]
+fn an_exchange_that_several_attempts_share_is_stored_once() {
+    let memory = Memory::new();
+    let store = Embedded::open(Arc::new(memory.clone()), Arc::default()).unwrap();
+    for n in 0..20 {
+        sale(&format!("t{n}")).forward().receive(&store);
+    }
+    let shared = Arc::new(exchange("", &sale("x").body(30_000).body));
+    let outcome = |work: &Claimed| {
+        let mut outcome = delivered(work, at(1));
+        outcome.attempt.exchange = Some(Arc::clone(&shared));
+        outcome
+    };
+    let outcomes: Arc<[AttemptOutcome]> = claim(&store, "ads", at(0)).iter().map(outcome).collect();
+    assert_eq!(wait(store.record(outcomes)).unwrap(), [Recorded::Settled; 20]);
+    drop(store);
+    let mut bytes = 0;
+    memory
+        .scan(Span { from: b"A", to: b"F", direction: Direction::Up }, &mut |key, value| {
+            bytes += if matches!(key[0], b'A' | b'E') { value.unwrap().len() } else { 0 };
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert!((30_000..60_000).contains(&bytes), "{bytes} bytes of attempts and exchanges");
 }
 
 #[test]
