@@ -70,41 +70,21 @@ pub fn step(
     Ok(purged)
 }
 
-/// Every stretch of numbers of one day, from a number on.
-fn runs(group: &CommitGroup<'_>, from: u64) -> Vec<DayRun> {
-    group.shared.index.lock().days.from(from).collect()
-}
-
 fn step_raw(
     group: &CommitGroup<'_>,
     aged: &AgedOut<'_>,
     cursor: &mut Cursor,
     purging: &mut Purging,
 ) -> Result<(), StoreError> {
-    let mut left = LOOKED_AT;
-    for run in runs(group, cursor.raw).iter().filter(|run| aged.raw_of(run)) {
-        let (from, to) = (raw_key(run.day, run.first.max(cursor.raw)), raw_key(run.day, run.end));
-        let found: Vec<(u64, Option<RawPostback>)> = records(&group.shared.reader, (&from, &to), left)?;
-        let is_all = found.len() < left;
-        for (number, kept) in found {
-            left -= 1;
-            cursor.raw = number + 1;
-            let Some(kept) = kept else { continue };
-            if aged.entry(group, number, (kept.at, kept.again)).raw {
-                purging.batch.remove(raw_key(run.day, number));
-                purging.stripped.push(number);
-                purging.records += 1;
-            }
-            if purging.stripped.len() == TAKEN_OUT {
-                return Ok(());
-            }
+    let due = |run: &DayRun| aged.raw_of(run);
+    cursor.raw_done = walk(group, (raw_key, &due), &mut cursor.raw, |(day, number), kept: RawPostback| {
+        if aged.entry(group, number, (kept.at, kept.again)).raw {
+            purging.batch.remove(raw_key(day, number));
+            purging.stripped.push(number);
+            purging.records += 1;
         }
-        if !is_all {
-            return Ok(());
-        }
-        cursor.raw = run.end;
-    }
-    cursor.raw_done = true;
+        Ok(purging.stripped.len() >= TAKEN_OUT)
+    })?;
     Ok(())
 }
 
@@ -114,30 +94,49 @@ fn step_postbacks(
     cursor: &mut Cursor,
     purging: &mut Purging,
 ) -> Result<(), StoreError> {
+    let due = |run: &DayRun| aged.conversions_of(run);
+    let next = &mut cursor.postbacks;
+    cursor.postbacks_done = walk(group, (head_key, &due), next, |place, head: PostbackHead| {
+        let due = aged.entry(group, place.1, (head.at, head.again));
+        if due.conversion {
+            unless_damaged(purging.postback(group, place, head, due.raw))?;
+        }
+        Ok(purging.gone.len() + purging.forgotten.len() >= TAKEN_OUT)
+    })?;
+    Ok(())
+}
+
+/// The key of a record by its day and number, and whether records of a day may be due.
+type DueRecords<'a> = (fn(i32, u64) -> Vec<u8>, &'a dyn Fn(&DayRun) -> bool);
+
+/// Shows records of the days that are due to `visit`, from number `next` on, which moves on with them: a bounded number
+/// of them, and none once it answers that it has enough. Answers whether none is left.
+fn walk<T: DeserializeOwned>(
+    group: &CommitGroup<'_>,
+    (key, is_due): DueRecords<'_>,
+    next: &mut u64,
+    mut visit: impl FnMut((i32, u64), T) -> Result<bool, StoreError>,
+) -> Result<bool, StoreError> {
     let mut left = LOOKED_AT;
-    for run in runs(group, cursor.postbacks).iter().filter(|run| aged.conversions_of(run)) {
-        let (from, to) = (head_key(run.day, run.first.max(cursor.postbacks)), head_key(run.day, run.end));
-        let found: Vec<(u64, Option<PostbackHead>)> = records(&group.shared.reader, (&from, &to), left)?;
+    let runs: Vec<DayRun> = group.shared.index.lock().days.from(*next).collect();
+    for run in runs.iter().filter(|run| is_due(run)) {
+        let (from, to) = (key(run.day, run.first.max(*next)), key(run.day, run.end));
+        let found: Vec<(u64, Option<T>)> = records(&group.shared.reader, (&from, &to), left)?;
         let is_all = found.len() < left;
-        for (number, head) in found {
+        for (number, record) in found {
             left -= 1;
-            cursor.postbacks = number + 1;
-            let Some(head) = head else { continue };
-            let due = aged.entry(group, number, (head.at, head.again));
-            if due.conversion {
-                unless_damaged(purging.postback(group, (run.day, number), head, due.raw))?;
-            }
-            if purging.gone.len() + purging.forgotten.len() >= TAKEN_OUT {
-                return Ok(());
+            *next = number + 1;
+            let Some(record) = record else { continue };
+            if visit((run.day, number), record)? {
+                return Ok(false);
             }
         }
         if !is_all {
-            return Ok(());
+            return Ok(false);
         }
-        cursor.postbacks = run.end;
+        *next = run.end;
     }
-    cursor.postbacks_done = true;
-    Ok(())
+    Ok(true)
 }
 
 /// Up to `most` records of a span, by number. One that cannot be read is logged, and is `None`.
