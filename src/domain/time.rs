@@ -113,13 +113,30 @@ pub struct LineLimit {
 impl LineLimit {
     /// Whether a line is written now; then with how many were left out since the one before.
     pub fn admit(&mut self, now: Time) -> Option<u64> {
-        // A clock that was set back must not silence it for as long.
-        let lately = |written: Time| (0..MINUTE_MS).contains(&now.millis_since(written));
+        // A clock that was set back must not silence it for as long; and of two that ask at once the one that
+        // looked at the clock first may ask last.
+        let lately = |written: Time| (-MINUTE_MS..MINUTE_MS).contains(&now.millis_since(written));
         if self.written.is_some_and(lately) {
             self.left_out = self.left_out.saturating_add(1);
             return None;
         }
         self.written = Some(now);
         Some(std::mem::take(&mut self.left_out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LineLimit, MINUTE_MS, Time};
+
+    #[test]
+    fn a_line_of_a_kind_is_written_once_a_minute_in_whatever_order_it_is_asked_for() {
+        let at = |millis: i64| Time::from_millis(600_000 + millis).unwrap();
+        let mut limit = LineLimit::default();
+        assert_eq!(limit.admit(at(5)), Some(0));
+        assert_eq!(limit.admit(at(4)), None, "it looked at the clock before the one that was written");
+        assert_eq!(limit.admit(at(MINUTE_MS + 4)), None);
+        assert_eq!(limit.admit(at(MINUTE_MS + 5)), Some(2));
+        assert_eq!(limit.admit(at(-MINUTE_MS)), Some(0), "a clock that was set back");
     }
 }
