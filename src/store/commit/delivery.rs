@@ -53,7 +53,13 @@ impl CommitGroup<'_> {
         for outcome in outcomes {
             let became = match self.settled.get(&outcome.lease) {
                 Some(became) => *became,
-                None => self.record_one(outcome)?,
+                None => match self.record_one(outcome) {
+                    Err(error @ StoreError::Corrupt { .. }) => {
+                        tracing::error!(delivery.id = %outcome.id, %error, "an attempt could not be recorded");
+                        Recorded::Damaged
+                    }
+                    recorded => recorded?,
+                },
             };
             self.settled.insert(outcome.lease, became);
             recorded.push(became);
@@ -65,17 +71,9 @@ impl CommitGroup<'_> {
     fn record_one(&mut self, outcome: &AttemptOutcome) -> Result<Recorded, StoreError> {
         // First: while it is decided and written, no one else may be given the delivery.
         let holds = self.shared.index.lock().queues.held.keep(outcome.lease);
-        let found = match self.find_delivery(&outcome.id) {
-            Ok(Some(found)) => found,
-            Ok(None) => {
-                tracing::warn!(delivery.id = %outcome.id, "an attempt at a delivery that is not kept was left out");
-                return Ok(Recorded::Gone);
-            }
-            Err(error @ StoreError::Corrupt { .. }) => {
-                tracing::error!(delivery.id = %outcome.id, %error, "an attempt could not be recorded");
-                return Ok(Recorded::Damaged);
-            }
-            Err(error) => return Err(error),
+        let Some(found) = self.find_delivery(&outcome.id)? else {
+            tracing::warn!(delivery.id = %outcome.id, "an attempt at a delivery that is not kept was left out");
+            return Ok(Recorded::Gone);
         };
         if !holds && let Some(effect) = self.effect_of(outcome.lease, &found)? {
             return Ok(recorded_as(effect));
