@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postbridge::clock::stopwatch;
-use postbridge::domain::attribution::FoundClick;
 use postbridge::domain::click::{Click, ClickContext, CustomerTraits};
 use postbridge::domain::conversion::{Draft, EventClaim, NetworkClaim};
 use postbridge::domain::event::EventName;
@@ -24,7 +23,7 @@ use postbridge::domain::postback::{KeptHeaders, RawRequest, Verdict};
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::time::Time;
 use postbridge::store::contract::Store;
-use postbridge::store::contract::arrival::{Arrival, ClickArrival, Finding, MappedArrival, Screening};
+use postbridge::store::contract::arrival::{Arrival, ClickArrival, Finding, Screening};
 use postbridge::store::embedded::Embedded;
 use support::machine;
 
@@ -112,8 +111,8 @@ async fn receive(store: &Arc<dyn Store>, id: Id, numbers: std::ops::Range<u64>) 
                 let began = stopwatch();
                 let draft = draft(id, number)?;
                 // As a postback does it: looked up before the one writer thread has to.
-                let click = store.find_click(draft.click_id.as_deref().unwrap_or_default()).await?;
-                let receipt = store.arrive(arrival(draft, click)).await?;
+                drop(store.find_click(draft.click_id.as_deref().unwrap_or_default()).await?);
+                let receipt = store.arrive(arrival(draft)).await?;
                 took.push(began.elapsed());
                 if !matches!(receipt.verdict, Verdict::Accepted { .. }) {
                     return Err(format!("sale {number} became {:?}", receipt.verdict).into());
@@ -200,7 +199,7 @@ fn draft(id: Id, number: u64) -> Outcome<Draft> {
     })
 }
 
-fn arrival(draft: Draft, click: Option<FoundClick>) -> Arrival {
+fn arrival(draft: Draft) -> Arrival {
     let line = format!(
         "GET /***/collect/bench?s2={}&tid={}&price=7.25 HTTP/1.1",
         draft.click_id.as_deref().unwrap_or_default(),
@@ -217,7 +216,7 @@ fn arrival(draft: Draft, click: Option<FoundClick>) -> Arrival {
         },
         received_at: base(),
         source: Some(draft.source.clone()),
-        finding: Finding::Mapped(Box::new(MappedArrival { draft, click })),
+        finding: Finding::Mapped(Box::new(draft)),
         mapping: None,
         again: None,
     }

@@ -24,7 +24,7 @@ use postbridge::domain::routing::{Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::status::Status;
 use postbridge::store::contract::Store;
-use postbridge::store::contract::arrival::{Arrival, ClickArrival, Finding, MappedArrival, Screening};
+use postbridge::store::contract::arrival::{Arrival, ClickArrival, Finding, Screening};
 use postbridge::store::contract::lookup::PageRequest;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::memory::Memory;
@@ -305,7 +305,6 @@ async fn arrive(store: &dyn Store, transaction: String) {
         notes: Vec::new(),
         network: Default::default(),
     };
-    let mapped = MappedArrival { draft, click: None };
     let line = format!("GET /***/collect/bench?tid={transaction}&s2={CLICK}&price=49.90&oid=sku-77 HTTP/1.1");
     let arrival = Arrival {
         raw: RawRequest {
@@ -318,7 +317,7 @@ async fn arrive(store: &dyn Store, transaction: String) {
         },
         received_at: Clock::system().now(),
         source: Some(source),
-        finding: Finding::Mapped(Box::new(mapped)),
+        finding: Finding::Mapped(Box::new(draft)),
         mapping: None,
         again: None,
     };

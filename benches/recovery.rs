@@ -24,7 +24,7 @@ use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::store::contract::Store;
-use postbridge::store::contract::arrival::{Arrival, Finding, MappedArrival};
+use postbridge::store::contract::arrival::{Arrival, Finding};
 use postbridge::store::embedded::Embedded;
 
 #[global_allocator]
@@ -243,7 +243,7 @@ fn arrival(number: usize) -> Arrival {
         },
         received_at: base().plus_millis(number as i64 / 50),
         source: Some(source),
-        finding: Finding::Mapped(Box::new(MappedArrival { draft, click: None })),
+        finding: Finding::Mapped(Box::new(draft)),
         mapping: None,
         again: None,
     }

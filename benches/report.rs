@@ -30,7 +30,7 @@ use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, StatusMove};
 use postbridge::domain::time::{DAY_MS, Time};
 use postbridge::store::contract::Store;
-use postbridge::store::contract::arrival::{Arrival, ClickArrival, Finding, MappedArrival, Screening};
+use postbridge::store::contract::arrival::{Arrival, ClickArrival, Finding, Screening};
 use postbridge::store::contract::change::ConversionRef;
 use postbridge::store::contract::lookup::ReportQuery;
 use postbridge::store::embedded::Embedded;
@@ -299,7 +299,7 @@ fn arrival(number: u64, of_offers: bool) -> Option<Arrival> {
         },
         received_at,
         source: source(),
-        finding: Finding::Mapped(Box::new(MappedArrival { draft, click: None })),
+        finding: Finding::Mapped(Box::new(draft)),
         mapping: None,
         again: None,
     })

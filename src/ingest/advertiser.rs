@@ -21,7 +21,7 @@ use crate::domain::status::Status;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::ingest::parameters::{ParamReader, of_value};
-use crate::ingest::submit::{Received, count, submit, with_click};
+use crate::ingest::submit::{Received, count, named_click, submit};
 use crate::store::contract::Store;
 use crate::store::contract::arrival::Finding;
 use crate::store::contract::change::ConversionRef;
@@ -155,9 +155,8 @@ pub async fn report(
     received: Received,
     draft: Draft,
 ) -> Result<RecordedReport, StoreError> {
-    let mapped = with_click(store, draft).await?;
-    let is_known = mapped.click.is_some();
-    let receipt = submit(store, received, Finding::Mapped(Box::new(mapped))).await?;
+    let is_known = named_click(store, &draft).await?.is_some();
+    let receipt = submit(store, received, Finding::Mapped(Box::new(draft))).await?;
     count(BuiltInSource::Api, &receipt);
     match &receipt.verdict {
         Verdict::Quarantined(rejection) if is_known => Ok(RecordedReport::AnotherOffer(rejection.clone())),

@@ -24,9 +24,8 @@ use crate::domain::reporter::{BuiltInSource, Keyless, ParamSpelling, ReportRoute
 use crate::domain::ruleset::Ruleset;
 use crate::domain::text::trim;
 use crate::ingest::parameters::{ParamReader, invalid, missing, of_value};
-use crate::ingest::submit::with_click;
+use crate::ingest::submit::named_click;
 use crate::store::contract::Store;
-use crate::store::contract::arrival::MappedArrival;
 use crate::store::contract::error::StoreError;
 use crate::template::macros::detect::ValueUse;
 use crate::template::source::params::ListReader;
@@ -139,18 +138,16 @@ fn dialect(spelling: ParamSpelling) -> &'static Dialect {
     }
 }
 
-/// Looks up the click that a report names: here, so that the one writer thread need not.
+/// A report, unless the click that it names is of another offer.
 ///
 /// # Errors
-/// The outer ones are the store's; the inner says that the click is of another offer.
-pub async fn find(
-    store: &dyn Store,
-    report: PixelReport,
-) -> Result<Result<MappedArrival, SaleProblem>, StoreError> {
-    let mapped = with_click(store, report.0).await?;
-    Ok(match mapped.click.as_ref().and_then(|found| misplaced(&mapped.draft, found)) {
+/// The outer ones are the store's; the inner says so.
+pub async fn find(store: &dyn Store, report: PixelReport) -> Result<Result<Draft, SaleProblem>, StoreError> {
+    let draft = report.0;
+    let found = named_click(store, &draft).await?;
+    Ok(match found.and_then(|found| misplaced(&draft, &found)) {
         Some(problem) => Err(problem),
-        None => Ok(mapped),
+        None => Ok(draft),
     })
 }
 

@@ -11,7 +11,7 @@ use crate::domain::reprocess_refusal::ReprocessRefused;
 use crate::domain::routing::SourcePolicy;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
-use crate::ingest::submit::{Received, resubmission, submit, with_click};
+use crate::ingest::submit::{Received, mapped, resubmission, submit};
 use crate::store::contract::Store;
 use crate::store::contract::arrival::{Finding, Receipt};
 use crate::store::contract::error::StoreError;
@@ -132,7 +132,7 @@ async fn find(
 ) -> Result<Finding, StoreError> {
     let draft = network.read(query, raw).and_then(|params| network.map(&params, received_at));
     Ok(match draft {
-        Ok(draft) => Finding::Mapped(Box::new(with_click(store, draft).await?)),
+        Ok(draft) => mapped(store, draft).await?,
         Err(rejection) => Finding::Quarantined(rejection),
     })
 }

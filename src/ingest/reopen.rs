@@ -25,7 +25,7 @@ use crate::ingest::advertiser::{self, AdvertiserReport};
 use crate::ingest::parameters::ParamReader;
 use crate::ingest::pixel::{self, PixelCaller};
 use crate::ingest::postback::ReprocessError;
-use crate::ingest::submit::{Received, resubmission, with_click};
+use crate::ingest::submit::{Received, mapped, resubmission};
 use crate::store::contract::Store;
 use crate::store::contract::arrival::{Arrival, Finding, Receipt};
 use crate::store::contract::error::StoreError;
@@ -108,12 +108,10 @@ async fn prepared(
         CurrentVerdict::Closed(rejection) => return Err(ReprocessRefused::Closed(rejection).into()),
         CurrentVerdict::Faulty(rejection) => Finding::Quarantined(rejection),
         CurrentVerdict::Keyless(report) => match pixel::find(store, *report).await? {
-            Ok(mapped) => Finding::Mapped(Box::new(mapped)),
+            Ok(draft) => Finding::Mapped(Box::new(draft)),
             Err(problem) => Finding::Quarantined(problem.into()),
         },
-        CurrentVerdict::Keyed(report) => {
-            Finding::Mapped(Box::new(with_click(store, advertiser::draft(source.clone(), *report)).await?))
-        }
+        CurrentVerdict::Keyed(report) => mapped(store, advertiser::draft(source.clone(), *report)).await?,
     };
     let raw = record.raw.ok_or(ReprocessRefused::Purged)?;
     let received = Received { source: Some(source), raw, received_at: record.received_at, mapping: None };

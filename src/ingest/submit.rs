@@ -1,13 +1,14 @@
 //! The one way a report becomes a write: whatever it turned out to be, it leaves a record, and is durable when this
 //! answers.
 
+use crate::domain::attribution::FoundClick;
 use crate::domain::conversion::Draft;
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::postback::{MappingVersion, RawRequest, VerdictName};
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::time::Time;
 use crate::store::contract::Store;
-use crate::store::contract::arrival::{Arrival, Finding, MappedArrival, Receipt, Reprocess};
+use crate::store::contract::arrival::{Arrival, Finding, Receipt, Reprocess};
 use crate::store::contract::error::StoreError;
 
 /// A report as it was received.
@@ -39,17 +40,25 @@ pub fn resubmission(received: Received, finding: Finding, of: Seq, now: Time) ->
     Arrival { raw, received_at, source, mapping, finding, again: Some(Reprocess { of, now }) }
 }
 
-/// A report with the click that it names, looked up here so that the one writer thread need not; that looks again
-/// only for what is missing.
+/// A report that was understood. The click that it names is looked up, next to other requests, so that it is at hand
+/// when the commit decides, which goes by the click as it is then.
 ///
 /// # Errors
 /// Only the store's.
-pub async fn with_click(store: &dyn Store, draft: Draft) -> Result<MappedArrival, StoreError> {
-    let click = match draft.click_id.as_deref() {
-        Some(given) => store.find_click(given).await?,
-        None => None,
-    };
-    Ok(MappedArrival { draft, click })
+pub async fn mapped(store: &dyn Store, draft: Draft) -> Result<Finding, StoreError> {
+    named_click(store, &draft).await?;
+    Ok(Finding::Mapped(Box::new(draft)))
+}
+
+/// The click that a report names, as it is now.
+///
+/// # Errors
+/// Only the store's.
+pub async fn named_click(store: &dyn Store, draft: &Draft) -> Result<Option<FoundClick>, StoreError> {
+    match draft.click_id.as_deref() {
+        Some(given) => store.find_click(given).await,
+        None => Ok(None),
+    }
 }
 
 /// Counts the reports of one source by what became of them. There from the start: a counter that first appears

@@ -15,7 +15,7 @@ use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::landing::{Browser, CarriedPairs, VisitorEnricher};
-use crate::ingest::submit::{Received, count, submit, with_click};
+use crate::ingest::submit::{Received, count, mapped, submit};
 use crate::store::contract::Store;
 use crate::store::contract::arrival::{ClickArrival, ConsentArrival, Finding, Screening};
 use crate::store::contract::error::StoreError;
@@ -231,7 +231,7 @@ pub async fn event(
     reported: Result<TagEvent, Rejection>,
 ) -> Result<(), StoreError> {
     let finding = match reported.map(draft) {
-        Ok(draft) => Finding::Mapped(Box::new(with_click(store, draft).await?)),
+        Ok(draft) => mapped(store, draft).await?,
         Err(rejection) => Finding::Quarantined(rejection),
     };
     let source = Some(BuiltInSource::Tag.id());

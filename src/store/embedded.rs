@@ -10,9 +10,11 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::domain::ruleset::Ruleset;
-use crate::store::commit::command::{ReplySender, StoreCommand};
+use crate::store::command_queue::{CommandQueue, StoreCommand};
 use crate::store::contract::StoreFuture;
 use crate::store::contract::error::StoreError;
+use crate::store::decision::click::MatchWaiting;
+use crate::store::decision::order::{Order, Ordered, ReplySender};
 use crate::store::engine::error::OpenError;
 use crate::store::engine::kv::Kv;
 use crate::store::engine::packed::Packed;
@@ -20,9 +22,10 @@ use crate::store::engine::sled::Sled;
 use crate::store::index::Index;
 use crate::store::reader::{Reader, without_panic};
 use crate::store::rebuild::rebuild;
+pub use crate::store::records::AtHand;
 use crate::store::records::{Records, StoreShared};
 use crate::store::table::PACKED;
-use crate::store::writer::{self, CommandQueue, Watch};
+use crate::store::writer::{self, Watch};
 
 /// How many lists and traces are read at a time.
 const LONG_READS: usize = 2;
@@ -39,11 +42,13 @@ pub struct EmbeddedSettings {
     /// Bits of the hash by which conversions are looked up. All of them, except in tests of what
     /// happens when two hashes are the same.
     pub dedup_mask: u64,
+    /// What decisions know before it is fetched. What is in memory, except in tests.
+    pub at_hand: AtHand,
 }
 
 impl Default for EmbeddedSettings {
     fn default() -> EmbeddedSettings {
-        EmbeddedSettings { watch: None, dedup_mask: u64::MAX }
+        EmbeddedSettings { watch: None, dedup_mask: u64::MAX, at_hand: AtHand::Memory }
     }
 }
 
@@ -99,8 +104,18 @@ impl Embedded {
         let (rules, lately) = (RwLock::new(rules), Mutex::new(opened.lately));
         let (index, quarantine_lines) = (Mutex::new(opened.index), Arc::default());
         let (unfolded, folding) = (Mutex::new(opened.unfolded), RwLock::new(()));
-        let shared =
-            StoreShared { reader, records, index, rules, lately, quarantine_lines, unfolded, folding };
+        let at_hand = settings.at_hand;
+        let shared = StoreShared {
+            reader,
+            records,
+            index,
+            rules,
+            lately,
+            quarantine_lines,
+            unfolded,
+            folding,
+            at_hand,
+        };
         let shared = Arc::new(shared);
         let queue =
             Arc::new(CommandQueue::new(settings.watch.as_ref().map(|watch| Arc::clone(&watch.clock))));
@@ -109,7 +124,7 @@ impl Embedded {
             writer::watch_for_stuck(&shared, &queue, watch).map_err(no_thread)?;
         }
         for click in opened.matching {
-            queue.push(StoreCommand::Match { click, after: 0 });
+            queue.push(StoreCommand::Decide(Ordered::new(MatchWaiting { click, after: 0 }, None)));
         }
         let writer = writer::start(Arc::clone(&shared), Arc::clone(&queue), opened.numbers, settings.watch)
             .map_err(no_thread)?;
@@ -166,8 +181,13 @@ impl Embedded {
         })
     }
 
-    /// Queues a command now, so that it happens even when no one waits for the answer.
-    pub(in crate::store) fn write<T: Send + 'static>(
+    /// Queues an order now, so that it is done even when no one waits for the answer.
+    fn write<O: Order>(&self, order: O) -> StoreFuture<'_, O::Answer> {
+        self.queue(|answer| StoreCommand::Decide(Ordered::new(order, Some(answer))))
+    }
+
+    /// The same of any command.
+    fn queue<T: Send + 'static>(
         &self,
         command: impl FnOnce(ReplySender<T>) -> StoreCommand,
     ) -> StoreFuture<'_, T> {

@@ -2,9 +2,11 @@
 
 mod cache;
 mod codec;
+mod command_queue;
 mod commit;
 pub mod contract;
 pub(crate) mod crash;
+mod decision;
 pub mod embedded;
 pub mod engine;
 mod index;

@@ -8,14 +8,16 @@ use crate::domain::click::Click;
 use crate::domain::ids::ClickId;
 use crate::domain::ruleset::Ruleset;
 use crate::store::cache::CoherentCache;
-use crate::store::commit::quarantine_line::QuarantineLines;
 use crate::store::contract::error::StoreError;
+use crate::store::decision::group::Beginning;
+use crate::store::decision::quarantine_line::QuarantineLines;
 use crate::store::index::Index;
 use crate::store::reader::Reader;
 use crate::store::table::conversion::Record;
 use crate::store::table::delivery::DeliveryStates;
 use crate::store::table::recent_click::RecentClicks;
 use crate::store::table::rollup_delta::Unfolded;
+use crate::store::table::store_facts::NumberSequences;
 
 /// Clicks kept at hand: about so many, and never more bytes than this.
 const CLICKS: usize = 64 * 1024;
@@ -27,6 +29,16 @@ const CLICK_BYTES: u64 = 80 * 1024 * 1024;
 const CONVERSIONS: usize = 32 * 1024;
 
 const CONVERSION_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What of the store is known before it is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AtHand {
+    /// What is in memory.
+    #[default]
+    Memory,
+    /// Nothing, as where the store is on another machine. For tests of decisions that go on once it is fetched.
+    Nothing,
+}
 
 /// What reading and writing share.
 pub struct StoreShared {
@@ -42,6 +54,17 @@ pub struct StoreShared {
     pub unfolded: Mutex<Unfolded>,
     /// Held while rollups are read, and by the writer while it folds into them, until what is in memory fits them.
     pub folding: RwLock<()>,
+    pub at_hand: AtHand,
+}
+
+impl StoreShared {
+    /// What a group begins with now.
+    pub fn beginning(&self, numbers: NumberSequences) -> Beginning {
+        let rules = Arc::clone(&self.rules.read());
+        let index = self.index.lock();
+        let (lists, kept) = (Arc::clone(&index.lists), Arc::clone(&index.kept));
+        Beginning { rules, max_ages: Arc::clone(&index.queues.max_ages), numbers, lists, kept }
+    }
 }
 
 /// What is read often, and kept at hand.

@@ -5,14 +5,24 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
 use tokio::runtime::Handle;
 
-use crate::store::commit::command::StoreCommand;
-use crate::store::commit::group::CommitGroup;
-use crate::store::commit::purge::Cursor;
+use crate::domain::ids::ClickId;
+use crate::domain::ruleset::Ruleset;
+use crate::store::command_queue::{CommandQueue, StoreCommand, never_ended};
+pub use crate::store::command_queue::{MonotonicClock, SLOW, STUCK};
+use crate::store::commit::embedded_commit::EmbeddedCommit;
+use crate::store::commit::known_facts::KnownFacts;
+use crate::store::commit::purge::{self, Cursor};
+use crate::store::commit::purging::Purging;
+use crate::store::contract::change::{PurgeBefore, Purged};
 use crate::store::contract::error::StoreError;
 use crate::store::crash;
+use crate::store::decision::click::MatchWaiting;
+use crate::store::decision::group::CommitGroup;
+use crate::store::decision::in_order::decide_all;
+use crate::store::decision::order::{OrderInGroup, Ordered};
+use crate::store::decision::quarantine_line::QuarantineLine;
 use crate::store::engine::kv::Step;
 use crate::store::records::StoreShared;
 use crate::store::table::store_facts::NumberSequences;
@@ -20,9 +30,6 @@ use crate::store::table::store_facts::NumberSequences;
 /// The most commands in one group, and the most bytes they bring along.
 const GROUP_COMMANDS: usize = 4096;
 const GROUP_BYTES: usize = 8 * 1024 * 1024;
-
-/// A clock that never goes back, by which commits are measured.
-pub type MonotonicClock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// How one commit went.
 #[derive(Debug, Clone, Copy)]
@@ -46,113 +53,11 @@ pub struct Watch {
     pub stuck: Arc<dyn Fn(&StoreError) + Send + Sync>,
 }
 
-/// While a commit takes longer than this, what else is to be written is refused at once: its sender asks again, and
-/// does not pile up here.
-pub const SLOW: Duration = Duration::from_secs(5);
-/// A commit that takes longer than this does not end. A restart finds out what of it is durable.
-pub const STUCK: Duration = Duration::from_secs(30);
-/// How often it is looked whether one does.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-
-/// Where commands wait for the writer.
-pub struct CommandQueue {
-    waiting: Mutex<PendingCommands>,
-    bell: Condvar,
-    /// By which commits are measured, where they are.
-    clock: Option<MonotonicClock>,
-}
-
-#[derive(Default)]
-struct PendingCommands {
-    commands: Vec<StoreCommand>,
-    closed: bool,
-    /// Since when the writer writes, while it does.
-    writes_since: Option<Instant>,
-}
-
-impl PendingCommands {
-    /// Why a command is not taken now.
-    fn refusal(&self, clock: Option<&MonotonicClock>, command: &StoreCommand) -> Option<StoreError> {
-        if self.closed {
-            return Some(StoreError::Closed);
-        }
-        let writes = clock?().saturating_duration_since(self.writes_since?);
-        if writes >= STUCK {
-            return Some(StoreError::Broken { doing: "write", cause: never_ended() });
-        }
-        let cause = || format!("the disk has not taken what is written for {} s", writes.as_secs());
-        let is_refused = writes >= SLOW && !matches!(command, StoreCommand::Close(_));
-        is_refused.then(|| StoreError::Unavailable { cause: cause() })
-    }
-}
-
-fn never_ended() -> String {
-    format!("the disk has not taken what is written for {} s", STUCK.as_secs())
-}
-
-impl CommandQueue {
-    /// An empty queue. Without a clock no commit is taken for slow.
-    pub fn new(clock: Option<MonotonicClock>) -> CommandQueue {
-        CommandQueue { waiting: Mutex::default(), bell: Condvar::new(), clock }
-    }
-
-    /// Queues a command; one that is queued after the close, or while the disk takes too long, is refused.
-    pub fn push(&self, command: StoreCommand) {
-        let mut waiting = self.waiting.lock();
-        if let Some(error) = waiting.refusal(self.clock.as_ref(), &command) {
-            drop(waiting);
-            command.refuse(error);
-            return;
-        }
-        waiting.closed = matches!(command, StoreCommand::Close(_));
-        waiting.commands.push(command);
-        drop(waiting);
-        self.bell.notify_one();
-    }
-
-    /// Whether the writer has been writing for too long to be waited for.
-    pub fn is_stuck(&self) -> bool {
-        self.writes_for().is_some_and(|writes| writes >= STUCK)
-    }
-
-    fn writes_for(&self) -> Option<Duration> {
-        let since = self.waiting.lock().writes_since?;
-        Some((self.clock.as_ref()?)().saturating_duration_since(since))
-    }
-
-    /// The writer begins to write, or has ended.
-    fn writes(&self, begins: bool) {
-        if let Some(clock) = &self.clock {
-            self.waiting.lock().writes_since = begins.then(|| clock());
-        }
-    }
-
-    /// Nothing more is taken; what is queued is still done.
-    pub fn close(&self) {
-        self.waiting.lock().closed = true;
-        self.bell.notify_one();
-    }
-
-    /// Everything queued, once there is anything; `None` when nothing will ever come.
-    fn take(&self) -> Option<Vec<StoreCommand>> {
-        let mut waiting = self.waiting.lock();
-        while waiting.commands.is_empty() && !waiting.closed {
-            self.bell.wait(&mut waiting);
-        }
-        Some(std::mem::take(&mut waiting.commands)).filter(|commands| !commands.is_empty())
-    }
-
-    /// Everything queued by now, perhaps nothing.
-    fn take_now(&self) -> Vec<StoreCommand> {
-        std::mem::take(&mut self.waiting.lock().commands)
-    }
-}
-
 /// Whatever ends the writer, no one waits for it in vain: dropped commands answer "closed".
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue.close();
-        self.queue.waiting.lock().commands.clear();
+        self.queue.clear();
     }
 }
 
@@ -176,6 +81,9 @@ pub fn start(
     };
     std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run())
 }
+
+/// How often it is looked whether a commit does not end.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Looks whether a commit does not end, on a thread of its own, until the queue is gone.
 ///
@@ -210,12 +118,18 @@ struct Writer {
     runtime: Option<Handle>,
 }
 
+/// What is done together.
+enum Turn {
+    Decide(Vec<Box<dyn OrderInGroup>>),
+    Alone(StoreCommand),
+}
+
 impl Writer {
     fn run(mut self) {
         let mut rest = VecDeque::new();
         let mut again = VecDeque::new();
         loop {
-            // A long command takes many groups; what is queued meanwhile goes along with its next step.
+            // A long order takes many groups; what is queued meanwhile goes along with its next step.
             if !rest.is_empty() || !again.is_empty() {
                 rest.extend(self.queue.take_now());
             } else if let Some(commands) = self.queue.take() {
@@ -223,33 +137,83 @@ impl Writer {
             } else {
                 return;
             }
-            let group = next_group(&mut rest, &mut again);
-            again.extend(self.commit(group));
+            match next_turn(&mut rest, &mut again) {
+                Turn::Decide(commands) => again.extend(self.decide(commands)),
+                Turn::Alone(StoreCommand::Decide(command)) => again.extend(self.decide(vec![command])),
+                // A dropped receiver is a caller that went away; what was done holds all the same.
+                Turn::Alone(StoreCommand::ChangeRules(rules, answer)) => {
+                    drop(answer.send(self.change_rules(&rules)));
+                }
+                Turn::Alone(StoreCommand::Purge(before, answer)) => drop(answer.send(self.purge(before))),
+                Turn::Alone(StoreCommand::Close(answer)) => drop(answer.send(self.shared.reader.check())),
+            }
         }
     }
 
-    /// Decides and commits one group; answers what is left of long commands.
-    fn commit(&mut self, commands: Vec<StoreCommand>) -> Vec<StoreCommand> {
-        if let Err(error) = self.shared.reader.check() {
-            commands.into_iter().for_each(|command| command.refuse(error.clone()));
-            return Vec::new();
-        }
-        let count = commands.len();
+    /// Decides and commits a group, and answers. Answers what is left of long orders.
+    fn decide(&mut self, commands: Vec<Box<dyn OrderInGroup>>) -> Vec<Box<dyn OrderInGroup>> {
         let began = self.watch.as_ref().map(|watch| (watch.clock)());
-        let mut group = CommitGroup::new(&self.shared, self.numbers);
-        for command in commands {
-            group.take(command, &mut self.cursor);
+        let (count, mut again) = (commands.len(), Vec::new());
+        match self.attempt(&commands) {
+            // What the group touches is damaged, and nothing of it was written: each is decided again alone, so
+            // that only those fail that touch it.
+            Err(StoreError::Corrupt { .. }) if count > 1 => {
+                for command in commands {
+                    let command = vec![command];
+                    let done = self.attempt(&command);
+                    again.extend(self.end(command, done, began));
+                }
+            }
+            done => again.extend(self.end(commands, done, began)),
         }
+        again
+    }
+
+    /// Decides commands by what is stored now, and commits what they bring.
+    fn attempt(&mut self, commands: &[Box<dyn OrderInGroup>]) -> Result<Committed, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        shared.reader.check()?;
+        let facts = KnownFacts::of(&shared);
+        let mut group = CommitGroup::new(&facts, shared.beginning(self.numbers));
+        decide_all(&mut group, commands);
+        self.commit(EmbeddedCommit { shared: &shared, group, purging: Purging::default() })
+    }
+
+    fn commit(&mut self, mut commit: EmbeddedCommit<'_>) -> Result<Committed, StoreError> {
         let mut sync = None;
         self.queue.writes(true);
-        let done = write(&mut group, self.watch.as_ref(), &mut sync);
+        let done = write(&mut commit, self.watch.as_ref(), &mut sync);
         self.queue.writes(false);
-        if done.is_ok() {
-            self.numbers = group.numbers;
-        }
+        done?;
+        self.numbers = commit.group.numbers;
+        let CommitGroup { lines, matching, .. } = commit.group;
+        let rest = |(click, after): (ClickId, Option<u64>)| Some(MatchWaiting { click, after: after? });
+        let again = matching
+            .into_iter()
+            .filter_map(rest)
+            .map(|rest| Ordered::new(rest, None) as Box<dyn OrderInGroup>);
+        Ok(Committed { sync, lines, again: again.collect() })
+    }
+
+    /// Answers what was decided together. Answers what is left of it.
+    fn end(
+        &self,
+        commands: Vec<Box<dyn OrderInGroup>>,
+        done: Result<Committed, StoreError>,
+        began: Option<Instant>,
+    ) -> Vec<Box<dyn OrderInGroup>> {
         crash::point("commit.before_answer");
-        let again = std::mem::take(&mut group.again);
-        group.answer(&done, self.runtime.as_ref());
+        let count = commands.len();
+        let Committed { sync, lines, mut again } = match done {
+            Ok(committed) => committed,
+            Err(error) => {
+                self.answer(commands, &Err(error), Vec::new());
+                return Vec::new();
+            }
+        };
+        let (steps, whole): (Vec<_>, Vec<_>) = commands.into_iter().partition(|command| command.has_rest());
+        again.extend(steps.into_iter().filter_map(OrderInGroup::rest));
+        self.answer(whole, &Ok(()), lines);
         // A group that wrote nothing, as when no hold has ended, says nothing about the disk.
         if let (Some(watch), Some(began), Some(sync)) = (&self.watch, began, sync) {
             let took = (watch.clock)().saturating_duration_since(began);
@@ -257,37 +221,102 @@ impl Writer {
         }
         again
     }
+
+    /// Notifies everyone how it went.
+    ///
+    /// Each answer wakes a task. From a thread that is not the runtime's own that costs a lock and often a system call
+    /// each; from a task it is a push to a queue. So a group's answers are given by one task, where there is a runtime.
+    fn answer(
+        &self,
+        commands: Vec<Box<dyn OrderInGroup>>,
+        done: &Result<(), StoreError>,
+        lines: Vec<QuarantineLine>,
+    ) {
+        let (done, written) = (done.clone(), Arc::clone(&self.shared.quarantine_lines));
+        let runtime = self.runtime.as_ref().filter(|_| commands.len() > 1 || !lines.is_empty());
+        let notify = move || {
+            commands.into_iter().for_each(|command| command.answer(done.clone()));
+            lines.into_iter().for_each(|line| line.write(&written));
+        };
+        match runtime {
+            Some(runtime) => drop(runtime.spawn(async move { notify() })),
+            None => notify(),
+        }
+    }
+
+    /// Reads what the click filters have to remember, where the rules ask for other things now.
+    fn change_rules(&self, rules: &Arc<Ruleset>) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        shared.reader.check()?;
+        if rules.filters.duplicate != shared.rules.read().filters.duplicate {
+            shared.lately.lock().go_by(&shared.reader, rules.filters.duplicate)?;
+        }
+        shared.index.lock().queues.go_by(rules);
+        *shared.rules.write() = Arc::clone(rules);
+        Ok(())
+    }
+
+    fn purge(&mut self, before: PurgeBefore) -> Result<Purged, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        shared.reader.check()?;
+        let (mut purging, purged) = purge::step(&shared, before, &mut self.cursor)?;
+        let facts = KnownFacts::of(&shared);
+        let mut group = CommitGroup::new(&facts, shared.beginning(self.numbers));
+        group.counting.append(std::mem::take(&mut purging.counting));
+        group.counting.append(std::mem::take(&mut purging.clicks.counting));
+        let began = self.watch.as_ref().map(|watch| (watch.clock)());
+        let committed = self.commit(EmbeddedCommit { shared: &shared, group, purging })?;
+        self.end(Vec::new(), Ok(committed), began);
+        Ok(purged)
+    }
 }
 
-/// The commands to be decided together: one step of a long one, then what waits, in order. A command that
-/// must be alone does not wait for the long ones to end.
-fn next_group(rest: &mut VecDeque<StoreCommand>, again: &mut VecDeque<StoreCommand>) -> Vec<StoreCommand> {
-    if rest.front().is_some_and(StoreCommand::is_alone) {
-        return rest.pop_front().into_iter().collect();
-    }
-    let mut group: Vec<StoreCommand> = again.pop_front().into_iter().collect();
+/// What a commit leaves to be done.
+struct Committed {
+    /// How long the disk took, if anything was written.
+    sync: Option<Duration>,
+    lines: Vec<QuarantineLine>,
+    again: Vec<Box<dyn OrderInGroup>>,
+}
+
+/// What is done next: one step of a long order with what waits, in order. What must be alone does not wait for the long
+/// ones to end.
+fn next_turn(rest: &mut VecDeque<StoreCommand>, again: &mut VecDeque<Box<dyn OrderInGroup>>) -> Turn {
+    let mut group: Vec<Box<dyn OrderInGroup>> = Vec::new();
     let mut bytes = 0;
     while group.len() < GROUP_COMMANDS && bytes <= GROUP_BYTES {
-        if rest.front().is_some_and(StoreCommand::is_alone) {
-            break;
+        match rest.pop_front() {
+            Some(StoreCommand::Decide(command)) => {
+                if group.is_empty() {
+                    group.extend(again.pop_front());
+                }
+                bytes += command.weight();
+                group.push(command);
+            }
+            Some(alone) if group.is_empty() => return Turn::Alone(alone),
+            Some(alone) => {
+                rest.push_front(alone);
+                break;
+            }
+            None => break,
         }
-        let Some(next) = rest.pop_front() else { break };
-        bytes += next.weight();
-        group.push(next);
     }
-    group
+    if group.is_empty() {
+        group.extend(again.pop_front());
+    }
+    Turn::Decide(group)
 }
 
-/// Writes the group, if it has anything to write: then `sync` reports how long the disk took.
+/// Writes what is to be committed, if there is anything: then `sync` reports how long the disk took.
 fn write(
-    group: &mut CommitGroup<'_>,
+    commit: &mut EmbeddedCommit<'_>,
     watch: Option<&Watch>,
     sync: &mut Option<Duration>,
 ) -> Result<(), StoreError> {
-    let reader = &group.shared.reader;
-    // A read that failed while the group was decided ends the store; nothing of the group counts.
+    let reader = &commit.shared.reader;
+    // A read that failed while it was decided ends the store; nothing of it counts.
     reader.check()?;
-    let mut ready = match group.pack() {
+    let mut ready = match commit.pack() {
         Ok(ready) => ready,
         Err(StoreError::Corrupt { key, cause }) => {
             return Err(reader.fail("write", format!("the record {key} cannot be packed: {cause}")));
@@ -295,7 +324,7 @@ fn write(
         Err(error) => return Err(error),
     };
     if !ready.batch.is_empty() {
-        let (purges, folds) = (!group.purging.is_empty(), ready.counts.folds());
+        let (purges, folds) = (!commit.purging.is_empty(), ready.counts.folds());
         crash::point("commit.before_write");
         if purges {
             crash::point("purge.before_write");
@@ -328,6 +357,6 @@ fn write(
             crash::point("fold.after_sync");
         }
     }
-    group.publish(ready);
+    commit.publish(ready);
     Ok(())
 }

@@ -138,18 +138,23 @@ fn no_file_imports_one_that_imports_it() {
 }
 
 /// What each part of the store may import of the others, from the lowest up: a record knows nothing of the writes
-/// that make it, and a write nothing of the reads of others. The contract, with the rules that engines are held to,
+/// that make it, a decision nothing of the engine that it is made for, and a write nothing of the reads of others. The contract, with the rules that engines are held to,
 /// knows nothing of any engine.
-const STORE_PARTS: [(&str, &[&str]); 5] = [
+const STORE_PARTS: [(&str, &[&str]); 6] = [
     ("store::contract", &["store::contract"]),
     ("store::engine", &["store::codec", "store::contract", "store::crash", "store::engine"]),
     ("store::table", &["store::codec", "store::contract", "store::engine", "store::reader", "store::table"]),
+    (
+        "store::decision",
+        &["store::codec", "store::contract", "store::decision", "store::table", "store::weight"],
+    ),
     (
         "store::commit",
         &[
             "store::codec",
             "store::commit",
             "store::contract",
+            "store::decision",
             "store::engine",
             "store::index",
             "store::reader",

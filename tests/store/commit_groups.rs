@@ -7,7 +7,10 @@ use std::task::{Context, Waker};
 use parking_lot::Mutex;
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::postback::Verdict;
+use postbridge::domain::status::Status;
+use postbridge::domain::status_move::{Actor, StatusMove};
 use postbridge::store::contract::arrival::ClickRecorded;
+use postbridge::store::contract::change::ConversionRef;
 use postbridge::store::contract::conformance::fixture::engine::usual_rules;
 use postbridge::store::contract::conformance::fixture::received::{
     DAY, at, click, destination, go_by, sale, unscreened, usd, wait,
@@ -15,10 +18,11 @@ use postbridge::store::contract::conformance::fixture::received::{
 use postbridge::store::contract::conformance::fixture::work::{
     backlog, claim, claim_some, first_page, never, states, trace, transactions,
 };
+use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::store::contract::{Store, StoreFuture};
 use postbridge::store::embedded::{Embedded, EmbeddedSettings};
-use postbridge::store::engine::faulty::{FaultAt, Faulty, HeldBack};
+use postbridge::store::engine::faulty::{FaultAt, Faulty, HeldBack, ReadFault};
 use postbridge::store::engine::memory::Memory;
 use postbridge::store::writer::{CommitReport, Watch};
 
@@ -196,9 +200,41 @@ fn a_change_of_rules_has_its_place_between_what_is_asked_before_it_and_after() {
         (before, changed, store.arrive(sale("t2").arrival()))
     });
     wait(changed).unwrap();
+    // What is asked after it is in a group of its own.
+    gated.reached.recv().unwrap();
+    gated.pass.send(()).unwrap();
     let reported = [before, after].map(|reported| wait(reported).unwrap());
     assert!(matches!(states(&*store, &reported[0])[0], DeliveryState::Held { .. }));
     assert!(matches!(states(&*store, &reported[1])[0], DeliveryState::Waiting { .. }));
+}
+
+#[test]
+fn what_a_damaged_record_stops_stops_no_one_else_of_its_group_who_are_decided_by_what_is_stored_then() {
+    let disk = Faulty::over(Memory::new());
+    let store = Embedded::open(Arc::new(disk.clone()), sale("any").forward().rules()).unwrap();
+    let change = |to| StatusMove { to, by: Actor::Network("ops".to_owned()), note: None };
+    let known = wait(store.arrive(sale("t1").arrival())).unwrap();
+    let known = ConversionRef::Number(known.postback);
+    wait(store.set_status(known, change(Status::Pending), at(1))).unwrap();
+    // What it became is known without the disk, and cannot be written there.
+    disk.cannot_read(ReadFault::Damaged, |key| key.first() == Some(&b'C'));
+    let held = disk.hold(FaultAt::BeforeWrite);
+    let first = store.probe();
+    held.reached.recv().unwrap();
+    let sold = store.arrive(sale("t2").click("c1").arrival());
+    let clicked = store.record_click(unscreened(click("c2")));
+    let damaged = store.set_status(known, change(Status::Approved), at(2));
+    let matched = store.arrive(sale("t3").click("c2").arrival());
+    let repeated = store.arrive(sale("t2").click("c1").arrival());
+    drop(held);
+    wait(first).unwrap();
+    assert!(matches!(wait(damaged), Err(StoreError::Corrupt { .. })));
+    assert_eq!(wait(clicked).unwrap().recorded, ClickRecorded::New);
+    assert_eq!(wait(sold).unwrap().matched, Some(false));
+    assert_eq!(wait(matched).unwrap().matched, Some(true), "the click was recorded before it");
+    assert!(matches!(wait(repeated).unwrap().verdict, Verdict::Duplicate { .. }));
+    disk.can_read();
+    assert_eq!(transactions(&store, ConversionFilter::default()).len(), 3);
 }
 
 /// Whether the answer is there already.

@@ -12,6 +12,10 @@ mod with_colliding_hashes {
     postbridge::store_conformance!(crate::support::engines::colliding());
 }
 
+mod with_nothing_at_hand {
+    postbridge::store_conformance!(crate::support::engines::distant());
+}
+
 mod on_a_slow_disk {
     postbridge::store_conformance!(crate::support::engines::slow());
 }

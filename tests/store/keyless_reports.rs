@@ -6,7 +6,7 @@ use postbridge::store::contract::arrival::Receipt;
 use postbridge::store::contract::conformance::fixture::engine::{
     EngineUnderTest, before_and_after_reopening,
 };
-use postbridge::store::contract::conformance::fixture::offer::{now_of, offer};
+use postbridge::store::contract::conformance::fixture::offer::{bring_to, now_of, offer};
 use postbridge::store::contract::conformance::fixture::received::{go_by, wait};
 use postbridge::store::contract::conformance::keyless_reports::{
     by_click, give, is_waiting, receive, report, rules,
@@ -25,6 +25,7 @@ fn of_one_click_no_more_than_a_hundred_wait() {
 
 fn no_more_than_a_hundred_wait(engine: &EngineUnderTest) {
     let store = engine.open_by(rules(offer("565")));
+    bring_to(&*store, "565");
     receive(&*store, "T");
     let reported: Vec<_> = (0..110).map(|n| store.arrive(report(Some(&format!("W{n}"))))).collect();
     let reported: Vec<_> = reported.into_iter().map(wait).collect();

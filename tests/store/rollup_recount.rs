@@ -19,7 +19,7 @@ use postbridge::store::contract::conformance::fixture::engine::{
     EngineUnderTest, before_and_after_reopening,
 };
 use postbridge::store::contract::conformance::fixture::offer::{
-    approved_after, brought_by, by_network, capped, ignored, offer, rules_of, set_status,
+    approved_after, bring_to, brought_by, by_network, capped, ignored, offer, rules_of, set_status,
 };
 use postbridge::store::contract::conformance::fixture::received::{
     DAY, at, click, destination, go_by, quarantined, sale, source, unscreened, wait,
@@ -137,7 +137,7 @@ impl Life {
         let mut arrival = if self.below(2) == 0 { self.sale() } else { self.unusable() };
         match &mut arrival.finding {
             Finding::Refused(_) => return None,
-            Finding::Mapped(mapped) => mapped.draft.source = source(),
+            Finding::Mapped(mapped) => mapped.source = source(),
             Finding::Quarantined(_) | Finding::Ignored(_) => {}
         }
         let again = Some(Reprocess { of, now: at(DAY) });
@@ -250,6 +250,7 @@ fn a_power_cut_at_any_commit_leaves_what_is_counted_equal_to_a_recount() {
     for spared in 0..8 {
         let disk = Faulty::over(Memory::new());
         let store = Embedded::open(Arc::new(disk.clone()), rules()).unwrap();
+        ["1", "2", "3"].iter().for_each(|offer| bring_to(&store, offer));
         disk.fail(FaultAt::BeforeSync, spared, "the disk is gone");
         for part in ["a", "b", "c"] {
             scatter(&store, part);

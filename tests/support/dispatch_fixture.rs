@@ -19,7 +19,7 @@ use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::{DAY_MS, Time};
 use postbridge::store::contract::Store;
-use postbridge::store::contract::arrival::{Arrival, Finding, MappedArrival};
+use postbridge::store::contract::arrival::{Arrival, Finding};
 use postbridge::store::contract::conformance::fixture::received::go_by;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::memory::Memory;
@@ -247,7 +247,6 @@ impl DispatchFixture {
 
     /// A postback that was mapped to this.
     pub async fn arrive(&self, draft: Draft) -> ConversionId {
-        let mapped = MappedArrival { draft, click: None };
         let arrival = Arrival {
             raw: RawRequest {
                 line: b"GET / HTTP/1.1".to_vec(),
@@ -259,7 +258,7 @@ impl DispatchFixture {
             },
             received_at: self.clock.now(),
             source: Some(source()),
-            finding: Finding::Mapped(Box::new(mapped)),
+            finding: Finding::Mapped(Box::new(draft)),
             mapping: None,
             again: None,
         };

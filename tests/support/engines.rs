@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use postbridge::store::contract::conformance::fixture::engine::EngineUnderTest;
-use postbridge::store::embedded::{Embedded, EmbeddedSettings};
+use postbridge::store::embedded::{AtHand, Embedded, EmbeddedSettings};
 use postbridge::store::engine::faulty::{FaultAt, Faulty};
 use postbridge::store::engine::memory::Memory;
 use postbridge::store::writer::{SLOW, Watch};
@@ -38,6 +38,15 @@ pub fn memory() -> EngineUnderTest {
 pub fn colliding() -> EngineUnderTest {
     let memory = Memory::new();
     let settings = EmbeddedSettings { dedup_mask: 1, ..EmbeddedSettings::default() };
+    EngineUnderTest::new(move |rules| {
+        Arc::new(Embedded::open_with(Arc::new(memory.clone()), rules, settings.clone()).unwrap())
+    })
+}
+
+/// The embedded store in memory, of which decisions know nothing until it is fetched, as of one on another machine.
+pub fn distant() -> EngineUnderTest {
+    let memory = Memory::new();
+    let settings = EmbeddedSettings { at_hand: AtHand::Nothing, ..EmbeddedSettings::default() };
     EngineUnderTest::new(move |rules| {
         Arc::new(Embedded::open_with(Arc::new(memory.clone()), rules, settings.clone()).unwrap())
     })

@@ -2,8 +2,8 @@
 
 use crate::domain::ids::Seq;
 use crate::domain::time::{DAY_MS, Time};
-use crate::store::commit::group::CommitGroup;
 use crate::store::contract::change::PurgeBefore;
+use crate::store::records::StoreShared;
 use crate::store::table::age::AgeKey;
 use crate::store::table::click_log::LogPlace;
 use crate::store::table::day::DayRun;
@@ -34,13 +34,8 @@ impl AgedOut<'_> {
     }
 
     /// What of postback `number` is that bears this time. What reprocesses an earlier one has the time of the first.
-    pub fn entry(
-        &self,
-        group: &CommitGroup<'_>,
-        number: u64,
-        (at, again): (Time, Option<Seq>),
-    ) -> ExpiredPart {
-        let first = again.map_or(number, |of| group.shared.index.lock().first_of(of.get()));
+    pub fn entry(&self, shared: &StoreShared, number: u64, (at, again): (Time, Option<Seq>)) -> ExpiredPart {
+        let first = again.map_or(number, |of| shared.index.lock().first_of(of.get()));
         let at = self.kept.ages.received(AgeKey::Postback(first), at);
         let is_before = |before: Time| at.is_some_and(|at| at < before);
         ExpiredPart { raw: is_before(self.before.postbacks), conversion: is_before(self.before.conversions) }

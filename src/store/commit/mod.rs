@@ -1,29 +1,12 @@
-//! What one atomic write does, over tables.
+//! What the embedded store does with what is decided: what decisions look up, one atomic write of what they bring, and
+//! what is purged.
 
 pub(crate) mod aged_out;
-pub(crate) mod arrive;
-pub(crate) mod claim;
-pub(crate) mod click;
-pub(crate) mod click_trail;
-pub(crate) mod command;
-pub(crate) mod consent;
-pub(crate) mod counting;
-pub(crate) mod delivery;
-pub(crate) mod expire;
-pub(crate) mod facts;
+pub(crate) mod embedded_commit;
 pub(crate) mod fold;
-pub(crate) mod group;
-pub(crate) mod keep;
-pub(crate) mod list_changes;
+pub(crate) mod known_facts;
 pub(crate) mod pack;
 pub(crate) mod pack_counts;
-pub(crate) mod pending;
-pub(crate) mod plan;
 pub(crate) mod purge;
 pub(crate) mod purge_clicks;
 pub(crate) mod purging;
-pub(crate) mod quarantine_line;
-pub(crate) mod status;
-pub(crate) mod suppress;
-pub(crate) mod take;
-pub(crate) mod visit;

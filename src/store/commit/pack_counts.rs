@@ -2,10 +2,8 @@
 
 use parking_lot::RwLockWriteGuard;
 
-use crate::domain::ids::Seq;
-use crate::domain::postback::{Postback, VerdictName};
+use crate::store::commit::embedded_commit::EmbeddedCommit;
 use crate::store::commit::fold::fold;
-use crate::store::commit::group::CommitGroup;
 use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::Batch;
 use crate::store::index::Index;
@@ -33,40 +31,12 @@ struct Folding<'a> {
     guard: RwLockWriteGuard<'a, ()>,
 }
 
-impl<'a> CommitGroup<'a> {
-    /// The quarantined postback that an arrival with the bytes of `of` settles, unless it is settled already.
-    pub fn settled_by(&self, of: Seq) -> Result<Option<Postback>, StoreError> {
-        let number = of.get();
-        let (day, is_reprocessed) = {
-            let index = self.shared.index.lock();
-            (index.days.of(number), index.is_reprocessed(number))
-        };
-        if is_reprocessed || self.counting.reprocessed.contains(&number) {
-            return Ok(None);
-        }
-        let found = match (number.checked_sub(self.first), day) {
-            (Some(place), _) => {
-                let born = usize::try_from(place).ok().and_then(|place| self.born.get(place));
-                born.map(|born| born.body.postback.clone())
-            }
-            (None, Some(day)) => match self.shared.reader.body_of(day, number) {
-                Ok(body) => body.map(|body| body.postback),
-                Err(error @ StoreError::Corrupt { .. }) => {
-                    tracing::error!(postback = number, %error, "a postback that is reprocessed is counted as open");
-                    None
-                }
-                Err(error) => return Err(error),
-            },
-            (None, None) => None,
-        };
-        Ok(found.filter(|postback| postback.verdict.name() == VerdictName::Quarantined))
-    }
-
+impl<'a> EmbeddedCommit<'a> {
     /// Puts what the group counts into its batch: one record, or, from time to time, all that was counted lately into
     /// the rollups.
     pub fn pack_counts(&mut self, batch: &mut Batch) -> Result<PackedCounts<'a>, StoreError> {
         let shared = self.shared;
-        let delta = self.counting.take();
+        let delta = self.group.counting.take();
         if delta.is_empty() {
             return Ok(PackedCounts::default());
         }

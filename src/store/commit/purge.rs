@@ -8,13 +8,13 @@ use serde::de::DeserializeOwned;
 
 use crate::store::codec::{self, corrupt};
 use crate::store::commit::aged_out::AgedOut;
-use crate::store::commit::group::CommitGroup;
 use crate::store::commit::purge_clicks::ClickCursor;
 use crate::store::commit::purging::{ClickPurge, Purging};
 use crate::store::contract::change::{PurgeBefore, Purged};
 use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::{Direction, Span};
 use crate::store::reader::Reader;
+use crate::store::records::StoreShared;
 use crate::store::table::attempt::remove_attempt;
 use crate::store::table::conversion::{Record, Sketch, remove_overlay};
 use crate::store::table::day::DayRun;
@@ -40,23 +40,23 @@ pub struct Cursor {
     clicks: ClickCursor,
 }
 
-/// Decides one step.
+/// Decides one step: what it deletes, and how far that is.
 pub fn step(
-    group: &mut CommitGroup<'_>,
+    shared: &StoreShared,
     before: PurgeBefore,
     cursor: &mut Cursor,
-) -> Result<Purged, StoreError> {
+) -> Result<(Purging, Purged), StoreError> {
     let mut purging = Purging::default();
-    let kept = Arc::clone(&group.shared.index.lock().kept);
+    let kept = Arc::clone(&shared.index.lock().kept);
     let aged = AgedOut::new(&kept, before);
     // Raw bytes first: what is left of a postback goes when they have gone.
     if !cursor.raw_done {
-        step_raw(group, &aged, cursor, &mut purging)?;
+        step_raw(shared, &aged, cursor, &mut purging)?;
     } else if !cursor.postbacks_done {
-        step_postbacks(group, &aged, cursor, &mut purging)?;
+        step_postbacks(shared, &aged, cursor, &mut purging)?;
     }
     if !cursor.clicks.is_done() {
-        purging.clicks = ClickPurge::step(group, &aged, &mut cursor.clicks)?;
+        purging.clicks = ClickPurge::step(shared, &aged, &mut cursor.clicks)?;
         purging.records += purging.clicks.records();
     }
     let more = !(cursor.raw_done && cursor.postbacks_done && cursor.clicks.is_done());
@@ -64,21 +64,18 @@ pub fn step(
         *cursor = Cursor::default();
     }
     let purged = Purged { records: purging.records, more };
-    group.counting.append(std::mem::take(&mut purging.counting));
-    group.counting.append(std::mem::take(&mut purging.clicks.counting));
-    group.purging = purging;
-    Ok(purged)
+    Ok((purging, purged))
 }
 
 fn step_raw(
-    group: &CommitGroup<'_>,
+    shared: &StoreShared,
     aged: &AgedOut<'_>,
     cursor: &mut Cursor,
     purging: &mut Purging,
 ) -> Result<(), StoreError> {
     let due = |run: &DayRun| aged.raw_of(run);
-    cursor.raw_done = walk(group, (raw_key, &due), &mut cursor.raw, |(day, number), kept: RawPostback| {
-        if aged.entry(group, number, (kept.at, kept.again)).raw {
+    cursor.raw_done = walk(shared, (raw_key, &due), &mut cursor.raw, |(day, number), kept: RawPostback| {
+        if aged.entry(shared, number, (kept.at, kept.again)).raw {
             purging.batch.remove(raw_key(day, number));
             purging.stripped.push(number);
             purging.records += 1;
@@ -89,17 +86,17 @@ fn step_raw(
 }
 
 fn step_postbacks(
-    group: &CommitGroup<'_>,
+    shared: &StoreShared,
     aged: &AgedOut<'_>,
     cursor: &mut Cursor,
     purging: &mut Purging,
 ) -> Result<(), StoreError> {
     let due = |run: &DayRun| aged.conversions_of(run);
     let next = &mut cursor.postbacks;
-    cursor.postbacks_done = walk(group, (head_key, &due), next, |place, head: PostbackHead| {
-        let due = aged.entry(group, place.1, (head.at, head.again));
+    cursor.postbacks_done = walk(shared, (head_key, &due), next, |place, head: PostbackHead| {
+        let due = aged.entry(shared, place.1, (head.at, head.again));
         if due.conversion {
-            unless_damaged(purging.postback(group, place, head, due.raw))?;
+            unless_damaged(purging.postback(shared, place, head, due.raw))?;
         }
         Ok(purging.gone.len() + purging.forgotten.len() >= TAKEN_OUT)
     })?;
@@ -112,16 +109,16 @@ type DueRecords<'a> = (fn(i32, u64) -> Vec<u8>, &'a dyn Fn(&DayRun) -> bool);
 /// Shows records of the days that are due to `visit`, from number `next` on, which moves on with them: a bounded number
 /// of them, and none once it answers that it has enough. Answers whether none is left.
 fn walk<T: DeserializeOwned>(
-    group: &CommitGroup<'_>,
+    shared: &StoreShared,
     (key, is_due): DueRecords<'_>,
     next: &mut u64,
     mut visit: impl FnMut((i32, u64), T) -> Result<bool, StoreError>,
 ) -> Result<bool, StoreError> {
     let mut left = LOOKED_AT;
-    let runs: Vec<DayRun> = group.shared.index.lock().days.from(*next).collect();
+    let runs: Vec<DayRun> = shared.index.lock().days.from(*next).collect();
     for run in runs.iter().filter(|run| is_due(run)) {
         let (from, to) = (key(run.day, run.first.max(*next)), key(run.day, run.end));
-        let found: Vec<(u64, Option<T>)> = records(&group.shared.reader, (&from, &to), left)?;
+        let found: Vec<(u64, Option<T>)> = records(&shared.reader, (&from, &to), left)?;
         let is_all = found.len() < left;
         for (number, record) in found {
             left -= 1;
@@ -176,29 +173,29 @@ impl Purging {
     /// its raw bytes are past their days too.
     fn postback(
         &mut self,
-        group: &CommitGroup<'_>,
+        shared: &StoreShared,
         (day, number): (i32, u64),
         mut head: PostbackHead,
         is_raw_due: bool,
     ) -> Result<(), StoreError> {
-        let record = if head.sketch.is_some() { group.peek(number)? } else { None };
+        let record = if head.sketch.is_some() { shared.records.conversion(day, number)? } else { None };
         if record.as_ref().is_some_and(|record| record.standing.is_unfinished()) {
             return Ok(());
         }
-        let body = match group.shared.reader.body_of(day, number) {
+        let body = match shared.reader.body_of(day, number) {
             // It goes without being read; what was counted of it stays.
             damaged if is_raw_due => unless_damaged(damaged)?.flatten(),
             read => read?,
         };
         let had_conversion = record.is_some();
         if let Some(record) = record {
-            self.conversion(group, (day, number), record)?;
+            self.conversion(shared, (day, number), record)?;
         }
         if is_raw_due {
             remove_postback(&mut self.batch, day, number);
             self.batch.remove(raw_key(day, number));
             if let Some(body) = body {
-                let reprocessed = group.shared.index.lock().is_reprocessed(number);
+                let reprocessed = shared.index.lock().is_reprocessed(number);
                 self.counting.forget(&body.postback, reprocessed);
             }
             self.forgotten.push(number);
@@ -211,7 +208,7 @@ impl Purging {
 
     fn conversion(
         &mut self,
-        group: &CommitGroup<'_>,
+        shared: &StoreShared,
         (day, number): (i32, u64),
         record: Arc<Record>,
     ) -> Result<(), StoreError> {
@@ -219,7 +216,7 @@ impl Purging {
         for last in &record.standing.last_attempts {
             let mut next = *last;
             while let Some(attempt) = next {
-                let Some(stored) = group.shared.reader.stored_attempt(day, attempt)? else { break };
+                let Some(stored) = shared.reader.stored_attempt(day, attempt)? else { break };
                 attempts.push((attempt, stored.exchange.filter(|place| place.attempt == attempt)));
                 next = stored.before(attempt);
             }

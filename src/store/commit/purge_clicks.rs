@@ -4,9 +4,9 @@
 use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::offer::day_of;
 use crate::store::commit::aged_out::AgedOut;
-use crate::store::commit::group::CommitGroup;
 use crate::store::commit::purging::ClickPurge;
 use crate::store::contract::error::StoreError;
+use crate::store::records::StoreShared;
 use crate::store::table::age::AgeKey;
 use crate::store::table::click::readable;
 use crate::store::table::click_day;
@@ -56,24 +56,23 @@ impl ClickCursor {
 impl ClickPurge {
     /// Decides one step.
     pub fn step(
-        group: &CommitGroup<'_>,
+        shared: &StoreShared,
         aged: &AgedOut<'_>,
         cursor: &mut ClickCursor,
     ) -> Result<ClickPurge, StoreError> {
         let mut purge = ClickPurge { day: day_of(aged.believed.clicks), ..ClickPurge::default() };
         if !cursor.log_done {
-            purge.step_log(group, aged, cursor)?;
+            purge.step_log(shared, aged, cursor)?;
         }
         if !cursor.days_done {
-            purge.days = click_day::before(&group.shared.reader, purge.day, DAYS)?;
+            purge.days = click_day::before(&shared.reader, purge.day, DAYS)?;
             cursor.days_done = purge.days.len() < DAYS;
         }
         if !cursor.answers_done {
             let from = cursor.answers.as_deref().unwrap_or(FIRST_ANSWER);
-            (purge.answers, cursor.answers) =
-                early_answer::ended(&group.shared.reader, from, ANSWERS, |ahead| {
-                    aged.click(AgeKey::Marks(ahead.marks), ahead.received_at)
-                })?;
+            (purge.answers, cursor.answers) = early_answer::ended(&shared.reader, from, ANSWERS, |ahead| {
+                aged.click(AgeKey::Marks(ahead.marks), ahead.received_at)
+            })?;
             cursor.answers_done = cursor.answers.is_none();
         }
         Ok(purge)
@@ -82,11 +81,11 @@ impl ClickPurge {
     /// Goes through the days that are due, each from its first line on.
     fn step_log(
         &mut self,
-        group: &CommitGroup<'_>,
+        shared: &StoreShared,
         aged: &AgedOut<'_>,
         cursor: &mut ClickCursor,
     ) -> Result<(), StoreError> {
-        let reader = &group.shared.reader;
+        let reader = &shared.reader;
         let (mut left, mut looked_at) = (LINES, 0);
         while let Some((first, _)) = click_log::lines_up(reader, (cursor.log, LogPlace::END), 1)?.pop() {
             if !aged.clicks_of(first) {
@@ -105,7 +104,7 @@ impl ClickPurge {
                 let is_due = |line: &LoggedClick| aged.click(AgeKey::Click(place.number), line.at);
                 let Some(line) = readable(line)?.filter(is_due) else { continue };
                 looked_at += 1;
-                if self.click(group, &line)? {
+                if self.click(shared, &line)? {
                     self.log.push(place);
                 }
             }
@@ -119,14 +118,14 @@ impl ClickPurge {
     }
 
     /// Takes a click out, unless a delivery needs it. One that cannot be read stays, and so does its line.
-    fn click(&mut self, group: &CommitGroup<'_>, line: &LoggedClick) -> Result<bool, StoreError> {
-        if group.shared.index.lock().needs_click(line.id.as_str()) {
+    fn click(&mut self, shared: &StoreShared, line: &LoggedClick) -> Result<bool, StoreError> {
+        if shared.index.lock().needs_click(line.id.as_str()) {
             return Ok(false);
         }
-        let Some(found) = readable(group.shared.reader.click_afresh(&line.id))? else { return Ok(false) };
+        let Some(found) = readable(shared.reader.click_afresh(&line.id))? else { return Ok(false) };
         let Some(click) = found else { return Ok(true) };
         if let Some(visitor) = &click.context.visitor {
-            self.forget_visit(group, visitor, &line.id)?;
+            self.forget_visit(shared, visitor, &line.id)?;
         }
         self.counting.click(Some(&click), None);
         self.clicks.push(line.id.clone());
@@ -135,14 +134,13 @@ impl ClickPurge {
 
     fn forget_visit(
         &mut self,
-        group: &CommitGroup<'_>,
+        shared: &StoreShared,
         visitor: &VisitorId,
         click: &ClickId,
     ) -> Result<(), StoreError> {
         let known = self.visitors.get(visitor).cloned();
-        let Some(mut visits) = readable(known.map_or_else(|| group.visits(visitor), Ok))? else {
-            return Ok(());
-        };
+        let read = || shared.reader.visits(visitor).map(Option::unwrap_or_default);
+        let Some(mut visits) = readable(known.map_or_else(read, Ok))? else { return Ok(()) };
         let before = visits.visits.len();
         visits.visits.retain(|visit| visit.click != *click);
         if visits.visits.len() < before {

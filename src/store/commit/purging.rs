@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::domain::click::Click;
 use crate::domain::ids::{ClickId, VisitorId};
-use crate::store::commit::counting::Counting;
 use crate::store::contract::error::StoreError;
+use crate::store::decision::counting::Counting;
 use crate::store::engine::kv::Batch;
 use crate::store::index::Index;
 use crate::store::table::click::remove_click;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::domain::attribution::FoundClick;
 use crate::domain::click::Click;
 use crate::domain::consent::ConsentRecord;
 use crate::domain::conversion::Draft;
@@ -43,23 +42,16 @@ pub struct Reprocess {
 /// What the template made of an arrival.
 #[derive(Debug, Clone)]
 pub enum Finding {
-    /// It was understood: the commit decides whether it is new, a change or a repeat.
-    Mapped(Box<MappedArrival>),
+    /// It was understood, as this conversion, before it is known whose it is: the commit decides whether it is new, a
+    /// change or a repeat. It goes by the click as it is then, and by the ruleset of
+    /// [`Store::change_rules`](crate::store::contract::Store::change_rules).
+    Mapped(Box<Draft>),
     /// Its sender may report, and it cannot be used: it is kept whole and can be reprocessed.
     Quarantined(Rejection),
     /// It was understood, and is not a conversion: it is kept whole and can be reprocessed.
     Ignored(IgnoredReason),
     /// Turned away: a bad key, an unknown source, too large or too fast. It cannot be reprocessed.
     Refused(Rejection),
-}
-
-/// A mapped arrival. What the decision about it goes by is the ruleset of [`Store::change_rules`](crate::store::contract::Store::change_rules).
-#[derive(Debug, Clone)]
-pub struct MappedArrival {
-    /// The conversion as it was reported, before it is known whose it is.
-    pub draft: Draft,
-    /// The click that was found before the commit. When `None`, the commit looks again.
-    pub click: Option<FoundClick>,
 }
 
 /// What became of an arrival, after it is durable.

@@ -16,9 +16,7 @@ use crate::domain::status_move::StatusMove;
 use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::target::TargetId;
 use crate::domain::time::Time;
-use crate::store::commit::command::{
-    RemoveList, Retry, StatusCommand, StatusOrder, StoreCommand, SuppressionCommand, Withdraw,
-};
+use crate::store::command_queue::StoreCommand;
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
 use crate::store::contract::change::{ConversionRef, PurgeBefore, Purged, StatusChanged, SuppressionOrder};
 use crate::store::contract::error::StoreError;
@@ -33,6 +31,11 @@ use crate::store::contract::work::{
     AttemptOutcome, Backlog, ClaimRequest, Expired, LeaseToken, LeasedWork, Recorded, WantedWork,
 };
 use crate::store::contract::{Store, StoreFuture};
+use crate::store::decision::delivery::{EndHolds, RecordAttempts, Retry, Withdraw};
+use crate::store::decision::expire::Expire;
+use crate::store::decision::keep::{KeepText, WriteProbe};
+use crate::store::decision::status::{Dispose, SetStatus};
+use crate::store::decision::suppress::{RemoveList, Suppress, Unsuppress};
 use crate::store::embedded::{Embedded, ended};
 use crate::store::leases::{self, Leases};
 use crate::store::query::{clicks, find, lists, report, totals};
@@ -56,19 +59,19 @@ fn handed_over<'a>(
 
 impl Store for Embedded {
     fn change_rules(&self, rules: Arc<Ruleset>) -> StoreFuture<'_, ()> {
-        self.write(|answer| StoreCommand::ChangeRules(rules, answer))
+        self.queue(|answer| StoreCommand::ChangeRules(rules, answer))
     }
 
     fn arrive(&self, arrival: Arrival) -> StoreFuture<'_, Receipt> {
-        self.write(|answer| StoreCommand::Arrive(Box::new(arrival), answer))
+        self.write(arrival)
     }
 
     fn record_click(&self, arrival: ClickArrival) -> StoreFuture<'_, ClickReceipt> {
-        self.write(|answer| StoreCommand::Click(Box::new(arrival), answer))
+        self.write(arrival)
     }
 
     fn record_consent(&self, arrival: ConsentArrival) -> StoreFuture<'_, ()> {
-        self.write(|answer| StoreCommand::Consent(Box::new(arrival), answer))
+        self.write(arrival)
     }
 
     fn click(&self, id: &ClickId) -> StoreFuture<'_, Option<Arc<Click>>> {
@@ -99,7 +102,7 @@ impl Store for Embedded {
     }
 
     fn dispose(&self, now: Time, limit: usize) -> StoreFuture<'_, u64> {
-        self.write(|answer| StoreCommand::Status(StatusCommand::Dispose { now, limit, answer }))
+        self.write(Dispose { now, limit })
     }
 
     fn set_status(
@@ -108,21 +111,19 @@ impl Store for Embedded {
         wanted: StatusMove,
         now: Time,
     ) -> StoreFuture<'_, StatusChanged> {
-        let order = StatusOrder { which, wanted, now };
-        self.write(|answer| StoreCommand::Status(StatusCommand::Set(order, answer)))
+        self.write(SetStatus { which, wanted, now })
     }
 
     fn suppress(&self, order: SuppressionOrder) -> StoreFuture<'_, Vec<bool>> {
-        self.write(|answer| StoreCommand::Suppression(SuppressionCommand::Add(order, answer)))
+        self.write(Suppress(order))
     }
 
     fn unsuppress(&self, order: SuppressionOrder) -> StoreFuture<'_, Vec<bool>> {
-        self.write(|answer| StoreCommand::Suppression(SuppressionCommand::TakeOff(order, answer)))
+        self.write(Unsuppress(order))
     }
 
     fn remove_list(&self, list: String) -> StoreFuture<'_, u64> {
-        let remove = RemoveList { list, done: 0 };
-        self.write(|answer| StoreCommand::Suppression(SuppressionCommand::Remove(remove, answer)))
+        self.write(RemoveList { list, done: 0 })
     }
 
     fn lists(&self) -> StoreFuture<'_, Vec<ListSummary>> {
@@ -135,7 +136,7 @@ impl Store for Embedded {
     }
 
     fn keep_text(&self, name: String, text: String) -> StoreFuture<'_, ()> {
-        self.write(|answer| StoreCommand::Keep { name, text, answer })
+        self.write(KeepText { name, text })
     }
 
     fn kept_text(&self, name: String) -> StoreFuture<'_, Option<String>> {
@@ -178,7 +179,7 @@ impl Store for Embedded {
     }
 
     fn record(&self, outcomes: Arc<[AttemptOutcome]>) -> StoreFuture<'_, Vec<Recorded>> {
-        self.write(|answer| StoreCommand::Record(outcomes, answer))
+        self.write(RecordAttempts(outcomes))
     }
 
     fn release(&self, leases: Vec<LeaseToken>) -> StoreFuture<'_, ()> {
@@ -197,24 +198,23 @@ impl Store for Embedded {
         now: Time,
         age: AgeRule,
     ) -> StoreFuture<'_, Result<Delivery, RetryRefused>> {
-        self.write(|answer| StoreCommand::Retry(Retry { id, now, age }, answer))
+        self.write(Retry { id, now, age })
     }
 
     fn withdraw(&self, destination: DestinationId, now: Time) -> StoreFuture<'_, u64> {
-        let withdraw = Withdraw { destination, now, done: 0 };
-        self.write(|answer| StoreCommand::Withdraw(withdraw, answer))
+        self.write(Withdraw { destination, now, done: 0 })
     }
 
     fn expire(&self, now: Time, limit: usize) -> StoreFuture<'_, Vec<Expired>> {
-        self.write(|answer| StoreCommand::Expire { now, limit, answer })
+        self.write(Expire { now, limit })
     }
 
     fn expire_holds(&self, now: Time, limit: usize) -> StoreFuture<'_, u64> {
-        self.write(|answer| StoreCommand::EndHolds { now, limit, answer })
+        self.write(EndHolds { now, limit })
     }
 
     fn purge(&self, before: PurgeBefore) -> StoreFuture<'_, Purged> {
-        self.write(|answer| StoreCommand::Purge(before, answer))
+        self.queue(|answer| StoreCommand::Purge(before, answer))
     }
 
     fn conversion(&self, id: ConversionId) -> StoreFuture<'_, Option<Trace>> {
@@ -246,11 +246,11 @@ impl Store for Embedded {
     }
 
     fn probe(&self) -> StoreFuture<'_, ()> {
-        self.write(StoreCommand::Probe)
+        self.write(WriteProbe)
     }
 
     fn close(&self) -> StoreFuture<'_, ()> {
-        let closed = self.write(StoreCommand::Close);
+        let closed = self.queue(StoreCommand::Close);
         Box::pin(async move {
             let done = closed.await;
             // Long commands may be left, each step a commit: anyone who closes can still be asked to
@@ -287,7 +287,7 @@ impl Store for Embedded {
     }
 
     fn keep_fact(&self, fact: OperatorFact) -> StoreFuture<'_, ()> {
-        self.write(|answer| StoreCommand::KeepFact(fact, answer))
+        self.write(fact)
     }
 
     fn source_tally(&self, source: &SourceId) -> StoreFuture<'_, SourceTally> {

@@ -41,7 +41,7 @@ impl OperatorRecords {
     }
 
     /// Adds it to a batch, over what was kept before.
-    pub fn pack(&mut self, batch: &mut Batch, before: &OperatorRecords) -> Result<(), StoreError> {
+    pub fn pack(&self, batch: &mut Batch, before: &OperatorRecords) -> Result<(), StoreError> {
         if let Some(clock) = &self.clock {
             let packed = codec::pack(clock, &self.ages).map_err(|error| corrupt(CLOCK, &error))?;
             batch.put(CLOCK.to_vec(), packed);

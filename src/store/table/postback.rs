@@ -1,6 +1,8 @@
 //! Postbacks: what the index needs of each, what became of it with the conversion that it made, and its raw bytes, which
 //! are kept for other days than the rest. The engine packs them.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::conversion::Conversion;
@@ -57,10 +59,10 @@ pub struct PostbackBody {
 
 /// The raw bytes of a postback, with what they age by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RawPostback {
+pub struct RawPostback<'a> {
     pub at: Time,
     pub again: Option<Seq>,
-    pub raw: RawRequest,
+    pub raw: Cow<'a, RawRequest>,
 }
 
 /// What the index needs of postback `number`.
@@ -92,7 +94,8 @@ impl Reader {
     /// A postback, with its raw bytes while they are kept.
     pub fn postback(&self, day: i32, number: u64) -> Result<Option<Postback>, StoreError> {
         let Some(PostbackBody { mut postback, .. }) = self.body_of(day, number)? else { return Ok(None) };
-        postback.raw = self.record::<RawPostback>(&raw_key(day, number))?.map(|kept| kept.raw);
+        postback.raw =
+            self.record::<RawPostback<'_>>(&raw_key(day, number))?.map(|kept| kept.raw.into_owned());
         Ok(Some(postback))
     }
 
@@ -102,19 +105,18 @@ impl Reader {
     }
 }
 
-/// Puts a new postback into a batch; its raw bytes are taken out of it.
+/// Puts a new postback into a batch, with its raw bytes.
 pub fn add_postback(
     batch: &mut Batch,
     head: &PostbackHead,
-    body: &mut PostbackBody,
+    body: &PostbackBody,
+    raw: &RawRequest,
 ) -> Result<(), StoreError> {
     let (day, number) = (day(head.at), body.postback.seq.get());
-    if let Some(raw) = body.postback.raw.take() {
-        let key = raw_key(day, number);
-        let kept = RawPostback { at: head.at, again: head.again, raw };
-        let record = codec::record(&kept).map_err(|error| corrupt(&key, &error))?;
-        batch.add(key, record);
-    }
+    let key = raw_key(day, number);
+    let kept = RawPostback { at: head.at, again: head.again, raw: Cow::Borrowed(raw) };
+    let record = codec::record(&kept).map_err(|error| corrupt(&key, &error))?;
+    batch.add(key, record);
     let (key, record) = head_record(day, number, head)?;
     batch.add(key, record);
     let (key, record) = body_record(day, number, body)?;

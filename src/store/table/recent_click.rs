@@ -74,6 +74,11 @@ impl RecentClicks {
         self.repeats.as_ref()?.earlier(key, at)
     }
 
+    /// How many clicks on the offer have counted on that day, where that is at hand.
+    pub fn counted_at_hand(&self, day: i64, offer: &OfferId) -> Option<u64> {
+        self.days.get(&(day, offer.clone())).copied()
+    }
+
     /// How many clicks on the offer have counted on that day.
     pub fn counted(&mut self, reader: &Reader, day: i64, offer: &OfferId) -> Result<u64, StoreError> {
         let place = (day, offer.clone());

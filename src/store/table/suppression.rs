@@ -75,7 +75,7 @@ impl LookupClass {
 
 /// An entry as it is stored: a byte for its kind, then its value or hash. Of a network the address, then
 /// the length of its prefix.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SuppressionKey(Vec<u8>);
 
 impl SuppressionKey {

@@ -8,7 +8,6 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
 use crate::domain::expiry;
 use crate::domain::ids::DestinationId;
-use crate::domain::routing::Route;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::target::TargetId;
 use crate::domain::time::Time;
@@ -105,6 +104,24 @@ fn both_ends(queues: &DestinationQueues) -> BothEnds {
     (queues.ends(true), queues.ends(false))
 }
 
+/// How old an event may be that a configured destination takes, in milliseconds.
+#[derive(Debug, Clone, Default)]
+pub struct MaxAges(HashMap<DestinationId, Option<i64>>);
+
+impl MaxAges {
+    fn of(rules: &Ruleset) -> MaxAges {
+        MaxAges(rules.routes.iter().map(|route| (route.destination.clone(), route.max_age_ms)).collect())
+    }
+
+    /// The last moment at which a delivery may be sent: by what is configured now, else as it was planned.
+    pub fn expires_at(&self, conversion: &Conversion, delivery: &Delivery) -> Option<Time> {
+        match self.0.get(&delivery.destination) {
+            Some(max_age_ms) => expiry::expires_at(conversion.event_time, *max_age_ms),
+            None => delivery.expires_at,
+        }
+    }
+}
+
 /// What waits, is held or is leased, of every destination, and whom to signal of it.
 #[derive(Default)]
 pub struct Queues {
@@ -114,8 +131,8 @@ pub struct Queues {
     expiring: BTreeSet<DestinationId>,
     /// As configured now.
     rules: Arc<Ruleset>,
-    /// How old an event may be that a configured destination takes, in milliseconds.
-    max_ages: HashMap<DestinationId, Option<i64>>,
+    /// As configured now.
+    pub max_ages: Arc<MaxAges>,
     /// Of the targets that several destinations share.
     shared: HashMap<TargetId, SharedQueues>,
     subscriptions: HashMap<TargetId, Subscription>,
@@ -127,8 +144,7 @@ impl Queues {
     /// Goes by these rules from now on: queues of destinations that belong to another target than before move there,
     /// and anyone who waits for that is signalled.
     pub fn go_by(&mut self, rules: &Arc<Ruleset>) {
-        let max_age = |route: &Route| (route.destination.clone(), route.max_age_ms);
-        self.max_ages = rules.routes.iter().map(max_age).collect();
+        self.max_ages = Arc::new(MaxAges::of(rules));
         let before = std::mem::replace(&mut self.rules, Arc::clone(rules));
         let moved = |destination: &&DestinationId| {
             before.targets.get(*destination) != rules.targets.get(*destination)
@@ -307,17 +323,10 @@ impl Queues {
         }
     }
 
-    /// The last moment at which a delivery may be sent: by what is configured now, else as it was planned.
-    pub fn expires_at(&self, conversion: &Conversion, delivery: &Delivery) -> Option<Time> {
-        match self.max_ages.get(&delivery.destination) {
-            Some(max_age_ms) => expiry::expires_at(conversion.event_time, *max_age_ms),
-            None => delivery.expires_at,
-        }
-    }
-
     /// Up to `most` deliveries to configured destinations that wait past their last moment, by destination.
     pub fn expired(&self, now: Time, most: usize) -> Vec<Queued> {
-        let configured = self.expiring.iter().filter(|destination| self.max_ages.contains_key(*destination));
+        let configured =
+            self.expiring.iter().filter(|destination| self.max_ages.0.contains_key(*destination));
         let queues = configured.filter_map(|destination| Some((destination, self.of(destination)?)));
         let expired = queues.flat_map(|(destination, queues)| {
             queues.expired(now).map(move |slot| (destination.clone(), slot))

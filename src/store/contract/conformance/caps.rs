@@ -5,7 +5,7 @@ use crate::store::contract::Store;
 use crate::store::contract::arrival::Receipt;
 use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
 use crate::store::contract::conformance::fixture::offer::{
-    arrive, arrive_together, by_network, capped, now_of, placed, rules_of, set_status,
+    arrive, arrive_together, bring_to, by_network, capped, now_of, placed, rules_of, set_status,
 };
 use crate::store::contract::conformance::fixture::received::{DAY, at, click, go_by, sale, unscreened, wait};
 
@@ -17,6 +17,7 @@ pub fn a_cap_lets_through_exactly_as_many_as_it_says(engine: &EngineUnderTest) {
     let store = engine.open();
     let rules = rules_of(&[capped("565", 7), capped("566", 5)]);
     go_by(&*store, rules.clone());
+    ["565", "566"].iter().for_each(|offer| bring_to(&*store, offer));
     let sales = |from: i32| {
         (from..from + 40)
             .map(|n| sale(&format!("t{n}")).brought_to(if n % 2 == 0 { "565" } else { "566" }).arrival())
@@ -32,6 +33,7 @@ pub fn a_cap_lets_through_exactly_as_many_as_it_says(engine: &EngineUnderTest) {
 
 pub fn a_new_utc_day_begins_with_every_place_free(engine: &EngineUnderTest) {
     let store = engine.open_by(rules_of(&[capped("565", 1)]));
+    bring_to(&*store, "565");
     let reported =
         |name: &str, time: i64| arrive(&*store, sale(name).brought_to("565").at(at(time)).arrival());
     let reported = [reported("a", DAY - 1), reported("b", DAY - 1), reported("c", DAY), reported("d", DAY)];
@@ -44,6 +46,7 @@ pub fn a_conversion_that_is_scrubbed_later_gives_its_place_back(engine: &EngineU
     let store = engine.open();
     let rules = rules_of(&[capped("565", 1)]);
     go_by(&*store, rules.clone());
+    bring_to(&*store, "565");
     let first = arrive(&*store, sale("first").brought_to("565").arrival());
     set_status(&*store, first.postback, Status::Rejected, at(1));
     let refused = arrive(&*store, sale("second").brought_to("565").arrival());
@@ -65,6 +68,7 @@ pub fn a_conversion_that_is_scrubbed_later_gives_its_place_back(engine: &EngineU
 
 pub fn a_scrub_taken_back_takes_a_place_above_the_cap(engine: &EngineUnderTest) {
     let store = engine.open_by(rules_of(&[capped("565", 1)]));
+    bring_to(&*store, "565");
     let first = arrive(&*store, sale("first").brought_to("565").arrival());
     let second = arrive(&*store, sale("second").brought_to("565").arrival());
     set_status(&*store, second.postback, Status::Approved, at(1));
@@ -75,6 +79,7 @@ pub fn a_scrub_taken_back_takes_a_place_above_the_cap(engine: &EngineUnderTest) 
 
 pub fn the_conversion_whose_click_is_recorded_later_is_not_counted_against_itself(engine: &EngineUnderTest) {
     let store = engine.open_by(rules_of(&[capped("565", 1)]));
+    bring_to(&*store, "565");
     let reported = arrive(&*store, sale("t1").brought_to("565").click("c1").arrival());
     assert_eq!(now_of(&*store, &reported).status, Status::Approved);
     let mut click = click("c1");

@@ -16,7 +16,7 @@ use crate::store::contract::arrival::{Arrival, Receipt};
 use crate::store::contract::change::PurgeBefore;
 use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
 use crate::store::contract::conformance::fixture::offer::{
-    arrive_together, by_network, capped, now_of, offer, rules_of,
+    arrive_together, bring_to, by_network, capped, now_of, offer, rules_of,
 };
 use crate::store::contract::conformance::fixture::received::{at, go_by, sale, wait};
 use crate::store::contract::conformance::fixture::work::conversion_of;
@@ -30,7 +30,7 @@ pub fn rules(offer: Offer) -> Arc<Ruleset> {
     Arc::new(rules)
 }
 
-/// A pixel's report of a sale by the click `brought`.
+/// A pixel's report of a sale by the click of [`bring_to`].
 pub fn report(transaction: Option<&str>) -> Arrival {
     let mut sale = sale(transaction.unwrap_or("none")).brought_to("565");
     sale.draft.source = BuiltInSource::Pixel.id();
@@ -51,8 +51,7 @@ pub fn receive(store: &dyn Store, transaction: &str) -> (Receipt, Conversion) {
 pub fn by_click<'a>(transaction: impl Into<Option<&'a str>>, click: impl Into<Option<&'a str>>) -> Arrival {
     let mut arrival = report(transaction.into());
     if let crate::store::contract::arrival::Finding::Mapped(mapped) = &mut arrival.finding {
-        mapped.draft.click_id = click.into().map(str::to_owned);
-        mapped.click = None;
+        mapped.click_id = click.into().map(str::to_owned);
     }
     arrival
 }
@@ -70,6 +69,7 @@ pub fn is_waiting(conversion: &Conversion) -> bool {
 
 pub fn of_reports_decided_together_exactly_one_counts(engine: &EngineUnderTest) {
     let store = engine.open_by(rules(offer("565")));
+    bring_to(&*store, "565");
     let reports = ["T1", "T2", "T1", "T3", "T2", "T4", "T5", "T6"];
     let receipts = arrive_together(&*store, reports.iter().map(|one| report(Some(one))));
     let words: Vec<&str> = receipts.iter().map(|receipt| receipt.verdict.as_str()).collect();
@@ -85,6 +85,7 @@ pub fn of_reports_decided_together_exactly_one_counts(engine: &EngineUnderTest) 
 
 pub fn the_first_of_a_click_is_found_after_a_reopening_and_a_change(engine: &EngineUnderTest) {
     let store = engine.open_by(rules(offer("565")));
+    bring_to(&*store, "565");
     let (first, conversion) = receive(&*store, "T1");
     assert_eq!(conversion.status, Status::Approved);
     // Pending by a person's word it is the first still.
@@ -103,6 +104,7 @@ pub fn the_first_of_a_click_is_found_after_a_reopening_and_a_change(engine: &Eng
 
 pub fn what_waits_or_is_rejected_takes_no_transaction_id_from_another_click(engine: &EngineUnderTest) {
     let store = engine.open_by(rules(offer("565")));
+    bring_to(&*store, "565");
     receive(&*store, "T1");
     let (guessed, waiting) = receive(&*store, "T9");
     assert!(is_waiting(&waiting));
@@ -139,6 +141,7 @@ pub fn what_waits_or_is_rejected_takes_no_transaction_id_from_another_click(engi
 
 pub fn a_first_report_that_is_rejected_or_scrubbed_leaves_its_click_to_the_next(engine: &EngineUnderTest) {
     let store = engine.open_by(rules(offer("565")));
+    bring_to(&*store, "565");
     let (_, mut first) = receive(&*store, "T0");
     let mut transactions = (1..).map(|n| format!("T{n}"));
     let mut next = move || transactions.next().unwrap();
@@ -163,6 +166,7 @@ pub fn a_first_report_that_is_rejected_or_scrubbed_leaves_its_click_to_the_next(
 
 pub fn a_report_without_a_transaction_id_is_the_first_sale_again(engine: &EngineUnderTest) {
     let store = engine.open_by(rules(offer("565")));
+    bring_to(&*store, "565");
     let together = [report(Some("T1")), report(None), report(Some("T2")), report(None)];
     let receipts = arrive_together(&*store, together);
     let first = Verdict::Duplicate { conversion: conversion_of(&receipts[0].verdict) };
@@ -179,6 +183,7 @@ pub fn a_report_without_a_transaction_id_is_the_first_sale_again(engine: &Engine
 
 pub fn with_repeat_every_transaction_counts_and_what_follows_a_change_of_it_waits(engine: &EngineUnderTest) {
     let store = engine.open();
+    bring_to(&*store, "565");
     let mut repeating = offer("565");
     repeating.reports.further = FurtherSales::Count;
     go_by(&*store, rules(repeating));
@@ -191,6 +196,7 @@ pub fn with_repeat_every_transaction_counts_and_what_follows_a_change_of_it_wait
 
 pub fn what_waits_takes_no_place_under_a_cap_before_it_is_approved(engine: &EngineUnderTest) {
     let store = engine.open_by(rules(capped("565", 2)));
+    bring_to(&*store, "565");
     receive(&*store, "T1");
     let (_, waiting) = receive(&*store, "T2");
     assert!(is_waiting(&waiting));
@@ -205,6 +211,7 @@ pub fn what_waits_takes_no_place_under_a_cap_before_it_is_approved(engine: &Engi
 
 pub fn a_click_whose_first_sale_is_purged_has_none(engine: &EngineUnderTest) {
     let store = engine.open();
+    bring_to(&*store, "565");
     // Without a destination nothing is left to do, so that it can be purged.
     let rules = Ruleset { routes: Vec::new(), ..Ruleset::clone(&rules(offer("565"))) };
     go_by(&*store, Arc::new(rules));

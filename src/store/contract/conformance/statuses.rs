@@ -16,7 +16,7 @@ use crate::store::contract::conformance::fixture::attempt::{delivered, one};
 use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
 use crate::store::contract::conformance::fixture::history::changed_fields;
 use crate::store::contract::conformance::fixture::offer::{
-    approved_after, arrive, by_network, capped, now_of, placed, rules_of, set_status,
+    approved_after, arrive, bring_to, by_network, capped, now_of, placed, rules_of, set_status,
 };
 use crate::store::contract::conformance::fixture::received::{
     DAY, HOUR, account, at, click, go_by, quarantined, sale, unscreened, wait,
@@ -97,6 +97,7 @@ pub fn an_advertiser_neither_scrubs_nor_takes_a_scrub_back(engine: &EngineUnderT
 
 pub fn what_is_scrubbed_is_planned_for_no_destination(engine: &EngineUnderTest) {
     let store = engine.open_by(rules_of(&[capped("565", 0)]));
+    bring_to(&*store, "565");
     let reported = arrive(&*store, sale("t1").brought_to("565").arrival());
     let scrubbed = now_of(&*store, &reported);
     assert_eq!(scrubbed.status, Status::Scrubbed);
@@ -110,6 +111,7 @@ pub fn what_is_scrubbed_is_planned_for_no_destination(engine: &EngineUnderTest) 
 
 pub fn a_person_takes_a_scrub_back_and_then_it_is_sent(engine: &EngineUnderTest) {
     let store = engine.open_by(rules_of(&[capped("565", 0)]));
+    bring_to(&*store, "565");
     let reported = arrive(&*store, sale("t1").brought_to("565").arrival());
     set_status(&*store, reported.postback, Status::Approved, at(5));
     let taken_back = changed_fields(&now_of(&*store, &reported).history[0]);

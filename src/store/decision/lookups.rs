@@ -3,14 +3,14 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use crate::domain::attribution::{EarlierClick, FoundClick, candidates};
+use crate::domain::attribution::{EarlierClick, FoundClick};
 use crate::domain::claim::Claim;
 use crate::domain::conversion::Conversion;
 use crate::domain::facts::{Facts, LaterConversions};
 use crate::domain::ids::{ConversionId, OfferId, Seq, VisitorId};
 use crate::domain::suppression::{SuppressionHit, Traces};
-use crate::store::commit::group::CommitGroup;
-use crate::store::contract::error::StoreError;
+use crate::store::decision::group::CommitGroup;
+use crate::store::decision::need::{Known, Undecided};
 use crate::store::table::cap_tally::{Tally, cap_place};
 use crate::store::table::conversion::Record;
 
@@ -21,18 +21,12 @@ pub struct DecisionLookups<'a, 'g> {
     tally: &'a Tally,
     /// The records of the conversions that the decision asked for.
     found: RefCell<Vec<(u64, Arc<Record>)>>,
-    /// The click that was looked up before.
-    click: Option<&'a FoundClick>,
 }
 
 impl<'a, 'g> DecisionLookups<'a, 'g> {
-    /// `click` was looked up before, so that the one writer thread need not.
-    pub fn new(
-        group: &'a CommitGroup<'g>,
-        tally: &'a Tally,
-        click: Option<&'a FoundClick>,
-    ) -> DecisionLookups<'a, 'g> {
-        DecisionLookups { group, tally, found: RefCell::default(), click }
+    /// Of one decision.
+    pub fn new(group: &'a CommitGroup<'g>, tally: &'a Tally) -> DecisionLookups<'a, 'g> {
+        DecisionLookups { group, tally, found: RefCell::default() }
     }
 
     /// With a record that was read before.
@@ -55,52 +49,48 @@ impl<'a, 'g> DecisionLookups<'a, 'g> {
 }
 
 impl Facts for DecisionLookups<'_, '_> {
-    type Error = StoreError;
+    type Error = Undecided;
 
-    fn conversion(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {
+    fn conversion(&self, id: &ConversionId) -> Known<Option<Conversion>> {
         Ok(self.keep(self.group.find(id)?))
     }
 
-    fn made_by(&self, postback: Seq) -> Result<Option<Conversion>, StoreError> {
+    fn made_by(&self, postback: Seq) -> Known<Option<Conversion>> {
         let number = postback.get();
         Ok(self.keep(self.group.peek(number)?.map(|record| (number, record))))
     }
 
-    fn later(&self, first: &ConversionId) -> Result<Option<LaterConversions>, StoreError> {
-        Ok(self.group.later(first))
+    fn later(&self, first: &ConversionId) -> Known<Option<LaterConversions>> {
+        self.group.later(first)
     }
 
-    fn click(&self, given: &str) -> Result<Option<FoundClick>, StoreError> {
-        let known = self.click.filter(|known| candidates(given).iter().any(|(id, _)| *id == known.click.id));
-        match known {
-            Some(click) => Ok(Some(click.clone())),
-            None => self.group.find_click(given),
-        }
+    fn click(&self, given: &str) -> Known<Option<FoundClick>> {
+        self.group.find_click(given)
     }
 
-    fn visits(&self, visitor: &VisitorId) -> Result<Vec<EarlierClick>, StoreError> {
+    fn visits(&self, visitor: &VisitorId) -> Known<Vec<EarlierClick>> {
         self.group.visits(visitor).map(|visits| visits.visits)
     }
 
-    fn suppressed(&self, traces: &Traces) -> Result<Option<SuppressionHit>, StoreError> {
+    fn suppressed(&self, traces: &Traces) -> Known<Option<SuppressionHit>> {
         self.group.listed(traces)
     }
 
-    fn first_of_click(&self, claim: &Claim) -> Result<Option<Conversion>, StoreError> {
+    fn first_of_click(&self, claim: &Claim) -> Known<Option<Conversion>> {
         Ok(self.keep(self.group.first_of_click(claim)?))
     }
 
-    fn waiting_on_click(&self, claim: &Claim) -> Result<usize, StoreError> {
-        Ok(self.group.waiting_on_click(claim))
+    fn waiting_on_click(&self, claim: &Claim) -> Known<usize> {
+        self.group.waiting_on_click(claim)
     }
 
     /// See [`cap_place`] for what counts.
-    fn conversions_on(&self, offer: &OfferId, day: i64, besides: &ConversionId) -> Result<u64, StoreError> {
+    fn conversions_on(&self, offer: &OfferId, day: i64, besides: &ConversionId) -> Known<u64> {
         let found = self.found.borrow();
         let itself = found.iter().find(|(_, record)| record.conversion.id == *besides);
         let place = itself.and_then(|(_, record)| cap_place(&record.conversion));
         let itself = place.is_some_and(|(its_offer, its_day)| its_offer == *offer && its_day == day);
-        let stored = self.group.shared.index.lock().counts.caps.get(offer, day);
+        let stored = self.group.facts.conversions_on(offer, day)?;
         // Below zero only by scrubs that the group takes back: nothing counts then.
         let count = stored + self.tally.get(offer, day) - i64::from(itself);
         Ok(count.max(0).unsigned_abs())

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
-use crate::domain::ids::{ConversionId, Seq, SourceId};
-use crate::domain::postback::{MappingVersion, RawRequest, Verdict};
+use crate::domain::facts::LaterConversions;
+use crate::domain::ids::ConversionId;
+use crate::domain::postback::{RawRequest, Verdict};
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::sale::SaleProblem;
-use crate::domain::time::Time;
 use crate::store::table::attempt::StoredAttempt;
 use crate::store::table::conversion::{Record, Sketch};
 use crate::store::table::delivery::DeliveryStates;
@@ -19,7 +19,12 @@ pub const MAX_CHANGES: usize = 500;
 
 /// What an arrival turned out to be.
 pub enum ArrivalOutcome {
-    New(Box<Conversion>, DeliveryStates),
+    New {
+        conversion: Box<Conversion>,
+        standing: DeliveryStates,
+        /// What is kept of its transaction id then, by the id of the first conversion, where it is a further one.
+        later: Option<(ConversionId, LaterConversions)>,
+    },
     Update {
         number: u64,
         old: Arc<Record>,
@@ -39,7 +44,9 @@ impl ArrivalOutcome {
     pub fn outcome(&self) -> (Verdict, Option<bool>) {
         let matched = |conversion: &Conversion| Some(conversion.attribution.is_matched());
         match self {
-            ArrivalOutcome::New(new, _) => (Verdict::Accepted { conversion: new.id }, matched(new)),
+            ArrivalOutcome::New { conversion, .. } => {
+                (Verdict::Accepted { conversion: conversion.id }, matched(conversion))
+            }
             ArrivalOutcome::Update { new, .. } => {
                 (Verdict::Updated { conversion: new.conversion.id }, matched(&new.conversion))
             }
@@ -50,23 +57,15 @@ impl ArrivalOutcome {
     }
 }
 
-/// What an arrival brings whatever it turns out to be.
-pub struct ArrivedPostback {
-    pub seq: Seq,
-    pub received_at: Time,
-    pub source: Option<SourceId>,
-    pub raw: RawRequest,
-    pub mapping: Option<MappingVersion>,
-    pub again: Option<Seq>,
-}
-
 pub fn too_often(conversion: &Conversion) -> Rejection {
     SaleProblem::TooManyChanges { conversion: conversion.id, most: MAX_CHANGES as u64 }.into()
 }
 
 /// A postback that the group brings, with the conversion it makes.
-pub struct NewPostback {
+pub struct NewPostback<'a> {
+    /// Without the raw bytes.
     pub body: PostbackBody,
+    pub raw: &'a RawRequest,
     pub sketch: Option<Sketch>,
     /// The sales that it takes back, none of which is known.
     pub sales: Vec<ConversionId>,

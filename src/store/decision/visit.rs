@@ -10,10 +10,10 @@ use crate::domain::filter::{ClickFacts, classify};
 use crate::domain::ids::{ClickId, OfferId, VisitorId};
 use crate::domain::offer::{AttributionModel, day_of};
 use crate::domain::time::Time;
-use crate::store::commit::click_trail::Footprint;
-use crate::store::commit::group::CommitGroup;
 use crate::store::contract::arrival::Screening;
-use crate::store::contract::error::StoreError;
+use crate::store::decision::click_trail::Footprint;
+use crate::store::decision::group::CommitGroup;
+use crate::store::decision::need::Known;
 use crate::store::table::click_log::{LoggedClick, VisitorLikeness};
 use crate::store::table::recent_click::is_within;
 use crate::store::table::visitor::Visits;
@@ -24,7 +24,7 @@ const VISITS: usize = 64;
 
 impl CommitGroup<'_> {
     /// Puts a new click through the filters, if it is to be, and says what it leaves.
-    pub fn admit(&self, click: &mut Click, screening: Screening) -> Result<Footprint, StoreError> {
+    pub fn admit(&self, click: &mut Click, screening: Screening) -> Known<Footprint> {
         let campaign_ref = click.context.campaign_ref.clone();
         let offer = campaign_ref.map(|placed| placed.offer);
         let likeness = VisitorLikeness::of(click);
@@ -57,39 +57,36 @@ impl CommitGroup<'_> {
     }
 
     /// What a known click leaves that was filled, and with which answers: it is not counted again.
-    pub fn admit_again(&self, click: &Click, answered: ConsentRecord) -> Result<Footprint, StoreError> {
+    pub fn admit_again(&self, click: &Click, answered: ConsentRecord) -> Known<Footprint> {
         Ok(Footprint { visitor: self.visited(click, answered)?, ..Footprint::default() })
     }
 
-    fn counted(&self, place: &(i64, OfferId)) -> Result<u64, StoreError> {
+    fn counted(&self, place: &(i64, OfferId)) -> Known<u64> {
         match self.trail.days.get(place) {
             Some(count) => Ok(*count),
-            None => self.shared.lately.lock().counted(&self.shared.reader, place.0, &place.1),
+            None => self.facts.clicks_on(place.0, &place.1),
         }
     }
 
-    fn earlier(&self, key: u64, at: Time, window: i64) -> Result<Option<ClickId>, StoreError> {
-        let mut lately = self.shared.lately.lock();
-        lately.go_by(&self.shared.reader, self.rules.filters.duplicate)?;
+    fn earlier(&self, key: u64, at: Time, window: i64) -> Known<Option<ClickId>> {
         let here = self.trail.repeats.get(&key).filter(|(earlier, _)| is_within(*earlier, at, window));
-        Ok(here.map(|(_, id)| id).or_else(|| lately.earlier(key, at)).cloned())
+        match here {
+            Some((_, id)) => Ok(Some(id.clone())),
+            None => self.facts.earlier_click(key, at),
+        }
     }
 
     /// The clicks of a browser, those of the group included.
-    pub fn visits(&self, visitor: &VisitorId) -> Result<Visits, StoreError> {
-        if let Some(pending) = self.trail.visitors.get(visitor) {
-            return Ok(pending.clone());
+    pub fn visits(&self, visitor: &VisitorId) -> Known<Visits> {
+        match self.trail.visitors.get(visitor) {
+            Some(pending) => Ok(pending.clone()),
+            None => self.facts.visits(visitor),
         }
-        Ok(self.shared.reader.visits(visitor)?.unwrap_or_default())
     }
 
     /// Its browser's clicks with this one among them, and its visitor's answers with those that the click
     /// brings, if either is news.
-    fn visited(
-        &self,
-        click: &Click,
-        answered: ConsentRecord,
-    ) -> Result<Option<(VisitorId, Visits)>, StoreError> {
+    fn visited(&self, click: &Click, answered: ConsentRecord) -> Known<Option<(VisitorId, Visits)>> {
         let Some(visitor) = &click.context.visitor else { return Ok(None) };
         let visit = EarlierClick {
             click: click.id.clone(),

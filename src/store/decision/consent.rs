@@ -1,19 +1,32 @@
-//! The command that an answer about consent is.
+//! What a visitor answered about consent.
 
 use std::sync::Arc;
 
 use crate::domain::click::{Click, ClickOrigin};
 use crate::domain::ids::ClickId;
-use crate::store::commit::group::CommitGroup;
 use crate::store::contract::arrival::ConsentArrival;
-use crate::store::contract::error::StoreError;
+use crate::store::decision::group::CommitGroup;
+use crate::store::decision::need::{Known, Need};
+use crate::store::decision::order::{Decided, Order};
 use crate::store::table::early_answer::EarlyAnswer;
 
+impl Order for ConsentArrival {
+    type Answer = ();
+
+    fn foresee(&self, needs: &mut Vec<Need>) {
+        needs.push(Need::Click(self.click.clone()));
+        needs.extend(self.visitor.clone().map(Need::Visits));
+    }
+
+    fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Known<Decided<ConsentArrival>> {
+        group.consent(self).map(Decided::Whole)
+    }
+}
+
 impl CommitGroup<'_> {
-    /// Keeps an answer at its click and for the browser that gave it. Everything is read before anything is
-    /// changed.
-    pub fn consent(&mut self, arrival: &ConsentArrival) -> Result<(), StoreError> {
-        let known = self.click_to_change(&arrival.click)?;
+    /// Keeps an answer at its click and for the browser that gave it. Everything is read before anything is changed.
+    fn consent(&mut self, arrival: &ConsentArrival) -> Known<()> {
+        let known = self.click_now(&arrival.click)?;
         let owner = known.as_ref().and_then(|click| click.context.visitor.clone());
         let is_stranger = arrival.visitor.is_some() && owner.is_some() && arrival.visitor != owner;
         let for_click = if is_stranger { arrival.consent.refusals() } else { arrival.consent };
@@ -24,9 +37,10 @@ impl CommitGroup<'_> {
         };
         let ahead = if known.is_none() { self.answers_ahead(&arrival.click)? } else { None };
         match known {
-            Some(mut click) => {
-                let consent = click.context.consent.latest(for_click);
-                if consent != click.context.consent {
+            Some(known) => {
+                let consent = known.context.consent.latest(for_click);
+                if consent != known.context.consent {
+                    let mut click = Click::clone(&known);
                     click.context.consent = consent;
                     self.put_click(Arc::new(click), true);
                 }
@@ -51,7 +65,7 @@ impl CommitGroup<'_> {
 
     /// Gives a new click the answers that were received ahead of it. A link's click has an id that no one
     /// knew before.
-    pub fn join_answers(&self, click: &mut Click) -> Result<(), StoreError> {
+    pub fn join_answers(&self, click: &mut Click) -> Known<()> {
         if click.context.origin == ClickOrigin::Link {
             return Ok(());
         }
@@ -62,16 +76,13 @@ impl CommitGroup<'_> {
     }
 
     fn age_marks(&self) -> u64 {
-        match &self.kept {
-            Some(kept) => kept.ages.made(),
-            None => self.shared.index.lock().kept.ages.made(),
-        }
+        self.kept.as_ref().unwrap_or(&self.kept_before).ages.made()
     }
 
-    fn answers_ahead(&self, click: &ClickId) -> Result<Option<EarlyAnswer>, StoreError> {
+    fn answers_ahead(&self, click: &ClickId) -> Known<Option<EarlyAnswer>> {
         match self.ahead.get(click) {
             Some(ahead) => Ok(Some(*ahead)),
-            None => self.shared.reader.answers_ahead(click),
+            None => self.facts.answers_ahead(click),
         }
     }
 }

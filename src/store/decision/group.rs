@@ -1,10 +1,8 @@
-//! One group of commands, decided in order against what is stored and what the group itself brings.
-//! Nothing here is visible before the commit.
+//! One group of commands, decided in order against what is stored and what the group itself brings. Nothing here is
+//! visible before the commit, and nothing is of any engine: it is the engine that makes a commit of it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-
-use tokio::runtime::Handle;
 
 use crate::domain::attribution::{Attribution, FoundClick, candidates};
 use crate::domain::click::Click;
@@ -13,31 +11,44 @@ use crate::domain::delivery::Delivery;
 use crate::domain::facts::LaterConversions;
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, Seq};
 use crate::domain::ruleset::Ruleset;
-use crate::store::commit::click_trail::Trail;
-use crate::store::commit::command::{ReplySender, StoreCommand};
-use crate::store::commit::counting::Counting;
-use crate::store::commit::list_changes::Suppressing;
-use crate::store::commit::pending::{ChangedConversion, NewAttempt, NewClick, NewPostback};
-use crate::store::commit::purging::Purging;
-use crate::store::commit::quarantine_line::QuarantineLine;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::work::{LeaseToken, Recorded};
-use crate::store::records::StoreShared;
+use crate::store::decision::click_trail::Trail;
+use crate::store::decision::counting::Counting;
+use crate::store::decision::list_changes::Suppressing;
+use crate::store::decision::need::{Known, Undecided, all};
+use crate::store::decision::pending::{ChangedConversion, NewAttempt, NewClick, NewPostback};
+use crate::store::decision::quarantine_line::QuarantineLine;
+use crate::store::decision::stored::{StoredFacts, UnreadableDue};
 use crate::store::table::conversion::{Record, claim_hash};
 use crate::store::table::delivery::DeliverySlot;
 use crate::store::table::early_answer::EarlyAnswer;
 use crate::store::table::operator::OperatorRecords;
 use crate::store::table::store_facts::NumberSequences;
+use crate::store::table::suppression::Lists;
+use crate::store::table::target_queue::MaxAges;
 
-type Promise = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+/// What every group begins with.
+pub struct Beginning {
+    pub rules: Arc<Ruleset>,
+    pub max_ages: Arc<MaxAges>,
+    pub numbers: NumberSequences,
+    pub lists: Arc<Lists>,
+    /// What is kept for operators.
+    pub kept: Arc<OperatorRecords>,
+}
+
+/// A delivery: the number of its conversion, that as it is, and its place among the deliveries.
+pub type FoundDelivery = (u64, Arc<Record>, usize);
 
 /// The pending state of one group.
 pub struct CommitGroup<'a> {
-    pub shared: &'a StoreShared,
+    pub facts: &'a dyn StoredFacts,
     pub rules: Arc<Ruleset>,
+    pub max_ages: Arc<MaxAges>,
     pub numbers: NumberSequences,
     pub first: u64,
-    pub born: Vec<NewPostback>,
+    pub born: Vec<NewPostback<'a>>,
     pub born_ids: HashMap<ConversionId, u64>,
     /// What is kept of transaction ids that the group uses again, its own conversions included.
     pub reused: HashMap<ConversionId, LaterConversions>,
@@ -53,9 +64,9 @@ pub struct CommitGroup<'a> {
     /// Answers about clicks that are not recorded, with when the first of them was received.
     pub ahead: BTreeMap<ClickId, EarlyAnswer>,
     /// Texts to keep, by name.
-    pub texts: BTreeMap<String, String>,
-    /// Clicks with conversions left to match: `true` begins, `false` ends.
-    pub matching: BTreeMap<ClickId, bool>,
+    pub texts: BTreeMap<&'a str, &'a str>,
+    /// Clicks with conversions left to match: after which number that goes on; `None`: it has ended.
+    pub matching: BTreeMap<ClickId, Option<u64>>,
     pub attempts: Vec<NewAttempt>,
     /// What became of what was recorded by these leases, which end with the group.
     pub settled: HashMap<LeaseToken, Recorded>,
@@ -64,22 +75,21 @@ pub struct CommitGroup<'a> {
     pub suppressing: Suppressing,
     /// What the group adds to the rollups.
     pub counting: Counting,
-    pub purging: Purging,
-    /// What is kept for operators, as it becomes.
+    /// What is kept for operators, before the group and, where it changes that, as it becomes.
+    pub kept_before: Arc<OperatorRecords>,
     pub kept: Option<OperatorRecords>,
     pub probe: bool,
-    promises: Vec<Promise>,
     /// What is logged once the group is durable.
     pub lines: Vec<QuarantineLine>,
-    /// What is left of long commands.
-    pub again: Vec<StoreCommand>,
 }
 
 impl<'a> CommitGroup<'a> {
-    pub fn new(shared: &'a StoreShared, numbers: NumberSequences) -> CommitGroup<'a> {
+    pub fn new(facts: &'a dyn StoredFacts, beginning: Beginning) -> CommitGroup<'a> {
+        let Beginning { rules, max_ages, numbers, lists, kept } = beginning;
         CommitGroup {
-            shared,
-            rules: Arc::clone(&shared.rules.read()),
+            facts,
+            rules,
+            max_ages,
             numbers,
             first: numbers.next_postback,
             born: Vec::new(),
@@ -97,49 +107,21 @@ impl<'a> CommitGroup<'a> {
             attempts: Vec::new(),
             settled: HashMap::new(),
             manual: HashSet::new(),
-            suppressing: Suppressing::on(Arc::clone(&shared.index.lock().lists)),
+            suppressing: Suppressing::on(lists),
             counting: Counting::default(),
-            purging: Purging::default(),
+            kept_before: kept,
             kept: None,
             probe: false,
-            promises: Vec::new(),
             lines: Vec::new(),
-            again: Vec::new(),
-        }
-    }
-
-    pub fn promise<T: Send + 'static>(&mut self, decided: Result<T, StoreError>, answer: ReplySender<T>) {
-        match decided {
-            Ok(value) => self.promises.push(Box::new(move |done| {
-                // A dropped receiver is a caller that went away; the operation holds all the same.
-                drop(answer.send(done.map(|()| value)));
-            })),
-            Err(error) => drop(answer.send(Err(error))),
-        }
-    }
-
-    /// Notifies everyone how the commit went.
-    ///
-    /// Each answer wakes a task. From a thread that is not the runtime's own that costs a lock and
-    /// often a system call each; from a task it is a push to a queue. So a group's answers are given
-    /// by one task, where there is a runtime.
-    pub fn answer(self, done: &Result<(), StoreError>, runtime: Option<&Handle>) {
-        let (promises, done) = (self.promises, done.clone());
-        let (lines, written) = (self.lines, Arc::clone(&self.shared.quarantine_lines));
-        let runtime = runtime.filter(|_| promises.len() > 1 || !lines.is_empty());
-        let notify = move || {
-            promises.into_iter().for_each(|promise| promise(done.clone()));
-            lines.into_iter().filter(|_| done.is_ok()).for_each(|line| line.write(&written));
-        };
-        match runtime {
-            Some(runtime) => drop(runtime.spawn(async move { notify() })),
-            None => notify(),
         }
     }
 
     /// What is kept of a transaction id besides its first conversion.
-    pub fn later(&self, first: &ConversionId) -> Option<LaterConversions> {
-        self.reused.get(first).copied().or_else(|| self.shared.index.lock().reused.get(first))
+    pub fn later(&self, first: &ConversionId) -> Known<Option<LaterConversions>> {
+        match self.reused.get(first) {
+            Some(later) => Ok(Some(*later)),
+            None => self.facts.later(first),
+        }
     }
 
     /// A click later in this group finds the conversion here.
@@ -152,10 +134,10 @@ impl<'a> CommitGroup<'a> {
     }
 
     /// A conversion by its id, confirmed on the record.
-    pub fn find(&self, id: &ConversionId) -> Result<Option<(u64, Arc<Record>)>, StoreError> {
+    pub fn find(&self, id: &ConversionId) -> Known<Option<(u64, Arc<Record>)>> {
         let numbers = match self.born_ids.get(id) {
             Some(number) => vec![*number],
-            None => self.shared.index.lock().candidates(id),
+            None => self.facts.candidates(id)?,
         };
         for number in numbers {
             if let Some(record) = self.peek(number)?.filter(|record| record.conversion.id == *id) {
@@ -165,11 +147,11 @@ impl<'a> CommitGroup<'a> {
         Ok(None)
     }
 
-    /// A click as it is after the commands so far; past the cache.
-    pub fn click_to_change(&self, id: &ClickId) -> Result<Option<Click>, StoreError> {
+    /// A click as it is after the commands so far.
+    pub fn click_now(&self, id: &ClickId) -> Known<Option<Arc<Click>>> {
         match self.clicks.get(id) {
-            Some(pending) => Ok(Some(Click::clone(&pending.click))),
-            None => self.shared.reader.click_afresh(id),
+            Some(pending) => Ok(Some(Arc::clone(&pending.click))),
+            None => self.facts.click(id),
         }
     }
 
@@ -179,11 +161,10 @@ impl<'a> CommitGroup<'a> {
         self.clicks.insert(click.id.clone(), NewClick { click, is_new });
     }
 
-    pub fn find_click(&self, given: &str) -> Result<Option<FoundClick>, StoreError> {
+    /// The click that one of the readings of `given` names.
+    pub fn find_click(&self, given: &str) -> Known<Option<FoundClick>> {
         for (id, reading) in candidates(given) {
-            let pending = self.clicks.get(&id).map(|clicked| Arc::clone(&clicked.click));
-            let found = pending.map_or_else(|| self.shared.records.click(&id), |click| Ok(Some(click)))?;
-            if let Some(click) = found {
+            if let Some(click) = self.click_now(&id)? {
                 return Ok(Some(FoundClick { click, reading }));
             }
         }
@@ -191,15 +172,14 @@ impl<'a> CommitGroup<'a> {
     }
 
     /// A conversion as it is after the commands so far.
-    pub fn peek(&self, number: u64) -> Result<Option<Arc<Record>>, StoreError> {
+    pub fn peek(&self, number: u64) -> Known<Option<Arc<Record>>> {
         if let Some(changed) = self.changed.get(&number) {
             return Ok(Some(Arc::clone(&changed.record)));
         }
         if number >= self.first {
             return Ok(self.born(number).map(Arc::new));
         }
-        let Some(day) = self.shared.index.lock().days.of(number) else { return Ok(None) };
-        self.shared.records.conversion(day, number)
+        self.facts.conversion(number)
     }
 
     fn born(&self, number: u64) -> Option<Record> {
@@ -232,18 +212,34 @@ impl<'a> CommitGroup<'a> {
         }
     }
 
-    /// As [`CommitGroup::peek`], for commands that go through many: one that cannot be read stops no one.
-    pub fn readable(&self, number: u64) -> Result<Option<Arc<Record>>, StoreError> {
-        self.peek(number).or_else(|error| match error {
-            StoreError::Corrupt { .. } => {
+    /// As [`CommitGroup::peek`], for orders that go through many: one that cannot be read stops no one.
+    pub fn readable(&self, number: u64) -> Known<Option<Arc<Record>>> {
+        self.peek(number).or_else(|undecided| match undecided {
+            Undecided::Failed(error @ StoreError::Corrupt { .. }) => {
                 tracing::error!(postback = number, %error, "a conversion cannot be read and is left out");
                 Ok(None)
             }
-            error => Err(error),
+            undecided => Err(undecided),
         })
     }
 
-    pub fn find_delivery(&self, id: &DeliveryId) -> Result<Option<(u64, Arc<Record>, usize)>, StoreError> {
+    /// Those of these conversions that can be read, each as [`CommitGroup::readable`]; of the others, what is due.
+    pub fn all_readable(
+        &self,
+        numbers: impl IntoIterator<Item = u64>,
+        due: impl Fn(u64) -> Option<UnreadableDue<'static>>,
+    ) -> Known<Vec<(u64, Arc<Record>)>> {
+        let found = all(numbers.into_iter().map(|number| {
+            let record = self.readable(number)?;
+            if record.is_none() {
+                due(number).into_iter().for_each(|due| self.facts.leave_out(due));
+            }
+            Ok(record.map(|record| (number, record)))
+        }))?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    pub fn find_delivery(&self, id: &DeliveryId) -> Known<Option<FoundDelivery>> {
         let Some((number, record)) = self.find(&id.conversion)? else { return Ok(None) };
         let is_it =
             |delivery: &Delivery| delivery.destination == id.destination && delivery.occasion == id.occasion;

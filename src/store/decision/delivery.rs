@@ -1,35 +1,51 @@
-//! The commands that change deliveries: attempts, retries, a destination that is gone, ended holds.
+//! What changes deliveries: attempts, retries, a destination that is gone, ended holds.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::domain::attempt::{Attempt, AttemptEffect, Exchange};
+use crate::domain::attempt::{Attempt, AttemptEffect};
 use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::delivery_reason::RetryRefused;
 use crate::domain::expiry::{AgeRule, expired};
+use crate::domain::ids::{DeliveryId, DestinationId};
 use crate::domain::reconcile::{Observed, reconcile, superseded};
 use crate::domain::routing;
 use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 use crate::store::codec::{LayoutError, corrupt};
-use crate::store::commit::command::{Retry, STEP, Withdraw};
-use crate::store::commit::group::CommitGroup;
-use crate::store::commit::pending::NewAttempt;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::work::{AttemptOutcome, LeaseToken, Recorded};
+use crate::store::decision::group::{CommitGroup, FoundDelivery};
+use crate::store::decision::need::{Known, Undecided, all, unless_damaged};
+use crate::store::decision::order::{Decided, Order, STEP};
+use crate::store::decision::pending::NewAttempt;
+use crate::store::decision::stored::UnreadableDue;
 use crate::store::table::attempt::StoredAttempt;
 use crate::store::table::conversion::Record;
 use crate::store::table::delivery::{DeliverySlot, MAX_DELIVERIES};
-use crate::store::table::exchange::ExchangePlace;
 
 /// How an attempt at a delivery ended.
 pub struct AttemptEnd<'a> {
     pub attempt: Attempt,
     /// `None`: no one had claimed the delivery.
     pub lease: Option<LeaseToken>,
+    /// See [`CommitGroup::ran_out`].
+    pub ran_out: bool,
     /// The state that it leads to, and how many attempts have counted then.
     pub state: &'a DeliveryState,
     pub attempts: u32,
+}
+
+/// What an attempt was about.
+struct AttemptedDelivery {
+    /// Whether its lease holds.
+    holds: bool,
+    /// `None` where it is not kept.
+    found: Option<FoundDelivery>,
+    /// See [`CommitGroup::ran_out`].
+    ran_out: bool,
+    /// What an attempt meant that was recorded by the same lease before.
+    before: Option<AttemptEffect>,
 }
 
 fn recorded_as(effect: AttemptEffect) -> Recorded {
@@ -39,22 +55,93 @@ fn recorded_as(effect: AttemptEffect) -> Recorded {
     }
 }
 
-/// How far withdrawing a destination has come.
-pub enum Withdrawn {
-    All(u64),
-    Some(Withdraw),
+/// Attempts, and where they lead.
+pub struct RecordAttempts(pub Arc<[AttemptOutcome]>);
+
+impl Order for RecordAttempts {
+    type Answer = Vec<Recorded>;
+
+    fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Known<Decided<RecordAttempts>> {
+        // Each is decided after the one before it, once all is at hand.
+        if self.0.len() > 1 {
+            group.look_up(&self.0)?;
+        }
+        group.record(&self.0).map(Decided::Whole)
+    }
+
+    fn look_ahead(&self, group: &CommitGroup<'_>) -> Known<()> {
+        group.look_up(&self.0)
+    }
+}
+
+/// A person wants a delivery sent.
+pub struct Retry {
+    pub id: DeliveryId,
+    pub now: Time,
+    pub age: AgeRule,
+}
+
+impl Order for Retry {
+    type Answer = Result<Delivery, RetryRefused>;
+
+    fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Known<Decided<Retry>> {
+        group.retry(self).map(Decided::Whole)
+    }
+}
+
+/// A destination is gone: what waits for it is skipped, in steps of [`STEP`] deliveries. Answers how many were.
+pub struct Withdraw {
+    pub destination: DestinationId,
+    pub now: Time,
+    /// How many earlier steps have skipped.
+    pub done: u64,
+}
+
+impl Order for Withdraw {
+    type Answer = u64;
+
+    fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Known<Decided<Withdraw>> {
+        let (count, is_full) = group.withdraw(self)?;
+        let done = self.done + count;
+        // Where nothing was done, all that is left cannot be read.
+        if !is_full || count == 0 {
+            return Ok(Decided::Whole(done));
+        }
+        Ok(Decided::Step(Withdraw { destination: self.destination.clone(), done, ..*self }))
+    }
+}
+
+/// What was held too long is skipped, of up to `limit` conversions, in one group at most [`STEP`]. Answers of how many.
+pub struct EndHolds {
+    pub now: Time,
+    pub limit: usize,
+}
+
+impl Order for EndHolds {
+    type Answer = u64;
+
+    fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Known<Decided<EndHolds>> {
+        group.end_holds(self).map(Decided::Whole)
+    }
 }
 
 impl CommitGroup<'_> {
+    /// Looks up what recording these will. What cannot be read is left to that.
+    fn look_up(&self, outcomes: &[AttemptOutcome]) -> Known<()> {
+        all(outcomes
+            .iter()
+            .map(|outcome| unless_damaged(self.attempted(outcome), "a delivery that was attempted")))
+        .map(drop)
+    }
+
     /// Remembers attempts and where they lead. One whose delivery is damaged is left out alone.
-    pub fn record(&mut self, outcomes: &[AttemptOutcome]) -> Result<Vec<Recorded>, StoreError> {
-        let first = self.attempts.len();
+    fn record(&mut self, outcomes: &[AttemptOutcome]) -> Known<Vec<Recorded>> {
         let mut recorded = Vec::with_capacity(outcomes.len());
         for outcome in outcomes {
             let became = match self.settled.get(&outcome.lease) {
                 Some(became) => *became,
                 None => match self.record_one(outcome) {
-                    Err(error @ StoreError::Corrupt { .. }) => {
+                    Err(Undecided::Failed(error @ StoreError::Corrupt { .. })) => {
                         tracing::error!(delivery.id = %outcome.id, %error, "an attempt could not be recorded");
                         Recorded::Damaged
                     }
@@ -64,18 +151,33 @@ impl CommitGroup<'_> {
             self.settled.insert(outcome.lease, became);
             recorded.push(became);
         }
-        self.place_exchanges(first)?;
         Ok(recorded)
     }
 
-    fn record_one(&mut self, outcome: &AttemptOutcome) -> Result<Recorded, StoreError> {
+    fn attempted(&self, outcome: &AttemptOutcome) -> Known<AttemptedDelivery> {
         // First: while it is decided and written, no one else may be given the delivery.
-        let holds = self.shared.index.lock().queues.held.keep(outcome.lease);
-        let Some(found) = self.find_delivery(&outcome.id)? else {
+        let holds = self.facts.hold(outcome.lease)?;
+        let found = self.find_delivery(&outcome.id)?;
+        let (mut ran_out, mut before) = (false, None);
+        if let Some(found @ (number, _, place)) = &found {
+            ran_out = self.ran_out(*number, *place)?;
+            before = if holds { None } else { self.effect_of(outcome.lease, found)? };
+        }
+        Ok(AttemptedDelivery { holds, found, ran_out, before })
+    }
+
+    /// Whether a lease of the delivery ran out, and nothing was recorded since.
+    pub fn ran_out(&self, number: u64, place: usize) -> Known<bool> {
+        DeliverySlot::new(number, place).map_or(Ok(false), |slot| self.facts.has_run_out(slot))
+    }
+
+    fn record_one(&mut self, outcome: &AttemptOutcome) -> Known<Recorded> {
+        let AttemptedDelivery { holds, found, ran_out, before } = self.attempted(outcome)?;
+        let Some(found) = found else {
             tracing::warn!(delivery.id = %outcome.id, "an attempt at a delivery that is not kept was left out");
             return Ok(Recorded::Gone);
         };
-        if !holds && let Some(effect) = self.effect_of(outcome.lease, &found)? {
+        if let Some(effect) = before {
             return Ok(recorded_as(effect));
         }
         let effect = if holds { AttemptEffect::Settled } else { AttemptEffect::Late };
@@ -83,6 +185,7 @@ impl CommitGroup<'_> {
         let end = AttemptEnd {
             attempt,
             lease: Some(outcome.lease),
+            ran_out,
             state: &outcome.state,
             attempts: outcome.attempts,
         };
@@ -94,8 +197,8 @@ impl CommitGroup<'_> {
     fn effect_of(
         &self,
         lease: LeaseToken,
-        (number, record, place): &(u64, Arc<Record>, usize),
-    ) -> Result<Option<AttemptEffect>, StoreError> {
+        (number, record, place): &FoundDelivery,
+    ) -> Known<Option<AttemptEffect>> {
         let last = record.standing.last_attempts.get(*place).copied().flatten();
         // What the group has recorded of it is not stored yet, and by other leases.
         let last = self
@@ -103,14 +206,13 @@ impl CommitGroup<'_> {
             .iter()
             .rev()
             .fold(last, |last, new| if Some(new.number) == last { new.stored.previous } else { last });
-        let stored = self.shared.reader.attempt_by(lease, self.day_of(*number)?, last)?;
-        Ok(stored.map(|stored| stored.attempt.effect))
+        self.facts.attempt_by(lease, *number, last)
     }
 
     /// Adds an attempt to its delivery. Unless it is late, the delivery takes the state that it led to.
     pub fn settle(
         &mut self,
-        (number, old, place): (u64, Arc<Record>, usize),
+        (number, old, place): FoundDelivery,
         end: AttemptEnd<'_>,
         observed: Option<Observed>,
     ) -> Result<(), StoreError> {
@@ -118,7 +220,7 @@ impl CommitGroup<'_> {
             let too_great = LayoutError::TooGreat { what: "delivery", number: place as u64 };
             corrupt(number.to_string().as_bytes(), &too_great)
         })?;
-        let AttemptEnd { attempt, lease, state, attempts } = end;
+        let AttemptEnd { attempt, lease, ran_out, state, attempts } = end;
         let is_late = attempt.effect == AttemptEffect::Late;
         let mut record = Record::clone(&old);
         let seq = self.numbers.next_attempt;
@@ -129,10 +231,7 @@ impl CommitGroup<'_> {
         if let Some(delivery) = record.standing.deliveries.get_mut(place).filter(|_| !is_late) {
             delivery.state = state.clone();
             delivery.attempts = attempts;
-            let index = self.shared.index.lock();
-            delivery.expires_at = index.queues.expires_at(&record.conversion, delivery);
-            let ran_out =
-                DeliverySlot::new(number, place).is_some_and(|slot| index.queues.held.has_run_out(slot));
+            delivery.expires_at = self.max_ages.expires_at(&record.conversion, delivery);
             let is_open = matches!(state, DeliveryState::Waiting { .. }) && attempt.verdict.may_be_taken();
             delivery.possible_repeat |= ran_out || is_open;
         }
@@ -149,27 +248,8 @@ impl CommitGroup<'_> {
         Ok(())
     }
 
-    /// Gives every exchange of the attempts from the `first` one on its place: under the newest day of the conversions
-    /// that it was about, since it goes with that one.
-    fn place_exchanges(&mut self, first: usize) -> Result<(), StoreError> {
-        let mut places: HashMap<*const Exchange, ExchangePlace> = HashMap::new();
-        for new in self.attempts.iter().skip(first) {
-            let Some(exchange) = &new.stored.attempt.exchange else { continue };
-            let place = ExchangePlace { day: self.day_of(new.stored.seq)?, attempt: new.number };
-            let known = places.entry(Arc::as_ptr(exchange)).or_insert(place);
-            if known.day < place.day {
-                *known = place;
-            }
-        }
-        for new in self.attempts.iter_mut().skip(first) {
-            let exchange = new.stored.attempt.exchange.as_ref();
-            new.stored.exchange = exchange.and_then(|exchange| places.get(&Arc::as_ptr(exchange)).copied());
-        }
-        Ok(())
-    }
-
     /// Makes a delivery due because a person asked.
-    pub fn retry(&mut self, retry: &Retry) -> Result<Result<Delivery, RetryRefused>, StoreError> {
+    fn retry(&mut self, retry: &Retry) -> Known<Result<Delivery, RetryRefused>> {
         let Some((number, old, place)) = self.find_delivery(&retry.id)? else {
             return Ok(Err(RetryRefused::Unknown));
         };
@@ -178,11 +258,12 @@ impl CommitGroup<'_> {
         let Some(delivery) = record.standing.deliveries.get_mut(place) else {
             return Ok(Err(RetryRefused::Unknown));
         };
-        delivery.expires_at = self.shared.index.lock().queues.expires_at(&record.conversion, delivery);
+        delivery.expires_at = self.max_ages.expires_at(&record.conversion, delivery);
         let too_old = retry.age == AgeRule::Counts
             && expired(delivery, record.conversion.event_time, retry.now).is_some();
-        let leased = DeliverySlot::new(number, place)
-            .is_some_and(|slot| self.shared.index.lock().is_leased(&retry.id.destination, slot));
+        let slot = DeliverySlot::new(number, place);
+        let leased = slot.map(|slot| self.facts.is_leased(&retry.id.destination, slot)).transpose()?;
+        let leased = leased.unwrap_or(false);
         match delivery.state {
             DeliveryState::Delivered { .. } => return Ok(Err(RetryRefused::Delivered)),
             // Accepted: to send it again would count it twice, where the platform takes it.
@@ -199,27 +280,17 @@ impl CommitGroup<'_> {
         Ok(Ok(delivery))
     }
 
-    /// Skips up to [`STEP`] deliveries of a destination that is gone.
-    pub fn withdraw(&mut self, mut withdraw: Withdraw) -> Result<Withdrawn, StoreError> {
-        let index = self.shared.index.lock();
-        let slots = index.queues.of(&withdraw.destination).map(|queues| queues.unfinished(STEP));
-        drop(index);
-        let slots = slots.unwrap_or_default();
-        let mut records = Vec::new();
-        for slot in &slots {
-            if let Some(record) = self.readable(slot.seq())? {
-                records.push((slot.seq(), record));
-            }
-        }
-        records.sort_by_key(|(number, _)| *number);
-        records.dedup_by_key(|(number, _)| *number);
-        let done_before = withdraw.done;
-        for (number, old) in records {
+    /// Skips up to [`STEP`] deliveries of a destination that is gone. Answers how many, and whether there may be more.
+    fn withdraw(&mut self, withdraw: &Withdraw) -> Known<(u64, bool)> {
+        let slots = self.facts.unfinished(&withdraw.destination, STEP)?;
+        let numbers: BTreeSet<u64> = slots.iter().map(|slot| slot.seq()).collect();
+        let mut count = 0;
+        for (number, old) in self.all_readable(numbers, |_| None)? {
             let mut record = Record::clone(&old);
             let mine = record.standing.deliveries.iter_mut().filter(|delivery| {
                 delivery.destination == withdraw.destination && delivery.state.is_unfinished()
             });
-            let mut count = 0;
+            let before = count;
             for delivery in mine {
                 let (at, reason) = (withdraw.now, SkipReason::DestinationRemoved);
                 // What was accepted was sent, and there is no one left to ask.
@@ -229,31 +300,19 @@ impl CommitGroup<'_> {
                 };
                 count += 1;
             }
-            if count > 0 {
-                withdraw.done += count;
+            if count > before {
                 self.change(number, &old, record, false);
             }
         }
-        // Where nothing was done, all that is left cannot be read.
-        let more = slots.len() == STEP && withdraw.done > done_before;
-        Ok(if more { Withdrawn::Some(withdraw) } else { Withdrawn::All(withdraw.done) })
+        Ok((count, slots.len() == STEP))
     }
 
-    /// Skips what was held too long. Answers of how many conversions.
-    pub fn end_holds(&mut self, now: Time, limit: usize) -> Result<u64, StoreError> {
-        let numbers = self.shared.index.lock().ended_holds(now, limit.min(STEP));
-        let mut records = Vec::new();
-        for number in numbers {
-            match self.readable(number)? {
-                Some(record) => records.push((number, record)),
-                // It would come first again and again.
-                None => self.shared.index.lock().forget_holds(number),
-            }
-        }
+    fn end_holds(&mut self, EndHolds { now, limit }: &EndHolds) -> Known<u64> {
+        let numbers = self.facts.ended_holds(*now, STEP.min(*limit))?;
         let mut expired = 0;
-        for (number, old) in records {
+        for (number, old) in self.all_readable(numbers, |number| Some(UnreadableDue::Holds(number)))? {
             let mut record = Record::clone(&old);
-            if routing::expire_holds(&mut record.standing.deliveries, now) {
+            if routing::expire_holds(&mut record.standing.deliveries, *now) {
                 expired += 1;
                 self.change(number, &old, record, false);
             }

@@ -1,0 +1,22 @@
+//! What the embedded store makes one atomic write of.
+
+use crate::store::codec::{LayoutError, corrupt};
+use crate::store::commit::purging::Purging;
+use crate::store::contract::error::StoreError;
+use crate::store::decision::group::CommitGroup;
+use crate::store::records::StoreShared;
+
+/// What a group brings, or a step of purging.
+pub struct EmbeddedCommit<'a> {
+    pub shared: &'a StoreShared,
+    pub group: CommitGroup<'a>,
+    pub purging: Purging,
+}
+
+impl EmbeddedCommit<'_> {
+    /// The UTC day of a postback that is kept.
+    pub fn day_of(&self, number: u64) -> Result<i32, StoreError> {
+        let day = self.shared.index.lock().days.of(number);
+        day.ok_or_else(|| corrupt(number.to_string().as_bytes(), &LayoutError::Missing))
+    }
+}
