@@ -1,0 +1,135 @@
+//! A store behind a hook that every operation passes: what a test puts between a store and those who ask it.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use postbridge::domain::attribution::FoundClick;
+use postbridge::domain::click::Click;
+use postbridge::domain::conversion::Conversion;
+use postbridge::domain::delivery::Delivery;
+use postbridge::domain::delivery_reason::RetryRefused;
+use postbridge::domain::expiry::AgeRule;
+use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
+use postbridge::domain::postback::Postback;
+use postbridge::domain::ruleset::Ruleset;
+use postbridge::domain::status_move::StatusMove;
+use postbridge::domain::suppression::{ListSummary, ListedEntry};
+use postbridge::domain::target::TargetId;
+use postbridge::domain::time::Time;
+use postbridge::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
+use postbridge::store::contract::change::{
+    ConversionRef, PurgeBefore, Purged, StatusChanged, SuppressionOrder,
+};
+use postbridge::store::contract::lookup::{
+    ClickFilter, ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter,
+    ReportPage, ReportQuery, ReusedTransaction, Trace,
+};
+use postbridge::store::contract::operator::{OperatorFact, OperatorFacts, SourceTally};
+use postbridge::store::contract::subscription::Subscription;
+use postbridge::store::contract::totals::{Totals, TotalsQuery};
+use postbridge::store::contract::work::{
+    AttemptOutcome, Backlog, ClaimRequest, Expired, LeaseToken, LeasedWork, Recorded,
+};
+use postbridge::store::contract::{Store, StoreFuture};
+
+/// What becomes of what the store is asked.
+pub trait StoreHook: Send + Sync + 'static {
+    /// The store behind it.
+    fn store(&self) -> &dyn Store;
+
+    /// Asks for something to be written, once or more often.
+    fn write<'a, T: Send + 'a>(
+        &'a self,
+        ask: impl Fn(&'a dyn Store) -> StoreFuture<'a, T>,
+    ) -> StoreFuture<'a, T> {
+        self.ask(ask)
+    }
+
+    /// Asks for anything else: what is read, leases, the end.
+    fn ask<'a, T: Send + 'a>(
+        &'a self,
+        ask: impl FnOnce(&'a dyn Store) -> StoreFuture<'a, T>,
+    ) -> StoreFuture<'a, T>;
+}
+
+/// A store behind a hook.
+pub struct HookedStore<H>(pub H);
+
+impl<H> Deref for HookedStore<H> {
+    type Target = H;
+
+    fn deref(&self) -> &H {
+        &self.0
+    }
+}
+
+macro_rules! operations {
+    (
+        writes { $($write:ident($($written:ident: $kind:ty),*) -> $done:ty;)* }
+        others { $($other:ident($($argument:ident: $type:ty),*) -> $answer:ty;)* }
+    ) => {
+        $(fn $write(&self, $($written: $kind),*) -> StoreFuture<'_, $done> {
+            self.0.write(move |store| store.$write($($written.clone()),*))
+        })*
+        $(fn $other(&self, $($argument: $type),*) -> StoreFuture<'_, $answer> {
+            self.0.ask(move |store| store.$other($($argument),*))
+        })*
+    };
+}
+
+impl<H: StoreHook> Store for HookedStore<H> {
+    fn wakeup(&self, target: &TargetId) -> Subscription {
+        self.0.store().wakeup(target)
+    }
+
+    fn reversals_bell(&self) -> Subscription {
+        self.0.store().reversals_bell()
+    }
+
+    operations! {
+        writes {
+            change_rules(rules: Arc<Ruleset>) -> ();
+            arrive(arrival: Arrival) -> Receipt;
+            record_click(arrival: ClickArrival) -> ClickReceipt;
+            record_consent(arrival: ConsentArrival) -> ();
+            record(outcomes: Arc<[AttemptOutcome]>) -> Vec<Recorded>;
+            retry(id: DeliveryId, now: Time, age: AgeRule) -> Result<Delivery, RetryRefused>;
+            withdraw(destination: DestinationId, now: Time) -> u64;
+            expire(now: Time, limit: usize) -> Vec<Expired>;
+            expire_holds(now: Time, limit: usize) -> u64;
+            dispose(now: Time, limit: usize) -> u64;
+            set_status(which: ConversionRef, order: StatusMove, now: Time) -> StatusChanged;
+            suppress(order: SuppressionOrder) -> Vec<bool>;
+            unsuppress(order: SuppressionOrder) -> Vec<bool>;
+            remove_list(list: String) -> u64;
+            keep_text(name: String, text: String) -> ();
+            purge(before: PurgeBefore) -> Purged;
+            probe() -> ();
+            keep_fact(fact: OperatorFact) -> ();
+        }
+        others {
+            close() -> ();
+            click(id: &ClickId) -> Option<Arc<Click>>;
+            find_click(given: &str) -> Option<FoundClick>;
+            clicks(filter: ClickFilter, page: PageRequest) -> Page<Arc<Click>>;
+            claim(request: ClaimRequest) -> LeasedWork;
+            release(leases: Vec<LeaseToken>) -> ();
+            lists() -> Vec<ListSummary>;
+            listed(list: String, page: PageRequest) -> Page<ListedEntry>;
+            kept_text(name: String) -> Option<String>;
+            conversion(id: ConversionId) -> Option<Trace>;
+            conversion_now(which: ConversionRef) -> Option<Conversion>;
+            report(query: ReportQuery) -> ReportPage;
+            totals(query: TotalsQuery) -> Totals;
+            conversions(filter: ConversionFilter, page: PageRequest) -> Page<(Conversion, Vec<Delivery>)>;
+            postback(seq: Seq) -> Option<Postback>;
+            postbacks(filter: PostbackFilter, page: PageRequest) -> Page<Postback>;
+            deliveries(filter: DeliveryFilter, page: PageRequest) -> Page<ListedDelivery>;
+            backlog(now: Time) -> Vec<Backlog>;
+            reused_transactions(source: SourceId, limit: usize) -> Vec<ReusedTransaction>;
+            reversals_ready(limit: usize) -> Vec<Seq>;
+            operator_facts() -> OperatorFacts;
+            source_tally(source: &SourceId) -> SourceTally;
+        }
+    }
+}
