@@ -19,11 +19,12 @@ use postbridge::domain::conversion::{Draft, EventClaim, NetworkClaim};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, SourceId, VisitorId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
-use postbridge::domain::postback::{KeptHeaders, RawRequest, Verdict};
+use postbridge::domain::postback::Verdict;
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::time::Time;
 use postbridge::store::contract::Store;
-use postbridge::store::contract::arrival::{Arrival, ClickArrival, Finding, Screening};
+use postbridge::store::contract::arrival::{Arrival, ClickArrival, Screening};
+use postbridge::store::contract::conformance::fixture::received::{mapped, request};
 use postbridge::store::embedded::Embedded;
 use support::machine;
 
@@ -205,21 +206,7 @@ fn arrival(draft: Draft) -> Arrival {
         draft.click_id.as_deref().unwrap_or_default(),
         draft.transaction_id.as_deref().unwrap_or_default()
     );
-    Arrival {
-        raw: RawRequest {
-            line: line.into_bytes(),
-            headers: KeptHeaders::default(),
-            body: Vec::new(),
-            peer: None,
-            encoded: None,
-            reporter: None,
-        },
-        received_at: base(),
-        source: Some(draft.source.clone()),
-        finding: Finding::Mapped(Box::new(draft)),
-        mapping: None,
-        again: None,
-    }
+    mapped(request(line), draft, base())
 }
 
 fn base() -> Time {

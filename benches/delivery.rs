@@ -19,12 +19,12 @@ use postbridge::domain::delivery::OutgoingRequest;
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
-use postbridge::domain::postback::{KeptHeaders, RawRequest};
 use postbridge::domain::routing::{Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::status::Status;
 use postbridge::store::contract::Store;
-use postbridge::store::contract::arrival::{Arrival, ClickArrival, Finding, Screening};
+use postbridge::store::contract::arrival::{ClickArrival, Screening};
+use postbridge::store::contract::conformance::fixture::received::{mapped, request};
 use postbridge::store::contract::lookup::PageRequest;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::memory::Memory;
@@ -284,7 +284,7 @@ fn rules() -> Arc<Ruleset> {
 async fn arrive(store: &dyn Store, transaction: String) {
     let source = SourceId::parse("bench").expect("an id");
     let draft = Draft {
-        source: source.clone(),
+        source,
         event: EventClaim::Named(EventName::parse("Purchase").expect("an event")),
         status: Some(Status::Approved),
         transaction_id: Some(transaction.clone()),
@@ -306,21 +306,8 @@ async fn arrive(store: &dyn Store, transaction: String) {
         network: Default::default(),
     };
     let line = format!("GET /***/collect/bench?tid={transaction}&s2={CLICK}&price=49.90&oid=sku-77 HTTP/1.1");
-    let arrival = Arrival {
-        raw: RawRequest {
-            line: line.into_bytes(),
-            headers: KeptHeaders::default(),
-            body: Vec::new(),
-            peer: None,
-            encoded: None,
-            reporter: None,
-        },
-        received_at: Clock::system().now(),
-        source: Some(source),
-        finding: Finding::Mapped(Box::new(draft)),
-        mapping: None,
-        again: None,
-    };
+    let now = Clock::system().now();
+    let arrival = mapped(request(line), draft, now);
     store.arrive(arrival).await.expect("a durable arrival");
 }
 

@@ -18,13 +18,14 @@ use postbridge::domain::conversion::{Dedup, Draft, EventClaim};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{DestinationId, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
-use postbridge::domain::postback::{KeptHeaders, RawRequest};
+use postbridge::domain::postback::RawRequest;
 use postbridge::domain::routing::{Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::store::contract::Store;
-use postbridge::store::contract::arrival::{Arrival, Finding};
+use postbridge::store::contract::arrival::Arrival;
+use postbridge::store::contract::conformance::fixture::received::{mapped, request};
 use postbridge::store::embedded::Embedded;
 
 #[global_allocator]
@@ -202,7 +203,6 @@ fn scramble(number: u64) -> u64 {
 
 fn arrival(number: usize) -> Arrival {
     let line = line(number);
-    let source = source();
     let value = |name: &str| {
         let pairs = line.split(['?', '&', ' ']);
         pairs
@@ -212,7 +212,7 @@ fn arrival(number: usize) -> Arrival {
     };
     let params = ["s1", "s3", "s4", "s5", "affid", "campid", "cid"];
     let draft = Draft {
-        source: source.clone(),
+        source: source(),
         event: EventClaim::ByValue { positive: event("Purchase"), zero: event("Lead") },
         status: Some(Status::Approved),
         transaction_id: value("tid"),
@@ -232,21 +232,8 @@ fn arrival(number: usize) -> Arrival {
         notes: Vec::new(),
         network: Default::default(),
     };
-    Arrival {
-        raw: RawRequest {
-            line: line.into_bytes(),
-            headers: KeptHeaders::default(),
-            body: Vec::new(),
-            peer: Some([203, 0, 113, 7].into()),
-            encoded: None,
-            reporter: None,
-        },
-        received_at: base().plus_millis(number as i64 / 50),
-        source: Some(source),
-        finding: Finding::Mapped(Box::new(draft)),
-        mapping: None,
-        again: None,
-    }
+    let raw = RawRequest { peer: Some([203, 0, 113, 7].into()), ..request(line) };
+    mapped(raw, draft, base().plus_millis(number as i64 / 50))
 }
 
 /// All of it goes to one destination, with its click or without.

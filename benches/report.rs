@@ -21,7 +21,6 @@ use postbridge::domain::ids::{AffiliateId, CampaignId, ClickId, OfferId, SourceI
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::{CampaignRef, Caps, Disposition, Offer, OfferStatus};
-use postbridge::domain::postback::{KeptHeaders, RawRequest};
 use postbridge::domain::reporter::ReportRoute;
 use postbridge::domain::reports::{FurtherSales, Reporting};
 use postbridge::domain::routing::{SourcePolicy, Unmatched};
@@ -30,8 +29,9 @@ use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, StatusMove};
 use postbridge::domain::time::{DAY_MS, Time};
 use postbridge::store::contract::Store;
-use postbridge::store::contract::arrival::{Arrival, ClickArrival, Finding, Screening};
+use postbridge::store::contract::arrival::{Arrival, ClickArrival, Screening};
 use postbridge::store::contract::change::ConversionRef;
+use postbridge::store::contract::conformance::fixture::received::{mapped, request};
 use postbridge::store::contract::lookup::ReportQuery;
 use postbridge::store::embedded::Embedded;
 
@@ -288,21 +288,7 @@ fn arrival(number: u64, of_offers: bool) -> Option<Arrival> {
         },
     };
     let line = format!("POST /api conversion {random:016x} HTTP/1.1");
-    Some(Arrival {
-        raw: RawRequest {
-            line: line.into_bytes(),
-            headers: KeptHeaders::default(),
-            body: Vec::new(),
-            peer: None,
-            encoded: None,
-            reporter: None,
-        },
-        received_at,
-        source: source(),
-        finding: Finding::Mapped(Box::new(draft)),
-        mapping: None,
-        again: None,
-    })
+    Some(mapped(request(line), draft, received_at))
 }
 
 fn source() -> Option<SourceId> {

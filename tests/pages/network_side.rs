@@ -6,7 +6,7 @@ use http::StatusCode;
 use postbridge::domain::conversion::Dedup;
 use postbridge::domain::ids::{OfferId, SourceId};
 use postbridge::domain::offer::Offer;
-use postbridge::domain::postback::{KeptHeaders, RawRequest};
+use postbridge::domain::postback::RawRequest;
 use postbridge::domain::reporter::{BuiltInSource, Keyless, ParamSpelling, ReportRoute, Reporter};
 use postbridge::domain::rights::{Right, Rights};
 use postbridge::domain::routing::SourcePolicy;
@@ -15,7 +15,7 @@ use postbridge::ingest::submit::{Received, submit};
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::Finding;
 use postbridge::store::contract::conformance::fixture::offer::{offer, offer_id};
-use postbridge::store::contract::conformance::fixture::received::{go_by, sale};
+use postbridge::store::contract::conformance::fixture::received::{go_by, request, sale};
 use postbridge::web::auth::Tokens;
 
 use crate::support::network_pages_fixture::{BOT, FIRST, LIST, OLD, SECOND, VISITOR};
@@ -249,14 +249,8 @@ async fn a_report_on_a_closed_endpoint_has_a_button_that_takes_it_once_that_is_o
         hops: ["203.0.113.9", "10.9.0.7"].map(|hop| hop.parse().unwrap()).into(),
     };
     let closed_route = closed.reports.closed(&closed.id, keyless.route, None).unwrap();
-    let raw = RawRequest {
-        line: b"GET /p.ashx?o=565&r=later&t=C-1&f=pb HTTP/1.1".to_vec(),
-        headers: KeptHeaders::default(),
-        body: Vec::new(),
-        peer: None,
-        encoded: None,
-        reporter: Some(Box::new(Reporter::Keyless(keyless))),
-    };
+    let reporter = Some(Box::new(Reporter::Keyless(keyless)));
+    let raw = RawRequest { reporter, ..request(b"GET /p.ashx?o=565&r=later&t=C-1&f=pb HTTP/1.1") };
     let receipt = {
         let source = SourceId::parse("pixel").ok();
         let received = Received { source, raw, received_at: noon(), mapping: None };

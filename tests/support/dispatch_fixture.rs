@@ -13,14 +13,13 @@ use postbridge::domain::conversion::{Dedup, Draft, EventClaim};
 use postbridge::domain::delivery::Delivery;
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ConversionId, DestinationId, SourceId};
-use postbridge::domain::postback::{KeptHeaders, RawRequest, Verdict};
+use postbridge::domain::postback::Verdict;
 use postbridge::domain::routing::{Changes, Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::{DAY_MS, Time};
 use postbridge::store::contract::Store;
-use postbridge::store::contract::arrival::{Arrival, Finding};
-use postbridge::store::contract::conformance::fixture::received::go_by;
+use postbridge::store::contract::conformance::fixture::received::{go_by, mapped, request};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::memory::Memory;
 use postbridge::template::destination::definition::DestinationTemplate;
@@ -247,21 +246,8 @@ impl DispatchFixture {
 
     /// A postback that was mapped to this.
     pub async fn arrive(&self, draft: Draft) -> ConversionId {
-        let arrival = Arrival {
-            raw: RawRequest {
-                line: b"GET / HTTP/1.1".to_vec(),
-                headers: KeptHeaders::default(),
-                body: Vec::new(),
-                peer: None,
-                encoded: None,
-                reporter: None,
-            },
-            received_at: self.clock.now(),
-            source: Some(source()),
-            finding: Finding::Mapped(Box::new(draft)),
-            mapping: None,
-            again: None,
-        };
+        let line = b"GET / HTTP/1.1".to_vec();
+        let arrival = mapped(request(line), draft, self.clock.now());
         match self.store.arrive(arrival).await.unwrap().verdict {
             Verdict::Accepted { conversion }
             | Verdict::Updated { conversion }

@@ -19,7 +19,7 @@ use postbridge::domain::delivery::{
 use postbridge::domain::delivery_reason::DeathReason;
 use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::Currency;
-use postbridge::domain::postback::{KeptHeaders, RawRequest};
+use postbridge::domain::postback::RawRequest;
 use postbridge::domain::rights::Rights;
 use postbridge::domain::routing::Route;
 use postbridge::domain::ruleset::{Ruleset, usual};
@@ -32,6 +32,7 @@ use postbridge::ops::numbers::StoreNumbers;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Receipt, Screening};
 use postbridge::store::contract::conformance::fixture::reason::{account_refused, rejected};
+use postbridge::store::contract::conformance::fixture::received::request;
 use postbridge::store::contract::work::{AttemptOutcome, ClaimRequest, Claimed, WantedWork};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::faulty::Faulty;
@@ -264,14 +265,7 @@ impl PagesFixture {
     pub async fn receive(&self, query: &[u8]) -> Receipt {
         let line = [b"GET /***/collect/cake-test?".as_slice(), query, b" HTTP/1.1"].concat();
         let peer = Some("203.0.113.9".parse().unwrap());
-        let raw = RawRequest {
-            line,
-            headers: KeptHeaders::default(),
-            body: vec![],
-            peer,
-            encoded: None,
-            reporter: None,
-        };
+        let raw = RawRequest { peer, ..request(line) };
         postback::receive(self.store.as_ref(), &self.network, (query, raw), self.clock.now()).await.unwrap()
     }
 
