@@ -3,6 +3,7 @@
 mod breaker;
 mod health;
 mod hold;
+mod leases;
 mod misbehaving_platforms;
 mod parked_destinations;
 mod remarks;

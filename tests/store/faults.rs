@@ -7,17 +7,18 @@ use postbridge::domain::postback::Verdict;
 use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays};
 use postbridge::store::contract::Store;
 use postbridge::store::contract::change::PurgeBefore;
-use postbridge::store::contract::conformance::fixture::attempt::{dead, delivered, one};
+use postbridge::store::contract::conformance::fixture::attempt::{dead, delivered, failed, one};
 use postbridge::store::contract::conformance::fixture::engine::usual_rules;
 use postbridge::store::contract::conformance::fixture::received::{
     DAY, HOUR, Sale, account, at, click, click_id, destination, quarantined, sale, source, unscreened, wait,
 };
 use postbridge::store::contract::conformance::fixture::work::{
-    LEASE_MS, claim, claim_oldest, first_page, never, probe_request, purge_all, states, transactions,
+    LEASE_MS, claim, claim_oldest, delivery_id, due_request, first_page, never, probe_request, purge_all,
+    states, transactions,
 };
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
-use postbridge::store::contract::work::{AttemptOutcome, LeaseToken, Recorded};
+use postbridge::store::contract::work::{AttemptOutcome, ClaimRequest, LeaseToken, Recorded};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::faulty::{FaultAt, Faulty, ProcessEnd, ReadFault};
 use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, Span};
@@ -325,4 +326,31 @@ fn a_write_over_what_cannot_be_read_is_refused_whole_and_ends_nothing() {
     disk.can_read();
     wait(store.record(one(delivered(&work, at(1))))).unwrap();
     assert_eq!(states(&store, &receipt), [DeliveryState::delivered(at(1))]);
+}
+
+#[test]
+fn an_attempt_whose_deliverys_earlier_attempts_cannot_be_read_is_left_out_and_spares_those_it_is_recorded_with()
+ {
+    let disk = Faulty::over(Memory::new());
+    let store = Embedded::open(Arc::new(disk.clone()), usual_rules()).unwrap();
+    let [damaged, sound] = ["damaged", "sound"].map(|name| sale(name).forward().receive(&store));
+    let claim = |now| {
+        let request =
+            ClaimRequest { lease_for_ms: HOUR, ..due_request(account("ads"), now, usize::MAX, usize::MAX) };
+        let work = wait(store.claim(request)).unwrap().work;
+        [&damaged, &sound]
+            .map(|sale| work.iter().find(|work| work.id == delivery_id(sale, "ads")).unwrap().clone())
+    };
+    let [first, first_of_sound] = claim(at(0));
+    let [second, second_of_sound] = claim(at(HOUR));
+    wait(store.record(one(failed(&second, at(HOUR), at(DAY))))).unwrap();
+    disk.cannot_read(ReadFault::Damaged, |key| key.starts_with(b"A"));
+    let outcomes = [&first, &second_of_sound, &first_of_sound].map(|work| delivered(work, at(HOUR + 1)));
+    let recorded = wait(store.record(outcomes.into())).unwrap();
+    assert_eq!(recorded, [Recorded::Damaged, Recorded::Settled, Recorded::Late]);
+    disk.can_read();
+    assert_eq!(states(&store, &sound), [DeliveryState::delivered(at(HOUR + 1))]);
+    assert_eq!(states(&store, &damaged), [DeliveryState::Waiting { due: at(DAY) }]);
+    let again = wait(store.record(one(delivered(&first, at(HOUR + 1))))).unwrap();
+    assert_eq!(again, [Recorded::Late]);
 }
