@@ -1,25 +1,24 @@
 //! Wiring: builds the parts from a configuration, starts the loops, and stops them in order.
 
 use std::collections::HashSet;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::app::disk::DiskWatch;
+use crate::app::listeners::{BoundListeners, GRACE, Listeners};
 use crate::app::measure::stored::LabelsSeen;
 use crate::clock::Clock;
 use crate::config::configuration::Config;
 use crate::dispatch::target_health::HOST_PLACES;
 use crate::dispatch::{DestinationPlan, Dispatch, DispatchPlan, OutgoingPlan};
 use crate::domain::ids::{DestinationId, SourceId};
-use crate::http1::ConnectionLimits;
+use crate::domain::ruleset::Ruleset;
 use crate::ingest::{reopen, reprocess};
 use crate::maintenance::{self, Maintenance, MaintenanceSignals, RetentionDays};
 use crate::ops::numbers::StoreNumbers;
@@ -31,20 +30,16 @@ use crate::web::access::Access;
 use crate::web::click_budget::ClickBudget;
 use crate::web::collect::RefusalBudget;
 use crate::web::health::ProcessHealth;
-use crate::web::listen::{self, ListenSettings};
 use crate::web::proxy::HidingProxies;
-use crate::web::tls::TlsSettings;
 use crate::web::{ListenerSide, WebListener};
 
 mod disk;
+mod listeners;
 pub(crate) mod measure;
 pub(crate) mod open;
 pub(crate) mod open_files;
 mod router;
 mod tag;
-
-/// How long a stop waits for requests and deliveries on their way.
-pub const GRACE: Duration = Duration::from_secs(25);
 
 /// How long the answers 503 may take after the store failed.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
@@ -88,12 +83,24 @@ impl App {
     ///
     /// # Errors
     /// A problem with a place and a fix: the store is held by another process, an address is taken…
-    pub async fn start(mut config: Config, clock: Clock) -> Result<App, Problem> {
+    pub async fn start(config: Config, clock: Clock) -> Result<App, Problem> {
+        App::start_on(open::store, config, clock).await
+    }
+
+    /// As [`App::start`], on the store that `open` opens for decisions by these rules.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub async fn start_on(
+        open: impl FnOnce(&Config, Arc<Ruleset>, &Arc<ProcessHealth>) -> Result<Arc<dyn Store>, Problem>,
+        mut config: Config,
+        clock: Clock,
+    ) -> Result<App, Problem> {
         let metrics = measure::recorder()?;
         let enricher = router::enricher(&config)?;
         let rules = Arc::new(config.ruleset());
         let health = Arc::default();
-        let store = open::store(&config, Arc::clone(&rules), &health)?;
+        let store = open(&config, Arc::clone(&rules), &health)?;
         maintenance::watch_clock(store.as_ref(), &clock).await.map_err(|error| open::failed(&error))?;
         let dispatch = Arc::new(Dispatch::start(Arc::clone(&store), dispatch_plan(&config), clock.clone()));
         let numbers = StoreNumbers::of(Arc::clone(&store));
@@ -121,12 +128,10 @@ impl App {
         let keep = keep_of(&config);
         let config = Arc::new(Mutex::new(config));
         let put_back = Arc::default();
+        let configured = Arc::clone(&config);
         let signals = MaintenanceSignals {
             keep,
-            configured: {
-                let config = Arc::clone(&config);
-                Arc::new(move || config.lock().destination_ids())
-            },
+            configured: Arc::new(move || configured.lock().destination_ids()),
             put_back: Arc::clone(&put_back),
             stop,
             heartbeat: Arc::clone(&shared.health.heartbeat),
@@ -204,14 +209,18 @@ impl App {
             return Err(refusals);
         }
         let enricher = router::enricher(&new).map_err(|problem| vec![problem])?;
-        if let (Some(tls), Some(files)) = (&self.endpoints.tls, &new.server.tls) {
-            tls.reload(&files.certificate, &files.key).map_err(|problem| vec![problem])?;
-        }
+        let tls = listeners::tls(&new).map_err(|problem| vec![problem])?;
         let metrics = measure::recorder().map_err(|problem| vec![problem])?;
         let rules = Arc::new(new.ruleset());
         let opens = reopen::differ(&self.config().ruleset(), &rules);
-        let changed = self.shared.store.change_rules(Arc::clone(&rules)).await;
-        changed.map_err(|error| vec![open::failed(&error)])?;
+        if let Err(error) = self.shared.store.change_rules(Arc::clone(&rules)).await {
+            self.shared.health.store_failed(&error);
+            return Err(vec![open::rules_refused(&error)]);
+        }
+        // From here on nothing is refused any more: what is new takes the old one's place.
+        if let (Some(in_use), Some(tls)) = (&self.endpoints.tls, &tls) {
+            in_use.replace_by(tls);
+        }
         // First: maintenance skips nothing any more of what is put back.
         self.put_back.lock().extend(new.destination_ids());
         let new = Arc::new(new);
@@ -264,60 +273,6 @@ impl App {
         let _ = tokio::time::timeout(LAST_ANSWERS, self.endpoints.close()).await;
         // Closing the store would wait for its disk, which is what failed.
         std::mem::forget(self.shared);
-    }
-}
-
-/// The listeners.
-struct Listeners {
-    address: SocketAddr,
-    admin_address: Option<SocketAddr>,
-    tls: Option<TlsSettings>,
-    stop: watch::Sender<bool>,
-    listeners: Vec<JoinHandle<()>>,
-}
-
-/// Listeners that are bound and not yet served.
-struct BoundListeners {
-    listener: TcpListener,
-    admin: Option<TcpListener>,
-}
-
-impl BoundListeners {
-    /// Binds what is configured. Where the system chose the port (0), printed URLs name it.
-    async fn bind(config: &mut Config) -> Result<BoundListeners, Problem> {
-        let listener = bind("listen", config.server.listen).await?;
-        if let Some(host) = config.server.public_url.strip_suffix(":0") {
-            config.server.public_url = format!("{host}:{}", address_of(&listener)?.port());
-        }
-        let admin = match config.server.admin_listen {
-            Some(admin) => Some(bind("admin_listen", admin).await?),
-            None => None,
-        };
-        Ok(BoundListeners { listener, admin })
-    }
-
-    fn open(self, config: &Config, web: &WebListener) -> Result<Listeners, Problem> {
-        let tls = tls(config)?;
-        let settings = listen_settings(config, tls.clone());
-        let (stop, stopping) = watch::channel(false);
-        let address = address_of(&self.listener)?;
-        let mut listeners = vec![listen_on(self.listener, web.clone(), settings.clone(), stopping.clone())];
-        let mut admin_address = None;
-        if let Some(listener) = self.admin {
-            admin_address = Some(address_of(&listener)?);
-            listeners.push(listen_on(listener, web.on_side(ListenerSide::Admin), settings, stopping));
-        }
-        Ok(Listeners { address, admin_address, tls, stop, listeners })
-    }
-}
-
-impl Listeners {
-    async fn close(self) {
-        self.stop.send_replace(true);
-        for listener in self.listeners {
-            // A listener that panicked has nothing left to finish.
-            let _ = listener.await;
-        }
     }
 }
 
@@ -386,64 +341,4 @@ fn dispatch_plan(config: &Config) -> DispatchPlan {
         outgoing: Some(OutgoingPlan { on: outgoing.route.on.clone(), target: outgoing.target() }),
     });
     DispatchPlan { destinations: accounts.chain(postbacks).collect(), policies: config.ruleset().policies }
-}
-
-fn tls(config: &Config) -> Result<Option<TlsSettings>, Problem> {
-    config.server.tls.as_ref().map(|tls| TlsSettings::load(&tls.certificate, &tls.key)).transpose()
-}
-
-async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, Problem> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let hint = match error.kind() {
-            ErrorKind::PermissionDenied if address.port() < FREE_PORTS => low_port(key),
-            ErrorKind::AddrNotAvailable => format!(
-                "no interface of this machine has that address: change `[server] {key}`, \"0.0.0.0:{}\" is all of them",
-                address.port()
-            ),
-            _ => format!("stop what listens there, or change `[server] {key}`"),
-        };
-        Problem::new(format!("cannot listen on {address}: {error}"), hint)
-    })
-}
-
-/// Ports from here on are for everyone.
-const FREE_PORTS: u16 = 1024;
-
-fn low_port(key: &str) -> String {
-    let program =
-        std::env::current_exe().map_or_else(|_| "postbridge".into(), |path| path.display().to_string());
-    format!(
-        "ports under {FREE_PORTS} need a capability: sudo setcap cap_net_bind_service=+ep {program}; in a systemd \
-         unit AmbientCapabilities=CAP_NET_BIND_SERVICE; or change `[server] {key}` and put a proxy in front"
-    )
-}
-
-fn address_of(listener: &TcpListener) -> Result<SocketAddr, Problem> {
-    let unknown = |error| Problem::new(format!("the listener has no address: {error}"), "start again");
-    listener.local_addr().map_err(unknown)
-}
-
-fn listen_on(
-    listener: TcpListener,
-    web: WebListener,
-    settings: ListenSettings,
-    stop: watch::Receiver<bool>,
-) -> JoinHandle<()> {
-    tokio::spawn(async move { listen::serve(listener, settings, Arc::new(web), stop).await })
-}
-
-fn listen_settings(config: &Config, tls: Option<TlsSettings>) -> ListenSettings {
-    let server = &config.server;
-    let limits = ConnectionLimits {
-        body_bytes: server.max_body_bytes,
-        head: Duration::from_millis(server.head_timeout_ms),
-        body: Duration::from_millis(server.body_timeout_ms),
-        idle: Duration::from_millis(server.idle_timeout_ms),
-        ..ConnectionLimits::default()
-    };
-    let (connections, lowered) = open_files::connections(config, open_files::raise());
-    if let Some(lowered) = lowered {
-        warn!(hint = lowered.hint, "{}", lowered.what);
-    }
-    ListenSettings { limits, connections, tls, grace: GRACE }
 }

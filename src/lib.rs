@@ -73,7 +73,7 @@ pub mod view;
 pub mod web;
 
 // Wiring: build the parts, start the loops, stop them in order.
-pub(crate) mod app;
+pub mod app;
 
 // The command line, a short file a command.
 pub mod cli;

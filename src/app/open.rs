@@ -36,6 +36,18 @@ pub fn failed(error: &StoreError) -> Problem {
     Problem::new(reason, hint)
 }
 
+/// Why the rules of a new configuration were not put in force, of a store that was opened.
+pub fn rules_refused(error: &StoreError) -> Problem {
+    let hint = match error {
+        StoreError::Unavailable { .. } => "reload once more when the log says that the store answers again",
+        StoreError::Corrupt { .. } => {
+            "undo what the new configuration changes of `[filters]`, or restore a backup"
+        }
+        _ => return failed(error),
+    };
+    Problem::new(format!("the new rules are not in force: {error}"), hint)
+}
+
 /// What to do after the store failed with this reason.
 pub fn after_failure(reason: &str) -> &'static str {
     if says_full(reason) {

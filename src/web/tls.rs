@@ -28,13 +28,10 @@ impl TlsSettings {
         Ok(TlsSettings { current })
     }
 
-    /// Reads certificate and key anew; connections accepted from now on get the new certificate.
-    ///
-    /// # Errors
-    /// As [`TlsSettings::load`]; the certificate that was in use stays in use.
-    pub fn reload(&self, certificate: &Path, key: &Path) -> Result<(), Problem> {
-        *self.current.write() = Arc::new(read(certificate, key)?);
-        Ok(())
+    /// Connections accepted from now on get the certificate that was read anew.
+    pub fn replace_by(&self, anew: &TlsSettings) {
+        let anew = Arc::clone(&anew.current.read());
+        *self.current.write() = anew;
     }
 
     /// An acceptor with the certificate of this moment.

@@ -7,3 +7,4 @@ mod health_and_limits;
 mod metrics_page;
 mod open_files;
 mod refused_requests;
+mod store_faults;

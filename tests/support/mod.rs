@@ -22,6 +22,7 @@ pub mod payload_fixture;
 pub mod platform;
 pub mod recount;
 pub mod relay;
+pub mod relay_in_process;
 pub mod remote_store;
 pub mod report_fixture;
 pub mod sample_paths;

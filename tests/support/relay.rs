@@ -222,32 +222,22 @@ impl Relay {
 
     /// The same, whatever the status.
     pub fn get(&self, path: &str) -> Answer {
-        self.send("GET", path, &format!("Authorization: Bearer {TOKEN}\r\n"), "")
+        self.send("GET", path, &bearer(), "")
     }
 
     /// A POST of the API with the token.
     pub fn post(&self, path: &str, body: &str) -> Answer {
-        self.send("POST", path, &format!("Authorization: Bearer {TOKEN}\r\n"), body)
+        self.send("POST", path, &bearer(), body)
     }
 
-    /// Any request, on a connection of its own; each of the further header lines has its line end. Fails where
-    /// the API answers otherwise than its document says.
+    /// As [`ask_api`].
     pub fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: test\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        );
-        let answer = ask(self.address, request.as_bytes()).unwrap();
-        openapi_check::check(method, path, answer.status, &answer.body);
-        answer
+        ask_api(self.address, (method, path), headers, body)
     }
 
     /// A postback with the right key; `query` goes out byte for byte.
     pub fn postback(&self, source: &str, query: &[u8]) -> Answer {
-        let mut request = format!("GET /{KEY}/collect/{source}?").into_bytes();
-        request.extend_from_slice(query);
-        request.extend_from_slice(b" HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-        ask(self.address, &request).unwrap()
+        report(self.address, (KEY, source), query)
     }
 }
 
@@ -256,6 +246,11 @@ impl Drop for Relay {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The header line of the token.
+pub fn bearer() -> String {
+    format!("Authorization: Bearer {TOKEN}\r\n")
 }
 
 /// An HTTP answer.
@@ -284,6 +279,26 @@ pub fn ask(address: SocketAddr, bytes: &[u8]) -> std::io::Result<Answer> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     parse(answer).ok_or_else(|| std::io::Error::other("no whole answer"))
+}
+
+/// Any request, on a connection of its own; each of the further header lines has its line end. Fails where the API
+/// answers otherwise than its document says.
+pub fn ask_api(address: SocketAddr, (method, path): (&str, &str), headers: &str, body: &str) -> Answer {
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: test\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = ask(address, request.as_bytes()).unwrap();
+    openapi_check::check(method, path, answer.status, &answer.body);
+    answer
+}
+
+/// A postback of a source by a key; `query` goes out byte for byte.
+pub fn report(address: SocketAddr, (key, source): (&str, &str), query: &[u8]) -> Answer {
+    let mut request = format!("GET /{key}/collect/{source}?").into_bytes();
+    request.extend_from_slice(query);
+    request.extend_from_slice(b" HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    ask(address, &request).unwrap()
 }
 
 /// An answer as it was received, if it is whole.

@@ -48,13 +48,22 @@ impl CertificateFolder {
 
     /// The same once more for settings that are in use.
     pub fn reload(&self, tls: &TlsSettings) -> Result<(), Problem> {
-        tls.reload(&self.certificate, &self.key)
+        tls.replace_by(&self.load()?);
+        Ok(())
     }
 }
 
 /// A client that trusts one certificate only and offers HTTP/2 first.
 pub async fn connect_tls(
     server: &TestServer,
+    trusted: &CertificateDer<'static>,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    begin_tls(server.connect().await, trusted).await
+}
+
+/// The same on a connection that is there.
+pub async fn begin_tls(
+    connection: TcpStream,
     trusted: &CertificateDer<'static>,
 ) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = rustls::RootCertStore::empty();
@@ -67,5 +76,5 @@ pub async fn connect_tls(
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, server.connect().await).await
+    TlsConnector::from(Arc::new(config)).connect(name, connection).await
 }
