@@ -11,7 +11,7 @@ use postbridge::store::engine::memory::Memory;
 
 use crate::support::relay::{KEY, Setup};
 use crate::support::relay_in_process::RelayInProcess;
-use crate::support::remote_store::RemoteStore;
+use crate::support::remote_store::{Connection, RemoteStore};
 use crate::support::tls_fixture::{CertificateFolder, begin_tls};
 
 /// Another key of the same source.
@@ -38,6 +38,49 @@ fn on_a_remote_store(setup: &Setup) -> (RelayInProcess, Arc<RemoteStore>) {
 fn on(disk: &Faulty) -> impl FnOnce(Arc<Ruleset>) -> Arc<dyn Store> {
     let disk = Arc::new(disk.clone());
     move |rules| Arc::new(Embedded::open(disk, rules).unwrap())
+}
+
+/// What the store counts.
+const STORED: [&str; 10] = [
+    "postbridge_open_dead_letters",
+    "postbridge_open_quarantine",
+    "postbridge_last_postback_timestamp_seconds",
+    "postbridge_oldest_unsent_seconds",
+    "postbridge_destination_oldest_unsent_seconds",
+    "postbridge_held_deliveries",
+    "postbridge_waiting_deliveries",
+    "postbridge_confirming_deliveries",
+    "postbridge_due_deliveries",
+    "postbridge_oldest_due_age_seconds",
+];
+
+/// Which of those a scrape shows.
+fn shown(relay: &RelayInProcess) -> Vec<&'static str> {
+    let page = relay.get("/metrics");
+    assert_eq!(page.status, 200, "{}", page.text());
+    let text = page.text();
+    assert!(
+        text.contains("postbridge_postbacks_total{source=\"cake-test\",verdict=\"accepted\"} 1"),
+        "{text}"
+    );
+    let is_shown = |name: &&str| text.lines().any(|line| line.starts_with(*name));
+    STORED.into_iter().filter(is_shown).collect()
+}
+
+#[test]
+fn while_the_store_does_not_answer_metrics_show_everything_but_what_it_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::cake_to_meta(folder.path(), "127.0.0.1:9".parse().unwrap());
+    let (relay, remote) = on_a_remote_store(&setup);
+    assert_eq!(relay.postback(KEY, "s2=c1&tid=t1&price=7").status, 200);
+    assert_eq!(shown(&relay), STORED);
+    for disturb in [Connection::cut, Connection::silence] {
+        disturb(&remote);
+        assert_eq!(shown(&relay), [""; 0]);
+        remote.reconnect();
+        assert_eq!(shown(&relay), STORED);
+    }
+    relay.stop();
 }
 
 #[test]

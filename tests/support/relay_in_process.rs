@@ -13,7 +13,7 @@ use postbridge::store::contract::Store;
 use postbridge::template::diagnostic::Problem;
 use tokio::runtime::Runtime;
 
-use crate::support::relay::{Answer, Setup, report};
+use crate::support::relay::{Answer, Setup, ask_api, bearer, report};
 
 /// A relay that runs until it is stopped or dropped.
 pub struct RelayInProcess {
@@ -37,6 +37,11 @@ impl RelayInProcess {
         let started = runtime.block_on(App::start_on(open, config(setup), Clock::system()));
         let app = started.unwrap_or_else(|problem| panic!("{problem}"));
         RelayInProcess { address: app.address(), app, runtime }
+    }
+
+    /// A GET of the API with the token.
+    pub fn get(&self, path: &str) -> Answer {
+        ask_api(self.address, ("GET", path), &bearer(), "")
     }
 
     /// A postback of the source `cake-test` by this key.

@@ -24,6 +24,8 @@ enum ConnectionState {
     Up,
     /// It is known that there is none.
     Cut,
+    /// What is asked is not answered as long as this lasts.
+    Silent,
 }
 
 impl RemoteStore {
@@ -36,6 +38,11 @@ impl RemoteStore {
 impl Connection {
     pub fn cut(&self) {
         self.state.send_replace(ConnectionState::Cut);
+    }
+
+    /// Nothing that is asked is answered, until it is known that there is no connection, or a new one.
+    pub fn silence(&self) {
+        self.state.send_replace(ConnectionState::Silent);
     }
 
     pub fn reconnect(&self) {
@@ -61,7 +68,11 @@ impl StoreHook for Connection {
             return ask(&*self.store);
         }
         self.asked.fetch_add(1, Ordering::SeqCst);
-        let cause = "the connection is lost".to_owned();
-        Box::pin(std::future::ready(Err(StoreError::Unavailable { cause })))
+        let mut state = self.state.subscribe();
+        Box::pin(async move {
+            // It fails when the test is over.
+            let _ = state.wait_for(|state| !matches!(state, ConnectionState::Silent)).await;
+            Err(StoreError::Unavailable { cause: "the connection is lost".to_owned() })
+        })
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics::with_local_recorder;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -20,6 +21,9 @@ use crate::store::contract::work::Backlog;
 
 /// Every label that ever had a backlog in this process, its destination configured still or not.
 pub type LabelsSeen = Arc<Mutex<BTreeSet<String>>>;
+
+/// How long the store is waited for. Who scrapes gives up after ten seconds, and the page has other numbers.
+const LONGEST_ANSWER: Duration = Duration::from_secs(2);
 
 /// What each gauge shows.
 const GAUGES: [(&str, &str); 10] = [
@@ -66,6 +70,22 @@ impl StoredNumbers {
     /// Prometheus text of all numbers that the store answers. They are its own counts, never scanned.
     pub async fn text(&self) -> String {
         let now = self.clock.now();
+        let (queues, tallies) =
+            tokio::time::timeout(LONGEST_ANSWER, self.counted(now)).await.unwrap_or_else(|_elapsed| {
+                log_left_out(&StoreError::Unavailable { cause: format!("not within {LONGEST_ANSWER:?}") });
+                Default::default()
+            });
+        let recorder = PrometheusBuilder::new().build_recorder();
+        with_local_recorder(&recorder, || {
+            GAUGES.iter().for_each(|(name, text)| metrics::describe_gauge!(*name, *text));
+            tallies.iter().for_each(|(source, tally)| set_source(source, tally));
+            queues.into_iter().for_each(|queues| self.set_queues(&queues, now));
+        });
+        recorder.handle().render()
+    }
+
+    /// What waits, and what is counted of each source, as far as the store answers.
+    async fn counted(&self, now: Time) -> (Option<BTreeMap<String, Queue>>, Vec<(&SourceId, SourceTally)>) {
         let queues = self.queues(now).await.inspect_err(log_left_out).ok();
         let mut tallies = Vec::new();
         for source in &self.sources {
@@ -74,13 +94,7 @@ impl StoredNumbers {
                 Err(error) => log_left_out(&error),
             }
         }
-        let recorder = PrometheusBuilder::new().build_recorder();
-        with_local_recorder(&recorder, || {
-            GAUGES.iter().for_each(|(name, text)| metrics::describe_gauge!(*name, *text));
-            tallies.iter().for_each(|(source, tally)| set_source(source, tally));
-            queues.into_iter().for_each(|queues| self.set_queues(&queues, now));
-        });
-        recorder.handle().render()
+        (queues, tallies)
     }
 
     /// What waits, by label. What waits for a destination that was taken out of the configuration is not late.
