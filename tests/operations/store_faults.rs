@@ -1,12 +1,13 @@
 //! What a relay answers, shows and reports while its store does not answer, or cannot read a record.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::store::contract::Store;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::engine::faulty::{Faulty, ReadFault};
+use postbridge::store::engine::faulty::{Faulty, ProcessEnd, ReadFault};
 use postbridge::store::engine::memory::Memory;
 
 use crate::support::relay::{KEY, Setup};
@@ -80,6 +81,35 @@ fn while_the_store_does_not_answer_metrics_show_everything_but_what_it_counts() 
         remote.reconnect();
         assert_eq!(shown(&relay), STORED);
     }
+    relay.stop();
+}
+
+#[test]
+fn a_postback_that_needs_a_damaged_record_is_answered_503_and_counted_nowhere_and_the_next_one_is_taken() {
+    let (folder, disk) = (tempfile::tempdir().unwrap(), Faulty::over(Memory::new()));
+    let setup = setup(folder.path(), KEY);
+    let before = RelayInProcess::start(&setup, on(&disk));
+    assert_eq!(before.postback(KEY, "s2=c1&tid=t1&price=7").status, 200);
+    before.stop();
+    let disk = disk.after(ProcessEnd::Killed).unwrap();
+    disk.cannot_read(ReadFault::Damaged, |key| key.starts_with(b"B"));
+    let relay = RelayInProcess::start(&setup, on(&disk));
+    let counted = || {
+        let text = relay.get("/metrics").text();
+        let lines = text.lines().filter(|line| line.starts_with("postbridge_postbacks_total"));
+        lines.map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let counted_before = counted();
+    let refused = relay.postback(KEY, "s2=c1&tid=t1&price=7");
+    assert_eq!((refused.status, &refused.json()["error"]["code"]), (503, &"record_damaged".into()));
+    assert!(refused.head.to_ascii_lowercase().contains("retry-after: "), "{}", refused.head);
+    assert_eq!(counted(), counted_before);
+    assert_eq!(relay.failed(), None);
+    assert_eq!(relay.postback(KEY, "s2=c2&tid=t2&price=7").status, 200);
+    disk.can_read();
+    let kept = relay.get("/api/v1/postbacks").json();
+    assert_eq!(kept["items"].as_array().unwrap().len(), 2, "{kept}");
+    assert_eq!(relay.postback(KEY, "s2=c1&tid=t1&price=7").json()["status"], "duplicate");
     relay.stop();
 }
 
