@@ -20,7 +20,7 @@ use crate::domain::ids::DeliveryId;
 use crate::domain::time::Time;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::outage::ASK_AGAIN_AFTER;
-use crate::store::contract::subscription::Subscription;
+use crate::store::contract::subscription::{SignalOf, Subscription};
 use crate::store::contract::work::{
     AttemptOutcome, ClaimRequest, Claimed, LeaseToken, LeasedWork, WantedWork,
 };
@@ -88,7 +88,7 @@ impl Worker {
         setup: Arc<TargetSetup>,
         orders: watch::Receiver<WorkerCommand>,
     ) -> Worker {
-        let wakeup = shared.store.wakeup(&shared.target);
+        let wakeup = shared.store.signals(SignalOf::Work(shared.target.clone()));
         let shares = Shares::new(setup.max_in_flight);
         let limiter = setup.max_per_second.map(Limiter::new);
         Worker {

@@ -13,6 +13,7 @@ use crate::store::contract::Store;
 use crate::store::contract::arrival::Receipt;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::outage::{ASK_AGAIN_AFTER, Outage};
+use crate::store::contract::subscription::SignalOf;
 
 /// How many are reprocessed between two looks at whether to stop.
 const AT_ONCE: usize = 64;
@@ -75,7 +76,7 @@ pub async fn run(
     clock: Clock,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), StoreError> {
-    let bell = store.reversals_bell();
+    let bell = store.signals(SignalOf::Reversals);
     let outage = Outage::default();
     loop {
         // A signal that is given meanwhile is kept, so none is missed between the look and the wait.

@@ -223,11 +223,10 @@ pub async fn carry_out(
     let mut changed = Vec::with_capacity(entries.len());
     for some in entries.chunks(MOST_AT_ONCE) {
         let (list, actor) = (order.list.clone(), order.actor.clone());
-        let asked = SuppressionOrder { list, entries: some.to_vec(), actor, now: order.now };
-        changed.extend(match order.wish {
-            ListChange::Add => store.suppress(asked).await?,
-            ListChange::TakeOff => store.unsuppress(asked).await?,
-        });
+        let (wish, entries) = (order.wish, some.to_vec());
+        changed.extend(
+            store.change_list(SuppressionOrder { list, wish, entries, actor, now: order.now }).await?,
+        );
     }
     let mut changed = changed.into_iter();
     let done = lines.into_iter().map(|line| ChangedLine {

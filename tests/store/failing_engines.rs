@@ -8,7 +8,7 @@ use postbridge::domain::consent::Consent;
 use postbridge::domain::ids::VisitorId;
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
-use postbridge::domain::suppression::{Suppressed, SuppressedKind};
+use postbridge::domain::suppression::{ListChange, Suppressed, SuppressedKind};
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::ConsentArrival;
 use postbridge::store::contract::change::{ConversionRef, PurgeBefore, SuppressionOrder};
@@ -48,7 +48,7 @@ const WRITES: [(&str, StoreWrite); 11] = [
         let which = ConversionRef::Number(postbridge::domain::ids::Seq::new(1).unwrap());
         wait(store.set_status(which, by_network(Status::Rejected), at(3))).map(drop)
     }),
-    ("an entry", |store| wait(store.suppress(listing("10.0.0.2"))).map(drop)),
+    ("an entry", |store| wait(store.change_list(listing("10.0.0.2"))).map(drop)),
     ("a text", |store| wait(store.keep_text("b.js".to_owned(), "text".to_owned()))),
     ("a click", |store| wait(store.record_click(unscreened(click("c2")))).map(drop)),
     ("an attempt", |store| {
@@ -68,7 +68,13 @@ const OF_ONE: usize = 6;
 
 fn listing(ip: &str) -> SuppressionOrder {
     let entries = vec![Suppressed::parse(SuppressedKind::Ip, ip).unwrap()];
-    SuppressionOrder { list: "people".to_owned(), entries, actor: "ops".to_owned(), now: at(0) }
+    SuppressionOrder {
+        list: "people".to_owned(),
+        wish: ListChange::Add,
+        entries,
+        actor: "ops".to_owned(),
+        now: at(0),
+    }
 }
 
 fn rules() -> Arc<Ruleset> {
@@ -88,7 +94,7 @@ fn fill(store: &dyn Store) {
     wait(store.arrive(quarantined("no price", at(0)))).unwrap();
     let work = claim(store, "ads", at(0)).remove(0);
     wait(store.record(one(failed(&work, at(1), at(9))))).unwrap();
-    wait(store.suppress(listing("10.0.0.1"))).unwrap();
+    wait(store.change_list(listing("10.0.0.1"))).unwrap();
     wait(store.keep_text("a.js".to_owned(), "text".to_owned())).unwrap();
 }
 

@@ -25,7 +25,7 @@ use postbridge::domain::skip::SkipReason;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, StatusMove};
 use postbridge::domain::status_reason::StatusReason;
-use postbridge::domain::suppression::{Suppressed, SuppressedKind};
+use postbridge::domain::suppression::{ListChange, Suppressed, SuppressedKind};
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Finding, Reprocess, Screening};
 use postbridge::store::contract::change::{ConversionRef, PurgeBefore, SuppressionOrder};
@@ -222,13 +222,14 @@ fn fill_network(store: &dyn Store) {
     receive(visit("n3", ClickKind::Head));
     let order = SuppressionOrder {
         list: "refunds".to_owned(),
+        wish: ListChange::Add,
         entries: [(SuppressedKind::Email, "eve@example.com"), (SuppressedKind::OrderId, "o-1")]
             .map(|(kind, text)| Suppressed::parse(kind, text).unwrap())
             .to_vec(),
         actor: "ops".to_owned(),
         now: at(150),
     };
-    assert_eq!(wait(store.suppress(order)).unwrap(), [true, true]);
+    assert_eq!(wait(store.change_list(order)).unwrap(), [true, true]);
     // 13: by its visitor, pending until its disposition. 14: expired. 15 and 16: pending, then approved.
     // 17: pending until its disposition is due. 18: on a list.
     let pixel = |name, time| {

@@ -7,7 +7,9 @@ use postbridge::domain::click::CustomerTrait;
 use postbridge::domain::suppression::SuppressedKind;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::conformance::fixture::received::wait;
-use postbridge::store::contract::conformance::suppression::{entry, on, order, reason, suppress, with};
+use postbridge::store::contract::conformance::suppression::{
+    entry, on, put_on, reason, suppress, take_off, with,
+};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::faulty::{FaultAt, Faulty, ProcessEnd};
 use postbridge::store::engine::kv::{Direction, Kv, KvError, Span};
@@ -49,7 +51,8 @@ fn entries_whose_commit_failed_stand_on_no_list() {
         suppress(&store, "nets", &kept);
         disk.fail(step, 0, "No space left on device (os error 28)");
         let eve = [entry(SuppressedKind::Email, "eve@example.com"), entry(SuppressedKind::OrderId, "o1")];
-        let (put_on, taken_off) = (store.suppress(order("a", &eve)), store.unsuppress(order("nets", &kept)));
+        let (put_on, taken_off) =
+            (store.change_list(put_on("a", &eve)), store.change_list(take_off("nets", &kept)));
         assert!(wait(put_on).is_err() && wait(taken_off).is_err());
         assert!(wait(store.lists()).is_err());
         drop(store);

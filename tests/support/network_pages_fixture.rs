@@ -10,7 +10,7 @@ use postbridge::domain::filter_verdict::FilterMode;
 use postbridge::domain::ids::{OfferId, VisitorId};
 use postbridge::domain::reporter::BuiltInSource;
 use postbridge::domain::ruleset::Ruleset;
-use postbridge::domain::suppression::{Suppressed, SuppressedKind};
+use postbridge::domain::suppression::{ListChange, Suppressed, SuppressedKind};
 use postbridge::domain::time::{HOUR_MS, Time};
 use postbridge::ingest::postback::Network;
 use postbridge::store::contract::Store;
@@ -179,8 +179,14 @@ impl PagesFixture {
             Suppressed::parse(SuppressedKind::Email, "eve@example.net").unwrap(),
             Suppressed::parse(SuppressedKind::OrderId, "ORD-<1>").unwrap(),
         ];
-        let order = SuppressionOrder { list: LIST.to_owned(), entries, actor: "ops".to_owned(), now: noon() };
-        fixture.store.suppress(order).await.unwrap();
+        let order = SuppressionOrder {
+            list: LIST.to_owned(),
+            wish: ListChange::Add,
+            entries,
+            actor: "ops".to_owned(),
+            now: noon(),
+        };
+        fixture.store.change_list(order).await.unwrap();
         fixture
     }
 }

@@ -14,7 +14,6 @@ use postbridge::domain::postback::Postback;
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status_move::StatusMove;
 use postbridge::domain::suppression::{ListSummary, ListedEntry};
-use postbridge::domain::target::TargetId;
 use postbridge::domain::time::Time;
 use postbridge::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
 use postbridge::store::contract::change::{
@@ -25,7 +24,7 @@ use postbridge::store::contract::lookup::{
     ReportPage, ReportQuery, ReusedTransaction, Trace,
 };
 use postbridge::store::contract::operator::{OperatorFact, OperatorFacts, SourceTally};
-use postbridge::store::contract::subscription::Subscription;
+use postbridge::store::contract::subscription::{SignalOf, Subscription};
 use postbridge::store::contract::totals::{Totals, TotalsQuery};
 use postbridge::store::contract::work::{
     AttemptOutcome, Backlog, ClaimRequest, Expired, LeaseToken, LeasedWork, Recorded,
@@ -78,12 +77,8 @@ macro_rules! operations {
 }
 
 impl<H: StoreHook> Store for HookedStore<H> {
-    fn wakeup(&self, target: &TargetId) -> Subscription {
-        self.0.store().wakeup(target)
-    }
-
-    fn reversals_bell(&self) -> Subscription {
-        self.0.store().reversals_bell()
+    fn signals(&self, of: SignalOf) -> Subscription {
+        self.0.store().signals(of)
     }
 
     operations! {
@@ -99,8 +94,7 @@ impl<H: StoreHook> Store for HookedStore<H> {
             expire_holds(now: Time, limit: usize) -> u64;
             dispose(now: Time, limit: usize) -> u64;
             set_status(which: ConversionRef, order: StatusMove, now: Time) -> StatusChanged;
-            suppress(order: SuppressionOrder) -> Vec<bool>;
-            unsuppress(order: SuppressionOrder) -> Vec<bool>;
+            change_list(order: SuppressionOrder) -> Vec<bool>;
             remove_list(list: String) -> u64;
             keep_text(name: String, text: String) -> ();
             purge(before: PurgeBefore) -> Purged;

@@ -3,7 +3,7 @@
 use crate::domain::conversion::Conversion;
 use crate::domain::ids::{ConversionId, Seq};
 use crate::domain::status_move::MoveRefused;
-use crate::domain::suppression::Suppressed;
+use crate::domain::suppression::{ListChange, Suppressed};
 use crate::domain::time::Time;
 
 /// A conversion by what one knows of it.
@@ -28,11 +28,13 @@ pub enum StatusChanged {
     Unknown,
 }
 
-/// Things to put on a suppression list, or to take off.
+/// Things to put on a suppression list, or to take off it.
 #[derive(Debug, Clone)]
 pub struct SuppressionOrder {
     /// As [`crate::domain::suppression::list_name`] allows.
     pub list: String,
+    /// Onto the list, or off it.
+    pub wish: ListChange,
     /// At most 10,000.
     pub entries: Vec<Suppressed>,
     /// The name of the one who wants it.

@@ -27,7 +27,6 @@ use crate::domain::postback::Postback;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status_move::StatusMove;
 use crate::domain::suppression::{ListSummary, ListedEntry};
-use crate::domain::target::TargetId;
 use crate::domain::time::Time;
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
 use crate::store::contract::change::{ConversionRef, PurgeBefore, Purged, StatusChanged, SuppressionOrder};
@@ -37,7 +36,7 @@ use crate::store::contract::lookup::{
     ReportPage, ReportQuery, ReusedTransaction, Trace,
 };
 use crate::store::contract::operator::{OperatorFact, OperatorFacts, SourceTally};
-use crate::store::contract::subscription::Subscription;
+use crate::store::contract::subscription::{SignalOf, Subscription};
 use crate::store::contract::totals::{Totals, TotalsQuery};
 use crate::store::contract::work::{
     AttemptOutcome, Backlog, ClaimRequest, Expired, LeaseToken, LeasedWork, Recorded,
@@ -106,9 +105,9 @@ pub trait Store: Send + Sync + 'static {
     /// Gives leases back untouched; those that have ended are passed over.
     fn release(&self, leases: Vec<LeaseToken>) -> StoreFuture<'_, ()>;
 
-    /// Signals when `target` may have new work, also by other rules. A hint: the claim is the truth. It has one
+    /// Signals when there may be something new of this. A hint: what is asked for then is the truth. Each has one
     /// listener.
-    fn wakeup(&self, target: &TargetId) -> Subscription;
+    fn signals(&self, of: SignalOf) -> Subscription;
 
     /// Makes a dead, skipped, held or waiting delivery due now. Refused where the platform takes no event of that
     /// age any more, and where another delivery is going to inform the destination, or a later one has.
@@ -142,11 +141,9 @@ pub trait Store: Send + Sync + 'static {
         now: Time,
     ) -> StoreFuture<'_, StatusChanged>;
 
-    /// Puts entries on a list, which begins with its first. Answers, in order, whether each is new there.
-    fn suppress(&self, order: SuppressionOrder) -> StoreFuture<'_, Vec<bool>>;
-
-    /// Takes entries off a suppression list. Answers, in order, whether each was there.
-    fn unsuppress(&self, order: SuppressionOrder) -> StoreFuture<'_, Vec<bool>>;
+    /// Puts entries on a suppression list, which begins with its first, or takes them off. Answers, in order, whether each
+    /// is new there, or was there.
+    fn change_list(&self, order: SuppressionOrder) -> StoreFuture<'_, Vec<bool>>;
 
     /// Removes a whole suppression list; answers how many entries it had.
     fn remove_list(&self, list: String) -> StoreFuture<'_, u64>;
@@ -212,9 +209,6 @@ pub trait Store: Send + Sync + 'static {
     /// Hands out, once, up to `limit` quarantined postbacks that take back a sale that was received since:
     /// they are to be reprocessed. What was not reprocessed is handed out after the next start.
     fn reversals_ready(&self, limit: usize) -> StoreFuture<'_, Vec<Seq>>;
-
-    /// Signals when [`Store::reversals_ready`] may have something to hand out. A hint. It has one listener.
-    fn reversals_bell(&self) -> Subscription;
 
     /// What is kept for operators.
     fn operator_facts(&self) -> StoreFuture<'_, OperatorFacts>;

@@ -4,6 +4,18 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use crate::domain::target::TargetId;
+
+/// What a store signals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignalOf {
+    /// A target may have new work, also by other rules: see [`Store::claim`](crate::store::contract::Store::claim).
+    Work(TargetId),
+    /// Postbacks may be there to be reprocessed: see
+    /// [`Store::reversals_ready`](crate::store::contract::Store::reversals_ready).
+    Reversals,
+}
+
 /// A signal from a store to the one who waits for it. Clones share it. Any engine can make one, from what its
 /// database notifies it of or from a timer: a signal too many costs a look, and one too few is made up for by
 /// looking now and then.

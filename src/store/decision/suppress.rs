@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::domain::suppression::{SuppressionHit, Traces};
+use crate::domain::suppression::{ListChange, SuppressionHit, Traces};
 use crate::domain::time::Time;
 use crate::store::contract::change::SuppressionOrder;
 use crate::store::decision::group::CommitGroup;
@@ -18,33 +18,19 @@ const ACTOR_CHARS: usize = 200;
 /// What an entry takes in a group, roughly.
 const ENTRY_BYTES: usize = 256;
 
-/// Things go onto a list. Answers of each whether it was not on it.
-pub struct Suppress(pub SuppressionOrder);
-
-impl Order for Suppress {
+impl Order for SuppressionOrder {
     type Answer = Vec<bool>;
 
-    fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Known<Decided<Suppress>> {
-        group.suppress(&self.0).map(Decided::Whole)
+    fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Known<Decided<SuppressionOrder>> {
+        let changed = match self.wish {
+            ListChange::Add => group.suppress(self)?,
+            ListChange::TakeOff => group.unsuppress(self)?,
+        };
+        Ok(Decided::Whole(changed))
     }
 
     fn weight(&self) -> usize {
-        self.0.entries.len() * ENTRY_BYTES
-    }
-}
-
-/// Things go off a list. Answers of each whether it was on it.
-pub struct Unsuppress(pub SuppressionOrder);
-
-impl Order for Unsuppress {
-    type Answer = Vec<bool>;
-
-    fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Known<Decided<Unsuppress>> {
-        group.unsuppress(&self.0).map(Decided::Whole)
-    }
-
-    fn weight(&self) -> usize {
-        self.0.entries.len() * ENTRY_BYTES
+        self.entries.len() * ENTRY_BYTES
     }
 }
 

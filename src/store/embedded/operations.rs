@@ -14,7 +14,6 @@ use crate::domain::postback::Postback;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status_move::StatusMove;
 use crate::domain::suppression::{ListSummary, ListedEntry};
-use crate::domain::target::TargetId;
 use crate::domain::time::Time;
 use crate::store::command_queue::StoreCommand;
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
@@ -25,7 +24,7 @@ use crate::store::contract::lookup::{
     ReportPage, ReportQuery, ReusedTransaction, Trace,
 };
 use crate::store::contract::operator::{OperatorFact, OperatorFacts, SourceTally};
-use crate::store::contract::subscription::Subscription;
+use crate::store::contract::subscription::{SignalOf, Subscription};
 use crate::store::contract::totals::{Totals, TotalsQuery};
 use crate::store::contract::work::{
     AttemptOutcome, Backlog, ClaimRequest, Expired, LeaseToken, LeasedWork, Recorded, WantedWork,
@@ -35,7 +34,7 @@ use crate::store::decision::delivery::{EndHolds, RecordAttempts, Retry, Withdraw
 use crate::store::decision::expire::Expire;
 use crate::store::decision::keep::{KeepText, WriteProbe};
 use crate::store::decision::status::{Dispose, SetStatus};
-use crate::store::decision::suppress::{RemoveList, Suppress, Unsuppress};
+use crate::store::decision::suppress::RemoveList;
 use crate::store::embedded::{Embedded, ended};
 use crate::store::leases::{self, Leases};
 use crate::store::query::{clicks, find, lists, report, totals};
@@ -114,12 +113,8 @@ impl Store for Embedded {
         self.write(SetStatus { which, wanted, now })
     }
 
-    fn suppress(&self, order: SuppressionOrder) -> StoreFuture<'_, Vec<bool>> {
-        self.write(Suppress(order))
-    }
-
-    fn unsuppress(&self, order: SuppressionOrder) -> StoreFuture<'_, Vec<bool>> {
-        self.write(Unsuppress(order))
+    fn change_list(&self, order: SuppressionOrder) -> StoreFuture<'_, Vec<bool>> {
+        self.write(order)
     }
 
     fn remove_list(&self, list: String) -> StoreFuture<'_, u64> {
@@ -188,8 +183,12 @@ impl Store for Embedded {
         now(checked)
     }
 
-    fn wakeup(&self, target: &TargetId) -> Subscription {
-        self.shared.index.lock().queues.wakeup(target)
+    fn signals(&self, of: SignalOf) -> Subscription {
+        let mut index = self.shared.index.lock();
+        match of {
+            SignalOf::Work(target) => index.queues.wakeup(&target),
+            SignalOf::Reversals => index.reversals.bell(),
+        }
     }
 
     fn retry(
@@ -271,10 +270,6 @@ impl Store for Embedded {
 
     fn reversals_ready(&self, limit: usize) -> StoreFuture<'_, Vec<Seq>> {
         self.counted(|index| index.reversals.take(limit).into_iter().filter_map(Seq::new).collect())
-    }
-
-    fn reversals_bell(&self) -> Subscription {
-        self.shared.index.lock().reversals.bell()
     }
 
     fn operator_facts(&self) -> StoreFuture<'_, OperatorFacts> {

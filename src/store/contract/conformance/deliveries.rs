@@ -22,6 +22,7 @@ use crate::store::contract::conformance::fixture::work::{
     backlog, claim, claim_oldest, claim_some, delivery_id, due_request, first_page, purge_all, states, trace,
 };
 use crate::store::contract::lookup::DeliveryFilter;
+use crate::store::contract::subscription::SignalOf;
 use crate::store::contract::subscription::Subscription;
 use crate::store::contract::work::{AttemptOutcome, Claimed};
 
@@ -266,7 +267,7 @@ pub fn a_change_is_planned_also_while_what_was_sent_is_to_be_confirmed(engine: &
 
 pub fn a_wakeup_rings_when_work_arrives(engine: &EngineUnderTest) {
     let store = engine.open();
-    let bell = store.wakeup(&account("ads"));
+    let bell = store.signals(SignalOf::Work(account("ads")));
     sale("t1").to(&["other"]).forward().receive(&*store);
     sale("t2").receive(&*store);
     let rung = |bell: &Subscription| {

@@ -17,6 +17,7 @@ use crate::store::contract::conformance::fixture::received::{DAY, HOUR, account,
 use crate::store::contract::conformance::fixture::work::{
     backlog, conversion_of, delivery_id, due_request, purge_all, states, trace,
 };
+use crate::store::contract::subscription::SignalOf;
 use crate::store::contract::work::{AttemptOutcome, ClaimRequest, Claimed, LeaseToken, Recorded};
 
 /// How long a lease holds here.
@@ -133,7 +134,7 @@ pub fn a_lease_that_runs_out_wakes_the_worker_of_its_target(engine: &EngineUnder
     sale("t1").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0));
     assert_eq!(work.len(), 1);
-    let wakeup = store.wakeup(&account("ads"));
+    let wakeup = store.signals(SignalOf::Work(account("ads")));
     // Another target's claim finds it.
     assert!(claim(&*store, "elsewhere", at(LEASE_MS)).is_empty());
     wait(wakeup.signalled());

@@ -22,6 +22,7 @@ use crate::store::contract::conformance::fixture::received::{
     DAY, HOUR, account, at, click, go_by, quarantined, sale, unscreened, wait,
 };
 use crate::store::contract::conformance::fixture::work::{claim, conversion_of};
+use crate::store::contract::subscription::SignalOf;
 use crate::store::contract::work::AttemptOutcome;
 
 fn deliveries(store: &dyn Store, number: Seq) -> Vec<(Occasion, &'static str)> {
@@ -59,7 +60,7 @@ pub fn an_approval_by_hand_sends_the_conversion_and_wakes_its_destination(engine
     let store = engine.open();
     let reported = sale("t1").forward().status(Status::Pending).receive(&*store);
     assert_eq!(deliveries(&*store, reported.postback), []);
-    let bell = store.wakeup(&account("ads"));
+    let bell = store.signals(SignalOf::Work(account("ads")));
     set_status(&*store, reported.postback, Status::Approved, at(5));
     // It was signalled before anyone waited: it does not wait now.
     wait(bell.signalled());

@@ -3,7 +3,7 @@
 use crate::domain::click::CustomerTrait;
 use crate::domain::status::Status;
 use crate::domain::status_reason::StatusReason;
-use crate::domain::suppression::{Suppressed, SuppressedKind};
+use crate::domain::suppression::{ListChange, Suppressed, SuppressedKind};
 use crate::store::contract::arrival::Receipt;
 use crate::store::contract::change::SuppressionOrder;
 use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
@@ -18,13 +18,17 @@ pub fn entry(kind: SuppressedKind, text: &str) -> Suppressed {
     Suppressed::parse(kind, text).unwrap()
 }
 
-pub fn order(list: &str, entries: &[Suppressed]) -> SuppressionOrder {
-    let actor = "ops".to_owned();
-    SuppressionOrder { list: list.to_owned(), entries: entries.to_vec(), actor, now: at(7) }
+pub fn put_on(list: &str, entries: &[Suppressed]) -> SuppressionOrder {
+    let (list, actor) = (list.to_owned(), "ops".to_owned());
+    SuppressionOrder { list, wish: ListChange::Add, entries: entries.to_vec(), actor, now: at(7) }
+}
+
+pub fn take_off(list: &str, entries: &[Suppressed]) -> SuppressionOrder {
+    SuppressionOrder { wish: ListChange::TakeOff, ..put_on(list, entries) }
 }
 
 pub fn suppress(store: &dyn Store, list: &str, entries: &[Suppressed]) -> Vec<bool> {
-    wait(store.suppress(order(list, entries))).unwrap()
+    wait(store.change_list(put_on(list, entries))).unwrap()
 }
 
 /// The reason why a sale with these facts is scrubbed, if it is.
@@ -125,7 +129,7 @@ pub fn of_several_lists_the_first_by_name_is_named(engine: &EngineUnderTest) {
     suppress(&*store, "b", &eve);
     suppress(&*store, "a", &[entry(SuppressedKind::OrderId, "other")]);
     assert_eq!(reported("t2"), on(SuppressedKind::Email, "b"));
-    wait(store.unsuppress(order("b", &eve))).unwrap();
+    wait(store.change_list(take_off("b", &eve))).unwrap();
     wait(store.remove_list("m".to_owned())).unwrap();
     assert_eq!(reported("t3"), on(SuppressedKind::Email, "z"));
 }
@@ -135,9 +139,9 @@ pub fn an_entry_counts_for_what_is_decided_after_it_and_changes_nothing_before(e
     let listed = [entry(SuppressedKind::OrderId, "t1"), entry(SuppressedKind::OrderId, "t2")];
     // All at once: they are decided in this order, perhaps in one commit.
     let before = store.arrive(sale("t1").forward().arrival());
-    let put_on = store.suppress(order("orders", &listed));
+    let put_on = store.change_list(put_on("orders", &listed));
     let after = store.arrive(sale("t2").forward().arrival());
-    let taken_off = store.unsuppress(order("orders", &listed[1..]));
+    let taken_off = store.change_list(take_off("orders", &listed[1..]));
     let mut again = sale("t3").forward();
     again.draft.params.push(("order_id".to_owned(), "t2".to_owned()));
     let last = store.arrive(again.arrival());
@@ -155,7 +159,7 @@ pub fn what_is_taken_off_converts_again(engine: &EngineUnderTest) {
     let eve = [entry(SuppressedKind::Email, "eve@example.com")];
     suppress(&*store, "people", &eve);
     assert!(reason(&*store, "t1", with(CustomerTrait::Email, "eve@example.com")).is_some());
-    assert_eq!(wait(store.unsuppress(order("people", &eve))).unwrap(), [true]);
+    assert_eq!(wait(store.change_list(take_off("people", &eve))).unwrap(), [true]);
     before_and_after_reopening(engine, store, |store, reopened| {
         let name = format!("t{reopened}");
         assert_eq!(reason(store, &name, with(CustomerTrait::Email, "eve@example.com")), None);
@@ -166,16 +170,16 @@ pub fn putting_on_and_taking_off_report_what_was_new_and_what_was_there(engine: 
     let store = engine.open();
     let (a, b) = (entry(SuppressedKind::Email, "a@example.com"), entry(SuppressedKind::Ip, "10.0.0.0/8"));
     let (c, d) = (entry(SuppressedKind::OrderId, "c"), entry(SuppressedKind::ClickId, "c"));
-    assert_eq!(wait(store.unsuppress(order("l", &[a.clone(), b.clone()]))).unwrap(), [false, false]);
+    assert_eq!(wait(store.change_list(take_off("l", &[a.clone(), b.clone()]))).unwrap(), [false, false]);
     let both = [a.clone(), b.clone(), a.clone()];
     assert_eq!(suppress(&*store, "l", &both), [true, true, false]);
     assert_eq!(suppress(&*store, "l", &[b.clone(), c.clone(), d.clone()]), [false, true, true]);
     assert_eq!(suppress(&*store, "other", std::slice::from_ref(&a)), [true], "each list has its own");
     before_and_after_reopening(engine, store, |store, reopened| {
-        let again = wait(store.suppress(order("l", &both))).unwrap();
+        let again = wait(store.change_list(put_on("l", &both))).unwrap();
         assert_eq!(again, [false; 3]);
         if reopened {
-            let off = wait(store.unsuppress(order("l", &[a.clone(), a.clone(), c.clone()]))).unwrap();
+            let off = wait(store.change_list(take_off("l", &[a.clone(), a.clone(), c.clone()]))).unwrap();
             assert_eq!(off, [true, false, true]);
         }
     });
@@ -192,7 +196,7 @@ pub fn a_list_is_there_while_it_has_entries(engine: &EngineUnderTest) {
         let lists: Vec<_> = lists.iter().map(|list| (&*list.name, list.entries, list.changed_at)).collect();
         assert_eq!(lists, [("früh", 2, at(7)), ("later", 1, at(7))]);
         if reopened {
-            wait(store.unsuppress(order("later", &entries))).unwrap();
+            wait(store.change_list(take_off("later", &entries))).unwrap();
             assert_eq!(wait(store.remove_list("früh".to_owned())).unwrap(), 2);
             assert_eq!(wait(store.remove_list("früh".to_owned())).unwrap(), 0);
             assert_eq!(wait(store.lists()).unwrap(), []);
@@ -206,7 +210,8 @@ pub fn a_long_list_is_removed_whole(engine: &EngineUnderTest) {
     let many: Vec<_> = (0..2500).map(|n| entry(SuppressedKind::OrderId, &format!("o{n}"))).collect();
     assert_eq!(suppress(&*store, "long", &many).iter().filter(|new| **new).count(), 2500);
     suppress(&*store, "longer", &many[..3]);
-    let (removed, late) = (store.remove_list("long".to_owned()), store.suppress(order("long", &many[..1])));
+    let (removed, late) =
+        (store.remove_list("long".to_owned()), store.change_list(put_on("long", &many[..1])));
     wait(late).unwrap();
     let removed = wait(removed).unwrap();
     assert!((2500..=2501).contains(&removed), "what was received meanwhile goes too: {removed}");

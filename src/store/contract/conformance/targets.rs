@@ -13,6 +13,7 @@ use crate::store::contract::conformance::fixture::received::{
     DAY, HOUR, account, at, destination, sale, wait,
 };
 use crate::store::contract::conformance::fixture::work::{backlog, claim_oldest, due_request};
+use crate::store::contract::subscription::SignalOf;
 use crate::store::contract::subscription::Subscription;
 use crate::store::contract::work::Claimed;
 
@@ -115,7 +116,7 @@ pub fn a_destination_that_moves_takes_its_queue_along_and_what_is_out_returns_to
     receive(&*store, "t3", "b", 2, &THREE);
     let out = ask(&*store, &host("h"), at(5), 1, 0);
     assert_eq!(names(&out), ["t1"]);
-    let bell = store.wakeup(&host("new"));
+    let bell = store.signals(SignalOf::Work(host("new")));
     let rung = |bell: &Subscription| {
         let mut future = std::pin::pin!(bell.signalled());
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
