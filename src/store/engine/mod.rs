@@ -1,5 +1,6 @@
 //! What is under the embedded store: ordered keys and values, one durable batch at a time. Nothing here knows a record.
 
+mod block;
 pub mod error;
 #[cfg(feature = "conformance")]
 pub mod faulty;

@@ -1,23 +1,17 @@
 //! Small records that are written in order, several under one key: the engine below costs by the key, not by the byte.
 //!
 //! A block is kept under the key of its first record, and goes on to the next block's key at most. Those above see
-//! every record under its own key. Of a block: how many records (u16), then of each the length of its key (u16), the
-//! key, the length of its value (u32), the value; all of it compressed with lz4 behind its plain length.
+//! every record under its own key.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::ops::{Bound, ControlFlow, Range};
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
+use crate::store::engine::block::{BlockPacker, PackedBlock, PackedRecord, cut};
 use crate::store::engine::kv::{Batch, Direction, KeyChange, Kv, KvError, ScanVisitor, Span, Step};
-
-/// The most records in one block, and the most bytes before they are compressed; a longer record has its own.
-const RECORDS: usize = 64;
-const BYTES: usize = 16 * 1024;
-/// No block unpacks to more than this.
-const MAX_PLAIN: u32 = 256 * 1024 * 1024;
 
 /// An engine that keeps the records of some tables in blocks.
 pub struct Packed {
@@ -27,9 +21,10 @@ pub struct Packed {
     /// The last key of each table, once it was looked for: what is behind it needs no look at the blocks.
     last: Mutex<LastKeys>,
     recent: Mutex<RecentBlocks>,
+    packer: Mutex<BlockPacker>,
 }
 
-/// How many unpacked blocks are kept at hand, of [`BYTES`] each but for those of one long record.
+/// How many unpacked blocks are kept at hand, those of one long record not among them.
 const RECENT: usize = 512;
 
 /// Blocks that were read lately: their neighbours are often read next.
@@ -57,7 +52,7 @@ impl RecentBlocks {
 
     /// Keeps a block that was read when there had been so many commits; the one that was not used for longest goes.
     fn keep(&mut self, first: Vec<u8>, block: &Arc<PackedBlock>, commits: u64) {
-        if commits != self.commits || block.bytes.len() > 2 * BYTES {
+        if commits != self.commits || !block.is_short() {
             return;
         }
         self.used += 1;
@@ -82,18 +77,8 @@ impl RecentBlocks {
 /// By the first byte of a table's keys.
 type LastKeys = HashMap<u8, Vec<u8>>;
 
-/// A block, unpacked.
-struct PackedBlock {
-    bytes: Vec<u8>,
-    /// Where each record's key and value are, by key.
-    places: Vec<(Range<usize>, Range<usize>)>,
-}
-
 /// The key of a block, and its stored bytes or why they cannot be read.
 type StoredBlock = (Vec<u8>, Result<Vec<u8>, KvError>);
-
-/// A record: its key and its value.
-type PackedRecord = (Vec<u8>, Vec<u8>);
 
 /// What a block becomes.
 type BlockRecords = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -101,7 +86,8 @@ type BlockRecords = BTreeMap<Vec<u8>, Vec<u8>>;
 impl Packed {
     /// Keeps the records in blocks whose keys begin with one of `tables`.
     pub fn new(below: Arc<dyn Kv>, tables: &'static [u8]) -> Packed {
-        Packed { below, tables, last: Mutex::default(), recent: Mutex::default() }
+        let (last, recent, packer) = Default::default();
+        Packed { below, tables, last, recent, packer }
     }
 
     fn is_packed(&self, key: &[u8]) -> bool {
@@ -126,7 +112,7 @@ impl Packed {
     fn scan_up(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
         let first = self.block_of(span.from)?.map(|(first, _)| first);
         let from = first.as_deref().unwrap_or(span.from);
-        self.below.scan(Span { from, ..span }, &mut |first, bytes| match open(first, bytes) {
+        self.below.scan(Span { from, ..span }, &mut |first, bytes| match PackedBlock::open(first, bytes) {
             Ok(block) => {
                 let mut records = block.records().filter(|(key, _)| span.covers(key));
                 records.try_for_each(|(key, value)| visit(key, Ok(value)))
@@ -138,7 +124,9 @@ impl Packed {
 
     fn scan_down(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
         let table = span.from.get(..1).unwrap_or_default();
-        self.below.scan(Span { from: table, ..span }, &mut |first, bytes| match open(first, bytes) {
+        self.below.scan(Span { from: table, ..span }, &mut |first, bytes| match PackedBlock::open(
+            first, bytes,
+        ) {
             Ok(block) => {
                 for (key, value) in block.records().rev().filter(|(key, _)| span.covers(key)) {
                     visit(key, Ok(value))?;
@@ -169,20 +157,24 @@ impl Packed {
                 Some((last, _)) => key > *last,
                 None => self.is_behind_all(&key, is_new)?,
             };
+            // Most records are new, and in order.
+            if is_last {
+                new.extend(value.map(|value| (key, value)));
+                continue;
+            }
             match (value, new.binary_search_by(|(known, _)| known.cmp(&key))) {
-                (Some(value), Err(_)) if is_last => new.push((key, value)),
-                (None, Err(_)) if is_last => {}
                 (Some(value), Ok(at)) => {
-                    new.get_mut(at).into_iter().for_each(|known| known.1.clone_from(&value));
+                    new.get_mut(at).into_iter().for_each(|known| known.1.clone_from(&value))
                 }
                 (None, Ok(at)) => drop(new.remove(at)),
                 (value, Err(_)) => drop(others.insert(key, value)),
             }
         }
-        self.change_blocks(others, &mut behind, batch)?;
+        let mut writer = BlockWriter { batch, packer: self.packer.lock() };
+        self.change_blocks(others, &mut behind, &mut writer)?;
         let mut last = LastKeys::new();
         for (table, records) in behind {
-            add_blocks(batch, cut(&records))?;
+            writer.add(cut(&records))?;
             last.extend(records.into_iter().next_back().map(|(key, _)| (table, key)));
         }
         Ok(last)
@@ -194,7 +186,7 @@ impl Packed {
         &self,
         changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
         behind: &mut BTreeMap<u8, Vec<PackedRecord>>,
-        batch: &mut Batch,
+        writer: &mut BlockWriter<'_>,
     ) -> Result<(), KvError> {
         let mut stored: BTreeMap<Vec<u8>, BlockRecords> = BTreeMap::new();
         let mut before = Vec::new();
@@ -219,7 +211,7 @@ impl Packed {
             };
             let records = match stored.entry(first.clone()) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(unknown) => match open(&first, bytes.as_deref()) {
+                Entry::Vacant(unknown) => match PackedBlock::open(&first, bytes.as_deref()) {
                     Ok(block) => {
                         let records = block.records().map(|(key, value)| (key.to_vec(), value.to_vec()));
                         unknown.insert(records.collect())
@@ -237,12 +229,12 @@ impl Packed {
             let records: Vec<PackedRecord> = records.into_iter().collect();
             let mut blocks = cut(&records);
             match blocks.next() {
-                Some(records) => batch.put(first, pack(records)?),
-                None => batch.remove(first),
+                Some(records) => writer.batch.put(first, writer.packer.pack(records)?),
+                None => writer.batch.remove(first),
             }
-            add_blocks(batch, blocks)?;
+            writer.add(blocks)?;
         }
-        add_blocks(batch, cut(&before))
+        writer.add(cut(&before))
     }
 
     /// Whether a key is behind every record of its table. Where the last block cannot be read, that is known of a new
@@ -254,7 +246,7 @@ impl Packed {
             return Ok(key > last.as_slice());
         }
         let found = match self.last_block(&[*table], &[table.saturating_add(1)])? {
-            Some((first, bytes)) => match open(&first, bytes.as_deref()) {
+            Some((first, bytes)) => match PackedBlock::open(&first, bytes.as_deref()) {
                 Ok(block) => block.records().last().map_or(first.clone(), |(key, _)| key.to_vec()),
                 Err(_damaged) => return Ok(is_new && key > first.as_slice()),
             },
@@ -273,16 +265,22 @@ fn change(records: &mut BlockRecords, key: Vec<u8>, value: Option<Vec<u8>>) {
     }
 }
 
-fn add_blocks<'a>(
-    batch: &mut Batch,
-    blocks: impl IntoIterator<Item = &'a [PackedRecord]>,
-) -> Result<(), KvError> {
-    for records in blocks {
-        if let Some((first, _)) = records.first() {
-            batch.add(first.clone(), pack(records)?);
+/// Puts blocks into the batch for the engine below.
+struct BlockWriter<'a> {
+    batch: &'a mut Batch,
+    packer: MutexGuard<'a, BlockPacker>,
+}
+
+impl BlockWriter<'_> {
+    /// Adds new blocks.
+    fn add<'a>(&mut self, blocks: impl IntoIterator<Item = &'a [PackedRecord]>) -> Result<(), KvError> {
+        for records in blocks {
+            if let Some((first, _)) = records.first() {
+                self.batch.add(first.clone(), self.packer.pack(records)?);
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 impl Kv for Packed {
@@ -298,7 +296,7 @@ impl Kv for Packed {
             recent.commits
         };
         let Some((first, bytes)) = self.block_of(key)? else { return Ok(None) };
-        let block = Arc::new(open(&first, bytes.as_deref())?);
+        let block = Arc::new(PackedBlock::open(&first, bytes.as_deref())?);
         self.recent.lock().keep(first, &block, commits);
         Ok(block.get(key))
     }
@@ -314,7 +312,7 @@ impl Kv for Packed {
 
     fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {
         let mut below = Batch::default();
-        let mut packed = Vec::new();
+        let mut packed = Vec::with_capacity(batch.changes.len());
         for (key, change) in batch.changes {
             if self.is_packed(&key) {
                 packed.push((key, change));
@@ -333,78 +331,5 @@ impl Kv for Packed {
         done?;
         self.last.lock().extend(last);
         Ok(())
-    }
-}
-
-/// Records in order, in blocks of bounded number and size. Those of two tables are never in one.
-fn cut(records: &[PackedRecord]) -> impl Iterator<Item = &[PackedRecord]> {
-    let mut rest = records;
-    std::iter::from_fn(move || {
-        let table = rest.first()?.0.first();
-        let mut bytes = 0;
-        let fits = |(key, value): &&PackedRecord| {
-            bytes += key.len() + value.len();
-            key.first() == table && bytes <= BYTES
-        };
-        let length = rest.iter().take(RECORDS).take_while(fits).count().max(1);
-        let (block, after) = rest.split_at(length);
-        rest = after;
-        Some(block)
-    })
-}
-
-fn pack(records: &[PackedRecord]) -> Result<Vec<u8>, KvError> {
-    let too_long = |_| KvError::Failed("a record is too long for a block".to_owned());
-    let mut bytes = Vec::with_capacity(BYTES);
-    bytes.extend_from_slice(&u16::try_from(records.len()).map_err(too_long)?.to_be_bytes());
-    for (key, value) in records {
-        bytes.extend_from_slice(&u16::try_from(key.len()).map_err(too_long)?.to_be_bytes());
-        bytes.extend_from_slice(key);
-        bytes.extend_from_slice(&u32::try_from(value.len()).map_err(too_long)?.to_be_bytes());
-        bytes.extend_from_slice(value);
-    }
-    Ok(lz4_flex::compress_prepend_size(&bytes))
-}
-
-/// Unpacks a block. What cannot be unpacked is damaged whole.
-fn open(first: &[u8], packed: Result<&[u8], &KvError>) -> Result<PackedBlock, KvError> {
-    let damaged = |cause: String| KvError::Damaged { key: first.to_vec(), cause };
-    let packed = packed.map_err(KvError::clone)?;
-    let plain = packed.first_chunk().map(|size| u32::from_le_bytes(*size));
-    if plain.is_none_or(|plain| plain > MAX_PLAIN) {
-        return Err(damaged("its block does not say how long it is".to_owned()));
-    }
-    let bytes = lz4_flex::decompress_size_prepended(packed).map_err(|error| damaged(error.to_string()))?;
-    let places = places(&bytes).ok_or_else(|| damaged("its block ends too early".to_owned()))?;
-    Ok(PackedBlock { bytes, places })
-}
-
-/// Where the records of a block are; `None` where it is not whole.
-fn places(bytes: &[u8]) -> Option<Vec<(Range<usize>, Range<usize>)>> {
-    let count = u16::from_be_bytes(*bytes.first_chunk()?);
-    let mut at = 2;
-    let mut places = Vec::with_capacity(usize::from(count));
-    for _ in 0..count {
-        let length = u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?);
-        let key = at + 2..at + 2 + usize::from(length);
-        let length = u32::from_be_bytes(*bytes.get(key.end..)?.first_chunk()?);
-        let value = key.end + 4..(key.end + 4).checked_add(usize::try_from(length).ok()?)?;
-        at = value.end;
-        places.push((key, value));
-    }
-    (at == bytes.len()).then_some(places)
-}
-
-impl PackedBlock {
-    /// The value of a record.
-    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let part = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
-        let at = self.places.binary_search_by(|(known, _)| part(known).cmp(key)).ok()?;
-        self.places.get(at).map(|(_, value)| part(value).to_vec())
-    }
-
-    fn records(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
-        let part = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
-        self.places.iter().map(move |(key, value)| (part(key), part(value)))
     }
 }
