@@ -16,6 +16,9 @@ pub const VERSION: u8 = 8;
 /// Version, head length.
 const PREAMBLE: usize = 5;
 
+/// Most small records are no longer than this.
+const SHORT: usize = 2048;
+
 /// No record unpacks to more than this.
 const MAX_PLAIN: u32 = 256 * 1024 * 1024;
 
@@ -41,7 +44,6 @@ pub enum LayoutError {
 /// # Errors
 /// A value that cannot be written down.
 pub fn pack<H: Serialize, B: Serialize>(head: &H, body: &B) -> Result<Vec<u8>, LayoutError> {
-    let content = |error: postcard::Error| LayoutError::Content(error.to_string());
     let head = postcard::to_extend(head, Vec::with_capacity(1024)).map_err(content)?;
     let body = postcard::to_extend(body, Vec::with_capacity(1024)).map_err(content)?;
     let body = lz4_flex::compress_prepend_size(&body);
@@ -59,7 +61,15 @@ pub fn pack<H: Serialize, B: Serialize>(head: &H, body: &B) -> Result<Vec<u8>, L
 /// # Errors
 /// A value that cannot be written down.
 pub fn record<T: Serialize>(value: &T) -> Result<Vec<u8>, LayoutError> {
-    postcard::to_extend(value, vec![VERSION]).map_err(|error| LayoutError::Content(error.to_string()))
+    // A vector would be made longer again and again, and there are several records for each request.
+    let mut short = [0; SHORT];
+    match postcard::to_slice(value, &mut short) {
+        Ok(written) => Ok([&[VERSION], &*written].concat()),
+        Err(postcard::Error::SerializeBufferFull) => {
+            postcard::to_extend(value, vec![VERSION]).map_err(content)
+        }
+        Err(error) => Err(content(error)),
+    }
 }
 
 /// What [`record`] wrote.
@@ -93,7 +103,11 @@ pub fn body<B: DeserializeOwned>(bytes: &[u8]) -> Result<B, LayoutError> {
 
 /// The bytes as postcard reads them.
 fn plain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, LayoutError> {
-    postcard::from_bytes(bytes).map_err(|error| LayoutError::Content(error.to_string()))
+    postcard::from_bytes(bytes).map_err(content)
+}
+
+fn content(error: postcard::Error) -> LayoutError {
+    LayoutError::Content(error.to_string())
 }
 
 /// The length of the head, and all that follows its length.
@@ -140,4 +154,17 @@ pub fn dated(prefix: u8, day: i32, number: u64) -> Vec<u8> {
 pub fn date(key: &[u8]) -> Option<(i32, u64)> {
     let (day, number) = key.get(1..)?.split_first_chunk()?;
     Some((i32::from_be_bytes(*day) ^ i32::MIN, u64::from_be_bytes(number.try_into().ok()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_record_is_read_as_it_was_written_however_long_it_is() {
+        for length in [0, 1, SHORT - 3, SHORT - 2, SHORT - 1, SHORT, 10 * SHORT] {
+            let text = "x".repeat(length);
+            assert_eq!(read::<String>(&record(&text).unwrap()).unwrap(), text);
+        }
+    }
 }

@@ -21,7 +21,7 @@ use crate::store::table::day::day;
 use crate::store::table::delivery::put_states;
 use crate::store::table::early_answer::put_ahead;
 use crate::store::table::exchange::{ExchangePlace, add_exchange};
-use crate::store::table::postback::{PostbackHead, add_postback};
+use crate::store::table::postback::{POSTBACK_RECORDS, PostbackHead, add_postback};
 use crate::store::table::store_facts::put_probe;
 use crate::store::table::suppression::{put_entry, put_list};
 use crate::store::table::text::put_text;
@@ -73,7 +73,10 @@ impl<'a> EmbeddedCommit<'a> {
 
     /// What is new, as the whole group leaves it.
     fn pack_postbacks(&mut self, ready: &mut PreparedCommit<'a>) -> Result<(), StoreError> {
-        for (number, born) in (self.group.first..).zip(std::mem::take(&mut self.group.born)) {
+        let born = std::mem::take(&mut self.group.born);
+        ready.batch.changes.reserve(POSTBACK_RECORDS * born.len());
+        ready.heads.reserve(born.len());
+        for (number, born) in (self.group.first..).zip(born) {
             let (mut body, mut sketch) = (born.body, born.sketch);
             if let Some(changed) = self.group.changed.get(&number) {
                 let Record { conversion, standing, .. } = &*changed.record;

@@ -21,6 +21,9 @@ pub const HEAD_PREFIX: u8 = b'H';
 pub const BODY_PREFIX: u8 = b'B';
 pub const RAW_PREFIX: u8 = b'P';
 
+/// How many records [`add_postback`] adds at most.
+pub const POSTBACK_RECORDS: usize = 3;
+
 /// What the index needs of a postback.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostbackHead {
