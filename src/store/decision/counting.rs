@@ -1,12 +1,11 @@
 //! What a group counts, as its commands are decided.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
-use crate::domain::ids::{Seq, SourceId};
+use crate::domain::ids::Seq;
 use crate::domain::postback::{Postback, VerdictName};
-use crate::domain::time::Time;
 use crate::store::table::cap_tally::Tally;
 use crate::store::table::rollup::{RollupLine, RollupSums};
 use crate::store::table::rollup_delta::RollupDelta;
@@ -14,11 +13,9 @@ use crate::store::table::rollup_delta::RollupDelta;
 /// What a group counts: written in the group's own commit, so that it always equals a recount of what is kept.
 #[derive(Default)]
 pub struct Counting {
-    lines: HashMap<RollupLine, RollupSums>,
+    delta: RollupDelta,
     /// How many conversions the group adds where caps count them.
     pub caps: Tally,
-    /// When the latest postback of each source was received.
-    latest: HashMap<SourceId, Time>,
     /// Postbacks that the group reprocesses.
     pub reprocessed: BTreeSet<u64>,
 }
@@ -27,7 +24,7 @@ impl Counting {
     /// Counts a new conversion.
     pub fn new_conversion(&mut self, conversion: &Conversion) {
         self.caps.apply(None, Some(conversion));
-        self.lines.entry(RollupLine::of_conversion(conversion)).or_default().add_conversion(conversion);
+        self.delta.add_conversion(conversion);
     }
 
     /// Moves a conversion from one appearance to another.
@@ -60,7 +57,7 @@ impl Counting {
         // What reprocesses an earlier one has the time of that one.
         let is_received = postback.again.is_none() && postback.verdict.name() != VerdictName::Refused;
         if let Some(source) = postback.source.as_ref().filter(|_| is_received) {
-            self.latest.insert(source.clone(), postback.received_at);
+            self.delta.received(source, postback.received_at);
         }
         self.reprocessed.extend(postback.again.map(Seq::get));
     }
@@ -77,25 +74,21 @@ impl Counting {
     }
 
     fn add(&mut self, line: RollupLine, sums: &RollupSums) {
-        self.lines.entry(line).or_default().add(sums);
+        self.delta.add(line, sums);
     }
 
     /// Adds what another counted of what is gone.
     pub fn append(&mut self, other: Counting) {
-        other.lines.into_iter().for_each(|(line, sums)| self.add(line, &sums));
+        self.delta.append(other.delta);
         other.caps.each().for_each(|(place, count)| self.caps.add(place.clone(), count));
     }
 
     /// All of it, to be written.
     pub fn take(&mut self) -> RollupDelta {
-        let mut delta = RollupDelta::default();
+        let mut delta = std::mem::take(&mut self.delta);
         for ((offer, day), count) in self.caps.each() {
             delta.add(RollupLine::of_cap(offer.clone(), *day), &RollupSums::of_count(count));
         }
-        for (line, sums) in std::mem::take(&mut self.lines) {
-            delta.add(line, &sums);
-        }
-        delta.latest.extend(std::mem::take(&mut self.latest));
         delta
     }
 }

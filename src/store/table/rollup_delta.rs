@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::conversion::Conversion;
 use crate::domain::ids::SourceId;
 use crate::domain::time::Time;
 use crate::store::codec::{self, corrupt};
@@ -47,6 +48,28 @@ impl RollupDelta {
     /// Adds what is to be added to a line.
     pub fn add(&mut self, line: RollupLine, sums: &RollupSums) {
         add_line(&mut self.lines, line, sums);
+    }
+
+    /// Counts a new conversion.
+    pub fn add_conversion(&mut self, conversion: &Conversion) {
+        let line = RollupLine::of_conversion(conversion);
+        match self.lines.get_mut(&line) {
+            Some(known) => {
+                known.add_conversion(conversion);
+                if known.is_nothing() {
+                    self.lines.remove(&line);
+                }
+            }
+            None => drop(self.lines.insert(line, RollupSums::of_conversion(conversion))),
+        }
+    }
+
+    /// A postback of the source was received, the latest.
+    pub fn received(&mut self, source: &SourceId, at: Time) {
+        match self.latest.get_mut(source) {
+            Some(latest) => *latest = at,
+            None => drop(self.latest.insert(source.clone(), at)),
+        }
     }
 
     /// Adds all of a later one.
@@ -103,7 +126,7 @@ impl Unfolded {
         let (from, to) = (delta_key(0), [PREFIX + 1]);
         reader.scan(Span { from: &from, to: &to, direction: Direction::Up }, &mut |key, bytes| {
             let read = |bytes: &[u8]| -> Result<(u64, RollupDelta), StoreError> {
-                codec::body(bytes).map_err(|error| corrupt(key, &error))
+                codec::read(bytes).map_err(|error| corrupt(key, &error))
             };
             match bytes.and_then(read) {
                 Ok((number, delta)) if number == folds => {
@@ -184,8 +207,8 @@ impl Unfolded {
 
 fn put_delta(batch: &mut Batch, place: u32, folds: u64, delta: &RollupDelta) -> Result<(), StoreError> {
     let key = delta_key(place);
-    let packed = codec::pack(&(), &(folds, delta)).map_err(|error| corrupt(&key, &error))?;
-    batch.put(key, packed);
+    let record = codec::record(&(folds, delta)).map_err(|error| corrupt(&key, &error))?;
+    batch.put(key, record);
     Ok(())
 }
 
@@ -212,6 +235,16 @@ mod tests {
         later.add(cap(1), &RollupSums::of_count(-2));
         delta.append(later);
         assert_eq!(delta.lines.into_iter().collect::<Vec<_>>(), [(cap(2), RollupSums::of_count(1))]);
+    }
+
+    #[test]
+    fn a_source_was_heard_of_when_its_last_postback_was_received() {
+        let source = SourceId::parse("a-network").unwrap();
+        let [earlier, later] = [5, 7].map(|millis| Time::from_millis(millis).unwrap());
+        let mut delta = RollupDelta::default();
+        delta.received(&source, earlier);
+        delta.received(&source, later);
+        assert_eq!(delta.latest, BTreeMap::from([(source, later)]));
     }
 
     #[test]
