@@ -13,9 +13,26 @@ const BANDS: usize = 64;
 /// A cache of so many bytes in front of the engine. A reader that was overtaken by a commit does not put
 /// its old value back: it finds its band's number moved.
 pub struct CoherentCache<K, V> {
-    cache: Cache<K, V, ByBytes>,
+    cache: Cache<K, WeighedValue<V>, KnownWeight>,
     bands: Vec<Mutex<u64>>,
     hasher: RandomState,
+}
+
+/// A value with what it weighs: what is thrown out is weighed again, long after anyone has looked at it.
+#[derive(Clone)]
+struct WeighedValue<V> {
+    value: V,
+    weight: u64,
+}
+
+/// By what was found when a value was put in.
+#[derive(Clone, Copy)]
+struct KnownWeight;
+
+impl<K, V> Weighter<K, WeighedValue<V>> for KnownWeight {
+    fn weight(&self, _key: &K, weighed: &WeighedValue<V>) -> u64 {
+        weighed.weight
+    }
 }
 
 impl<K: Hash + Eq + Clone, V: Clone> CoherentCache<K, V>
@@ -24,14 +41,14 @@ where
 {
     pub fn new(items: usize, bytes: u64) -> CoherentCache<K, V> {
         CoherentCache {
-            cache: Cache::with_weighter(items, bytes, ByBytes),
+            cache: Cache::with_weighter(items, bytes, KnownWeight),
             bands: (0..BANDS).map(|_| Mutex::new(0)).collect(),
             hasher: RandomState::new(),
         }
     }
 
     pub fn get(&self, key: &K) -> Option<V> {
-        self.cache.get(key)
+        self.cache.get(key).map(|weighed| weighed.value)
     }
 
     pub fn get_or_read<E>(
@@ -39,7 +56,7 @@ where
         key: &K,
         read: impl FnOnce() -> Result<Option<V>, E>,
     ) -> Result<Option<V>, E> {
-        if let Some(value) = self.cache.get(key) {
+        if let Some(value) = self.get(key) {
             return Ok(Some(value));
         }
         let before = self.band(key).map(|band| *band.lock());
@@ -47,7 +64,7 @@ where
         if let (Some(value), Some(band)) = (&read, self.band(key)) {
             let now = band.lock();
             if Some(*now) == before {
-                self.cache.insert(key.clone(), value.clone());
+                self.insert(key.clone(), value.clone());
             }
         }
         Ok(read)
@@ -58,11 +75,16 @@ where
         let mut number = band.lock();
         *number = number.wrapping_add(1);
         match value {
-            Some(value) => self.cache.insert(key, value),
+            Some(value) => self.insert(key, value),
             None => {
                 self.cache.remove(&key);
             }
         }
+    }
+
+    fn insert(&self, key: K, value: V) {
+        let weight = ByBytes.weight(&key, &value);
+        self.cache.insert(key, WeighedValue { value, weight });
     }
 
     fn band(&self, key: &K) -> Option<&Mutex<u64>> {
