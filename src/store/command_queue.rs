@@ -22,6 +22,12 @@ pub const STUCK: Duration = Duration::from_secs(30);
 pub enum StoreCommand {
     /// Something that is decided with what waits next to it.
     Decide(Box<dyn OrderInGroup>),
+    /// Something that is done alone.
+    Alone(AloneCommand),
+}
+
+/// What is done between two groups.
+pub enum AloneCommand {
     /// Decides by other rules what is queued from here on.
     ChangeRules(Arc<Ruleset>, ReplySender<()>),
     /// Purging rewrites what others read.
@@ -35,12 +41,16 @@ impl StoreCommand {
     pub fn refuse(self, error: StoreError) {
         // A dropped receiver is a caller that went away: no one is left to inform.
         match self {
-            StoreCommand::Decide(command) => command.answer(Err(error)),
-            StoreCommand::ChangeRules(_, answer) | StoreCommand::Close(answer) => {
-                drop(answer.send(Err(error)))
+            StoreCommand::Decide(order) => order.answer(Err(error)),
+            StoreCommand::Alone(AloneCommand::ChangeRules(_, answer) | AloneCommand::Close(answer)) => {
+                drop(answer.send(Err(error)));
             }
-            StoreCommand::Purge(_, answer) => drop(answer.send(Err(error))),
+            StoreCommand::Alone(AloneCommand::Purge(_, answer)) => drop(answer.send(Err(error))),
         }
+    }
+
+    fn is_close(&self) -> bool {
+        matches!(self, StoreCommand::Alone(AloneCommand::Close(_)))
     }
 }
 
@@ -56,7 +66,7 @@ pub struct CommandQueue {
 struct PendingCommands {
     commands: Vec<StoreCommand>,
     closed: bool,
-    /// Since when the writer writes, while it does.
+    /// Since when the writer reads and writes for a group, while it does.
     writes_since: Option<Instant>,
 }
 
@@ -66,12 +76,13 @@ impl PendingCommands {
         if self.closed {
             return Some(StoreError::Closed);
         }
-        let writes = clock?().saturating_duration_since(self.writes_since?);
+        let since = self.writes_since?;
+        let writes = clock?().saturating_duration_since(since);
         if writes >= STUCK {
             return Some(StoreError::Broken { doing: "write", cause: never_ended() });
         }
         let cause = || format!("the disk has not taken what is written for {} s", writes.as_secs());
-        let is_refused = writes >= SLOW && !matches!(command, StoreCommand::Close(_));
+        let is_refused = writes >= SLOW && !command.is_close();
         is_refused.then(|| StoreError::Unavailable { cause: cause() })
     }
 }
@@ -95,7 +106,7 @@ impl CommandQueue {
             command.refuse(error);
             return;
         }
-        waiting.closed = matches!(command, StoreCommand::Close(_));
+        waiting.closed = command.is_close();
         waiting.commands.push(command);
         drop(waiting);
         self.bell.notify_one();
@@ -111,7 +122,7 @@ impl CommandQueue {
         Some((self.clock.as_ref()?)().saturating_duration_since(since))
     }
 
-    /// The writer begins to write, or has ended.
+    /// The writer begins with a group, or has ended it.
     pub fn writes(&self, begins: bool) {
         if let Some(clock) = &self.clock {
             self.waiting.lock().writes_since = begins.then(|| clock());

@@ -10,7 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::domain::ruleset::Ruleset;
-use crate::store::command_queue::{CommandQueue, StoreCommand};
+use crate::store::command_queue::{AloneCommand, CommandQueue, StoreCommand};
 use crate::store::contract::StoreFuture;
 use crate::store::contract::error::StoreError;
 use crate::store::decision::click::MatchWaiting;
@@ -183,11 +183,18 @@ impl Embedded {
 
     /// Queues an order now, so that it is done even when no one waits for the answer.
     fn write<O: Order>(&self, order: O) -> StoreFuture<'_, O::Answer> {
-        self.queue(|answer| StoreCommand::Decide(Ordered::new(order, Some(answer))))
+        self.push(|answer| StoreCommand::Decide(Ordered::new(order, Some(answer))))
     }
 
-    /// The same of any command.
+    /// The same of what is done alone.
     fn queue<T: Send + 'static>(
+        &self,
+        command: impl FnOnce(ReplySender<T>) -> AloneCommand,
+    ) -> StoreFuture<'_, T> {
+        self.push(|answer| StoreCommand::Alone(command(answer)))
+    }
+
+    fn push<T: Send + 'static>(
         &self,
         command: impl FnOnce(ReplySender<T>) -> StoreCommand,
     ) -> StoreFuture<'_, T> {

@@ -179,7 +179,7 @@ impl Index {
     }
 
     /// Moves a conversion from one appearance to another. Deliveries that stand as before, or wait
-    /// as before until another time, keep their lease. `asked` names those that a person wants sent.
+    /// as before until another time, keep their lease. `manual` names those that a person wants sent.
     /// Answers who has new work.
     pub fn apply<'a>(
         &mut self,

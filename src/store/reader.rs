@@ -13,6 +13,9 @@ use crate::store::engine::kv::{Kv, KvError, Span};
 /// Sees a key and its bytes, or why they cannot be read; breaks to end the scan.
 pub type RecordVisitor<'a> = &'a mut dyn FnMut(&[u8], Result<&[u8], StoreError>) -> ControlFlow<()>;
 
+/// The first byte of what the store knows of itself.
+const OF_THE_STORE: &[u8] = b"M";
+
 /// Reads stored bytes, and what they say, past every cache.
 pub struct Reader {
     kv: Arc<dyn Kv>,
@@ -52,6 +55,10 @@ impl Reader {
     /// Nothing of the commit was written, because what it is to change is damaged; or the whole store failed.
     pub fn failed_commit(&self, error: KvError) -> StoreError {
         match error {
+            // What every commit writes cannot be written any more: opening names it, and says what helps.
+            KvError::Damaged { key, cause } if key.starts_with(OF_THE_STORE) => {
+                self.fail("write", format!("the record {} cannot be read: {cause}", key.escape_ascii()))
+            }
             KvError::Damaged { .. } => self.failed_read(error),
             KvError::Failed(cause) => self.fail("write", cause),
         }

@@ -18,6 +18,7 @@ use crate::store::table::delivery::DeliveryStates;
 use crate::store::table::recent_click::RecentClicks;
 use crate::store::table::rollup_delta::Unfolded;
 use crate::store::table::store_facts::NumberSequences;
+use crate::store::table::visitor::answered;
 
 /// Clicks kept at hand: about so many, and never more bytes than this.
 const CLICKS: usize = 64 * 1024;
@@ -163,12 +164,7 @@ impl Records {
     pub fn click_as_answered(&self, id: &ClickId) -> Result<Option<Arc<Click>>, StoreError> {
         let Some(click) = self.click(id)? else { return Ok(None) };
         let Some(visitor) = &click.context.visitor else { return Ok(Some(click)) };
-        let consent = click.context.consent.latest(self.reader.consent_of(visitor)?);
-        if consent == click.context.consent {
-            return Ok(Some(click));
-        }
-        let mut answered = Click::clone(&click);
-        answered.context.consent = consent;
-        Ok(Some(Arc::new(answered)))
+        let consent = self.reader.consent_of(visitor)?;
+        Ok(Some(answered(click, consent)))
     }
 }

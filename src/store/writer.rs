@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use crate::domain::ids::ClickId;
 use crate::domain::ruleset::Ruleset;
-use crate::store::command_queue::{CommandQueue, StoreCommand, never_ended};
+use crate::store::command_queue::{AloneCommand, CommandQueue, StoreCommand, never_ended};
 pub use crate::store::command_queue::{MonotonicClock, SLOW, STUCK};
 use crate::store::commit::embedded_commit::EmbeddedCommit;
 use crate::store::commit::known_facts::KnownFacts;
@@ -121,7 +121,7 @@ struct Writer {
 /// What is done together.
 enum Turn {
     Decide(Vec<Box<dyn OrderInGroup>>),
-    Alone(StoreCommand),
+    Alone(AloneCommand),
 }
 
 impl Writer {
@@ -137,36 +137,35 @@ impl Writer {
             } else {
                 return;
             }
-            match next_turn(&mut rest, &mut again) {
-                Turn::Decide(commands) => again.extend(self.decide(commands)),
-                Turn::Alone(StoreCommand::Decide(command)) => again.extend(self.decide(vec![command])),
+            let turn = next_turn(&mut rest, &mut again);
+            self.queue.writes(true);
+            match turn {
+                Turn::Decide(orders) => again.extend(self.decide(orders)),
                 // A dropped receiver is a caller that went away; what was done holds all the same.
-                Turn::Alone(StoreCommand::ChangeRules(rules, answer)) => {
+                Turn::Alone(AloneCommand::ChangeRules(rules, answer)) => {
                     drop(answer.send(self.change_rules(&rules)));
                 }
-                Turn::Alone(StoreCommand::Purge(before, answer)) => drop(answer.send(self.purge(before))),
-                Turn::Alone(StoreCommand::Close(answer)) => drop(answer.send(self.shared.reader.check())),
+                Turn::Alone(AloneCommand::Purge(before, answer)) => drop(answer.send(self.purge(before))),
+                Turn::Alone(AloneCommand::Close(answer)) => drop(answer.send(self.shared.reader.check())),
             }
+            self.queue.writes(false);
         }
     }
 
     /// Decides and commits a group, and answers. Answers what is left of long orders.
-    fn decide(&mut self, commands: Vec<Box<dyn OrderInGroup>>) -> Vec<Box<dyn OrderInGroup>> {
+    fn decide(&mut self, mut orders: Vec<Box<dyn OrderInGroup>>) -> Vec<Box<dyn OrderInGroup>> {
         let began = self.watch.as_ref().map(|watch| (watch.clock)());
-        let (count, mut again) = (commands.len(), Vec::new());
-        match self.attempt(&commands) {
-            // What the group touches is damaged, and nothing of it was written: each is decided again alone, so
-            // that only those fail that touch it.
-            Err(StoreError::Corrupt { .. }) if count > 1 => {
-                for command in commands {
-                    let command = vec![command];
-                    let done = self.attempt(&command);
-                    again.extend(self.end(command, done, began));
-                }
+        match self.attempt(&orders) {
+            // What the group touches is damaged, and nothing of it was written: its halves are decided again, by what
+            // is stored then, until only those fail that touch it.
+            Err(StoreError::Corrupt { .. }) if orders.len() > 1 => {
+                let second = orders.split_off(orders.len() / 2);
+                let mut again = self.decide(orders);
+                again.extend(self.decide(second));
+                again
             }
-            done => again.extend(self.end(commands, done, began)),
+            done => self.end(orders, done, began),
         }
-        again
     }
 
     /// Decides commands by what is stored now, and commits what they bring.
@@ -181,9 +180,10 @@ impl Writer {
 
     fn commit(&mut self, mut commit: EmbeddedCommit<'_>) -> Result<Committed, StoreError> {
         let mut sync = None;
-        self.queue.writes(true);
         let done = write(&mut commit, self.watch.as_ref(), &mut sync);
-        self.queue.writes(false);
+        if let Err(StoreError::Corrupt { .. }) = done {
+            commit.forget();
+        }
         done?;
         self.numbers = commit.group.numbers;
         let CommitGroup { lines, matching, .. } = commit.group;
@@ -293,7 +293,7 @@ fn next_turn(rest: &mut VecDeque<StoreCommand>, again: &mut VecDeque<Box<dyn Ord
                 bytes += command.weight();
                 group.push(command);
             }
-            Some(alone) if group.is_empty() => return Turn::Alone(alone),
+            Some(StoreCommand::Alone(alone)) if group.is_empty() => return Turn::Alone(alone),
             Some(alone) => {
                 rest.push_front(alone);
                 break;

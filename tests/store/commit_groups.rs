@@ -237,6 +237,25 @@ fn what_a_damaged_record_stops_stops_no_one_else_of_its_group_who_are_decided_by
     assert_eq!(transactions(&store, ConversionFilter::default()).len(), 3);
 }
 
+#[test]
+fn an_order_that_goes_through_many_goes_on_past_one_that_is_known_and_cannot_be_written() {
+    let disk = Faulty::over(Memory::new());
+    let store = Embedded::open(Arc::new(disk.clone()), sale("any").rules()).unwrap();
+    // What was changed is in one block, and what is new in none.
+    let old = wait(store.arrive(sale("old").click("c1").arrival())).unwrap();
+    let withdraw = |name: &str| wait(store.withdraw(destination(name), at(1)));
+    go_by(&store, sale("any").to(&["gone"]).rules());
+    wait(store.arrive(sale("old").click("c1").value("8").arrival())).unwrap();
+    wait(store.arrive(sale("young").click("c1").at(at(1)).arrival())).unwrap();
+    disk.cannot_read(ReadFault::Damaged, |key| key.first() == Some(&b'C'));
+    assert!(matches!(wait(store.expire_holds(at(DAY * 9), 9)), Err(StoreError::Corrupt { .. })));
+    assert_eq!(wait(store.expire_holds(at(DAY * 9), 9)).unwrap(), 1, "the other one");
+    assert_eq!(wait(store.expire_holds(at(DAY * 9), 9)).unwrap(), 0);
+    assert_eq!(withdraw("gone").unwrap(), 0);
+    disk.can_read();
+    assert!(matches!(states(&store, &old)[0], DeliveryState::Held { .. }));
+}
+
 /// Whether the answer is there already.
 fn is_done<T>(mut answer: StoreFuture<'_, T>) -> bool {
     answer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()

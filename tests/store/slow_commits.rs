@@ -88,6 +88,32 @@ fn a_commit_that_never_ends_ends_the_store_and_is_not_waited_for() {
 }
 
 #[test]
+fn a_disk_that_does_not_answer_a_read_of_a_decision_is_noticed_as_one_that_does_not_write() {
+    let (disk, clock) = (Faulty::over(Memory::new()), MovedClock::default());
+    let (says, stuck) = channel();
+    let watch = Watch {
+        clock: clock.clock(),
+        report: Arc::new(|_| {}),
+        stuck: Arc::new(move |error| says.send(error.clone()).unwrap()),
+    };
+    let settings = EmbeddedSettings { watch: Some(watch), ..EmbeddedSettings::default() };
+    let rules = sale("any").forward().rules();
+    let store = Embedded::open_with(Arc::new(disk.clone()), rules, settings).unwrap();
+    let reads = disk.hold(FaultAt::Get);
+    let first = store.arrive(sale("first").click("c9").arrival());
+    reads.reached.recv().unwrap();
+    clock.pass(SLOW);
+    let refused = store.arrive(sale("refused").arrival()).now_or_never();
+    assert!(matches!(refused, Some(Err(StoreError::Unavailable { .. }))), "{refused:?}");
+    clock.pass(STUCK - SLOW);
+    let error = stuck.recv_timeout(Duration::from_secs(20)).expect("it is noticed");
+    assert!(matches!(&error, StoreError::Broken { cause, .. } if cause.contains("30 s")), "{error}");
+    drop(first);
+    // The writer goes on waiting for the disk.
+    drop((store, reads));
+}
+
+#[test]
 fn who_asks_again_while_syncs_are_slow_is_served_in_order() {
     let (disk, settings) = slow_disk();
     let rules = sale("any").forward().rules();

@@ -14,6 +14,14 @@ pub struct EmbeddedCommit<'a> {
 }
 
 impl EmbeddedCommit<'_> {
+    /// What was known of what it changes is forgotten, since it could not be written where that is stored: read there,
+    /// what is damaged is found to be, and orders that go through many leave it out.
+    pub fn forget(&self) {
+        let conversions = self.group.changed.keys().map(|number| (*number, None));
+        let clicks = self.group.clicks.keys().map(|id| (id.clone(), None));
+        self.shared.records.replaced(conversions, clicks);
+    }
+
     /// The UTC day of a postback that is kept.
     pub fn day_of(&self, number: u64) -> Result<i32, StoreError> {
         let day = self.shared.index.lock().days.of(number);

@@ -228,9 +228,6 @@ impl StoredFacts for KnownFacts<'_> {
     fn is_at_hand(&self, need: &Need) -> bool {
         match need {
             Need::Click(id) => self.cached(|shared| shared.records.click_at_hand(id)).is_some(),
-            Need::Conversion(number) => {
-                self.cached(|shared| shared.records.conversion_at_hand(*number)).is_some()
-            }
             _ => false,
         }
     }

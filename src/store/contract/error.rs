@@ -16,13 +16,13 @@ pub enum StoreError {
         cause: String,
     },
     /// The store is not there now: the connection to it is lost, it gave the transaction up, or its disk takes too
-    /// long. What was asked for may have become durable or not: ask again with the same ids, later.
+    /// long. What was asked for may have become durable or not: ask for the same again, later.
     #[error("the store does not answer now: {cause}")]
     Unavailable {
         /// The words of the engine or the network.
         cause: String,
     },
-    /// The store is closing.
+    /// The store is closing. What was asked for before may have become durable or not.
     #[error("the store is closed")]
     Closed,
     /// The caller's mistake: no list gave this cursor.

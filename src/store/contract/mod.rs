@@ -49,7 +49,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 ///
 /// 1. When a writing operation answers `Ok`, its effect survives the death of the process and of
 ///    the machine's power. When it answers `Err`, nothing of it is visible, now or later; only after
-///    [`StoreError::Broken`] and [`StoreError::Unavailable`] it may be, so that it is asked for again with the same ids.
+///    [`StoreError::Broken`], [`StoreError::Unavailable`] and [`StoreError::Closed`] it may be, so that it is asked for
+///    again: a click by its id and an attempt by its lease are then known, and what a postback reports by its identity.
 /// 2. An arrival and all it causes (record, conversion or change, deliveries) appear together.
 /// 3. Decisions see every earlier answer: of two equal arrivals one is accepted, one a duplicate,
 ///    however close they come. A click and the postback that names it always meet.

@@ -3,39 +3,67 @@
 use std::sync::Arc;
 
 use crate::domain::click::{Click, ClickOrigin};
-use crate::domain::ids::ClickId;
+use crate::domain::consent::ConsentRecord;
+use crate::domain::ids::{ClickId, VisitorId};
 use crate::store::contract::arrival::ConsentArrival;
 use crate::store::decision::group::CommitGroup;
 use crate::store::decision::need::{Known, Need};
 use crate::store::decision::order::{Decided, Order};
 use crate::store::table::early_answer::EarlyAnswer;
+use crate::store::table::visitor::Visits;
 
 impl Order for ConsentArrival {
     type Answer = ();
 
     fn foresee(&self, needs: &mut Vec<Need>) {
         needs.push(Need::Click(self.click.clone()));
+        needs.push(Need::AnswersAhead(self.click.clone()));
         needs.extend(self.visitor.clone().map(Need::Visits));
     }
 
     fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Known<Decided<ConsentArrival>> {
-        group.consent(self).map(Decided::Whole)
+        let heard = group.hear(self)?;
+        group.take_answer(self, heard);
+        Ok(Decided::Whole(()))
+    }
+
+    fn look_ahead(&self, group: &CommitGroup<'_>) -> Known<()> {
+        group.hear(self).map(drop)
     }
 }
 
+/// An answer with what is known of whom it is of.
+struct HeardAnswer {
+    known: Option<Arc<Click>>,
+    /// What of it counts for the click.
+    for_click: ConsentRecord,
+    /// The browser that gave it, with its clicks.
+    visits: Option<(VisitorId, Visits)>,
+    /// What was answered ahead of the click, which is not recorded yet.
+    ahead: Option<EarlyAnswer>,
+}
+
 impl CommitGroup<'_> {
-    /// Keeps an answer at its click and for the browser that gave it. Everything is read before anything is changed.
-    fn consent(&mut self, arrival: &ConsentArrival) -> Known<()> {
+    /// Whom an answer is of, and what is known of that. Changes nothing.
+    fn hear(&self, arrival: &ConsentArrival) -> Known<HeardAnswer> {
         let known = self.click_now(&arrival.click)?;
         let owner = known.as_ref().and_then(|click| click.context.visitor.clone());
         let is_stranger = arrival.visitor.is_some() && owner.is_some() && arrival.visitor != owner;
         let for_click = if is_stranger { arrival.consent.refusals() } else { arrival.consent };
-        let speaker = arrival.visitor.clone().or(owner);
-        let visits = match &speaker {
-            Some(visitor) => Some((visitor.clone(), self.visits(visitor)?)),
+        let visits = match arrival.visitor.clone().or(owner) {
+            Some(visitor) => {
+                let visits = self.visits(&visitor)?;
+                Some((visitor, visits))
+            }
             None => None,
         };
         let ahead = if known.is_none() { self.answers_ahead(&arrival.click)? } else { None };
+        Ok(HeardAnswer { known, for_click, visits, ahead })
+    }
+
+    /// Keeps an answer at its click and for the browser that gave it.
+    fn take_answer(&mut self, arrival: &ConsentArrival, heard: HeardAnswer) {
+        let HeardAnswer { known, for_click, visits, ahead } = heard;
         match known {
             Some(known) => {
                 let consent = known.context.consent.latest(for_click);
@@ -60,7 +88,6 @@ impl CommitGroup<'_> {
                 self.trail.visitors.insert(visitor, visits);
             }
         }
-        Ok(())
     }
 
     /// Gives a new click the answers that were received ahead of it. A link's click has an id that no one

@@ -87,6 +87,10 @@ impl Order for Retry {
     fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Known<Decided<Retry>> {
         group.retry(self).map(Decided::Whole)
     }
+
+    fn look_ahead(&self, group: &CommitGroup<'_>) -> Known<()> {
+        group.find_delivery(&self.id).map(drop)
+    }
 }
 
 /// A destination is gone: what waits for it is skipped, in steps of [`STEP`] deliveries. Answers how many were.

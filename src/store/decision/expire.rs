@@ -18,6 +18,7 @@ use crate::store::decision::order::{Decided, Order, STEP};
 use crate::store::decision::stored::UnreadableDue;
 use crate::store::table::conversion::Record;
 use crate::store::table::delivery::DeliverySlot;
+use crate::store::table::visitor::answered;
 
 /// Ends up to `limit` deliveries, in one group at most [`STEP`].
 pub struct Expire {
@@ -112,13 +113,8 @@ impl CommitGroup<'_> {
     fn answered_click(&self, id: &ClickId) -> Known<Option<Arc<Click>>> {
         let Some(click) = self.click_now(id)? else { return Ok(None) };
         let Some(visitor) = &click.context.visitor else { return Ok(Some(click)) };
-        let consent = click.context.consent.latest(self.visits(visitor)?.consent);
-        if consent == click.context.consent {
-            return Ok(Some(click));
-        }
-        let mut answered = Click::clone(&click);
-        answered.context.consent = consent;
-        Ok(Some(Arc::new(answered)))
+        let consent = self.visits(visitor)?.consent;
+        Ok(Some(answered(click, consent)))
     }
 }
 

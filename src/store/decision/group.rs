@@ -11,12 +11,11 @@ use crate::domain::delivery::Delivery;
 use crate::domain::facts::LaterConversions;
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, Seq};
 use crate::domain::ruleset::Ruleset;
-use crate::store::contract::error::StoreError;
 use crate::store::contract::work::{LeaseToken, Recorded};
 use crate::store::decision::click_trail::Trail;
 use crate::store::decision::counting::Counting;
 use crate::store::decision::list_changes::Suppressing;
-use crate::store::decision::need::{Known, Undecided, all};
+use crate::store::decision::need::{Known, all, unless_damaged};
 use crate::store::decision::pending::{ChangedConversion, NewAttempt, NewClick, NewPostback};
 use crate::store::decision::quarantine_line::QuarantineLine;
 use crate::store::decision::stored::{StoredFacts, UnreadableDue};
@@ -214,13 +213,7 @@ impl<'a> CommitGroup<'a> {
 
     /// As [`CommitGroup::peek`], for orders that go through many: one that cannot be read stops no one.
     pub fn readable(&self, number: u64) -> Known<Option<Arc<Record>>> {
-        self.peek(number).or_else(|undecided| match undecided {
-            Undecided::Failed(error @ StoreError::Corrupt { .. }) => {
-                tracing::error!(postback = number, %error, "a conversion cannot be read and is left out");
-                Ok(None)
-            }
-            undecided => Err(undecided),
-        })
+        Ok(unless_damaged(self.peek(number), "a conversion")?.flatten())
     }
 
     /// Those of these conversions that can be read, each as [`CommitGroup::readable`]; of the others, what is due.

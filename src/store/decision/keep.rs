@@ -2,7 +2,7 @@
 
 use crate::store::contract::operator::OperatorFact;
 use crate::store::decision::group::CommitGroup;
-use crate::store::decision::need::Known;
+use crate::store::decision::need::{Known, Need};
 use crate::store::decision::order::{Decided, Order};
 use crate::store::table::age::NextNumbers;
 use crate::store::table::operator::OperatorRecords;
@@ -15,6 +15,10 @@ pub struct KeepText {
 
 impl Order for KeepText {
     type Answer = ();
+
+    fn foresee(&self, needs: &mut Vec<Need>) {
+        needs.push(Need::Text(self.name.clone()));
+    }
 
     fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Known<Decided<KeepText>> {
         if !group.facts.has_text(&self.name)? {

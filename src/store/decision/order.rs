@@ -129,7 +129,6 @@ impl<O: Order> OrderInGroup for Ordered<O> {
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
-        let Some(reply) = self.reply else { return };
         let answer = match (self.decided.into_inner(), committed) {
             (Some(Err(error)), _) | (_, Err(error)) => Err(error),
             (Some(Ok(Decided::Whole(answer))), Ok(())) => Ok(answer),
@@ -137,6 +136,10 @@ impl<O: Order> OrderInGroup for Ordered<O> {
             (Some(Ok(Decided::Step(_))) | None, Ok(())) => Err(StoreError::Closed),
         };
         // A dropped receiver is a caller that went away; what was done holds all the same.
-        drop(reply.send(answer));
+        match (self.reply, answer) {
+            (Some(reply), answer) => drop(reply.send(answer)),
+            (None, Err(error)) => tracing::error!(%error, "what the store does on its own failed"),
+            (None, Ok(_)) => {}
+        }
     }
 }

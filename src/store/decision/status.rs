@@ -1,5 +1,7 @@
 //! Statuses that change by hand or by time.
 
+use std::sync::Arc;
+
 use crate::domain::conversion::Conversion;
 use crate::domain::status_move::{self, MoveRefused, StatusMove};
 use crate::domain::time::Time;
@@ -25,6 +27,11 @@ impl Order for SetStatus {
     fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Known<Decided<SetStatus>> {
         group.set_status(self).map(Decided::Whole)
     }
+
+    fn look_ahead(&self, group: &CommitGroup<'_>) -> Known<()> {
+        let Some((_, old)) = group.which(self.which)? else { return Ok(()) };
+        group.replanned(&old, old.conversion.clone(), self.now).map(drop)
+    }
 }
 
 /// Gives up to `limit` conversions, in one group at most [`STEP`], the status that was foreseen. Answers how many.
@@ -43,11 +50,7 @@ impl Order for Dispose {
 
 impl CommitGroup<'_> {
     fn set_status(&mut self, order: &SetStatus) -> Known<StatusChanged> {
-        let found = match order.which {
-            ConversionRef::Id(id) => self.find(&id)?,
-            ConversionRef::Number(seq) => self.peek(seq.get())?.map(|record| (seq.get(), record)),
-        };
-        let Some((number, old)) = found else { return Ok(StatusChanged::Unknown) };
+        let Some((number, old)) = self.which(order.which)? else { return Ok(StatusChanged::Unknown) };
         let moved = match status_move::set_status(&old.conversion, &order.wanted, order.now) {
             Ok(Some(moved)) => moved,
             Ok(None) => return Ok(StatusChanged::Already(Box::new(old.conversion.clone()))),
@@ -59,6 +62,13 @@ impl CommitGroup<'_> {
         };
         self.change(number, &old, record, true);
         Ok(StatusChanged::Changed(Box::new(moved)))
+    }
+
+    fn which(&self, which: ConversionRef) -> Known<Option<(u64, Arc<Record>)>> {
+        match which {
+            ConversionRef::Id(id) => self.find(&id),
+            ConversionRef::Number(seq) => Ok(self.peek(seq.get())?.map(|record| (seq.get(), record))),
+        }
     }
 
     fn dispose(&mut self, Dispose { now, limit }: &Dispose) -> Known<u64> {

@@ -29,6 +29,10 @@ impl Order for SuppressionOrder {
         Ok(Decided::Whole(changed))
     }
 
+    fn look_ahead(&self, group: &CommitGroup<'_>) -> Known<()> {
+        group.entries_on(self, group.suppressing.lists.key.as_ref()).map(drop)
+    }
+
     fn weight(&self) -> usize {
         self.entries.len() * ENTRY_BYTES
     }
@@ -56,20 +60,25 @@ impl Order for RemoveList {
 
 impl CommitGroup<'_> {
     fn suppress(&mut self, order: &SuppressionOrder) -> Known<Vec<bool>> {
-        if order.entries.iter().any(|entry| entry.kind().is_hashed()) && self.suppressing.lists.key.is_none()
-        {
-            let minted = HashKey::mint().map_err(|error| {
-                self.facts.fail("mint the key of the suppression lists", error.to_string())
-            })?;
-            Arc::make_mut(&mut self.suppressing.lists).key = Some(minted);
-            self.suppressing.minted = true;
-        }
+        let key = match &self.suppressing.lists.key {
+            None if order.entries.iter().any(|entry| entry.kind().is_hashed()) => {
+                let no_key = |error: getrandom::Error| {
+                    self.facts.fail("mint the key of the suppression lists", error.to_string())
+                };
+                Some(HashKey::mint().map_err(no_key)?)
+            }
+            known => known.clone(),
+        };
         let mut fresh: BTreeMap<SuppressionKey, LookupClass> = BTreeMap::new();
-        let found = self.entries_on(order)?.into_iter();
+        let found = self.entries_on(order, key.as_ref())?.into_iter();
         let is_new = found.map(|found| {
             found.is_some_and(|(token, class, is_on)| !is_on && fresh.insert(token, class).is_none())
         });
         let answers = is_new.collect();
+        if self.suppressing.lists.key.is_none() && key.is_some() {
+            Arc::make_mut(&mut self.suppressing.lists).key = key;
+            self.suppressing.minted = true;
+        }
         let added = AddedEntry { at: order.now, actor: order.actor.chars().take(ACTOR_CHARS).collect() };
         for (token, class) in fresh {
             Arc::make_mut(&mut self.suppressing.lists).add(&order.list, class, order.now);
@@ -83,10 +92,10 @@ impl CommitGroup<'_> {
     fn entries_on(
         &self,
         order: &SuppressionOrder,
+        key: Option<&HashKey>,
     ) -> Known<Vec<Option<(SuppressionKey, LookupClass, bool)>>> {
         all(order.entries.iter().map(|entry| {
-            let token = SuppressionKey::of(entry, self.suppressing.lists.key.as_ref());
-            let Some((class, token)) = token else { return Ok(None) };
+            let Some((class, token)) = SuppressionKey::of(entry, key) else { return Ok(None) };
             let is_on = self.is_on(&order.list, &token)?;
             Ok(Some((token, class, is_on)))
         }))
@@ -94,7 +103,7 @@ impl CommitGroup<'_> {
 
     fn unsuppress(&mut self, order: &SuppressionOrder) -> Known<Vec<bool>> {
         let mut gone: BTreeMap<SuppressionKey, LookupClass> = BTreeMap::new();
-        let found = self.entries_on(order)?.into_iter();
+        let found = self.entries_on(order, self.suppressing.lists.key.as_ref())?.into_iter();
         let was_on = found.map(|found| {
             found.is_some_and(|(token, class, is_on)| is_on && gone.insert(token, class).is_none())
         });

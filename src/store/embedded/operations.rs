@@ -15,7 +15,7 @@ use crate::domain::ruleset::Ruleset;
 use crate::domain::status_move::StatusMove;
 use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::time::Time;
-use crate::store::command_queue::StoreCommand;
+use crate::store::command_queue::AloneCommand;
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
 use crate::store::contract::change::{ConversionRef, PurgeBefore, Purged, StatusChanged, SuppressionOrder};
 use crate::store::contract::error::StoreError;
@@ -58,7 +58,7 @@ fn handed_over<'a>(
 
 impl Store for Embedded {
     fn change_rules(&self, rules: Arc<Ruleset>) -> StoreFuture<'_, ()> {
-        self.queue(|answer| StoreCommand::ChangeRules(rules, answer))
+        self.queue(|answer| AloneCommand::ChangeRules(rules, answer))
     }
 
     fn arrive(&self, arrival: Arrival) -> StoreFuture<'_, Receipt> {
@@ -213,7 +213,7 @@ impl Store for Embedded {
     }
 
     fn purge(&self, before: PurgeBefore) -> StoreFuture<'_, Purged> {
-        self.queue(|answer| StoreCommand::Purge(before, answer))
+        self.queue(|answer| AloneCommand::Purge(before, answer))
     }
 
     fn conversion(&self, id: ConversionId) -> StoreFuture<'_, Option<Trace>> {
@@ -249,7 +249,7 @@ impl Store for Embedded {
     }
 
     fn close(&self) -> StoreFuture<'_, ()> {
-        let closed = self.queue(StoreCommand::Close);
+        let closed = self.queue(AloneCommand::Close);
         Box::pin(async move {
             let done = closed.await;
             // Long commands may be left, each step a commit: anyone who closes can still be asked to

@@ -1,6 +1,9 @@
 //! Visitors: the clicks of each browser, and what its visitor answered about consent.
 
+use std::sync::Arc;
+
 use crate::domain::attribution::EarlierClick;
+use crate::domain::click::Click;
 use crate::domain::consent::ConsentRecord;
 use crate::domain::ids::VisitorId;
 use crate::store::codec::{self, corrupt};
@@ -33,6 +36,17 @@ impl Reader {
     pub fn consent_of(&self, visitor: &VisitorId) -> Result<ConsentRecord, StoreError> {
         Ok(self.head(&visitor_key(visitor))?.unwrap_or_default())
     }
+}
+
+/// A click with its visitor's latest answers, wherever they were given.
+pub fn answered(click: Arc<Click>, of_visitor: ConsentRecord) -> Arc<Click> {
+    let consent = click.context.consent.latest(of_visitor);
+    if consent == click.context.consent {
+        return click;
+    }
+    let mut answered = Click::clone(&click);
+    answered.context.consent = consent;
+    Arc::new(answered)
 }
 
 /// Puts a browser's clicks over what was kept of them; without any, removes the record.

@@ -270,7 +270,7 @@ pub fn a_click_frees_what_only_an_update_named(engine: &EngineUnderTest) {
     assert_eq!(states(&*store, &first), [DeliveryState::Waiting { due: at(0) }]);
 }
 
-pub fn a_click_that_received_first_matches_at_once(engine: &EngineUnderTest) {
+pub fn a_click_that_is_received_first_matches_at_once(engine: &EngineUnderTest) {
     let store = engine.open();
     wait(store.record_click(unscreened(click("c1")))).unwrap();
     let id = wait(store.find_click("c1 ")).unwrap().unwrap().click.id.clone();

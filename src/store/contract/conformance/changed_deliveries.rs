@@ -17,7 +17,7 @@ use crate::store::contract::conformance::fixture::work::{
 };
 use crate::store::contract::work::{AttemptOutcome, Claimed};
 
-pub fn a_claim_says_whether_the_destination_was_reported_before(engine: &EngineUnderTest) {
+pub fn a_claim_says_whether_the_destination_was_sent_something_before(engine: &EngineUnderTest) {
     let store = engine.open();
     let reported = |status, value: &str| {
         let mut reported = sale("t1").forward().to(&["ads", "other"]).status(status).value(value);
@@ -39,7 +39,7 @@ pub fn a_claim_says_whether_the_destination_was_reported_before(engine: &EngineU
     assert!(claim("ads", at(3)).sent_before);
 }
 
-pub fn a_change_that_received_during_an_attempt_is_reported_where_changes_are_heard(
+pub fn a_change_that_is_received_during_an_attempt_is_reported_where_changes_are_heard(
     engine: &EngineUnderTest,
 ) {
     type End = fn(&Claimed, Time) -> AttemptOutcome;

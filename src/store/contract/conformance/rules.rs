@@ -27,7 +27,7 @@ macro_rules! store_conformance {
                 a_large_body_is_kept_byte_for_byte,
                 a_click_frees_what_was_held_for_it,
                 a_click_frees_what_only_an_update_named,
-                a_click_that_received_first_matches_at_once,
+                a_click_that_is_received_first_matches_at_once,
                 a_click_matches_a_pending_sale_that_is_approved_later,
                 a_known_click_only_fills_what_it_lacks,
                 a_click_with_very_many_sales_waiting_frees_them_all,
@@ -44,8 +44,8 @@ macro_rules! store_conformance {
                 conversions_that_a_click_brings_to_an_offer_keep_its_cap_together,
             }
             changed_deliveries {
-                a_claim_says_whether_the_destination_was_reported_before,
-                a_change_that_received_during_an_attempt_is_reported_where_changes_are_heard,
+                a_claim_says_whether_the_destination_was_sent_something_before,
+                a_change_that_is_received_during_an_attempt_is_reported_where_changes_are_heard,
                 a_delivery_skipped_for_what_changed_meanwhile_waits_again,
                 a_delivery_withdrawn_under_its_lease_takes_the_state_reported,
                 retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest,
