@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -187,6 +187,8 @@ pub struct AttemptJob {
     pub claimed: Claimed,
     pub place: InFlightPermit,
     pub probing: ProbeGuard,
+    /// Set once it is known what became of it: from then on its record ends the lease, and nothing else does.
+    pub has_ended: Arc<AtomicBool>,
 }
 
 /// What an attempt became, before it is recorded.
@@ -220,11 +222,12 @@ pub async fn run(mut job: AttemptJob) {
         }
     };
     let took = began.elapsed();
-    let AttemptJob { shared, claimed, place, probing, .. } = job;
+    let AttemptJob { shared, claimed, place, probing, has_ended, .. } = job;
     drop(probing);
     let Some(took_ms) = whole_millis(took) else {
         return shared.faults.raise(DispatchError::TooLong { delivery: claimed.id, seconds: took.as_secs() });
     };
+    has_ended.store(true, Ordering::Relaxed);
     // Never closed, so never refused; a closed one would only mean no bound.
     let bound = shared.recording.acquire().await.ok();
     drop(place);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -52,6 +52,8 @@ struct LeasedAttempt {
     /// How many counted before.
     attempts: u32,
     not_before: Option<Time>,
+    /// See [`AttemptJob::has_ended`].
+    has_ended: Arc<AtomicBool>,
 }
 
 /// The running loop of one target.
@@ -230,10 +232,12 @@ impl Worker {
             token: claimed.lease.token,
             attempts: claimed.delivery.attempts,
             not_before: claimed.delivery.not_before,
+            has_ended: Arc::default(),
         };
         let job = AttemptJob {
             place: InFlightPermit::take(&self.shared, leased.id.destination.clone(), leased.attempts > 0),
             probing,
+            has_ended: Arc::clone(&leased.has_ended),
             shared: Arc::clone(&self.shared),
             setup: Arc::clone(&self.setup),
             to,
@@ -329,11 +333,13 @@ impl Worker {
             }
             Err(fault) => fault,
         };
-        let Some(LeasedAttempt { id, token, attempts, not_before }) = self.leased.remove(&fault.id()) else {
-            return;
-        };
+        let Some(leased) = self.leased.remove(&fault.id()) else { return };
+        let LeasedAttempt { id, token, attempts, not_before, has_ended } = leased;
         if fault.is_cancelled() {
-            self.release(vec![token]).await;
+            // Its record may wait for the disk: without the lease that would be late, and the event sent again.
+            if !has_ended.load(Ordering::Relaxed) {
+                self.release(vec![token]).await;
+            }
             return;
         }
         tracing::error!(delivery.id = %id, "an attempt failed inside; it is tried again by the schedule");
@@ -349,7 +355,7 @@ impl Worker {
         self.shared.record(outcome).await;
     }
 
-    /// Waits for what is in flight, unless it is cut off; then gives it back.
+    /// Waits for what is in flight, unless it is cut off; then gives back what has not ended.
     async fn finish(&mut self) {
         while !self.attempts.is_empty() && !matches!(*self.orders.borrow(), WorkerCommand::Cut) {
             tokio::select! {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use postbridge::domain::attempt::AttemptEffect;
 use postbridge::domain::click::CustomerTrait;
 use postbridge::domain::consent::Consent;
 use postbridge::domain::delivery::DeliveryState;
@@ -232,6 +233,33 @@ async fn a_stop_whose_grace_ends_gives_the_rest_back() {
     fixture.reaches(sale, "delivered").await;
     let ids: HashSet<String> = platform.received().iter().map(|r| r.json()["id"].to_string()).collect();
     assert_eq!((platform.count(), ids.len()), (2, 1));
+    again.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn what_a_platform_took_before_the_grace_ended_is_recorded_and_not_sent_again() {
+    let (platform, gate) = behind_a_gate(Act::ok(TAKEN)).await;
+    let targets = [Target::new("a", platform.url(""))];
+    let disk = Faulty::over(Memory::new());
+    let store = Embedded::open(Arc::new(disk.clone()), Arc::default()).unwrap();
+    let fixture = DispatchFixture::on(Arc::new(store), &targets);
+    let dispatch = fixture.dispatch(&targets);
+    let sale = fixture.sale("t").await;
+    platform.wait_for(1).await;
+    let syncs = disk.hold(FaultAt::BeforeSync);
+    let earlier = fixture.store.keep_text("name".to_owned(), "text".to_owned());
+    syncs.reached.recv().unwrap();
+    gate.open();
+    until("the answer is in", || dispatch.states()[0].in_flight == 0).await;
+    dispatch.stop(Duration::from_millis(20)).await;
+    drop(syncs);
+    earlier.await.unwrap();
+    let (delivery, attempts) = fixture.reaches(sale, "delivered").await;
+    assert_eq!((delivery.attempts, attempts[0].effect), (1, AttemptEffect::Settled));
+    let again = fixture.dispatch(&targets);
+    let other = fixture.sale("u").await;
+    fixture.reaches(other, "delivered").await;
+    assert_eq!(platform.count(), 2, "one request for each sale");
     again.stop(Duration::from_secs(5)).await;
 }
 
