@@ -286,6 +286,9 @@ impl Index {
         (old, new): (Option<&Delivery>, Option<&Delivery>),
         manual: bool,
     ) -> bool {
+        if new.is_none() {
+            self.queues.held.gone(slot);
+        }
         let elsewhere = old.filter(|old| new.is_some_and(|new| new.destination != old.destination));
         if let Some(old) = elsewhere {
             self.queues.change(&old.destination, |queues| queues.turn(slot, Some(old), None, manual));

@@ -26,9 +26,23 @@ impl Drop for Leases {
 }
 
 impl Leases {
-    /// The caller has them now.
-    pub fn hand_over(mut self) {
-        self.slots.clear();
+    /// The caller has this work now. Of the rest, what no longer waits under its lease has none any more; what is not on
+    /// record as the queue has it stays leased until the next start, and is in no one's way.
+    pub fn hand_over(mut self, work: &[Claimed]) {
+        let mut handed = work.iter().map(|claimed| claimed.lease.token).peekable();
+        let mut left_out = std::mem::take(&mut self.slots);
+        left_out.retain(|(lease, _)| handed.next_if_eq(&lease.token).is_none());
+        if left_out.is_empty() {
+            return;
+        }
+        let mut index = self.shared.index.lock();
+        for leased @ (lease, _) in &left_out {
+            if index.queues.is_held(leased) {
+                index.queues.held.keep(lease.token);
+            } else {
+                index.queues.end_lease(lease.token);
+            }
+        }
     }
 
     /// Leases what is asked for; the work itself is not read yet.
@@ -49,16 +63,14 @@ impl Leases {
     }
 
     /// The work behind them. What has changed under the lease is left out, also what was skipped and asked for
-    /// again while it was read: that waits in the queue. So is a record that cannot be read, which stays leased
-    /// until the next start and is in no one's way.
+    /// again while it was read: that waits in the queue. So is a record that cannot be read.
     pub fn work(&self) -> Result<Vec<Claimed>, StoreError> {
         let mut work = Vec::with_capacity(self.slots.len());
-        for leased @ (lease, (_, slot)) in &self.slots {
+        for leased @ (_, (_, slot)) in &self.slots {
             match without_panic(|| claimed(&self.shared, leased)) {
                 Ok(claimed) => work.extend(claimed.map(|claimed| (leased, claimed))),
                 Err(error @ StoreError::Corrupt { .. }) => {
                     tracing::error!(postback = slot.seq(), %error, "a delivery cannot be read and is left out");
-                    self.shared.index.lock().queues.held.keep(lease.token);
                 }
                 Err(error) => return Err(error),
             }
@@ -101,7 +113,7 @@ pub fn claim(shared: &Arc<StoreShared>, request: &ClaimRequest) -> Result<(Lease
             return Ok((leases, LeasedWork { work, ..claim }));
         }
         // One that cannot be read stays leased, so the next round sees the next oldest.
-        leases.hand_over();
+        leases.hand_over(&work);
     }
 }
 

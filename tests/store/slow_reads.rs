@@ -17,13 +17,14 @@ use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::store::contract::change::ConversionRef;
 use postbridge::store::contract::conformance::fixture::attempt::{failed, one};
 use postbridge::store::contract::conformance::fixture::received::{
-    DAY, account, at, click, destination, sale,
+    DAY, HOUR, account, at, click, destination, sale,
 };
 use postbridge::store::contract::conformance::fixture::work::{
     conversion_of, due_request, first_page, probe_request,
 };
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
+use postbridge::store::contract::work::ClaimRequest;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
 use postbridge::store::engine::memory::Memory;
@@ -196,6 +197,32 @@ async fn a_delivery_that_is_skipped_and_retried_while_its_claim_is_read_is_hande
     assert_eq!(kept.deliveries[0].0.state, DeliveryState::Waiting { due: at(5) }, "and is found as it is");
     assert_eq!(store.claim(due(5)).await.unwrap().work.len(), 1);
     assert_eq!(store.claim(due(5)).await.unwrap().work.len(), 0);
+}
+
+#[tokio::test]
+async fn what_a_claim_leaves_out_was_handed_to_no_one_and_is_no_possible_repeat() {
+    let slow = Arc::new(Slow::default());
+    let store = open(&slow);
+    store.arrive(sale("t1").forward().arrival()).await.unwrap();
+    let due = |now| ClaimRequest { lease_for_ms: HOUR, ..due_request(account("ads"), at(now), 9, 9) };
+    let id = store.claim(due(0)).await.unwrap().work.remove(0).id;
+    let store = reopen(&slow, store);
+    slow.slow.store(true, Ordering::SeqCst);
+    let meanwhile = async {
+        while slow.waiting.load(Ordering::SeqCst) < 1 {
+            tokio::task::yield_now().await;
+        }
+        slow.slow.store(false, Ordering::SeqCst);
+        assert_eq!(store.withdraw(destination("ads"), at(1)).await.unwrap(), 1);
+        slow.let_go();
+    };
+    let (claim, ()) = tokio::join!(store.claim(due(0)), meanwhile);
+    assert_eq!(claim.unwrap().work.len(), 0);
+    // Every lease of then would have run out.
+    assert_eq!(store.claim(due(DAY)).await.unwrap().work.len(), 0);
+    store.retry(id, at(DAY), AgeRule::Counts).await.unwrap().unwrap();
+    let claimed = store.claim(due(DAY)).await.unwrap().work.remove(0);
+    assert!(!claimed.delivery.possible_repeat);
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ fn handed_over<'a>(
 ) -> StoreFuture<'a, LeasedWork> {
     Box::pin(async move {
         let (leases, work) = claim.await?;
-        leases.hand_over();
+        leases.hand_over(&work.work);
         Ok(work)
     })
 }

@@ -96,6 +96,14 @@ impl HeldLeases {
     pub fn recorded(&mut self, slot: DeliverySlot) {
         self.ran_out.remove(&slot);
     }
+
+    /// The delivery is not kept any more: nothing is known of its leases.
+    pub fn gone(&mut self, slot: DeliverySlot) {
+        self.ran_out.remove(&slot);
+        if let Some(token) = self.by_slot.remove(&slot) {
+            self.forget(token);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -133,6 +141,18 @@ mod tests {
         assert!(leases.keep(token));
         assert_eq!(leases.run_out(at(99)), None);
         assert!(leases.holds(token));
+    }
+
+    #[test]
+    fn nothing_is_left_of_the_leases_of_a_delivery_that_is_gone() {
+        let mut leases = HeldLeases::default();
+        leases.grant(queued(1), at(10));
+        leases.run_out(at(10));
+        leases.gone(queued(1).1);
+        leases.grant(queued(2), at(10));
+        leases.gone(queued(2).1);
+        assert!(leases.by_slot.is_empty() && leases.by_token.is_empty());
+        assert!(leases.ends.is_empty() && leases.ran_out.is_empty());
     }
 
     #[test]
