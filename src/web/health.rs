@@ -3,12 +3,14 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
+use std::time::Duration;
 
 use http::StatusCode;
 use tokio::sync::{Mutex, watch};
+use tokio::time::timeout_at;
 use tracing::error;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, stopwatch};
 use crate::domain::disk::DiskSpace;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::time::Time;
@@ -27,8 +29,10 @@ pub struct ProcessHealth {
     /// Set once, with the reason, when the store failed: the process must end.
     failure: watch::Sender<Option<String>>,
     outage: Outage,
-    /// When the last probe was made, and whether it became durable.
+    /// When the last probe ended, and whether it had become durable.
     probed: Mutex<Option<(Time, bool)>>,
+    /// How long readiness waits for a probe.
+    pub probe_limit: Duration,
 }
 
 /// Makes the text of `/metrics`.
@@ -70,6 +74,8 @@ impl MetricsPage {
 const SILENCE_MS: i64 = 30_000;
 /// A probe's answer is good for this long: readiness writes at most once a second.
 const PROBE_EVERY_MS: i64 = 1_000;
+/// The usual [`ProcessHealth::probe_limit`]: while a commit takes longer, the store refuses what else is to be written.
+const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
 impl Default for ProcessHealth {
     fn default() -> ProcessHealth {
@@ -80,6 +86,7 @@ impl Default for ProcessHealth {
             failure: watch::Sender::new(None),
             outage: Outage::default(),
             probed: Mutex::new(None),
+            probe_limit: PROBE_LIMIT,
         }
     }
 }
@@ -169,7 +176,8 @@ impl ProcessHealth {
         )
     }
 
-    /// `/readyz`: whether a write can be made durable now, and a postback would be.
+    /// `/readyz`: whether a write can be made durable now, and a postback would be. Answers within
+    /// [`ProcessHealth::probe_limit`].
     pub async fn readyz(&self, store: &dyn Store, clock: &Clock) -> Answer {
         if self.stopping.load(Ordering::SeqCst) {
             return answer::text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
@@ -180,28 +188,36 @@ impl ProcessHealth {
         if self.disk_space() == DiskSpace::VeryLow {
             return answer::text(StatusCode::SERVICE_UNAVAILABLE, VERY_LOW);
         }
-        let mut probed = self.probed.lock().await;
-        let now = clock.now();
-        let fresh = probed.filter(|(at, _)| (0..PROBE_EVERY_MS).contains(&now.millis_since(*at)));
-        let durable = match fresh {
-            Some((_, durable)) => durable,
-            None => {
-                let result = store.probe().await;
-                self.outage.note(&result);
-                if let Err(error) = &result {
-                    self.store_failed(error);
-                }
-                *probed = Some((now, result.is_ok()));
-                result.is_ok()
-            }
-        };
-        match (durable, self.disk_space()) {
+        match (self.is_durable(store, clock).await, self.disk_space()) {
             (false, _) => {
                 answer::text(StatusCode::SERVICE_UNAVAILABLE, "a write could not be made durable\n")
             }
             (true, DiskSpace::Enough) => answer::text(StatusCode::OK, "ready\n"),
             (true, _) => answer::text(StatusCode::OK, LOW),
         }
+    }
+
+    /// Whether a write becomes durable in time. Those who ask while a probe is made have its answer.
+    async fn is_durable(&self, store: &dyn Store, clock: &Clock) -> bool {
+        let until = (stopwatch() + self.probe_limit).into();
+        let Ok(mut probed) = timeout_at(until, self.probed.lock()).await else { return false };
+        let now = clock.now();
+        let fresh = probed.filter(|(at, _)| (0..PROBE_EVERY_MS).contains(&now.millis_since(*at)));
+        if let Some((_, durable)) = fresh {
+            return durable;
+        }
+        let durable = match timeout_at(until, store.probe()).await {
+            Ok(result) => {
+                self.outage.note(&result);
+                if let Err(error) = &result {
+                    self.store_failed(error);
+                }
+                result.is_ok()
+            }
+            Err(_too_late) => false,
+        };
+        *probed = Some((clock.now(), durable));
+        durable
     }
 }
 

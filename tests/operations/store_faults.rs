@@ -3,12 +3,19 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::join_all;
+use http::StatusCode;
+use postbridge::clock::Clock;
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::store::contract::Store;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::faulty::{Faulty, ProcessEnd, ReadFault};
 use postbridge::store::engine::memory::Memory;
+use postbridge::store::writer::SLOW;
+use postbridge::web::answer::Answer;
+use postbridge::web::health::ProcessHealth;
 
 use crate::support::relay::{KEY, Setup};
 use crate::support::relay_in_process::RelayInProcess;
@@ -82,6 +89,24 @@ fn while_the_store_does_not_answer_metrics_show_everything_but_what_it_counts() 
         assert_eq!(shown(&relay), STORED);
     }
     relay.stop();
+}
+
+#[tokio::test]
+async fn readiness_is_refused_in_time_while_a_write_hangs_and_asked_for_once() {
+    let clock = Clock::fixed(Clock::system().now());
+    let remote = RemoteStore::of(Arc::new(Embedded::open(Arc::new(Memory::new()), Arc::default()).unwrap()));
+    let mut health = ProcessHealth::default();
+    assert!(health.probe_limit <= SLOW, "no later than postbacks are refused");
+    health.probe_limit = Duration::from_millis(50);
+    remote.silence();
+    let checks = (0..3).map(|_| health.readyz(&*remote, &clock));
+    let answered = tokio::time::timeout(Duration::from_secs(5), join_all(checks)).await;
+    let answers = answered.expect("each is answered in time");
+    assert_eq!(answers.iter().map(Answer::status).collect::<Vec<_>>(), [StatusCode::SERVICE_UNAVAILABLE; 3]);
+    assert_eq!(remote.asked(), 1);
+    remote.reconnect();
+    clock.run(1_000);
+    assert_eq!(health.readyz(&*remote, &clock).await.status(), StatusCode::OK);
 }
 
 #[test]
