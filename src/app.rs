@@ -258,9 +258,7 @@ impl App {
             None => warn!("someone still looks at the dispatch; its leases end with the process"),
         }
         self.stop_maintenance.send_replace(true);
-        // A loop that panicked has nothing left to finish.
-        let _ = self.maintenance.await;
-        let _ = self.reprocessing.await;
+        end_in_time([self.maintenance, self.reprocessing], GRACE).await;
         self.drain.abort();
         self.disk.abort();
         self.shared.store.close().await.map_err(|error| open::failed(&error))
@@ -273,6 +271,16 @@ impl App {
         let _ = tokio::time::timeout(LAST_ANSWERS, self.endpoints.close()).await;
         // Closing the store would wait for its disk, which is what failed.
         std::mem::forget(self.shared);
+    }
+}
+
+/// Waits for loops that were asked to end. One that waits for the store longer than `grace` is left where it is, which it
+/// can be at any moment; one that panicked has nothing left to finish.
+async fn end_in_time(mut loops: [JoinHandle<()>; 2], grace: Duration) {
+    let ended = futures_util::future::join_all(loops.iter_mut());
+    if tokio::time::timeout(grace, ended).await.is_err() {
+        warn!("maintenance is left where it is: the store does not answer");
+        loops.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -341,4 +349,22 @@ fn dispatch_plan(config: &Config) -> DispatchPlan {
         outgoing: Some(OutgoingPlan { on: outgoing.route.on.clone(), target: outgoing.target() }),
     });
     DispatchPlan { destinations: accounts.chain(postbacks).collect(), policies: config.ruleset().policies }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stop_does_not_wait_without_end_for_maintenance_that_waits_for_the_store() {
+        let (asked, answer) = tokio::sync::oneshot::channel::<()>();
+        let waits = tokio::spawn(async move {
+            let _asked = asked;
+            std::future::pending::<()>().await;
+        });
+        let ends = tokio::spawn(async {});
+        let stopped = end_in_time([waits, ends], Duration::from_millis(20));
+        assert!(tokio::time::timeout(Duration::from_secs(5), stopped).await.is_ok());
+        assert!(answer.await.is_err(), "what it had begun is dropped");
+    }
 }
