@@ -81,11 +81,14 @@ fn write_plain(records: &[PackedRecord], bytes: &mut Vec<u8>) -> Result<(), KvEr
     Ok(())
 }
 
+/// Where a record's key and its value are in its block.
+type RecordPlace = (Range<usize>, Range<usize>);
+
 /// A block, unpacked.
 pub struct PackedBlock {
     bytes: Vec<u8>,
     /// Where each record's key and value are, by key.
-    places: Vec<(Range<usize>, Range<usize>)>,
+    places: Vec<RecordPlace>,
 }
 
 impl PackedBlock {
@@ -110,6 +113,11 @@ impl PackedBlock {
         self.bytes.len() <= 2 * BYTES
     }
 
+    /// How many bytes it takes in memory.
+    pub fn bytes_in_memory(&self) -> usize {
+        size_of::<PackedBlock>() + self.bytes.capacity() + self.places.capacity() * size_of::<RecordPlace>()
+    }
+
     /// The value of a record.
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
         let at = self.places.binary_search_by(|(known, _)| self.part(known).cmp(key)).ok()?;
@@ -127,7 +135,7 @@ impl PackedBlock {
 }
 
 /// Where the records of a block are; `None` where it is not whole.
-fn places(bytes: &[u8]) -> Option<Vec<(Range<usize>, Range<usize>)>> {
+fn places(bytes: &[u8]) -> Option<Vec<RecordPlace>> {
     let count = u16::from_be_bytes(*bytes.first_chunk()?);
     let mut at = 2;
     let mut places = Vec::with_capacity(usize::from(count));

@@ -10,4 +10,5 @@ pub mod kv;
 pub mod memory;
 pub mod packed;
 mod pieces;
+mod recent_blocks;
 pub mod sled;

@@ -5,13 +5,14 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::store::engine::block::{BlockPacker, PackedBlock, PackedRecord, cut};
 use crate::store::engine::kv::{Batch, Direction, KeyChange, Kv, KvError, ScanVisitor, Span, Step};
+use crate::store::engine::recent_blocks::RecentBlocks;
 
 /// An engine that keeps the records of some tables in blocks.
 pub struct Packed {
@@ -20,58 +21,8 @@ pub struct Packed {
     tables: &'static [u8],
     /// The last key of each table, once it was looked for: what is behind it needs no look at the blocks.
     last: Mutex<LastKeys>,
-    recent: Mutex<RecentBlocks>,
+    recent: RecentBlocks,
     packer: Mutex<BlockPacker>,
-}
-
-/// How many unpacked blocks are kept at hand, those of one long record not among them.
-const RECENT: usize = 512;
-
-/// Blocks that were read lately: their neighbours are often read next.
-#[derive(Default)]
-struct RecentBlocks {
-    /// By the block's key, with when it was used last.
-    blocks: BTreeMap<Vec<u8>, (Arc<PackedBlock>, u64)>,
-    used: u64,
-    /// How many commits have changed blocks.
-    commits: u64,
-}
-
-impl RecentBlocks {
-    /// The block that has a record with this key, or has none of it between two of its own.
-    fn of(&mut self, key: &[u8]) -> Option<Arc<PackedBlock>> {
-        let up_to = (Bound::Unbounded, Bound::Included(key));
-        let (_, (block, used)) = self.blocks.range_mut::<[u8], _>(up_to).next_back()?;
-        if block.records().next_back().is_none_or(|(last, _)| key > last) {
-            return None;
-        }
-        self.used += 1;
-        *used = self.used;
-        Some(Arc::clone(block))
-    }
-
-    /// Keeps a block that was read when there had been so many commits; the one that was not used for longest goes.
-    fn keep(&mut self, first: Vec<u8>, block: &Arc<PackedBlock>, commits: u64) {
-        if commits != self.commits || !block.is_short() {
-            return;
-        }
-        self.used += 1;
-        self.blocks.insert(first, (Arc::clone(block), self.used));
-        if self.blocks.len() > RECENT {
-            let oldest = self.blocks.iter().min_by_key(|(_, (_, used))| *used);
-            if let Some(oldest) = oldest.map(|(first, _)| first.clone()) {
-                self.blocks.remove(&oldest);
-            }
-        }
-    }
-
-    /// Forgets what a commit changes.
-    fn forget(&mut self, changed: &[Vec<u8>]) {
-        self.commits += 1;
-        if !self.blocks.is_empty() {
-            changed.iter().for_each(|first| drop(self.blocks.remove(first)));
-        }
-    }
 }
 
 /// By the first byte of a table's keys.
@@ -288,16 +239,13 @@ impl Kv for Packed {
         if !self.is_packed(key) {
             return self.below.get(key);
         }
-        let commits = {
-            let mut recent = self.recent.lock();
-            if let Some(block) = recent.of(key) {
-                return Ok(block.get(key));
-            }
-            recent.commits
+        let commits = match self.recent.of(key) {
+            Ok(block) => return Ok(block.get(key)),
+            Err(commits) => commits,
         };
         let Some((first, bytes)) = self.block_of(key)? else { return Ok(None) };
         let block = Arc::new(PackedBlock::open(&first, bytes.as_deref())?);
-        self.recent.lock().keep(first, &block, commits);
+        self.recent.keep(first, &block, commits);
         Ok(block.get(key))
     }
 
@@ -325,9 +273,9 @@ impl Kv for Packed {
         let changed: Vec<Vec<u8>> = changed.cloned().collect();
         // Before, so that no reader finds the old block when the new one is there; and after, so that none that has
         // read the old one meanwhile keeps it.
-        self.recent.lock().forget(&changed);
+        self.recent.forget(&changed);
         let done = self.below.commit(below, passed);
-        self.recent.lock().forget(&changed);
+        self.recent.forget(&changed);
         done?;
         self.last.lock().extend(last);
         Ok(())
