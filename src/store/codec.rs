@@ -81,6 +81,15 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, LayoutError> {
     }
 }
 
+/// The beginning of what [`record`] wrote, where what follows is not needed: the fields of `T` are its first ones.
+pub fn beginning<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, LayoutError> {
+    match bytes {
+        [VERSION, rest @ ..] => postcard::take_from_bytes(rest).map(|(value, _rest)| value).map_err(content),
+        [] => Err(LayoutError::Short),
+        [version, ..] => Err(LayoutError::Version(*version)),
+    }
+}
+
 /// The head of a record.
 pub fn head<H: DeserializeOwned>(bytes: &[u8]) -> Result<H, LayoutError> {
     let (length, rest) = split(bytes)?;

@@ -1,28 +1,25 @@
 //! Deletes what is past its time, a bounded number of records at a step. What a purged conversion
 //! leaves behind goes with it: what replaced it, its deliveries, its attempts, its place in the index.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::store::codec::{self, corrupt};
+use crate::store::codec;
 use crate::store::commit::aged_out::AgedOut;
 use crate::store::commit::purge_clicks::ClickCursor;
 use crate::store::commit::purging::{ClickPurge, Purging};
 use crate::store::contract::change::{PurgeBefore, Purged};
 use crate::store::contract::error::StoreError;
-use crate::store::engine::kv::{Direction, Span};
-use crate::store::reader::Reader;
+use crate::store::engine::kv::Direction;
 use crate::store::records::StoreShared;
 use crate::store::table::attempt::remove_attempt;
 use crate::store::table::conversion::{Record, Sketch, remove_overlay};
+use crate::store::table::dated_records::{DatedKey, read_some};
 use crate::store::table::day::DayRun;
 use crate::store::table::delivery::remove_states;
 use crate::store::table::exchange::remove_exchange;
-use crate::store::table::postback::{
-    PostbackHead, RawPostback, head_key, put_postback, raw_key, remove_postback,
-};
+use crate::store::table::postback::{HeadAge, RawAge, head_key, put_postback, raw_key, remove_postback};
 
 /// How many records one step looks at, and how many it takes out.
 const LOOKED_AT: usize = 2048;
@@ -74,7 +71,7 @@ fn step_raw(
     purging: &mut Purging,
 ) -> Result<(), StoreError> {
     let due = |run: &DayRun| aged.raw_of(run);
-    cursor.raw_done = walk(shared, (raw_key, &due), &mut cursor.raw, |(day, number), kept: RawPostback| {
+    cursor.raw_done = walk(shared, (raw_key, &due), &mut cursor.raw, |(day, number), kept: RawAge| {
         if aged.entry(shared, number, (kept.at, kept.again)).raw {
             purging.batch.remove(raw_key(day, number));
             purging.stripped.push(number);
@@ -93,10 +90,10 @@ fn step_postbacks(
 ) -> Result<(), StoreError> {
     let due = |run: &DayRun| aged.conversions_of(run);
     let next = &mut cursor.postbacks;
-    cursor.postbacks_done = walk(shared, (head_key, &due), next, |place, head: PostbackHead| {
-        let due = aged.entry(shared, place.1, (head.at, head.again));
+    cursor.postbacks_done = walk(shared, (head_key, &due), next, |place, age: HeadAge| {
+        let due = aged.entry(shared, place.1, (age.at, age.again));
         if due.conversion {
-            unless_damaged(purging.postback(shared, place, head, due.raw))?;
+            unless_damaged(purging.postback(shared, place, due.raw))?;
         }
         Ok(purging.gone.len() + purging.forgotten.len() >= TAKEN_OUT)
     })?;
@@ -104,10 +101,10 @@ fn step_postbacks(
 }
 
 /// The key of a record by its day and number, and whether records of a day may be due.
-type DueRecords<'a> = (fn(i32, u64) -> Vec<u8>, &'a dyn Fn(&DayRun) -> bool);
+type DueRecords<'a> = (DatedKey, &'a dyn Fn(&DayRun) -> bool);
 
-/// Shows records of the days that are due to `visit`, from number `next` on, which moves on with them: a bounded number
-/// of them, and none once it answers that it has enough. Answers whether none is left.
+/// Shows the beginnings of records of the days that are due to `visit`, from number `next` on, which moves on with them:
+/// of a bounded number of them, and of none once it answers that it has enough. Answers whether none is left.
 fn walk<T: DeserializeOwned>(
     shared: &StoreShared,
     (key, is_due): DueRecords<'_>,
@@ -117,44 +114,22 @@ fn walk<T: DeserializeOwned>(
     let mut left = LOOKED_AT;
     let runs: Vec<DayRun> = shared.index.lock().days.from(*next).collect();
     for run in runs.iter().filter(|run| is_due(run)) {
-        let (from, to) = (key(run.day, run.first.max(*next)), key(run.day, run.end));
-        let found: Vec<(u64, Option<T>)> = records(&shared.reader, (&from, &to), left)?;
-        let is_all = found.len() < left;
-        for (number, record) in found {
-            left -= 1;
+        let numbers = run.first.max(*next)..run.end;
+        let way = (numbers, Direction::Up);
+        let some = read_some(&shared.reader, (key, run.day), way, left, codec::beginning::<T>)?;
+        left = left.saturating_sub(some.found.len());
+        for (number, age) in some.found {
             *next = number + 1;
-            let Some(record) = record else { continue };
-            if visit((run.day, number), record)? {
+            if visit((run.day, number), age)? {
                 return Ok(false);
             }
         }
-        if !is_all {
+        *next = some.rest.start;
+        if !some.rest.is_empty() || left == 0 {
             return Ok(false);
         }
-        *next = run.end;
     }
     Ok(true)
-}
-
-/// Up to `most` records of a span, by number. One that cannot be read is logged, and is `None`.
-fn records<T: DeserializeOwned>(
-    reader: &Reader,
-    (from, to): (&[u8], &[u8]),
-    most: usize,
-) -> Result<Vec<(u64, Option<T>)>, StoreError> {
-    let mut found = Vec::new();
-    let mut failed = None;
-    reader.scan(Span { from, to, direction: Direction::Up }, &mut |key, bytes| {
-        let Some((_, number)) = codec::date(key) else { return ControlFlow::Continue(()) };
-        let read = bytes.and_then(|bytes| codec::read(bytes).map_err(|error| corrupt(key, &error)));
-        match unless_damaged(read) {
-            Ok(value) => found.push((number, value)),
-            Err(error) => failed = Some(error),
-        }
-        let is_full = found.len() >= most || failed.is_some();
-        if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    failed.map_or(Ok(found), Err)
 }
 
 /// What cannot be read stays where it is and holds up nothing behind it.
@@ -175,9 +150,9 @@ impl Purging {
         &mut self,
         shared: &StoreShared,
         (day, number): (i32, u64),
-        mut head: PostbackHead,
         is_raw_due: bool,
     ) -> Result<(), StoreError> {
+        let Some(mut head) = shared.reader.head_of(day, number)? else { return Ok(()) };
         let record = if head.sketch.is_some() { shared.records.conversion(day, number)? } else { None };
         if record.as_ref().is_some_and(|record| record.standing.is_unfinished()) {
             return Ok(());

@@ -156,7 +156,11 @@ impl Packed {
                 value.into_iter().for_each(|value| new.insert(at, (key.clone(), value)));
                 continue;
             }
-            let Some((first, bytes)) = self.block_of(&key)? else {
+            let found = match self.block_of(&key) {
+                Err(KvError::Damaged { .. }) if value.is_none() => continue,
+                found => found?,
+            };
+            let Some((first, bytes)) = found else {
                 before.extend(value.map(|value| (key, value)));
                 continue;
             };

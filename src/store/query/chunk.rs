@@ -1,7 +1,7 @@
 //! The heads of many neighbouring postbacks at once, brought up to date: for opening and for lists.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use serde::de::DeserializeOwned;
 
@@ -10,6 +10,7 @@ use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::{Direction, Span};
 use crate::store::reader::Reader;
 use crate::store::table::conversion::{Sketch, overlay_span};
+use crate::store::table::dated_records::read_some;
 use crate::store::table::delivery::{DeliveryStates, states_span};
 use crate::store::table::postback::{PostbackHead, head_key};
 
@@ -28,74 +29,167 @@ pub struct DatedHead {
     pub is_changed: bool,
 }
 
-/// The first `most` heads by day and number from `from` on, ascending.
-pub fn heads_from(reader: &Reader, from: DatedNumber, most: usize) -> Result<Vec<DatedHead>, StoreError> {
-    let span = (head_key(from.0, from.1), head_key(i32::MAX, u64::MAX));
-    heads(reader, (&span.0, &span.1, Direction::Up), most)
+/// Neighbouring heads of one day, and the numbers below them that were not looked at.
+pub struct HeadsOfDay {
+    /// Descending.
+    pub heads: Vec<DatedHead>,
+    pub rest: Range<u64>,
+    /// How many records were looked up one by one.
+    pub looked_up: u64,
 }
 
-/// The last `most` heads of one day whose numbers are in `first..end`, descending.
+/// The first `most` heads by day and number from `from` on, ascending. Any that cannot be read fails them all.
+pub fn heads_from(reader: &Reader, from: DatedNumber, most: usize) -> Result<Vec<DatedHead>, StoreError> {
+    let (from, to) = (head_key(from.0, from.1), head_key(i32::MAX, u64::MAX));
+    let found: Vec<Dated<PostbackHead>> = collect(reader, (&from, &to), most, codec::read)?.sound()?;
+    let Some((states, overlays)) = spans(found.iter().map(|(place, _)| *place)) else {
+        return Ok(Vec::new());
+    };
+    let (states, overlays) = (collect_states(reader, &states)?, collect_sketches(reader, &overlays)?);
+    let mut changes =
+        LaterStates { states: by_place(states.sound()?), overlays: by_place(overlays.sound()?) };
+    Ok(found.into_iter().map(|(place, head)| changes.bring_up_to_date(place, head)).collect())
+}
+
+/// The last `most` heads of one day with these numbers. What cannot be read is logged and left out: a head, or the
+/// conversion of one whose changes cannot be read.
 pub fn heads_of_day(
     reader: &Reader,
     day: i32,
-    (first, end): (u64, u64),
+    numbers: Range<u64>,
     most: usize,
-) -> Result<Vec<DatedHead>, StoreError> {
-    heads(reader, (&head_key(day, first), &head_key(day, end), Direction::Down), most)
+) -> Result<HeadsOfDay, StoreError> {
+    let way = (numbers, Direction::Down);
+    let some = read_some(reader, (head_key, day), way, most, codec::read::<PostbackHead>)?;
+    let (mut looked_up, rest) = (some.looked_up, some.rest);
+    let mut found: Vec<Dated<PostbackHead>> =
+        some.found.into_iter().map(|(number, head)| ((day, number), head)).collect();
+    let Some((states, overlays)) = spans(found.iter().map(|(place, _)| *place)) else {
+        return Ok(HeadsOfDay { heads: Vec::new(), rest, looked_up });
+    };
+    let (states, overlays) = (collect_states(reader, &states)?, collect_sketches(reader, &overlays)?);
+    let damaged = (states.damage, overlays.damage);
+    let mut changes = LaterStates { states: by_place(states.found), overlays: by_place(overlays.found) };
+    if damaged.0.is_some() || damaged.1.is_some() {
+        for (place, head) in found.iter_mut().filter(|(_, head)| head.sketch.is_some()) {
+            looked_up += 1;
+            if !changes.look_up(reader, *place, (damaged.0.is_some(), damaged.1.is_some()))? {
+                head.sketch = None;
+            }
+        }
+        for damage in [damaged.0, damaged.1].into_iter().flatten() {
+            tracing::error!(error = %damage, "changes of conversions cannot be read: those are left out");
+        }
+    }
+    let heads = found.into_iter().map(|(place, head)| changes.bring_up_to_date(place, head)).collect();
+    Ok(HeadsOfDay { heads, rest, looked_up })
 }
 
-fn heads(
-    reader: &Reader,
-    (from, to, direction): (&[u8], &[u8], Direction),
-    most: usize,
-) -> Result<Vec<DatedHead>, StoreError> {
-    let found: Vec<Dated<PostbackHead>> = collect(reader, Span { from, to, direction }, most, codec::read)?;
-    let places = || found.iter().map(|(place, _)| *place);
-    let (Some(least), Some((day, number))) = (places().min(), places().max()) else { return Ok(Vec::new()) };
-    let behind = (day, number.saturating_add(1));
-    let (from, to) = states_span(least, behind);
-    let states: Vec<(_, DeliveryStates)> = collect(reader, up(&from, &to), usize::MAX, codec::read)?;
-    let (from, to) = overlay_span(least, behind);
-    let changed: Vec<(_, Sketch)> = collect(reader, up(&from, &to), usize::MAX, codec::head)?;
-    let mut states: HashMap<DatedNumber, DeliveryStates> = states.into_iter().collect();
-    let mut changed: HashMap<DatedNumber, Sketch> = changed.into_iter().collect();
-    let up_to_date = |((day, number), mut head): (DatedNumber, PostbackHead)| {
-        let (changed, states) = (changed.remove(&(day, number)), states.remove(&(day, number)));
+/// What became of the conversions of neighbouring postbacks, by the postback.
+struct LaterStates {
+    states: HashMap<DatedNumber, DeliveryStates>,
+    overlays: HashMap<DatedNumber, Sketch>,
+}
+
+impl LaterStates {
+    /// Looks again for what a scan may have passed over: in states, in overlays. Answers whether it can be read.
+    fn look_up(
+        &mut self,
+        reader: &Reader,
+        (day, number): DatedNumber,
+        (states, overlays): (bool, bool),
+    ) -> Result<bool, StoreError> {
+        let is_known = self.overlays.contains_key(&(day, number));
+        if overlays && !is_known {
+            match reader.overlay_sketch(day, number) {
+                Ok(found) => self.overlays.extend(found.map(|sketch| ((day, number), sketch))),
+                Err(StoreError::Corrupt { .. }) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        // A conversion that was replaced has its deliveries with it.
+        let is_known = [self.overlays.contains_key(&(day, number)), self.states.contains_key(&(day, number))];
+        if states && is_known == [false, false] {
+            match reader.states(day, number) {
+                Ok(found) => self.states.extend(found.map(|states| ((day, number), states))),
+                Err(StoreError::Corrupt { .. }) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    fn bring_up_to_date(&mut self, (day, number): DatedNumber, mut head: PostbackHead) -> DatedHead {
+        let place = (day, number);
+        let (changed, states) = (self.overlays.remove(&place), self.states.remove(&place));
         let is_changed = changed.is_some() || states.is_some();
-        if let Some(sketch) = changed {
-            head.sketch = Some(sketch);
-        } else if let (Some(states), Some(sketch)) = (states, &mut head.sketch) {
-            sketch.standing = states;
+        match (&mut head.sketch, changed, states) {
+            // What changed cannot be read, or there was no conversion.
+            (None, None, _) => {}
+            (sketch, Some(changed), _) => *sketch = Some(changed),
+            (Some(sketch), None, Some(states)) => sketch.standing = states,
+            (Some(_), None, None) => {}
         }
         DatedHead { day, number, head, is_changed }
-    };
-    Ok(found.into_iter().map(up_to_date).collect())
+    }
 }
 
-fn up<'a>(from: &'a [u8], to: &'a [u8]) -> Span<'a> {
-    Span { from, to, direction: Direction::Up }
+/// A span of keys.
+type KeySpan = (Vec<u8>, Vec<u8>);
+
+/// Where the changes are of what these postbacks made: of deliveries, and of whole conversions.
+fn spans(places: impl Iterator<Item = DatedNumber> + Clone) -> Option<(KeySpan, KeySpan)> {
+    let (least, (day, number)) = (places.clone().min()?, places.max()?);
+    let behind = (day, number.saturating_add(1));
+    Some((states_span(least, behind), overlay_span(least, behind)))
+}
+
+fn collect_states(reader: &Reader, (from, to): &KeySpan) -> Result<Collected<DeliveryStates>, StoreError> {
+    collect(reader, (from, to), usize::MAX, codec::read)
+}
+
+fn collect_sketches(reader: &Reader, (from, to): &KeySpan) -> Result<Collected<Sketch>, StoreError> {
+    collect(reader, (from, to), usize::MAX, codec::head)
+}
+
+fn by_place<T>(found: Vec<Dated<T>>) -> HashMap<DatedNumber, T> {
+    found.into_iter().collect()
 }
 
 /// How a record's part is read from its bytes.
 type ReadPart<T> = fn(&[u8]) -> Result<T, LayoutError>;
 
+/// What of a span could be read, and the first damage.
+struct Collected<T> {
+    found: Vec<Dated<T>>,
+    damage: Option<StoreError>,
+}
+
+impl<T> Collected<T> {
+    fn sound(self) -> Result<Vec<Dated<T>>, StoreError> {
+        self.damage.map_or(Ok(self.found), Err)
+    }
+}
+
 /// One part of every record in a span, by day and number.
 fn collect<T: DeserializeOwned>(
     reader: &Reader,
-    span: Span<'_>,
+    (from, to): (&[u8], &[u8]),
     most: usize,
     read: ReadPart<T>,
-) -> Result<Vec<Dated<T>>, StoreError> {
-    let mut found = Vec::new();
-    let mut failed = None;
-    reader.scan(span, &mut |key, bytes| {
+) -> Result<Collected<T>, StoreError> {
+    let (mut found, mut damage) = (Vec::new(), None);
+    let scanned = reader.scan(Span { from, to, direction: Direction::Up }, &mut |key, bytes| {
         let Some(place) = codec::date(key) else { return ControlFlow::Continue(()) };
         match bytes.and_then(|bytes| read(bytes).map_err(|error| corrupt(key, &error))) {
             Ok(value) => found.push((place, value)),
-            Err(error) => failed = Some(error),
+            Err(error) => drop(damage.get_or_insert(error)),
         }
-        let full = found.len() >= most || failed.is_some();
-        if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    failed.map_or(Ok(found), Err)
+        if found.len() >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    if let Err(error) = scanned {
+        damage.get_or_insert(error);
+    }
+    reader.check()?;
+    Ok(Collected { found, damage })
 }

@@ -3,7 +3,7 @@
 use crate::domain::time::Time;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{Page, PageRequest};
-use crate::store::query::chunk::{DatedHead, heads_of_day};
+use crate::store::query::chunk::{DatedHead, HeadsOfDay, heads_of_day};
 use crate::store::records::StoreShared;
 use crate::store::table::day::day;
 use crate::store::table::postback::PostbackHead;
@@ -11,7 +11,8 @@ use crate::store::table::postback::PostbackHead;
 /// Heads read together.
 const CHUNK: usize = 512;
 
-/// What one list call may spend: 1 for 16 heads that are looked at, [`UNPACK`] for a record read.
+/// What one list call may spend: 1 for 16 heads that are looked at, or for one that is looked up alone, [`UNPACK`] for a
+/// record read.
 const BUDGET: usize = 6000;
 
 /// What reading one whole record costs of the budget.
@@ -69,10 +70,10 @@ impl<'a> ListWalk<'a> {
                 next = run.first;
                 continue;
             }
-            let span = (run.first, run.end.min(next));
-            let heads = heads_of_day(&self.shared.reader, run.day, span, CHUNK)?;
-            let is_whole_run = heads.len() < CHUNK;
-            spent += 1 + heads.len() / 16;
+            let numbers = run.first..run.end.min(next);
+            let HeadsOfDay { heads, rest, looked_up } =
+                heads_of_day(&self.shared.reader, run.day, numbers, CHUNK)?;
+            spent += 1 + heads.len() / 16 + usize::try_from(looked_up).unwrap_or(BUDGET);
             for DatedHead { number, head, .. } in &heads {
                 for (place, item) in visit(*number, head, &mut spent)? {
                     if (*number, place) >= self.below {
@@ -87,10 +88,10 @@ impl<'a> ListWalk<'a> {
                     return Ok(Page { items, next_cursor: Some(show((*number, 0))) });
                 }
             }
-            next = match heads.last() {
-                Some(last) if !is_whole_run => last.number,
-                _ => run.first,
-            };
+            next = if rest.is_empty() { run.first } else { rest.end };
+            if spent >= BUDGET {
+                return Ok(Page { items, next_cursor: Some(show((next, 0))) });
+            }
         }
     }
 

@@ -118,6 +118,11 @@ pub fn overlay_span(from: (i32, u64), to: (i32, u64)) -> (Vec<u8>, Vec<u8>) {
 }
 
 impl Reader {
+    /// What the index needs of what replaced the conversion that a postback made.
+    pub fn overlay_sketch(&self, day: i32, number: u64) -> Result<Option<Sketch>, StoreError> {
+        self.head(&overlay_key(day, number))
+    }
+
     /// What replaced the conversion that a postback made.
     pub fn overlay(&self, day: i32, number: u64) -> Result<Option<Record>, StoreError> {
         let key = overlay_key(day, number);

@@ -20,6 +20,7 @@ pub(crate) mod click_day;
 pub(crate) mod click_log;
 pub(crate) mod click_reference;
 pub(crate) mod conversion;
+pub(crate) mod dated_records;
 pub(crate) mod day;
 pub(crate) mod delivery;
 pub(crate) mod delivery_queue;

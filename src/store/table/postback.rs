@@ -68,6 +68,22 @@ pub struct RawPostback<'a> {
     pub raw: Cow<'a, RawRequest>,
 }
 
+/// The beginning of a [`RawPostback`]: what it ages by.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct RawAge {
+    pub at: Time,
+    pub again: Option<Seq>,
+}
+
+/// The beginning of a [`PostbackHead`]: what it ages by.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct HeadAge {
+    pub at: Time,
+    _source: Option<u32>,
+    _verdict: VerdictName,
+    pub again: Option<Seq>,
+}
+
 /// What the index needs of postback `number`.
 pub fn head_key(day: i32, number: u64) -> Vec<u8> {
     codec::dated(HEAD_PREFIX, day, number)
