@@ -5,6 +5,7 @@ mod clicks;
 mod clock_jumps;
 mod commit_groups;
 mod conformance;
+mod damaged_counts;
 mod damaged_lists;
 mod data_folder;
 mod failing_engines;

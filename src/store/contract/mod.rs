@@ -175,7 +175,8 @@ pub trait Store: Send + Sync + 'static {
     fn report(&self, query: ReportQuery) -> StoreFuture<'_, ReportPage>;
 
     /// How many conversions, clicks or postbacks are kept, and what the conversions are worth, in stretches of whole
-    /// quarter-hours: see [`TotalsQuery`]. Counted in the same writes as what is counted, never from a scan of it.
+    /// quarter-hours: see [`TotalsQuery`]. Counted in the same writes as what is counted, never from a scan of it. Where
+    /// what a commit counted is lost, totals are too low, and one that would be below zero is 0 and logged.
     fn totals(&self, query: TotalsQuery) -> StoreFuture<'_, Totals>;
 
     /// A page of conversions, newest first, each with its deliveries.

@@ -5,15 +5,12 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::domain::quarter_hour::QuarterHour;
-use crate::store::codec::{LayoutError, corrupt};
 use crate::store::contract::error::StoreError;
 use crate::store::contract::totals::{
     QuarantineState, TotalKey, TotalLine, Totals, TotalsBy, TotalsFilter, TotalsQuery,
 };
 use crate::store::records::StoreShared;
-use crate::store::table::rollup::{
-    self, PREFIX, RollupLine, RollupOf, RollupPeriod, RollupSums, RollupTable,
-};
+use crate::store::table::rollup::{self, RollupLine, RollupOf, RollupPeriod, RollupSums, RollupTable};
 use crate::store::table::rollup_delta::CountedLines;
 
 /// How long one waits for the writer, which folds in milliseconds where the disk is well.
@@ -37,14 +34,21 @@ pub fn totals(shared: &StoreShared, query: &TotalsQuery) -> Result<Totals, Store
             break;
         }
         for (key, sums) in sums_of(shared, query, &unfolded, (*from, *to))? {
-            let negative = || LayoutError::Content(format!("it counts {} of {key:?}", sums.count));
-            let count = u64::try_from(sums.count).map_err(|_| corrupt(&[PREFIX], &negative()))?;
+            let count = not_below_zero(&key, sums.count);
             if count > 0 {
                 lines.push(TotalLine { from: *from, key, count, money: sums.money });
             }
         }
     }
     Ok(Totals { lines, next })
+}
+
+/// Where a record of what was counted was lost, what it counted is taken away all the same once it goes.
+fn not_below_zero(key: &TotalKey, count: i64) -> u64 {
+    u64::try_from(count).unwrap_or_else(|_| {
+        tracing::error!(count, ?key, "what counted these cannot be read any more: their total is shown as 0");
+        0
+    })
 }
 
 /// What is counted and may be wanted, by time.
