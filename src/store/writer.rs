@@ -14,7 +14,6 @@ pub use crate::store::command_queue::{MonotonicClock, SLOW, STUCK};
 use crate::store::commit::embedded_commit::EmbeddedCommit;
 use crate::store::commit::known_facts::KnownFacts;
 use crate::store::commit::purge::{self, Cursor};
-use crate::store::commit::purging::Purging;
 use crate::store::contract::change::{PurgeBefore, Purged};
 use crate::store::contract::error::StoreError;
 use crate::store::crash;
@@ -23,7 +22,7 @@ use crate::store::decision::group::CommitGroup;
 use crate::store::decision::in_order::decide_all;
 use crate::store::decision::order::{OrderInGroup, Ordered};
 use crate::store::decision::quarantine_line::QuarantineLine;
-use crate::store::engine::kv::Step;
+use crate::store::engine::kv::{KvError, Step};
 use crate::store::records::StoreShared;
 use crate::store::table::store_facts::NumberSequences;
 
@@ -168,31 +167,33 @@ impl Writer {
         }
     }
 
-    /// Decides commands by what is stored now, and commits what they bring.
-    fn attempt(&mut self, commands: &[Box<dyn OrderInGroup>]) -> Result<Committed, StoreError> {
+    /// Decides orders by what is stored now, and commits what they bring.
+    fn attempt(&mut self, orders: &[Box<dyn OrderInGroup>]) -> Result<Committed, StoreError> {
         let shared = Arc::clone(&self.shared);
-        shared.reader.check()?;
-        let facts = KnownFacts::of(&shared);
-        let mut group = CommitGroup::new(&facts, shared.beginning(self.numbers));
-        decide_all(&mut group, commands);
-        self.commit(EmbeddedCommit { shared: &shared, group, purging: Purging::default() })
+        loop {
+            shared.reader.check()?;
+            let facts = KnownFacts::of(&shared);
+            let mut group = CommitGroup::new(&facts, shared.beginning(self.numbers));
+            decide_all(&mut group, orders);
+            let mut commit = EmbeddedCommit::of(&shared, group);
+            match self.commit(&mut commit) {
+                Ok(sync) => return Ok(Committed::of(commit, sync)),
+                Err(StoreError::Corrupt { .. }) if commit.has_another_place => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
-    fn commit(&mut self, mut commit: EmbeddedCommit<'_>) -> Result<Committed, StoreError> {
+    /// Makes one atomic write of it. Answers how long the disk took, if anything was written.
+    fn commit(&mut self, commit: &mut EmbeddedCommit<'_>) -> Result<Option<Duration>, StoreError> {
         let mut sync = None;
-        let done = write(&mut commit, self.watch.as_ref(), &mut sync);
+        let done = write(commit, self.watch.as_ref(), &mut sync);
         if let Err(StoreError::Corrupt { .. }) = done {
             commit.forget();
         }
         done?;
         self.numbers = commit.group.numbers;
-        let CommitGroup { lines, matching, .. } = commit.group;
-        let rest = |(click, after): (ClickId, Option<u64>)| Some(MatchWaiting { click, after: after? });
-        let again = matching
-            .into_iter()
-            .filter_map(rest)
-            .map(|rest| Ordered::new(rest, None) as Box<dyn OrderInGroup>);
-        Ok(Committed { sync, lines, again: again.collect() })
+        Ok(sync)
     }
 
     /// Answers what was decided together. Answers what is left of it.
@@ -265,8 +266,9 @@ impl Writer {
         group.counting.append(std::mem::take(&mut purging.counting));
         group.counting.append(std::mem::take(&mut purging.clicks.counting));
         let began = self.watch.as_ref().map(|watch| (watch.clock)());
-        let committed = self.commit(EmbeddedCommit { shared: &shared, group, purging })?;
-        self.end(Vec::new(), Ok(committed), began);
+        let mut commit = EmbeddedCommit { purging, ..EmbeddedCommit::of(&shared, group) };
+        let sync = self.commit(&mut commit)?;
+        self.end(Vec::new(), Ok(Committed::of(commit, sync)), began);
         Ok(purged)
     }
 }
@@ -277,6 +279,16 @@ struct Committed {
     sync: Option<Duration>,
     lines: Vec<QuarantineLine>,
     again: Vec<Box<dyn OrderInGroup>>,
+}
+
+impl Committed {
+    fn of(commit: EmbeddedCommit<'_>, sync: Option<Duration>) -> Committed {
+        let CommitGroup { lines, matching, .. } = commit.group;
+        let rest = |(click, after): (ClickId, Option<u64>)| Some(MatchWaiting { click, after: after? });
+        let rest = matching.into_iter().filter_map(rest);
+        let again = rest.map(|rest| Ordered::new(rest, None) as Box<dyn OrderInGroup>).collect();
+        Committed { sync, lines, again }
+    }
 }
 
 /// What is done next: one step of a long order with what waits, in order. What must be alone does not wait for the long
@@ -349,7 +361,12 @@ fn write(
             }
         };
         let batch = std::mem::take(&mut ready.batch);
-        reader.kv().commit(batch, &mut passed).map_err(|error| reader.failed_commit(error))?;
+        if let Err(error) = reader.kv().commit(batch, &mut passed) {
+            if let KvError::Damaged { key, .. } = &error {
+                commit.has_another_place = commit.shared.unfolded.lock().pass_over(key);
+            }
+            return Err(reader.failed_commit(error));
+        }
         if purges {
             crash::point("purge.after_sync");
         }

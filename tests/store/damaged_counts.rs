@@ -68,3 +68,18 @@ fn a_leftover_that_cannot_be_read_stops_no_commit_that_counts() {
         assert_recounted(&open());
     }
 }
+
+#[test]
+fn a_place_that_is_found_damaged_while_it_is_written_is_passed_over_from_then_on() {
+    let disk = Faulty::over(Memory::new());
+    let open = || Embedded::open(Arc::new(disk.clone()), usual_rules()).unwrap();
+    let store = open();
+    fill(&store, "a");
+    let damaged = [100, 101, 1500].map(place);
+    assert!(disk.get(&damaged[0]).unwrap().is_some(), "there is such a record");
+    disk.cannot_read(ReadFault::DamagedPage, move |key| damaged.contains(&key.to_vec()));
+    fill(&store, "b");
+    assert_recounted(&store);
+    drop(store);
+    assert_recounted(&open());
+}

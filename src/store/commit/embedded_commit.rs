@@ -11,9 +11,17 @@ pub struct EmbeddedCommit<'a> {
     pub shared: &'a StoreShared,
     pub group: CommitGroup<'a>,
     pub purging: Purging,
+    /// Where it failed because what it counts could not be written in its place: whether there is another now, so that
+    /// it may be made again.
+    pub has_another_place: bool,
 }
 
-impl EmbeddedCommit<'_> {
+impl<'a> EmbeddedCommit<'a> {
+    /// What a group brings.
+    pub fn of(shared: &'a StoreShared, group: CommitGroup<'a>) -> EmbeddedCommit<'a> {
+        EmbeddedCommit { shared, group, purging: Purging::default(), has_another_place: false }
+    }
+
     /// What was known of what it changes is forgotten, since it could not be written where that is stored: read there,
     /// what is damaged is found to be, and orders that go through many leave it out.
     pub fn forget(&self) {
