@@ -65,7 +65,7 @@ fn wait_for(relay: &Relay, count: u64) {
         let delivered: f64 = metrics
             .lines()
             .filter(|line| {
-                line.starts_with("postbridge_attempts_total") && line.contains("class=\"delivered\"")
+                line.starts_with("postbridge_attempts_total") && line.contains("reason_code=\"delivered\"")
             })
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum();
