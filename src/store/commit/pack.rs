@@ -10,7 +10,7 @@ use crate::store::contract::error::StoreError;
 use crate::store::contract::work::Recorded;
 use crate::store::decision::click_trail::Trail;
 use crate::store::decision::list_changes::Suppressing;
-use crate::store::decision::pending::NewAttempt;
+use crate::store::decision::pending::{NewAttempt, NewPostback};
 use crate::store::engine::kv::Batch;
 use crate::store::table::attempt::add_attempt;
 use crate::store::table::click::{put_click, put_matching};
@@ -32,7 +32,11 @@ use crate::store::table::visitor::put_visits;
 pub struct PreparedCommit<'a> {
     pub batch: Batch,
     /// Of the new postbacks, in order.
-    heads: Vec<PostbackHead>,
+    #[expect(
+        clippy::vec_box,
+        reason = "many large ones together are moved each time when there is one more"
+    )]
+    heads: Vec<Box<PostbackHead>>,
     /// Conversions that are new or changed, as they are now.
     conversions: Vec<(u64, Arc<Record>)>,
     pub counts: PackedCounts<'a>,
@@ -77,19 +81,19 @@ impl<'a> EmbeddedCommit<'a> {
         ready.batch.changes.reserve(POSTBACK_RECORDS * born.len());
         ready.heads.reserve(born.len());
         for (number, born) in (self.group.first..).zip(born) {
-            let (mut body, mut sketch) = (born.body, born.sketch);
+            let NewPostback { mut body, raw, mut sketch, sales } = *born;
             if let Some(changed) = self.group.changed.get(&number) {
                 let Record { conversion, standing, .. } = &*changed.record;
                 sketch = Some(Sketch::of(conversion, standing.clone()));
                 body.conversion = Some(conversion.clone());
             }
-            let head = PostbackHead::of(&body.postback, sketch, born.sales);
-            add_postback(&mut ready.batch, &head, &body, born.raw)?;
+            let head = PostbackHead::of(&body.postback, sketch, sales);
+            add_postback(&mut ready.batch, &head, &body, raw)?;
             if let (Some(conversion), Some(sketch)) = (body.conversion, &head.sketch) {
                 let record = Record { conversion, standing: sketch.standing.clone(), overlay: false };
                 ready.conversions.push((number, Arc::new(record)));
             }
-            ready.heads.push(head);
+            ready.heads.push(Box::new(head));
         }
         Ok(())
     }

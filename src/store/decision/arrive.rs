@@ -182,7 +182,7 @@ impl<'a> CommitGroup<'a> {
         self.counting.postback(&postback);
         self.numbers.next_postback = seq.get() + 1;
         let (body, raw) = (PostbackBody { postback, conversion }, &arrival.raw);
-        self.born.push(NewPostback { body, raw, sketch, sales });
+        self.born.push(Box::new(NewPostback { body, raw, sketch, sales }));
         receipt
     }
 

@@ -47,7 +47,11 @@ pub struct CommitGroup<'a> {
     pub max_ages: Arc<MaxAges>,
     pub numbers: NumberSequences,
     pub first: u64,
-    pub born: Vec<NewPostback<'a>>,
+    #[expect(
+        clippy::vec_box,
+        reason = "many large ones together are moved each time when there is one more"
+    )]
+    pub born: Vec<Box<NewPostback<'a>>>,
     pub born_ids: HashMap<ConversionId, u64>,
     /// What is kept of transaction ids that the group uses again, its own conversions included.
     pub reused: HashMap<ConversionId, LaterConversions>,
