@@ -43,6 +43,15 @@ fn neither_an_address_nor_a_phone_number_nor_its_bare_hash_is_ever_stored() {
 }
 
 #[test]
+fn the_first_hashed_entry_goes_onto_a_list_that_has_others() {
+    let store = Embedded::open(Arc::new(Memory::new()), Arc::default()).unwrap();
+    assert_eq!(suppress(&store, "people", &[entry(SuppressedKind::Ip, "10.0.0.1")]), [true]);
+    let eve = entry(SuppressedKind::Email, "eve@example.com");
+    assert_eq!(suppress(&store, "people", &[eve.clone(), eve.clone()]), [true, false]);
+    assert_eq!(suppress(&store, "people", &[eve]), [false]);
+}
+
+#[test]
 fn entries_whose_commit_failed_stand_on_no_list() {
     for step in [FaultAt::BeforeWrite, FaultAt::BeforeSync] {
         let disk = Faulty::over(Memory::new());

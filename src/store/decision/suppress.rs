@@ -96,7 +96,9 @@ impl CommitGroup<'_> {
     ) -> Known<Vec<Option<(SuppressionKey, LookupClass, bool)>>> {
         all(order.entries.iter().map(|entry| {
             let Some((class, token)) = SuppressionKey::of(entry, key) else { return Ok(None) };
-            let is_on = self.is_on(&order.list, &token)?;
+            // By a key that is new nothing is on any list, and what was looked up by it would be asked for by another.
+            let is_by_new_key = entry.kind().is_hashed() && self.suppressing.lists.key.is_none();
+            let is_on = !is_by_new_key && self.is_on(&order.list, &token)?;
             Ok(Some((token, class, is_on)))
         }))
     }
