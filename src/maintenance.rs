@@ -19,9 +19,9 @@ use crate::domain::time::{DAY_MS, HOUR_MS, LineLimit, MINUTE_MS, Time};
 use crate::store::contract::Store;
 use crate::store::contract::change::{PurgeBefore, Purged};
 use crate::store::contract::error::StoreError;
-use crate::store::contract::operator::{OperatorFact, RemovedDestinations};
+use crate::store::contract::operator::{RemovedDestinations, ToKeep};
 use crate::store::contract::outage::Outage;
-use crate::store::contract::work::{Backlog, Expired};
+use crate::store::contract::work::{Backlog, Expired, FallsDue, FellDue};
 
 /// How long each kind of record is kept.
 #[derive(Debug, Clone, Copy)]
@@ -81,15 +81,14 @@ pub async fn step(
     keep: Option<RetentionDays>,
     now: Time,
 ) -> Result<(Option<Purged>, bool), StoreError> {
-    let ended = store.expire_holds(now, HOLDS_AT_ONCE).await?;
-    let disposed = store.dispose(now, DISPOSED_AT_ONCE).await?;
+    let ended = store.fall_due(FallsDue::Holds, now, HOLDS_AT_ONCE).await?.count;
+    let disposed = store.fall_due(FallsDue::Dispositions, now, DISPOSED_AT_ONCE).await?.count;
     let purged = match keep {
         Some(keep) => Some(store.purge(keep.before(now)).await?),
         None => None,
     };
-    let more = ended as usize >= HOLDS_AT_ONCE
-        || disposed as usize >= DISPOSED_AT_ONCE
-        || purged.is_some_and(|purged| purged.more);
+    let more =
+        ended >= HOLDS_AT_ONCE || disposed >= DISPOSED_AT_ONCE || purged.is_some_and(|purged| purged.more);
     Ok((purged, more))
 }
 
@@ -252,7 +251,7 @@ impl Maintenance {
     /// queue is ended over several ticks, so that it never crowds out what is received.
     async fn expire(&mut self, now: Time) -> Result<(), StoreError> {
         for _ in 0..EXPIRING_WRITES {
-            let expired = self.store.expire(now, EXPIRED_AT_ONCE).await?;
+            let FellDue { expired, .. } = self.store.fall_due(FallsDue::Expiry, now, EXPIRED_AT_ONCE).await?;
             expired.iter().for_each(count_expired);
             if let Some(first) = expired.first() {
                 self.log_expired(first, expired.len(), now);
@@ -310,7 +309,7 @@ impl Maintenance {
         if is_old {
             let is_far = |kept: ClockRecord| record.believed.millis_since(kept.believed).abs() > FAR_MS;
             self.jumped |= self.kept.is_some_and(is_far);
-            self.store.keep_fact(OperatorFact::Clock(record)).await?;
+            self.store.keep(ToKeep::Clock(record)).await?;
             self.kept = Some(record);
         }
         Ok(())
@@ -367,7 +366,7 @@ impl Maintenance {
             removed.insert(id, since.unwrap_or(now));
         }
         if removed != known {
-            self.store.keep_fact(OperatorFact::Removed(removed)).await?;
+            self.store.keep(ToKeep::Removed(removed)).await?;
         }
         Ok(())
     }

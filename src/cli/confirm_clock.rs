@@ -10,7 +10,7 @@ use crate::cli::{Failure, print, run_to_end};
 use crate::clock::Clock;
 use crate::config::configuration::Config;
 use crate::store::contract::Store;
-use crate::store::contract::operator::OperatorFact;
+use crate::store::contract::operator::ToKeep;
 use crate::store::embedded::Embedded;
 use crate::template::diagnostic::Problem;
 
@@ -58,7 +58,7 @@ async fn confirm_in_folder(config: &Config, server: &str) -> Result<(), Failure>
     clock.confirm();
     let (now, record) = (clock.now(), clock.record());
     let Some(record) = record else { return Err(failed("its clock goes by no rule".to_owned())) };
-    store.keep_fact(OperatorFact::Clock(record)).await.map_err(|error| failed(error.to_string()))?;
+    store.keep(ToKeep::Clock(record)).await.map_err(|error| failed(error.to_string()))?;
     store.close().await.map_err(|error| failed(error.to_string()))?;
     print(&format!("the clock is confirmed for the next start: it is {now}\n"))
 }

@@ -267,10 +267,10 @@ async fn take(
 
 /// The oldest reports whose route is open now, the oldest first, and whether there are more.
 async fn open_now(store: &dyn Store, terms: &ReportTerms) -> Result<(Vec<Seq>, bool), StoreError> {
-    let sources = SOURCES.into_iter().map(BuiltInSource::id);
+    let (sources, facts) = (SOURCES.into_iter().map(BuiltInSource::id), store.operator_facts().await?);
     let (mut found, mut more) = (Vec::new(), false);
     for source in sources {
-        if store.source_tally(&source).await?.open_quarantine == 0 {
+        if facts.source(&source).open_quarantine == 0 {
             continue;
         }
         let (open, left) = open_of(store, terms, source).await?;

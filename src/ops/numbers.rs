@@ -11,6 +11,7 @@ use crate::clock;
 use crate::domain::advertiser_number::AdvertiserNumbers;
 use crate::store::contract::Store;
 use crate::store::contract::error::StoreError;
+use crate::store::contract::operator::ToKeep;
 
 /// The name of the key among the store's texts.
 const NAME: &str = "advertiser-numbers";
@@ -74,7 +75,7 @@ impl StoreNumbers {
             doing: "make the key of the advertisers' numbers",
             cause: error.to_string(),
         })?;
-        self.store.keep_text(NAME.to_owned(), STANDARD.encode(key)).await?;
+        self.store.keep(ToKeep::Text(NAME.to_owned(), STANDARD.encode(key))).await?;
         Ok(AdvertiserNumbers::new(key))
     }
 }

@@ -228,3 +228,41 @@ impl Drop for Embedded {
         self.join();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::store::contract::Store;
+    use crate::store::contract::conformance::fixture::engine::usual_rules;
+    use crate::store::contract::conformance::fixture::received::{sale, wait};
+    use crate::store::decision::group::CommitGroup;
+    use crate::store::decision::need::Known;
+    use crate::store::decision::order::Decided;
+    use crate::store::engine::memory::Memory;
+
+    /// Misses another text each time it is decided.
+    #[derive(Default)]
+    struct Restless(AtomicU64);
+
+    impl Order for Restless {
+        type Answer = ();
+
+        fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Known<Decided<Restless>> {
+            let other = self.0.fetch_add(1, Ordering::Relaxed).to_string();
+            group.facts.has_text(&other)?;
+            Ok(Decided::Whole(()))
+        }
+    }
+
+    #[test]
+    fn what_misses_something_else_each_time_fails_alone_and_holds_up_no_one() {
+        let settings = EmbeddedSettings { at_hand: AtHand::Nothing, ..EmbeddedSettings::default() };
+        let store = Embedded::open_with(Arc::new(Memory::default()), usual_rules(), settings).unwrap();
+        let restless = store.write(Restless::default());
+        let sold = store.arrive(sale("t1").arrival());
+        assert!(matches!(wait(restless), Err(StoreError::Unavailable { .. })));
+        assert!(wait(sold).unwrap().verdict.conversion().is_some());
+    }
+}

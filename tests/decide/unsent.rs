@@ -19,7 +19,8 @@ use postbridge::store::contract::conformance::fixture::reason::{account_refused,
 use postbridge::store::contract::conformance::fixture::received::{
     DAY, HOUR, at, click, destination, route, sale, unscreened, wait,
 };
-use postbridge::store::contract::conformance::fixture::work::trace;
+use postbridge::store::contract::conformance::fixture::work::{fall_due, trace};
+use postbridge::store::contract::work::FallsDue;
 
 use crate::support::engines;
 use crate::support::pages_fixture::{PagesFixture, noon};
@@ -71,10 +72,10 @@ fn a_delivery_says_what_holds_now_and_not_what_was_so() {
     let named = || SoughtClick::Named("late".to_owned());
     let awaits = Unsent::AwaitsClick { click: named(), until: at(72 * HOUR) };
     assert_eq!(of_it(&*store, &reported, &circumstances), Some(awaits));
-    wait(store.expire_holds(at(73 * HOUR), 9)).unwrap();
+    fall_due(&*store, FallsDue::Holds, at(73 * HOUR), 9);
     assert_eq!(of_it(&*store, &reported, &circumstances), Some(Unsent::NoClick { click: named() }));
     let nameless = sale("nameless").receive(&*store);
-    wait(store.expire_holds(at(73 * HOUR), 9)).unwrap();
+    fall_due(&*store, FallsDue::Holds, at(73 * HOUR), 9);
     assert_eq!(
         of_it(&*store, &nameless, &circumstances),
         Some(Unsent::NoClick { click: SoughtClick::NotInPostback })

@@ -228,7 +228,7 @@ fn a_clock_that_is_not_believed_is_reported_and_confirmed_by_the_command() {
     use postbridge::domain::clock_rule::ClockRecord;
     use postbridge::domain::time::Time;
     use postbridge::store::contract::Store;
-    use postbridge::store::contract::operator::OperatorFact;
+    use postbridge::store::contract::operator::ToKeep;
     use postbridge::store::embedded::Embedded;
 
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
@@ -237,7 +237,7 @@ fn a_clock_that_is_not_believed_is_reported_and_confirmed_by_the_command() {
         let store = Embedded::open_sled(&folder.path().join("data"), Arc::default()).unwrap();
         let believed = Time::parse("2024-01-01T00:00:00Z").unwrap();
         postbridge::store::contract::conformance::fixture::received::wait(
-            store.keep_fact(OperatorFact::Clock(ClockRecord::new(believed))),
+            store.keep(ToKeep::Clock(ClockRecord::new(believed))),
         )
         .unwrap();
         postbridge::store::contract::conformance::fixture::received::wait(store.close()).unwrap();

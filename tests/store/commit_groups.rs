@@ -16,10 +16,11 @@ use postbridge::store::contract::conformance::fixture::received::{
     DAY, at, click, destination, go_by, sale, unscreened, usd, wait,
 };
 use postbridge::store::contract::conformance::fixture::work::{
-    backlog, claim, claim_some, first_page, never, states, trace, transactions,
+    backlog, claim, claim_some, fall_due, first_page, never, states, trace, transactions,
 };
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::ConversionFilter;
+use postbridge::store::contract::work::FallsDue;
 use postbridge::store::contract::{Store, StoreFuture};
 use postbridge::store::embedded::{Embedded, EmbeddedSettings};
 use postbridge::store::engine::faulty::{FaultAt, Faulty, HeldBack, ReadFault};
@@ -125,11 +126,11 @@ fn a_sale_is_changed_and_matched_within_the_group_that_brings_it() {
         let first = store.arrive(sale("t1").click("c1").arrival());
         let update = store.arrive(sale("t1").click("c1").value("8").arrival());
         drop(store.record_click(unscreened(click("c1"))));
-        (first, update, store.expire_holds(at(DAY * 9), 9))
+        (first, update, store.fall_due(FallsDue::Holds, at(DAY * 9), 9))
     });
     let first = wait(first).unwrap();
     assert!(matches!(wait(update).unwrap().verdict, Verdict::Updated { .. }));
-    assert_eq!(wait(expired).unwrap(), 0);
+    assert_eq!(wait(expired).unwrap().count, 0);
     let shown = trace(&*store, &first);
     assert_eq!(shown.conversion.history.len(), 2);
     assert_eq!(shown.conversion.value, Some(usd("8")));
@@ -248,9 +249,9 @@ fn an_order_that_goes_through_many_goes_on_past_one_that_is_known_and_cannot_be_
     wait(store.arrive(sale("old").click("c1").value("8").arrival())).unwrap();
     wait(store.arrive(sale("young").click("c1").at(at(1)).arrival())).unwrap();
     disk.cannot_read(ReadFault::Damaged, |key| key.first() == Some(&b'C'));
-    assert!(matches!(wait(store.expire_holds(at(DAY * 9), 9)), Err(StoreError::Corrupt { .. })));
-    assert_eq!(wait(store.expire_holds(at(DAY * 9), 9)).unwrap(), 1, "the other one");
-    assert_eq!(wait(store.expire_holds(at(DAY * 9), 9)).unwrap(), 0);
+    assert!(matches!(wait(store.fall_due(FallsDue::Holds, at(DAY * 9), 9)), Err(StoreError::Corrupt { .. })));
+    assert_eq!(fall_due(&store, FallsDue::Holds, at(DAY * 9), 9), 1, "the other one");
+    assert_eq!(fall_due(&store, FallsDue::Holds, at(DAY * 9), 9), 0);
     assert_eq!(withdraw("gone").unwrap(), 0);
     disk.can_read();
     assert!(matches!(states(&store, &old)[0], DeliveryState::Held { .. }));
@@ -311,7 +312,7 @@ fn every_commit_that_writes_is_reported_with_its_size_and_times() {
     let folder = tempfile::tempdir().unwrap();
     let settings = EmbeddedSettings { watch: Some(watch), ..EmbeddedSettings::default() };
     let store = Embedded::open_sled_with(&folder.path().join("data"), usual_rules(), settings).unwrap();
-    assert_eq!(wait(store.expire_holds(at(DAY), 9)).unwrap(), 0);
+    assert_eq!(fall_due(&store, FallsDue::Holds, at(DAY), 9), 0);
     wait(store.arrive(sale("t1").arrival())).unwrap();
     assert_eq!(wait(store.purge(never())).unwrap().records, 0);
     wait(store.close()).unwrap();

@@ -15,14 +15,16 @@ use postbridge::store::contract::change::{ConversionRef, PurgeBefore, Suppressio
 use postbridge::store::contract::conformance::fixture::attempt::{delivered, failed, one};
 use postbridge::store::contract::conformance::fixture::offer::by_network;
 use postbridge::store::contract::conformance::fixture::received::{
-    DAY, HOUR, account, at, click, click_id, destination, quarantined, sale, source, unscreened, wait,
+    DAY, HOUR, account, at, click, click_id, destination, quarantined, sale, unscreened, wait,
 };
 use postbridge::store::contract::conformance::fixture::visit::{VISITOR, visit};
-use postbridge::store::contract::conformance::fixture::work::{claim, due_request, first_page};
+use postbridge::store::contract::conformance::fixture::work::{claim, due_request, first_page, tally};
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{
     ClickFilter, ConversionFilter, DeliveryFilter, PostbackFilter, ReportQuery,
 };
+use postbridge::store::contract::operator::ToKeep;
+use postbridge::store::contract::work::FallsDue;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::faulty::{FaultAt, Faulty, ProcessEnd, ReadFault};
 use postbridge::store::engine::kv::{Direction, Kv, Span};
@@ -49,14 +51,14 @@ const WRITES: [(&str, StoreWrite); 11] = [
         wait(store.set_status(which, by_network(Status::Rejected), at(3))).map(drop)
     }),
     ("an entry", |store| wait(store.change_list(listing("10.0.0.2"))).map(drop)),
-    ("a text", |store| wait(store.keep_text("b.js".to_owned(), "text".to_owned()))),
+    ("a text", |store| wait(store.keep(ToKeep::Text("b.js".to_owned(), "text".to_owned())))),
     ("a click", |store| wait(store.record_click(unscreened(click("c2")))).map(drop)),
     ("an attempt", |store| {
         let work = wait(store.claim(due_request(account("other"), at(1), 9, 9)))?.work;
         work.first().map_or(Ok(()), |work| wait(store.record(one(delivered(work, at(2))))).map(drop))
     }),
     ("a withdrawal", |store| wait(store.withdraw(destination("other"), at(4))).map(drop)),
-    ("the end of holds", |store| wait(store.expire_holds(at(73 * HOUR), 9)).map(drop)),
+    ("the end of holds", |store| wait(store.fall_due(FallsDue::Holds, at(73 * HOUR), 9)).map(drop)),
     ("purging", |store| {
         let before = PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) };
         wait(store.purge(before)).map(drop)
@@ -95,7 +97,7 @@ fn fill(store: &dyn Store) {
     let work = claim(store, "ads", at(0)).remove(0);
     wait(store.record(one(failed(&work, at(1), at(9))))).unwrap();
     wait(store.change_list(listing("10.0.0.1"))).unwrap();
-    wait(store.keep_text("a.js".to_owned(), "text".to_owned())).unwrap();
+    wait(store.keep(ToKeep::Text("a.js".to_owned(), "text".to_owned()))).unwrap();
 }
 
 /// All that the contract shows. What is counted is what is there.
@@ -109,7 +111,7 @@ fn shown(store: &dyn Store) -> String {
     let clicks = wait(store.clicks(ClickFilter::default(), page())).unwrap().items;
     let lists = (wait(store.lists()).unwrap(), wait(store.listed("people".to_owned(), page())).unwrap());
     let texts = ["a.js", "b.js"].map(|name| wait(store.kept_text(name.to_owned())).unwrap());
-    let counts = (wait(store.backlog(at(DAY))).unwrap(), wait(store.source_tally(&source())).unwrap());
+    let counts = (wait(store.backlog(at(DAY))).unwrap(), tally(store));
     let report = wait(store.report(ReportQuery { limit: 100, ..ReportQuery::default() })).unwrap();
     format!(
         "{conversions:#?}\n{traces:#?}\n{postbacks:#?}\n{deliveries:#?}\n{clicks:#?}\n{lists:#?}\n{texts:#?}\n\

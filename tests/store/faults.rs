@@ -13,12 +13,12 @@ use postbridge::store::contract::conformance::fixture::received::{
     DAY, HOUR, Sale, account, at, click, click_id, destination, quarantined, sale, source, unscreened, wait,
 };
 use postbridge::store::contract::conformance::fixture::work::{
-    LEASE_MS, claim, claim_oldest, delivery_id, due_request, first_page, never, probe_request, purge_all,
-    states, transactions,
+    LEASE_MS, claim, claim_oldest, delivery_id, due_request, fall_due, first_page, never, probe_request,
+    purge_all, states, transactions,
 };
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
-use postbridge::store::contract::work::{AttemptOutcome, ClaimRequest, LeaseToken, Recorded};
+use postbridge::store::contract::work::{AttemptOutcome, ClaimRequest, FallsDue, LeaseToken, Recorded};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::faulty::{FaultAt, Faulty, ProcessEnd, ReadFault};
 use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, Span};
@@ -194,8 +194,8 @@ fn a_repeat_of_a_damaged_sale_fails_alone_and_ends_nothing() {
 #[test]
 fn what_goes_through_many_leaves_a_damaged_one_out() {
     let (_memory, store) = with_a_damaged_sale(|name| sale(name).click("c1"));
-    assert_eq!(wait(store.expire_holds(at(73 * HOUR), 1)).unwrap(), 0, "the damaged one is first");
-    assert_eq!(wait(store.expire_holds(at(73 * HOUR), 1)).unwrap(), 1, "and is not met again");
+    assert_eq!(fall_due(&store, FallsDue::Holds, at(73 * HOUR), 1), 0, "the damaged one is first");
+    assert_eq!(fall_due(&store, FallsDue::Holds, at(73 * HOUR), 1), 1, "and is not met again");
     wait(store.record_click(unscreened(click("c1")))).unwrap();
     assert_eq!(claim(&store, "ads", at(73 * HOUR)).len(), 1, "freed by its click");
     assert_eq!(wait(store.withdraw(destination("ads"), at(1))).unwrap(), 1);

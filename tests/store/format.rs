@@ -36,8 +36,12 @@ use postbridge::store::contract::conformance::fixture::reason;
 use postbridge::store::contract::conformance::fixture::received::{
     DAY, HOUR, at, click, click_id, go_by, quarantined, sale, unscreened, usd, wait,
 };
-use postbridge::store::contract::conformance::fixture::work::{claim, claim_some, first_page, purge_all};
+use postbridge::store::contract::conformance::fixture::work::{
+    claim, claim_some, fall_due, first_page, purge_all,
+};
 use postbridge::store::contract::lookup::{ClickFilter, PostbackFilter, ReportQuery};
+use postbridge::store::contract::operator::ToKeep;
+use postbridge::store::contract::work::FallsDue;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::error::OpenError;
 use postbridge::store::engine::kv::{Batch, Kv};
@@ -256,12 +260,12 @@ fn fill_network(store: &dyn Store) {
             wait(store.release(vec![work.lease.token])).unwrap();
         }
     }
-    assert_eq!(wait(store.dispose(at(190).plus_hours(24), 9)).unwrap(), 1);
+    assert_eq!(fall_due(store, FallsDue::Dispositions, at(190).plus_hours(24), 9), 1);
     let by = Actor::Advertiser("shop".to_owned());
     let wanted = StatusMove { to: Status::Rejected, by, note: Some("returned".to_owned()) };
     let which = ConversionRef::Number(Seq::new(15).unwrap());
     wait(store.set_status(which, wanted, at(400))).unwrap();
-    wait(store.keep_text("tag.abc.js".to_owned(), "(() => {})()".to_owned())).unwrap();
+    wait(store.keep(ToKeep::Text("tag.abc.js".to_owned(), "(() => {})()".to_owned()))).unwrap();
 }
 
 fn check_network(store: &dyn Store) {

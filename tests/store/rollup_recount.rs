@@ -24,9 +24,10 @@ use postbridge::store::contract::conformance::fixture::offer::{
 use postbridge::store::contract::conformance::fixture::received::{
     DAY, at, click, destination, go_by, quarantined, sale, source, unscreened, wait,
 };
-use postbridge::store::contract::conformance::fixture::work::purge_all;
+use postbridge::store::contract::conformance::fixture::work::{fall_due, purge_all};
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::totals::{ConversionTotals, TotalsFilter, TotalsQuery};
+use postbridge::store::contract::work::FallsDue;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::faulty::{FaultAt, Faulty, ProcessEnd};
 use postbridge::store::engine::kv::{Batch, Direction, Kv, Span};
@@ -178,7 +179,7 @@ impl Life {
             set_status(store, *seq, to, at(self.steps));
         }
         match self.below(12) {
-            0 => drop(wait(store.dispose(at(2 * DAY), 50)).unwrap()),
+            0 => drop(fall_due(store, FallsDue::Dispositions, at(2 * DAY), 50)),
             1 => {
                 let conversions = at(self.below(9) * DAY - 9 * DAY);
                 let before = PurgeBefore { postbacks: conversions, conversions, clicks: conversions };

@@ -24,6 +24,7 @@ use postbridge::store::contract::conformance::fixture::work::{
 };
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
+use postbridge::store::contract::operator::ToKeep;
 use postbridge::store::contract::work::ClaimRequest;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
@@ -246,7 +247,7 @@ async fn no_read_of_a_record_holds_up_what_else_runs() {
     let slow = Arc::new(Slow::default());
     let store = open(&slow);
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
-    store.keep_text("a.js".to_owned(), "text".to_owned()).await.unwrap();
+    store.keep(ToKeep::Text("a.js".to_owned(), "text".to_owned())).await.unwrap();
     let receipt = store.arrive(sale("t2").forward().arrival()).await.unwrap();
     let which = ConversionRef::Id(conversion_of(&receipt.verdict));
     let store = reopen(&slow, store);

@@ -15,6 +15,7 @@ use postbridge::store::contract::conformance::fixture::offer::{
 use postbridge::store::contract::conformance::fixture::received::{DAY, HOUR, at, sale, wait};
 use postbridge::store::contract::conformance::fixture::work::trace;
 use postbridge::store::contract::lookup::ReportQuery;
+use postbridge::store::contract::work::FallsDue;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::faulty::{FaultAt, Faulty, ProcessEnd};
 use postbridge::store::engine::memory::Memory;
@@ -44,8 +45,10 @@ fn a_status_whose_commit_failed_shows_nowhere() {
         let reported = arrive(&store, sale("t1").of("565").arrival());
         disk.fail(step, 0, "No space left on device (os error 28)");
         let which = ConversionRef::Number(reported.postback);
-        let (by_hand, by_time) =
-            (store.set_status(which, by_network(Status::Rejected), at(5)), store.dispose(at(DAY), 9));
+        let (by_hand, by_time) = (
+            store.set_status(which, by_network(Status::Rejected), at(5)),
+            store.fall_due(FallsDue::Dispositions, at(DAY), 9),
+        );
         assert!(wait(by_hand).is_err() && wait(by_time).is_err());
         assert!(wait(store.report(ReportQuery { limit: 9, ..ReportQuery::default() })).is_err());
         drop(store);

@@ -20,6 +20,7 @@ use postbridge::domain::status::Status;
 use postbridge::domain::time::{DAY_MS, Time};
 use postbridge::store::contract::Store;
 use postbridge::store::contract::conformance::fixture::received::{go_by, mapped, request};
+use postbridge::store::contract::work::FallsDue;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::memory::Memory;
 use postbridge::template::destination::definition::DestinationTemplate;
@@ -223,7 +224,7 @@ impl DispatchFixture {
 
     /// Ends what is too old, as maintenance does.
     pub async fn expire(&self) -> usize {
-        self.store.expire(self.clock.now(), usize::MAX).await.unwrap().len()
+        self.store.fall_due(FallsDue::Expiry, self.clock.now(), usize::MAX).await.unwrap().count
     }
 
     pub fn dispatch(&self, targets: &[Target]) -> Dispatch {

@@ -23,11 +23,11 @@ use postbridge::store::contract::lookup::{
     ClickFilter, ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter,
     ReportPage, ReportQuery, ReusedTransaction, Trace,
 };
-use postbridge::store::contract::operator::{OperatorFact, OperatorFacts, SourceTally};
+use postbridge::store::contract::operator::{OperatorFacts, ToKeep};
 use postbridge::store::contract::subscription::{SignalOf, Subscription};
 use postbridge::store::contract::totals::{Totals, TotalsQuery};
 use postbridge::store::contract::work::{
-    AttemptOutcome, Backlog, ClaimRequest, Expired, LeaseToken, LeasedWork, Recorded,
+    AttemptOutcome, Backlog, ClaimRequest, FallsDue, FellDue, LeaseToken, LeasedWork, Recorded,
 };
 use postbridge::store::contract::{Store, StoreFuture};
 
@@ -90,16 +90,13 @@ impl<H: StoreHook> Store for HookedStore<H> {
             record(outcomes: Arc<[AttemptOutcome]>) -> Vec<Recorded>;
             retry(id: DeliveryId, now: Time, age: AgeRule) -> Result<Delivery, RetryRefused>;
             withdraw(destination: DestinationId, now: Time) -> u64;
-            expire(now: Time, limit: usize) -> Vec<Expired>;
-            expire_holds(now: Time, limit: usize) -> u64;
-            dispose(now: Time, limit: usize) -> u64;
+            fall_due(what: FallsDue, now: Time, limit: usize) -> FellDue;
             set_status(which: ConversionRef, order: StatusMove, now: Time) -> StatusChanged;
             change_list(order: SuppressionOrder) -> Vec<bool>;
             remove_list(list: String) -> u64;
-            keep_text(name: String, text: String) -> ();
             purge(before: PurgeBefore) -> Purged;
             probe() -> ();
-            keep_fact(fact: OperatorFact) -> ();
+            keep(what: ToKeep) -> ();
         }
         others {
             close() -> ();
@@ -123,7 +120,6 @@ impl<H: StoreHook> Store for HookedStore<H> {
             reused_transactions(source: SourceId, limit: usize) -> Vec<ReusedTransaction>;
             reversals_ready(limit: usize) -> Vec<Seq>;
             operator_facts() -> OperatorFacts;
-            source_tally(source: &SourceId) -> SourceTally;
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::time::Time;
 use crate::store::contract::Store;
 use crate::store::contract::change::ConversionRef;
 use crate::store::contract::error::StoreError;
-use crate::store::contract::operator::SourceTally;
+use crate::store::contract::operator::{RemovedDestinations, SourceTally};
 use crate::store::contract::work::Backlog;
 
 /// Every label that ever had a backlog in this process, its destination configured still or not.
@@ -86,20 +86,19 @@ impl StoredNumbers {
 
     /// What waits, and what is counted of each source, as far as the store answers.
     async fn counted(&self, now: Time) -> (Option<BTreeMap<String, Queue>>, Vec<(&SourceId, SourceTally)>) {
-        let queues = self.queues(now).await.inspect_err(log_left_out).ok();
-        let mut tallies = Vec::new();
-        for source in &self.sources {
-            match self.store.source_tally(source).await {
-                Ok(tally) => tallies.push((source, tally)),
-                Err(error) => log_left_out(&error),
-            }
-        }
-        (queues, tallies)
+        let Some(facts) = self.store.operator_facts().await.inspect_err(log_left_out).ok() else {
+            return (None, Vec::new());
+        };
+        let queues = self.queues(&facts.removed, now).await.inspect_err(log_left_out).ok();
+        (queues, self.sources.iter().map(|source| (source, facts.source(source))).collect())
     }
 
     /// What waits, by label. What waits for a destination that was taken out of the configuration is not late.
-    async fn queues(&self, now: Time) -> Result<BTreeMap<String, Queue>, StoreError> {
-        let removed = self.store.operator_facts().await?.removed;
+    async fn queues(
+        &self,
+        removed: &RemovedDestinations,
+        now: Time,
+    ) -> Result<BTreeMap<String, Queue>, StoreError> {
         let mut backlogs = self.store.backlog(now).await?;
         let is_removed = |id: &DestinationId| removed.contains_key(id);
         for backlog in

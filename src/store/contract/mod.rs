@@ -35,11 +35,11 @@ use crate::store::contract::lookup::{
     ClickFilter, ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter,
     ReportPage, ReportQuery, ReusedTransaction, Trace,
 };
-use crate::store::contract::operator::{OperatorFact, OperatorFacts, SourceTally};
+use crate::store::contract::operator::{OperatorFacts, ToKeep};
 use crate::store::contract::subscription::{SignalOf, Subscription};
 use crate::store::contract::totals::{Totals, TotalsQuery};
 use crate::store::contract::work::{
-    AttemptOutcome, Backlog, ClaimRequest, Expired, LeaseToken, LeasedWork, Recorded,
+    AttemptOutcome, Backlog, ClaimRequest, FallsDue, FellDue, LeaseToken, LeasedWork, Recorded,
 };
 
 /// The answer of a store operation, some time later.
@@ -122,17 +122,9 @@ pub trait Store: Send + Sync + 'static {
     /// Skips what waits for a destination that is no longer configured; answers how many.
     fn withdraw(&self, destination: DestinationId, now: Time) -> StoreFuture<'_, u64>;
 
-    /// Ends what waits past the last moment at which its platform takes the event, at most `limit` deliveries: as
-    /// its turn would end it, and not what is leased, nor what waits for a destination that is out of the
-    /// configuration. Answers what it ended; an attempt without a request is kept of each.
-    fn expire(&self, now: Time, limit: usize) -> StoreFuture<'_, Vec<Expired>>;
-
-    /// Skips held deliveries whose time is over, at most `limit` conversions. Answers how many.
-    fn expire_holds(&self, now: Time, limit: usize) -> StoreFuture<'_, u64>;
-
-    /// Gives pending conversions the status that their offer's disposition foresees, at most `limit` of
-    /// those that are due. Answers how many.
-    fn dispose(&self, now: Time, limit: usize) -> StoreFuture<'_, u64>;
+    /// Does what falls due by the passing of time alone, the longest due first, at most `limit` of it; answers what
+    /// was done.
+    fn fall_due(&self, what: FallsDue, now: Time, limit: usize) -> StoreFuture<'_, FellDue>;
 
     /// Changes a conversion's status, with all that it causes.
     fn set_status(
@@ -155,10 +147,7 @@ pub trait Store: Send + Sync + 'static {
     /// A list's entries, by kind and value; hashed ones last.
     fn listed(&self, list: String, page: PageRequest) -> StoreFuture<'_, Page<ListedEntry>>;
 
-    /// Keeps a text under its name permanently: a version of a script that pages refer to by its hash.
-    fn keep_text(&self, name: String, text: String) -> StoreFuture<'_, ()>;
-
-    /// The text kept under this name.
+    /// The text that was kept under this name.
     fn kept_text(&self, name: String) -> StoreFuture<'_, Option<String>>;
 
     /// Deletes a bounded number of records that are past their time. A conversion with an
@@ -212,12 +201,9 @@ pub trait Store: Send + Sync + 'static {
     /// they are to be reprocessed. What was not reprocessed is handed out after the next start.
     fn reversals_ready(&self, limit: usize) -> StoreFuture<'_, Vec<Seq>>;
 
-    /// What is kept for operators.
+    /// What is kept and counted for operators.
     fn operator_facts(&self) -> StoreFuture<'_, OperatorFacts>;
 
-    /// Keeps something for operators.
-    fn keep_fact(&self, fact: OperatorFact) -> StoreFuture<'_, ()>;
-
-    /// Counted in the same writes as the postbacks, never from a scan of them.
-    fn source_tally(&self, source: &SourceId) -> StoreFuture<'_, SourceTally>;
+    /// Keeps something that is not received and not caused by what is.
+    fn keep(&self, what: ToKeep) -> StoreFuture<'_, ()>;
 }

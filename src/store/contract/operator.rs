@@ -1,9 +1,9 @@
-//! What is kept and counted for those who run the relay: removed destinations, sources.
+//! What is kept and counted for those who run the relay: the clock, removed destinations, sources.
 
 use std::collections::BTreeMap;
 
 use crate::domain::clock_rule::ClockRecord;
-use crate::domain::ids::DestinationId;
+use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::time::Time;
 
 /// The destinations that were taken out of the configuration while something waited for them, and when.
@@ -18,15 +18,26 @@ pub struct OperatorFacts {
     pub newest: Option<Time>,
     /// As it was kept last.
     pub removed: RemovedDestinations,
+    /// What is counted of the postbacks of each source that sent any: in the same writes as they, never from a scan.
+    pub sources: BTreeMap<SourceId, SourceTally>,
 }
 
-/// Something that is kept for them, over what was kept of it before.
+impl OperatorFacts {
+    /// What is counted of one source.
+    pub fn source(&self, id: &SourceId) -> SourceTally {
+        self.sources.get(id).copied().unwrap_or_default()
+    }
+}
+
+/// Something to keep.
 #[derive(Debug, Clone)]
-pub enum OperatorFact {
-    /// What is to be known of the clock at the next start. What is recorded from then on is received at its age time
+pub enum ToKeep {
+    /// A text under its name, permanently: a version of a script that pages refer to by its hash. The first one stays.
+    Text(String, String),
+    /// What is to be known of the clock at the next start, over what was kept of it before. What is recorded from then on is received at its age time
     /// or later, whatever time it bears, and is not purged earlier than that allows.
     Clock(ClockRecord),
-    /// Which destinations are out of the configuration, and since when.
+    /// Which destinations are out of the configuration, and since when, over what was kept of it before.
     Removed(RemovedDestinations),
 }
 

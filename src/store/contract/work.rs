@@ -134,6 +134,28 @@ pub struct Expired {
     pub state: DeliveryState,
 }
 
+/// What the passing of time alone changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FallsDue {
+    /// Deliveries that wait past the last moment at which their platform takes the event end, as their turn would end
+    /// them: not those that are leased, nor those for a destination that is out of the configuration. An attempt
+    /// without a request is kept of each.
+    Expiry,
+    /// Held deliveries whose time is over are skipped.
+    Holds,
+    /// Pending conversions get the status that their offer's disposition foresees.
+    Dispositions,
+}
+
+/// What fell due and was done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FellDue {
+    /// How many: deliveries that ended by [`FallsDue::Expiry`], otherwise conversions that changed.
+    pub count: usize,
+    /// The deliveries that ended by [`FallsDue::Expiry`].
+    pub expired: Vec<Expired>,
+}
+
 /// How much one destination has before it. Counted as things happen, never scanned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Backlog {

@@ -115,20 +115,6 @@ impl Order for Withdraw {
     }
 }
 
-/// What was held too long is skipped, of up to `limit` conversions, in one group at most [`STEP`]. Answers of how many.
-pub struct EndHolds {
-    pub now: Time,
-    pub limit: usize,
-}
-
-impl Order for EndHolds {
-    type Answer = u64;
-
-    fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Known<Decided<EndHolds>> {
-        group.end_holds(self).map(Decided::Whole)
-    }
-}
-
 impl CommitGroup<'_> {
     /// Looks up what recording these will. What cannot be read is left to that.
     fn look_up(&self, outcomes: &[AttemptOutcome]) -> Known<()> {
@@ -311,12 +297,13 @@ impl CommitGroup<'_> {
         Ok((count, slots.len() == STEP))
     }
 
-    fn end_holds(&mut self, EndHolds { now, limit }: &EndHolds) -> Known<u64> {
-        let numbers = self.facts.ended_holds(*now, STEP.min(*limit))?;
+    /// Skips what was held too long, of up to `most` conversions. Answers of how many.
+    pub fn end_holds(&mut self, now: Time, most: usize) -> Known<usize> {
+        let numbers = self.facts.ended_holds(now, most)?;
         let mut expired = 0;
         for (number, old) in self.all_readable(numbers, |number| Some(UnreadableDue::Holds(number)))? {
             let mut record = Record::clone(&old);
-            if routing::expire_holds(&mut record.standing.deliveries, *now) {
+            if routing::expire_holds(&mut record.standing.deliveries, now) {
                 expired += 1;
                 self.change(number, &old, record, false);
             }

@@ -14,35 +14,21 @@ use crate::store::contract::work::Expired;
 use crate::store::decision::delivery::AttemptEnd;
 use crate::store::decision::group::CommitGroup;
 use crate::store::decision::need::{Known, all, unless_damaged};
-use crate::store::decision::order::{Decided, Order, STEP};
 use crate::store::decision::stored::UnreadableDue;
 use crate::store::table::conversion::Record;
 use crate::store::table::delivery::DeliverySlot;
 use crate::store::table::visitor::answered;
 
-/// Ends up to `limit` deliveries, in one group at most [`STEP`].
-pub struct Expire {
-    pub now: Time,
-    pub limit: usize,
-}
-
-impl Order for Expire {
-    type Answer = Vec<Expired>;
-
-    fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Known<Decided<Expire>> {
-        group.expire(self).map(Decided::Whole)
-    }
-}
-
 impl CommitGroup<'_> {
-    fn expire(&mut self, Expire { now, limit }: &Expire) -> Known<Vec<Expired>> {
-        let due = self.facts.expired(*now, STEP.min(*limit))?;
+    /// Ends up to `most` deliveries.
+    pub fn expire(&mut self, now: Time, most: usize) -> Known<Vec<Expired>> {
+        let due = self.facts.expired(now, most)?;
         // Two may be of one conversion, so that each is decided after the one before it, once all is at hand.
-        all(due.iter().map(|(destination, slot)| self.due_to_end(destination, *slot, *now)))?;
+        all(due.iter().map(|(destination, slot)| self.due_to_end(destination, *slot, now)))?;
         let mut ended = Vec::new();
         for (destination, slot) in due {
-            if let Some(due) = self.due_to_end(&destination, slot, *now)? {
-                ended.extend(self.end_unsent(due, *now)?);
+            if let Some(due) = self.due_to_end(&destination, slot, now)? {
+                ended.extend(self.end_unsent(due, now)?);
             }
         }
         Ok(ended)

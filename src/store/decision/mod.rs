@@ -10,6 +10,7 @@ pub(crate) mod consent;
 pub(crate) mod counting;
 pub(crate) mod delivery;
 pub(crate) mod expire;
+pub(crate) mod fall_due;
 pub(crate) mod group;
 pub(crate) mod in_order;
 pub(crate) mod keep;

@@ -57,6 +57,9 @@ pub trait OrderInGroup: Send {
     /// What is missing.
     fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Result<(), Vec<Need>>;
 
+    /// It is not decided, for this reason.
+    fn fail(&self, error: StoreError);
+
     /// As [`Order::look_ahead`]: what is missing.
     fn look_ahead(&self, group: &CommitGroup<'_>) -> Vec<Need>;
 
@@ -101,6 +104,10 @@ impl<O: Order> OrderInGroup for Ordered<O> {
         };
         self.decided.set(Some(decided));
         Ok(())
+    }
+
+    fn fail(&self, error: StoreError) {
+        self.decided.set(Some(Err(error)));
     }
 
     fn look_ahead(&self, group: &CommitGroup<'_>) -> Vec<Need> {

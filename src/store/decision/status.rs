@@ -8,7 +8,7 @@ use crate::domain::time::Time;
 use crate::store::contract::change::{ConversionRef, StatusChanged};
 use crate::store::decision::group::CommitGroup;
 use crate::store::decision::need::{Known, all};
-use crate::store::decision::order::{Decided, Order, STEP};
+use crate::store::decision::order::{Decided, Order};
 use crate::store::decision::pending::MAX_CHANGES;
 use crate::store::decision::stored::UnreadableDue;
 use crate::store::table::conversion::Record;
@@ -31,20 +31,6 @@ impl Order for SetStatus {
     fn look_ahead(&self, group: &CommitGroup<'_>) -> Known<()> {
         let Some((_, old)) = group.which(self.which)? else { return Ok(()) };
         group.replanned(&old, old.conversion.clone(), self.now).map(drop)
-    }
-}
-
-/// Gives up to `limit` conversions, in one group at most [`STEP`], the status that was foreseen. Answers how many.
-pub struct Dispose {
-    pub now: Time,
-    pub limit: usize,
-}
-
-impl Order for Dispose {
-    type Answer = u64;
-
-    fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Known<Decided<Dispose>> {
-        group.dispose(self).map(Decided::Whole)
     }
 }
 
@@ -71,16 +57,17 @@ impl CommitGroup<'_> {
         }
     }
 
-    fn dispose(&mut self, Dispose { now, limit }: &Dispose) -> Known<u64> {
-        let numbers = self.facts.due_dispositions(*now, STEP.min(*limit))?;
+    /// Gives up to `most` conversions the status that was foreseen. Answers how many.
+    pub fn dispose(&mut self, now: Time, most: usize) -> Known<usize> {
+        let numbers = self.facts.due_dispositions(now, most)?;
         let found = self.all_readable(numbers, |number| Some(UnreadableDue::Disposition(number)))?;
         let disposed = all(found.into_iter().map(|(number, old)| {
             // Anyone who changed it earlier in this group has settled it.
-            let record = self.disposed(number, &old, *now)?;
+            let record = self.disposed(number, &old, now)?;
             Ok(record.map(|record| (number, old, record)))
         }))?;
         let disposed: Vec<_> = disposed.into_iter().flatten().collect();
-        let count = disposed.len() as u64;
+        let count = disposed.len();
         for (number, old, record) in disposed {
             self.change(number, &old, record, true);
         }

@@ -23,17 +23,17 @@ use crate::store::contract::lookup::{
     ClickFilter, ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter,
     ReportPage, ReportQuery, ReusedTransaction, Trace,
 };
-use crate::store::contract::operator::{OperatorFact, OperatorFacts, SourceTally};
+use crate::store::contract::operator::{OperatorFacts, ToKeep};
 use crate::store::contract::subscription::{SignalOf, Subscription};
 use crate::store::contract::totals::{Totals, TotalsQuery};
 use crate::store::contract::work::{
-    AttemptOutcome, Backlog, ClaimRequest, Expired, LeaseToken, LeasedWork, Recorded, WantedWork,
+    AttemptOutcome, Backlog, ClaimRequest, FallsDue, FellDue, LeaseToken, LeasedWork, Recorded, WantedWork,
 };
 use crate::store::contract::{Store, StoreFuture};
-use crate::store::decision::delivery::{EndHolds, RecordAttempts, Retry, Withdraw};
-use crate::store::decision::expire::Expire;
-use crate::store::decision::keep::{KeepText, WriteProbe};
-use crate::store::decision::status::{Dispose, SetStatus};
+use crate::store::decision::delivery::{RecordAttempts, Retry, Withdraw};
+use crate::store::decision::fall_due::DueOrder;
+use crate::store::decision::keep::WriteProbe;
+use crate::store::decision::status::SetStatus;
 use crate::store::decision::suppress::RemoveList;
 use crate::store::embedded::{Embedded, ended};
 use crate::store::leases::{self, Leases};
@@ -100,10 +100,6 @@ impl Store for Embedded {
         self.read_many(move |shared| clicks::clicks(shared, &filter, &page))
     }
 
-    fn dispose(&self, now: Time, limit: usize) -> StoreFuture<'_, u64> {
-        self.write(Dispose { now, limit })
-    }
-
     fn set_status(
         &self,
         which: ConversionRef,
@@ -128,10 +124,6 @@ impl Store for Embedded {
 
     fn listed(&self, list: String, page: PageRequest) -> StoreFuture<'_, Page<ListedEntry>> {
         self.read_many(move |shared| suppression::listed(&shared.reader, &list, &page))
-    }
-
-    fn keep_text(&self, name: String, text: String) -> StoreFuture<'_, ()> {
-        self.write(KeepText { name, text })
     }
 
     fn kept_text(&self, name: String) -> StoreFuture<'_, Option<String>> {
@@ -204,12 +196,8 @@ impl Store for Embedded {
         self.write(Withdraw { destination, now, done: 0 })
     }
 
-    fn expire(&self, now: Time, limit: usize) -> StoreFuture<'_, Vec<Expired>> {
-        self.write(Expire { now, limit })
-    }
-
-    fn expire_holds(&self, now: Time, limit: usize) -> StoreFuture<'_, u64> {
-        self.write(EndHolds { now, limit })
+    fn fall_due(&self, what: FallsDue, now: Time, limit: usize) -> StoreFuture<'_, FellDue> {
+        self.write(DueOrder { what, now, limit })
     }
 
     fn purge(&self, before: PurgeBefore) -> StoreFuture<'_, Purged> {
@@ -278,14 +266,11 @@ impl Store for Embedded {
             clock: index.kept.clock,
             newest: index.newest.get().into_iter().chain(newest_click).max(),
             removed: index.kept.removed.clone(),
+            sources: index.counts.sources.tallies(),
         })
     }
 
-    fn keep_fact(&self, fact: OperatorFact) -> StoreFuture<'_, ()> {
-        self.write(fact)
-    }
-
-    fn source_tally(&self, source: &SourceId) -> StoreFuture<'_, SourceTally> {
-        self.counted(|index| index.counts.sources.get(source))
+    fn keep(&self, what: ToKeep) -> StoreFuture<'_, ()> {
+        self.write(what)
     }
 }

@@ -1,6 +1,6 @@
 //! What is counted of every source: its open quarantine, and when its latest postback was received.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::ids::SourceId;
 use crate::domain::time::Time;
@@ -18,11 +18,13 @@ struct SourceCount {
 }
 
 impl SourceIndex {
-    pub fn get(&self, source: &SourceId) -> SourceTally {
-        let Some(found) = self.0.get(source) else { return SourceTally::default() };
-        // Below zero only where what was counted before could not be read.
-        let open_quarantine = found.open_quarantine.max(0).unsigned_abs();
-        SourceTally { open_quarantine, last: found.last }
+    pub fn tallies(&self) -> BTreeMap<SourceId, SourceTally> {
+        let tally = |(source, found): (&SourceId, &SourceCount)| {
+            // Below zero only where what was counted before could not be read.
+            let open_quarantine = found.open_quarantine.max(0).unsigned_abs();
+            (source.clone(), SourceTally { open_quarantine, last: found.last })
+        };
+        self.0.iter().map(tally).collect()
     }
 
     /// So many more of its postbacks are quarantined, and no later record reprocesses them.

@@ -22,6 +22,7 @@ use crate::domain::time::Time;
 use crate::ingest::landing::{CarriedPairs, VisitorEnricher};
 use crate::ingest::tag::{self, BrowserIdentity, ClickOwner, SeenClick, TagAnswer, TagClick, TagReport};
 use crate::store::contract::Store;
+use crate::store::contract::operator::ToKeep;
 use crate::template::tag_script::{self, TagScript};
 use crate::web::answer::{self, Answer};
 use crate::web::collect::RefusalBudget;
@@ -114,7 +115,7 @@ impl Tag {
         if self.kept.load(Ordering::Acquire) {
             return true;
         }
-        match self.store.keep_text(self.script.file_name(), self.script.text.clone()).await {
+        match self.store.keep(ToKeep::Text(self.script.file_name(), self.script.text.clone())).await {
             Ok(()) => self.kept.store(true, Ordering::Release),
             Err(error) => self.health.store_failed(&error),
         }

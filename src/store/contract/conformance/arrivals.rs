@@ -14,13 +14,14 @@ use crate::store::contract::Store;
 use crate::store::contract::arrival::{Arrival, ClickRecorded, Finding, Receipt, Reprocess};
 use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
 use crate::store::contract::conformance::fixture::received::{
-    DAY, HOUR, Sale, at, click, click_id, go_by, quarantined, sale, source, unscreened, usd, wait,
+    DAY, HOUR, Sale, at, click, click_id, go_by, quarantined, sale, unscreened, usd, wait,
 };
 use crate::store::contract::conformance::fixture::work::{
-    backlog, claim, claim_some, conversion_of, first_page, states, trace, transactions,
+    backlog, claim, claim_some, conversion_of, fall_due, first_page, states, tally, trace, transactions,
 };
 use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{ConversionFilter, PostbackFilter};
+use crate::store::contract::work::FallsDue;
 
 pub fn an_accepted_sale_is_stored_whole_and_survives_reopening(engine: &EngineUnderTest) {
     let store = engine.open();
@@ -155,7 +156,7 @@ pub fn an_ignored_postback_makes_nothing_is_found_by_its_verdict_and_can_be_repr
     };
     assert_eq!(list(&*store, false), vec![receipt.verdict.clone()]);
     assert_eq!(wait(store.conversions(ConversionFilter::default(), first_page(10))).unwrap().items, vec![]);
-    assert_eq!(wait(store.source_tally(&source())).unwrap().open_quarantine, 1, "it does not wait for a fix");
+    assert_eq!(tally(&*store).open_quarantine, 1, "it does not wait for a fix");
     let mut again = sale("t1").arrival();
     again.again = Some(Reprocess { of: receipt.postback, now: at(2) });
     assert!(matches!(wait(store.arrive(again.clone())).unwrap().verdict, Verdict::Accepted { .. }));
@@ -167,7 +168,7 @@ pub fn an_ignored_postback_makes_nothing_is_found_by_its_verdict_and_can_be_repr
     drop(store);
     let store = engine.open();
     assert_eq!((list(&*store, false), list(&*store, true)), (vec![receipt.verdict], vec![]));
-    assert_eq!(wait(store.source_tally(&source())).unwrap().open_quarantine, 1);
+    assert_eq!(tally(&*store).open_quarantine, 1);
 }
 
 pub fn the_bytes_of_one_postback_become_a_conversion_once_only(engine: &EngineUnderTest) {
@@ -210,7 +211,7 @@ pub fn what_a_postback_that_is_reprocessed_causes_counts_from_then(engine: &Engi
     };
     let held = retry_postback(sale("held").click("c1"));
     assert_eq!(states(&*store, &held), [DeliveryState::Held { until: at(172 * HOUR) }]);
-    assert_eq!(wait(store.expire_holds(at(100 * HOUR), 9)).unwrap(), 0);
+    assert_eq!(fall_due(&*store, FallsDue::Holds, at(100 * HOUR), 9), 0);
     let sent = retry_postback(sale("sent").forward());
     assert_eq!(states(&*store, &sent), [DeliveryState::Waiting { due: at(100 * HOUR) }]);
     let conversion = trace(&*store, &sent).conversion;

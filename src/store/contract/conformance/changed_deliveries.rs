@@ -13,9 +13,9 @@ use crate::store::contract::conformance::fixture::attempt::{attempt, dead, deliv
 use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
 use crate::store::contract::conformance::fixture::received::{DAY, HOUR, at, destination, sale, usd, wait};
 use crate::store::contract::conformance::fixture::work::{
-    backlog, claim, claim_some, delivery_id, first_page, states, trace,
+    backlog, claim, claim_some, delivery_id, fall_due, first_page, states, trace,
 };
-use crate::store::contract::work::{AttemptOutcome, Claimed};
+use crate::store::contract::work::{AttemptOutcome, Claimed, FallsDue};
 
 pub fn a_claim_says_whether_the_destination_was_sent_something_before(engine: &EngineUnderTest) {
     let store = engine.open();
@@ -146,7 +146,7 @@ pub fn retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest(engine: 
     let held = sale("t2").receive(&*store);
     let now = wait(store.retry(delivery_id(&held, "ads"), at(30), AgeRule::Counts)).unwrap().unwrap();
     assert_eq!(now.state, DeliveryState::Waiting { due: at(30) }, "a held one need not wait");
-    assert_eq!(wait(store.expire_holds(at(100 * HOUR), 9)).unwrap(), 0);
+    assert_eq!(fall_due(&*store, FallsDue::Holds, at(100 * HOUR), 9), 0);
     let dropped = sale("t3").unmatched(Unmatched::Drop).receive(&*store);
     assert!(matches!(states(&*store, &dropped)[0], DeliveryState::Skipped { .. }));
     assert!(wait(store.retry(delivery_id(&dropped, "ads"), at(30), AgeRule::Counts)).unwrap().is_ok());
@@ -156,7 +156,7 @@ pub fn retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest(engine: 
 pub fn a_retry_is_refused_where_another_delivery_reports_the_same(engine: &EngineUnderTest) {
     let store = engine.open();
     let reported = sale("t1").click("c1").receive(&*store);
-    assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 1);
+    assert_eq!(fall_due(&*store, FallsDue::Holds, at(72 * HOUR), 10), 1);
     let first = delivery_id(&reported, "ads");
     let second = DeliveryId { occasion: Occasion::Change(1), ..first.clone() };
     let retry = |id: &DeliveryId| wait(store.retry(id.clone(), at(74 * HOUR), AgeRule::Counts)).unwrap();

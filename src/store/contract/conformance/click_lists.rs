@@ -17,6 +17,7 @@ use crate::store::contract::conformance::fixture::visit::{
 use crate::store::contract::conformance::fixture::work::{first_page, never, purge_all, trace};
 use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{ClickFilter, PageRequest};
+use crate::store::contract::operator::ToKeep;
 
 pub fn click_lists_go_newest_first_page_by_page(engine: &EngineUnderTest) {
     let store = engine.open();
@@ -115,9 +116,9 @@ pub fn a_text_is_kept_permanently(engine: &EngineUnderTest) {
     let store = engine.open();
     let long: String = (0..40_000).map(|n| char::from(b'a' + (n * n % 23) as u8)).collect();
     assert_eq!(wait(store.kept_text("tag.1.js".to_owned())).unwrap(), None);
-    wait(store.keep_text("tag.1.js".to_owned(), long.clone())).unwrap();
-    wait(store.keep_text("tag.2.js".to_owned(), "two".to_owned())).unwrap();
-    wait(store.keep_text("tag.1.js".to_owned(), "another".to_owned())).unwrap();
+    wait(store.keep(ToKeep::Text("tag.1.js".to_owned(), long.clone()))).unwrap();
+    wait(store.keep(ToKeep::Text("tag.2.js".to_owned(), "two".to_owned()))).unwrap();
+    wait(store.keep(ToKeep::Text("tag.1.js".to_owned(), "another".to_owned()))).unwrap();
     purge_all(&*store, PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) });
     before_and_after_reopening(engine, store, |store, _| {
         assert_eq!(wait(store.kept_text("tag.1.js".to_owned())).unwrap().as_ref(), Some(&long));

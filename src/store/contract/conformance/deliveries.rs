@@ -19,21 +19,22 @@ use crate::store::contract::conformance::fixture::received::{
     DAY, HOUR, Sale, account, at, click, click_id, destination, sale, unscreened, wait,
 };
 use crate::store::contract::conformance::fixture::work::{
-    backlog, claim, claim_oldest, claim_some, delivery_id, due_request, first_page, purge_all, states, trace,
+    backlog, claim, claim_oldest, claim_some, delivery_id, due_request, fall_due, first_page, purge_all,
+    states, trace,
 };
 use crate::store::contract::lookup::DeliveryFilter;
 use crate::store::contract::subscription::SignalOf;
 use crate::store::contract::subscription::Subscription;
-use crate::store::contract::work::{AttemptOutcome, Claimed};
+use crate::store::contract::work::{AttemptOutcome, Claimed, FallsDue};
 
 pub fn a_hold_that_ends_is_skipped_and_can_be_retried(engine: &EngineUnderTest) {
     let store = engine.open();
     let held = sale("t1").click("c1").receive(&*store);
-    assert_eq!(wait(store.expire_holds(at(72 * HOUR - 1), 10)).unwrap(), 0);
+    assert_eq!(fall_due(&*store, FallsDue::Holds, at(72 * HOUR - 1), 10), 0);
     drop(store);
     let store = engine.open();
-    assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 1);
-    assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 0);
+    assert_eq!(fall_due(&*store, FallsDue::Holds, at(72 * HOUR), 10), 1);
+    assert_eq!(fall_due(&*store, FallsDue::Holds, at(72 * HOUR), 10), 0);
     let skipped = skipped(at(72 * HOUR), SkipReason::NoClick);
     assert_eq!(states(&*store, &held)[0], skipped);
     wait(store.record_click(unscreened(click("c1")))).unwrap();
@@ -50,7 +51,7 @@ pub fn expiring_stops_at_its_limit(engine: &EngineUnderTest) {
     for n in 0..5 {
         sale(&format!("t{n}")).receive(&*store);
     }
-    let expire = |limit| wait(store.expire_holds(at(100 * HOUR), limit)).unwrap();
+    let expire = |limit| fall_due(&*store, FallsDue::Holds, at(100 * HOUR), limit);
     assert_eq!((expire(2), expire(2), expire(2), expire(2)), (2, 2, 1, 0));
 }
 

@@ -13,6 +13,7 @@ use crate::store::contract::conformance::fixture::received::{DAY, HOUR, Sale, at
 use crate::store::contract::conformance::fixture::work::{
     backlog, claim, claim_some, delivery_id, states, trace,
 };
+use crate::store::contract::work::FallsDue;
 
 /// A sale of this moment whose destination takes events of at most this age.
 fn sale_with_age(name: &str, max_age_ms: i64) -> Sale {
@@ -23,7 +24,7 @@ fn sale_with_age(name: &str, max_age_ms: i64) -> Sale {
 
 /// How each delivery that expired has ended.
 fn expire(store: &dyn Store, millis: i64) -> Vec<(&'static str, &'static str)> {
-    let expired = wait(store.expire(at(millis), 100)).unwrap();
+    let expired = wait(store.fall_due(FallsDue::Expiry, at(millis), 100)).unwrap().expired;
     let end = |state: &DeliveryState| match state {
         DeliveryState::Dead { reason, .. } => ("dead", reason.code().as_str()),
         DeliveryState::Skipped { reason, .. } => ("skipped", reason.code().as_str()),

@@ -20,13 +20,13 @@ use crate::store::contract::conformance::fixture::received::{
     DAY, HOUR, at, click, click_id, destination, quarantined, sale, source, unscreened, usd, wait,
 };
 use crate::store::contract::conformance::fixture::work::{
-    claim, conversion_of, first_page, never, purge_all, states, trace, transactions,
+    claim, conversion_of, fall_due, first_page, never, purge_all, states, trace, transactions,
 };
 use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{
     ConversionFilter, DeliveryFilter, ListedDelivery, PageRequest, PostbackFilter, ReasonFilter,
 };
-use crate::store::contract::work::{AttemptOutcome, Claimed};
+use crate::store::contract::work::{AttemptOutcome, Claimed, FallsDue};
 
 pub fn lists_go_newest_first_page_by_page(engine: &EngineUnderTest) {
     let store = engine.open();
@@ -208,7 +208,7 @@ pub fn deliveries_are_listed_by_the_code_that_holds_now(engine: &EngineUnderTest
     let rules = sale("any").forward().to(&["ads", "other"]).rules();
     sale("late").click("late").to(&["ads"]).receive(&*store);
     sale("lost").click("lost").to(&["ads"]).receive(&*store);
-    wait(store.expire_holds(at(73 * HOUR), 9)).unwrap();
+    fall_due(&*store, FallsDue::Holds, at(73 * HOUR), 9);
     wait(store.record_click(unscreened(click("late")))).unwrap();
     sale("waits").forward().to(&["ads"]).receive(&*store);
     sale("waits").forward().to(&["ads"]).status(Status::Pending).receive(&*store);
@@ -332,7 +332,7 @@ pub fn purging_never_takes_a_conversion_with_an_unfinished_delivery(engine: &Eng
     assert_eq!(states(&*store, &held), [DeliveryState::Held { until: at(72 * HOUR) }]);
     let work = claim(&*store, "other", at(DAY)).remove(0);
     wait(store.record(one(delivered(&work, at(DAY))))).unwrap();
-    wait(store.expire_holds(at(100 * HOUR), 9)).unwrap();
+    fall_due(&*store, FallsDue::Holds, at(100 * HOUR), 9);
     purge_all(&*store, all);
     assert_eq!(transactions(&*store, ConversionFilter::default()), Vec::<String>::new());
 }

@@ -9,10 +9,10 @@ use crate::store::contract::arrival::Reprocess;
 use crate::store::contract::change::ConversionRef;
 use crate::store::contract::conformance::fixture::attempt::{dead, delivered, failed, one};
 use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
-use crate::store::contract::conformance::fixture::received::{
-    DAY, HOUR, at, quarantined, sale, source, wait,
+use crate::store::contract::conformance::fixture::received::{DAY, HOUR, at, quarantined, sale, wait};
+use crate::store::contract::conformance::fixture::work::{
+    backlog, claim, first_page, never, purge_all, tally,
 };
-use crate::store::contract::conformance::fixture::work::{backlog, claim, first_page, never, purge_all};
 use crate::store::contract::operator::SourceTally;
 
 fn received_at(store: &dyn Store, made_by: Seq) -> Option<Time> {
@@ -58,7 +58,7 @@ pub fn dead_letters_and_the_oldest_unsent_are_counted_by_destination(engine: &En
 
 pub fn quarantine_and_the_latest_postback_are_counted_by_source(engine: &EngineUnderTest) {
     let store = engine.open();
-    assert_eq!(wait(store.source_tally(&source())).unwrap(), SourceTally::default());
+    assert_eq!(tally(&*store), SourceTally::default());
     let bad: Vec<_> =
         (0..5).map(|n| wait(store.arrive(quarantined("no price", at(n * DAY)))).unwrap().postback).collect();
     sale("good").at(at(5 * DAY)).receive(&*store);
@@ -69,8 +69,7 @@ pub fn quarantine_and_the_latest_postback_are_counted_by_source(engine: &EngineU
     still.again = Some(Reprocess { of: bad[4], now: at(6 * DAY) });
     wait(store.arrive(still)).unwrap();
     before_and_after_reopening(engine, store, |store, reopened| {
-        let tally = wait(store.source_tally(&source())).unwrap();
-        assert_eq!(tally, SourceTally { open_quarantine: 4, last: Some(at(5 * DAY)) }, "{reopened}");
+        assert_eq!(tally(store), SourceTally { open_quarantine: 4, last: Some(at(5 * DAY)) }, "{reopened}");
         if reopened {
             let before = crate::store::contract::change::PurgeBefore {
                 postbacks: at(2 * DAY),
@@ -78,15 +77,11 @@ pub fn quarantine_and_the_latest_postback_are_counted_by_source(engine: &EngineU
                 ..never()
             };
             purge_all(store, before);
-            assert_eq!(wait(store.source_tally(&source())).unwrap().open_quarantine, 2);
+            assert_eq!(tally(store).open_quarantine, 2);
         }
     });
     let store = engine.open();
-    assert_eq!(
-        wait(store.source_tally(&source())).unwrap().open_quarantine,
-        2,
-        "also after a purge and a restart"
-    );
+    assert_eq!(tally(&*store).open_quarantine, 2, "also after a purge and a restart");
 }
 
 pub fn what_is_to_be_sent_later_only_is_not_late(engine: &EngineUnderTest) {
@@ -130,6 +125,6 @@ pub fn what_maps_a_purged_record_again_closes_no_other_after_a_restart(engine: &
     purge_all(&*store, before);
     assert!(wait(store.postback(of)).unwrap().is_none(), "it is purged");
     before_and_after_reopening(engine, store, |store, reopened| {
-        assert_eq!(wait(store.source_tally(&source())).unwrap().open_quarantine, 1, "reopened: {reopened}");
+        assert_eq!(tally(store).open_quarantine, 1, "reopened: {reopened}");
     });
 }

@@ -17,8 +17,9 @@ use crate::store::contract::conformance::fixture::offer::{
 use crate::store::contract::conformance::fixture::received::{
     DAY, HOUR, at, click, go_by, sale, unscreened, wait,
 };
-use crate::store::contract::conformance::fixture::work::{claim, purge_all};
+use crate::store::contract::conformance::fixture::work::{claim, fall_due, purge_all};
 use crate::store::contract::lookup::{ReportPage, ReportQuery};
+use crate::store::contract::work::FallsDue;
 
 fn report(store: &dyn Store, query: ReportQuery) -> ReportPage {
     wait(store.report(query)).unwrap()
@@ -145,7 +146,7 @@ pub fn a_row_shows_the_status_that_the_conversion_has_now(engine: &EngineUnderTe
     let reported = arrive(&*store, sale("t1").of("1").arrival());
     let with = |store: &dyn Store, status| report(store, ReportQuery { status: Some(status), ..all(9) });
     assert_eq!((with(&*store, Status::Pending).total, with(&*store, Status::Approved).total), (1, 0));
-    wait(store.dispose(at(DAY), 9)).unwrap();
+    fall_due(&*store, FallsDue::Dispositions, at(DAY), 9);
     assert_eq!((with(&*store, Status::Pending).total, with(&*store, Status::Approved).total), (0, 1));
     set_status(&*store, reported.postback, Status::Scrubbed, at(DAY));
     before_and_after_reopening(engine, store, |store, _| {

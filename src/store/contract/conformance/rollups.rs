@@ -20,6 +20,7 @@ use crate::store::contract::conformance::fixture::offer::{
 use crate::store::contract::conformance::fixture::received::{
     DAY, HOUR, at, click, quarantined, sale, source, unscreened, usd, wait,
 };
+use crate::store::contract::conformance::fixture::work::tally;
 use crate::store::contract::totals::{
     ClickTotals, ConversionTotals, PostbackTotals, TotalLine, TotalsBy, TotalsFilter, TotalsQuery,
     VerdictCode,
@@ -199,7 +200,7 @@ pub fn reprocessing_what_was_ignored_closes_no_quarantine(engine: &EngineUnderTe
     again.again = Some(Reprocess { of: passed_over.postback, now: at(1) });
     arrive(&*store, again);
     before_and_after_reopening(engine, store, |store, reopened| {
-        let tally = wait(store.source_tally(&source())).unwrap();
+        let tally = tally(store);
         assert_eq!(tally.open_quarantine, 1, "reopened: {reopened}");
     });
 }

@@ -21,9 +21,9 @@ use crate::store::contract::conformance::fixture::offer::{
 use crate::store::contract::conformance::fixture::received::{
     DAY, HOUR, account, at, click, go_by, quarantined, sale, unscreened, wait,
 };
-use crate::store::contract::conformance::fixture::work::{claim, conversion_of};
+use crate::store::contract::conformance::fixture::work::{claim, conversion_of, fall_due};
 use crate::store::contract::subscription::SignalOf;
-use crate::store::contract::work::AttemptOutcome;
+use crate::store::contract::work::{AttemptOutcome, FallsDue};
 
 fn deliveries(store: &dyn Store, number: Seq) -> Vec<(Occasion, &'static str)> {
     let found = wait(store.conversion_now(ConversionRef::Number(number))).unwrap().unwrap();
@@ -186,18 +186,18 @@ pub fn a_pending_conversion_takes_its_offers_status_when_it_is_due(engine: &Engi
     let reported = arrive(&*store, sale("t1").of("565").arrival());
     assert_eq!(now_of(&*store, &reported).status, Status::Pending);
     assert_eq!(deliveries(&*store, reported.postback), []);
-    assert_eq!(wait(store.dispose(at(2 * HOUR - 1), 9)).unwrap(), 0);
+    assert_eq!(fall_due(&*store, FallsDue::Dispositions, at(2 * HOUR - 1), 9), 0);
     wait(store.close()).unwrap();
     drop(store);
     let store = engine.open_by(rules);
-    assert_eq!(wait(store.dispose(at(2 * HOUR), 9)).unwrap(), 1);
-    assert_eq!(wait(store.dispose(at(2 * HOUR), 9)).unwrap(), 0, "it is settled");
+    assert_eq!(fall_due(&*store, FallsDue::Dispositions, at(2 * HOUR), 9), 1);
+    assert_eq!(fall_due(&*store, FallsDue::Dispositions, at(2 * HOUR), 9), 0, "it is settled");
     before_and_after_reopening(engine, store, |store, _| {
         let now = now_of(store, &reported);
         assert_eq!((now.status, now.disposition), (Status::Approved, None));
         assert_eq!(now.history[0].cause, Cause::Disposition);
         assert_eq!(deliveries(store, reported.postback), [(Occasion::Change(1), "waiting")]);
-        assert_eq!(wait(store.dispose(at(DAY), 9)).unwrap(), 0);
+        assert_eq!(fall_due(store, FallsDue::Dispositions, at(DAY), 9), 0);
     });
 }
 
@@ -211,7 +211,7 @@ pub fn a_status_set_by_hand_ends_what_was_foreseen(engine: &EngineUnderTest) {
         matches!(pending, StatusChanged::Changed(_)),
         "pending permanently is another thing: {pending:?}"
     );
-    assert_eq!(wait(store.dispose(at(DAY), 9)).unwrap(), 0);
+    assert_eq!(fall_due(&*store, FallsDue::Dispositions, at(DAY), 9), 0);
     assert_eq!(now_of(&*store, &rejected).status, Status::Rejected);
     assert_eq!(now_of(&*store, &kept).status, Status::Pending);
 }
@@ -222,12 +222,19 @@ pub fn dispositions_are_done_the_longest_due_first_and_no_more_than_asked_for(en
     let early: Vec<_> =
         (0..3).map(|n| arrive(&*store, sale(&format!("t{n}")).of("565").at(at(n)).arrival())).collect();
     let approved = |reported: &&Receipt| now_of(&*store, reported).status == Status::Approved;
-    assert_eq!(wait(store.dispose(at(DAY), 2)).unwrap(), 2);
+    assert_eq!(fall_due(&*store, FallsDue::Dispositions, at(DAY), 2), 2);
     assert_eq!(
         early.iter().filter(approved).map(|reported| reported.postback).collect::<Vec<_>>(),
         [early[0].postback, early[1].postback]
     );
-    let (one, other) = (store.dispose(at(DAY), 9), store.dispose(at(DAY), 9));
-    assert_eq!(wait(one).unwrap() + wait(other).unwrap(), 2, "at once too each is given its status once");
+    let (one, other) = (
+        store.fall_due(FallsDue::Dispositions, at(DAY), 9),
+        store.fall_due(FallsDue::Dispositions, at(DAY), 9),
+    );
+    assert_eq!(
+        wait(one).unwrap().count + wait(other).unwrap().count,
+        2,
+        "at once too each is given its status once"
+    );
     assert_eq!(early.iter().chain([&late]).filter(approved).count(), 4);
 }
