@@ -28,7 +28,8 @@ pub struct PageRequest {
 pub struct Page<T> {
     /// May be fewer than the limit, or none, though more follow.
     pub items: Vec<T>,
-    /// Opaque, and good only for the same list; `None` at its end.
+    /// Opaque, and good only for the same list: of dated records by the day under which the last one is kept and its
+    /// number, so that a page is found by key however far into the list it is. `None` at its end.
     pub next_cursor: Option<String>,
 }
 

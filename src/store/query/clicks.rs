@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::domain::click::Click;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{ClickFilter, Page, PageRequest};
+use crate::store::query::cursor::ListCursor;
 use crate::store::query::walk::UNPACK;
 use crate::store::records::StoreShared;
 use crate::store::table::click::readable;
@@ -25,7 +26,10 @@ pub fn clicks(
     shared.reader.check()?;
     let mut below = match &page.cursor {
         None => LogPlace::END,
-        Some(cursor) => parse(cursor).ok_or_else(|| StoreError::Cursor(cursor.clone()))?,
+        Some(cursor) => {
+            let ListCursor { day, number, .. } = ListCursor::parse(cursor)?;
+            LogPlace { day, number }
+        }
     };
     let from = filter.since.map_or(LogPlace::FIRST, |since| LogPlace::of(since, 0));
     if let Some(until) = filter.until {
@@ -40,19 +44,10 @@ pub fn clicks(
         };
         below = *first;
         if let Some(end) = list.lines(lines)? {
-            return Ok(Page { items: list.items, next_cursor: Some(show(end)) });
+            let next = ListCursor::new(end.day, (end.number, 0)).show();
+            return Ok(Page { items: list.items, next_cursor: Some(next) });
         }
     }
-}
-
-/// A place in the list as a cursor.
-fn show(place: LogPlace) -> String {
-    format!("{}.{}", place.day, place.number)
-}
-
-fn parse(cursor: &str) -> Option<LogPlace> {
-    let (day, number) = cursor.split_once('.')?;
-    Some(LogPlace { day: day.parse().ok()?, number: number.parse().ok()? })
 }
 
 /// One list call.

@@ -18,8 +18,9 @@ use crate::store::contract::lookup::{
     ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter, ReasonFilter,
     ReusedTransaction,
 };
+use crate::store::query::cursor::ListCursor;
 use crate::store::query::find;
-use crate::store::query::walk::{ListWalk, UNPACK, show};
+use crate::store::query::walk::{ListWalk, UNPACK};
 use crate::store::records::StoreShared;
 use crate::store::table::conversion::{Record, Sketch};
 use crate::store::table::report_line::ReportLine;
@@ -243,11 +244,14 @@ fn has_reason(filter: &DeliveryFilter, listed: &ListedDelivery) -> bool {
 /// Dead letters are few and looked for among many: the index knows them.
 fn dead(walk: &ListWalk<'_>, filter: &DeliveryFilter) -> Result<Page<ListedDelivery>, StoreError> {
     let mut items = Vec::new();
-    let slots = walk.shared.index.lock().dead_below(walk.below, DEAD);
+    let index = walk.shared.index.lock();
+    let slots = index.dead_below(walk.below, DEAD);
+    let slots: Vec<_> = slots.into_iter().map(|slot| (slot, index.days.of(slot.seq()))).collect();
+    drop(index);
     let more = slots.len() == DEAD;
     let mut last = None;
-    for slot in slots {
-        last = Some((slot.seq(), slot.place()));
+    for (slot, day) in slots {
+        last = day.map(|day| ListCursor::new(day, (slot.seq(), slot.place())).show()).or(last);
         let Some(record) = readable(walk.shared, slot.seq())? else { continue };
         let of_slot = record.standing.deliveries.get(slot.place());
         let may_fit = |reason: &ReasonFilter| of_slot.is_some_and(|one| reason.code.may_be_of(&one.state));
@@ -265,10 +269,10 @@ fn dead(walk: &ListWalk<'_>, filter: &DeliveryFilter) -> Result<Page<ListedDeliv
             items.push(listed);
         }
         if items.len() == walk.limit {
-            return Ok(Page { items, next_cursor: last.map(show) });
+            return Ok(Page { items, next_cursor: last });
         }
     }
-    Ok(Page { items, next_cursor: last.filter(|_| more).map(show) })
+    Ok(Page { items, next_cursor: last.filter(|_| more) })
 }
 
 fn listed(shared: &StoreShared, record: &Record, place: usize) -> Result<Option<ListedDelivery>, StoreError> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod chunk;
 pub(crate) mod clicks;
+pub(crate) mod cursor;
 pub(crate) mod find;
 pub(crate) mod lists;
 pub(crate) mod report;

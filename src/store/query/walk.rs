@@ -4,6 +4,7 @@ use crate::domain::time::Time;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{Page, PageRequest};
 use crate::store::query::chunk::{DatedHead, HeadsOfDay, heads_of_day};
+use crate::store::query::cursor::ListCursor;
 use crate::store::records::StoreShared;
 use crate::store::table::day::day;
 use crate::store::table::postback::PostbackHead;
@@ -49,7 +50,11 @@ impl<'a> ListWalk<'a> {
         let end = shared.index.lock().days.end();
         let below = match &page.cursor {
             None => (end, 0),
-            Some(cursor) => parse(cursor).ok_or_else(|| StoreError::Cursor(cursor.clone()))?.min((end, 0)),
+            // Numbers are given in the order in which records are kept: they alone say where to go on.
+            Some(cursor) => {
+                let ListCursor { number, item, .. } = ListCursor::parse(cursor)?;
+                (number, item).min((end, 0))
+            }
         };
         Ok(ListWalk { shared, limit: page.limit.clamp(1, 1000), below, since, until })
     }
@@ -73,6 +78,7 @@ impl<'a> ListWalk<'a> {
             let numbers = run.first..run.end.min(next);
             let HeadsOfDay { heads, rest, looked_up } =
                 heads_of_day(&self.shared.reader, run.day, numbers, CHUNK)?;
+            let end_at = |place: ListPosition| Some(ListCursor::new(run.day, place).show());
             spent += 1 + heads.len() / 16 + usize::try_from(looked_up).unwrap_or(BUDGET);
             for DatedHead { number, head, .. } in &heads {
                 for (place, item) in visit(*number, head, &mut spent)? {
@@ -81,33 +87,21 @@ impl<'a> ListWalk<'a> {
                     }
                     items.push(item);
                     if items.len() == self.limit {
-                        return Ok(Page { items, next_cursor: Some(show((*number, place))) });
+                        return Ok(Page { items, next_cursor: end_at((*number, place)) });
                     }
                 }
                 if spent >= BUDGET {
-                    return Ok(Page { items, next_cursor: Some(show((*number, 0))) });
+                    return Ok(Page { items, next_cursor: end_at((*number, 0)) });
                 }
             }
             next = if rest.is_empty() { run.first } else { rest.end };
             if spent >= BUDGET {
-                return Ok(Page { items, next_cursor: Some(show((next, 0))) });
+                return Ok(Page { items, next_cursor: end_at((next, 0)) });
             }
         }
     }
 
     fn wants(&self, of: i32) -> bool {
         self.since.is_none_or(|since| of >= day(since)) && self.until.is_none_or(|until| of <= day(until))
-    }
-}
-
-/// A position as a cursor.
-pub fn show((number, place): ListPosition) -> String {
-    if place == 0 { number.to_string() } else { format!("{number}.{place}") }
-}
-
-fn parse(cursor: &str) -> Option<ListPosition> {
-    match cursor.split_once('.') {
-        None => Some((cursor.parse().ok()?, 0)),
-        Some((number, place)) => Some((number.parse().ok()?, place.parse().ok()?)),
     }
 }
