@@ -6,7 +6,9 @@ use crate::domain::attempt::Attempt;
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryStateName};
-use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, DestinationId, OfferId, SourceId, VisitorId};
+use crate::domain::ids::{
+    AffiliateId, CampaignId, CreativeId, DestinationId, OfferId, Seq, SourceId, VisitorId,
+};
 use crate::domain::postback::{Postback, VerdictName};
 use crate::domain::rejection::code::RejectionCode;
 use crate::domain::status::Status;
@@ -172,19 +174,33 @@ pub struct ReportQuery {
     pub affiliate: Option<AffiliateId>,
     /// The status that the conversion has now.
     pub status: Option<Status>,
-    /// How many rows to pass over.
+    /// Only rows behind this one, as an earlier page ended. The total counts those before it too.
+    pub after: Option<ReportPlace>,
+    /// How many rows to pass over, behind that: for those who ask by the number of a row. To go on from page to page,
+    /// `after` costs the same however far into the report it is.
     pub skip: u64,
     /// 1–500.
     pub limit: usize,
 }
 
+/// A row's place in reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportPlace {
+    /// The conversion's event time.
+    pub event_time: Time,
+    /// Its number.
+    pub seq: Seq,
+}
+
 /// Rows by `event_time`, then by number, ascending.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ReportPage {
     /// All that fit, not only this page's.
     pub total: u64,
     /// At most the limit of the query.
     pub rows: Vec<Conversion>,
+    /// The last row that was looked at, also where it could not be read; `None` on a page without rows.
+    pub last: Option<ReportPlace>,
 }
 
 /// A transaction id that several conversions have.

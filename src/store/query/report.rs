@@ -29,11 +29,13 @@ pub fn report(shared: &StoreShared, query: &ReportQuery) -> Result<ReportPage, S
         (index.rows.view(query), ReportTotal::of(query, &index.counts.offers, &index.rows))
     };
     let (skip, limit) = (query.skip, query.limit.clamp(1, MOST));
-    let (total, numbers) = match &counted {
+    let (total, places) = match &counted {
         Some(counted) => (counted.sum(query), view.page(skip, limit)),
         None => view.page_of_total(skip, limit),
     };
     drop((view, counted));
+    let last = places.last().copied();
+    let numbers: Vec<u64> = places.into_iter().map(|place| place.seq.get()).collect();
     let parts: Vec<_> = std::thread::scope(|scope| {
         let parts = numbers.chunks(READ_TOGETHER).map(|part| scope.spawn(move || conversions(shared, part)));
         // All of them begin before any is waited for.
@@ -41,7 +43,7 @@ pub fn report(shared: &StoreShared, query: &ReportQuery) -> Result<ReportPage, S
         parts.into_iter().map(|part| part.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
     });
     let rows: Result<Vec<Vec<Conversion>>, StoreError> = parts.into_iter().collect();
-    Ok(ReportPage { total, rows: rows?.into_iter().flatten().collect() })
+    Ok(ReportPage { total, rows: rows?.into_iter().flatten().collect(), last })
 }
 
 /// How many rows fit, in the parts that are counted apart.

@@ -6,10 +6,10 @@ use std::hash::Hash;
 use std::mem::size_of;
 use std::sync::Arc;
 
-use crate::domain::ids::{AffiliateId, OfferId};
+use crate::domain::ids::{AffiliateId, OfferId, Seq};
 use crate::domain::status::Status;
 use crate::domain::time::Time;
-use crate::store::contract::lookup::ReportQuery;
+use crate::store::contract::lookup::{ReportPlace, ReportQuery};
 use crate::store::table::report_line::ReportLine;
 
 /// The most rows in one chunk. An insertion moves half of them at most, once they are found.
@@ -36,6 +36,10 @@ impl OfferRow {
 
     fn time(&self) -> Option<Time> {
         Time::from_millis(self.at)
+    }
+
+    fn report_place(&self) -> Option<ReportPlace> {
+        Some(ReportPlace { event_time: self.time()?, seq: Seq::new(self.number >> 2)? })
     }
 }
 
@@ -166,8 +170,8 @@ impl Rows {
             numbers
         });
         let affiliate = query.affiliate.as_ref().map(|id| self.affiliates.get(id));
-        let after = |time: Time| self.chunks.partition_point(|chunk| ends_before(chunk, time));
-        let first = query.from.map_or(0, after);
+        let ended = |time: Time| self.chunks.partition_point(|chunk| ends_before(chunk, time));
+        let first = query.from.map_or(0, ended);
         let until = |until: Time| move |chunk: &&RowChunk| begins_before(chunk, until);
         let chunks = self.chunks.iter().skip(first);
         let chunks = match query.until {
@@ -175,7 +179,8 @@ impl Rows {
             None => chunks.cloned().collect(),
         };
         let status = query.status.map(status_bits);
-        RowView { chunks, from: query.from, until: query.until, offers, affiliate, status }
+        let after = query.after.map(|after| (after.event_time.as_millis(), after.seq.get()));
+        RowView { chunks, from: query.from, until: query.until, offers, affiliate, status, after }
     }
 }
 
@@ -204,6 +209,8 @@ pub struct RowView {
     affiliate: Option<Option<u32>>,
     /// As the two bits of a row.
     status: Option<u64>,
+    /// Behind which place a page begins.
+    after: Option<(i64, u64)>,
 }
 
 impl RowView {
@@ -212,37 +219,61 @@ impl RowView {
         self.chunks.iter().map(|chunk| self.count(chunk) as u64).sum()
     }
 
-    /// The numbers of up to `limit` rows that fit, after the first `skip`.
-    pub fn page(&self, skip: u64, limit: usize) -> Vec<u64> {
-        self.pass(skip, limit, |found| found < limit).1
+    /// The places of up to `limit` rows that fit, after the first `skip`.
+    pub fn page(&self, skip: u64, limit: usize) -> Vec<ReportPlace> {
+        let is_before = |chunk: &RowChunk| !self.reaches_behind(chunk);
+        let first = self.chunks.partition_point(is_before);
+        self.pass(first, skip, limit, |found| found < limit).1
     }
 
     /// The same, and how many rows fit in all.
-    pub fn page_of_total(&self, skip: u64, limit: usize) -> (u64, Vec<u64>) {
-        self.pass(skip, limit, |_| true)
+    pub fn page_of_total(&self, skip: u64, limit: usize) -> (u64, Vec<ReportPlace>) {
+        self.pass(0, skip, limit, |_| true)
     }
 
     /// Goes through the chunks while there is reason to go on with so many found.
-    fn pass(&self, skip: u64, limit: usize, goes_on: impl Fn(usize) -> bool) -> (u64, Vec<u64>) {
-        let (mut total, mut numbers) = (0, Vec::new());
-        for chunk in &self.chunks {
-            if !goes_on(numbers.len()) {
+    fn pass(
+        &self,
+        first: usize,
+        skip: u64,
+        limit: usize,
+        goes_on: impl Fn(usize) -> bool,
+    ) -> (u64, Vec<ReportPlace>) {
+        let (mut total, mut behind, mut places) = (0, 0, Vec::new());
+        for chunk in self.chunks.iter().skip(first) {
+            if !goes_on(places.len()) {
                 break;
             }
             let fitting = self.count(chunk) as u64;
-            if numbers.len() < limit && total + fitting > skip {
+            let fitting_behind = if chunk.first().is_none_or(|row| self.is_behind(row)) {
+                fitting
+            } else if self.reaches_behind(chunk) {
+                chunk.iter().filter(|row| self.is_behind(row) && self.fits(row)).count() as u64
+            } else {
+                0
+            };
+            if places.len() < limit && behind + fitting_behind > skip {
                 // Fewer than the chunk has: it has at least one more that fits.
-                let mut passed = skip.saturating_sub(total);
-                let fit = chunk.iter().filter(|row| self.fits(row)).skip_while(|_| {
+                let mut passed = skip.saturating_sub(behind);
+                let fit = chunk.iter().filter(|row| self.is_behind(row) && self.fits(row)).skip_while(|_| {
                     let is_passed = passed > 0;
                     passed = passed.saturating_sub(1);
                     is_passed
                 });
-                numbers.extend(fit.take(limit - numbers.len()).map(|row| row.number >> 2));
+                places.extend(fit.take(limit - places.len()).filter_map(OfferRow::report_place));
             }
             total += fitting;
+            behind += fitting_behind;
         }
-        (total, numbers)
+        (total, places)
+    }
+
+    fn is_behind(&self, row: &OfferRow) -> bool {
+        self.after.is_none_or(|after| row.place() > after)
+    }
+
+    fn reaches_behind(&self, chunk: &RowChunk) -> bool {
+        chunk.last().is_some_and(|last| self.is_behind(last))
     }
 
     fn count(&self, chunk: &RowChunk) -> usize {

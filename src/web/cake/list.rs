@@ -48,7 +48,7 @@ impl AdvertiserApi {
         let wanted = self.wanted(params)?;
         let offers = self.offers(caller, &wanted);
         let page = if offers.as_ref().is_some_and(Vec::is_empty) {
-            ReportPage { total: 0, rows: Vec::new() }
+            ReportPage::default()
         } else {
             let query = ReportQuery {
                 from: Some(wanted.from),
@@ -56,6 +56,7 @@ impl AdvertiserApi {
                 offers,
                 affiliate: wanted.affiliate,
                 status: wanted.status,
+                after: None,
                 skip: wanted.skip,
                 limit: wanted.limit,
             };

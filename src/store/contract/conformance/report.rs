@@ -34,15 +34,21 @@ fn places(page: &ReportPage) -> Vec<(Time, u64)> {
     page.rows.iter().map(|row| (row.event_time, row.seq.get())).collect()
 }
 
-/// Every row, seven at a time.
+/// Every row, seven at a time: by the number of the row, and from the last row of the page before.
 fn walk(store: &dyn Store, query: &ReportQuery) -> Vec<(Time, u64)> {
     let mut seen = Vec::new();
+    let mut after = None;
     loop {
         let page = report(store, ReportQuery { skip: seen.len() as u64, limit: 7, ..query.clone() });
+        let behind = report(store, ReportQuery { after, limit: 7, ..query.clone() });
+        assert_eq!((places(&behind), behind.total, behind.last), (places(&page), page.total, page.last));
+        let third = report(store, ReportQuery { after, skip: 3, limit: 4, ..query.clone() });
+        assert!(places(&page).iter().skip(3).eq(&places(&third)), "{query:?} after {after:?}");
         if page.rows.is_empty() {
-            assert_eq!(page.total, seen.len() as u64);
+            assert_eq!((page.total, page.last), (seen.len() as u64, None));
             return seen;
         }
+        after = page.last;
         seen.extend(places(&page));
     }
 }
@@ -223,6 +229,9 @@ pub fn a_page_begins_anywhere_and_has_at_most_five_hundred_rows(engine: &EngineU
             assert_eq!(page.rows.len() as u64, 3000u64.saturating_sub(skip).min(500));
             let expected = (skip as i64 - 3000..).take(page.rows.len()).map(at);
             assert!(page.rows.iter().map(|row| row.event_time).eq(expected), "after {skip}");
+            let behind = report(store, ReportQuery { after: page.last, ..all(500) });
+            let following = report(store, ReportQuery { skip: skip.saturating_add(500), ..all(500) });
+            assert!(page.last.is_none() || places(&behind) == places(&following), "behind {skip}");
         }
     });
 }
