@@ -63,6 +63,13 @@ impl Slow {
         self.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 
+    /// Until so many wait for the disk.
+    async fn wait_for(&self, waiting: usize) {
+        while self.waiting.load(Ordering::SeqCst) < waiting {
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn let_go(&self) {
         *self.go.lock() = true;
         self.bell.notify_all();
@@ -117,9 +124,7 @@ async fn lists_and_traces_hold_up_nothing_else_and_run_two_at_a_time() {
         )
     };
     let meanwhile = async {
-        while slow.waiting.load(Ordering::SeqCst) < 2 {
-            tokio::task::yield_now().await;
-        }
+        slow.wait_for(2).await;
         let another = store.arrive(sale("t2").forward().arrival()).await.unwrap();
         slow.let_go();
         another
@@ -146,9 +151,7 @@ async fn a_delivery_claimed_while_its_retry_is_written_goes_to_no_one_else() {
     store.record(one(failed(&work, at(1), at(DAY)))).await.unwrap();
     slow.slow_commits.store(true, Ordering::SeqCst);
     let meanwhile = async {
-        while slow.waiting.load(Ordering::SeqCst) < 1 {
-            tokio::task::yield_now().await;
-        }
+        slow.wait_for(1).await;
         let claimed = store.claim(probe_request(account("ads"), at(0))).await.unwrap().work.remove(0);
         slow.let_go();
         claimed
@@ -184,9 +187,7 @@ async fn a_delivery_that_is_skipped_and_retried_while_its_claim_is_read_is_hande
     let store = reopen(&slow, store);
     slow.slow.store(true, Ordering::SeqCst);
     let meanwhile = async {
-        while slow.waiting.load(Ordering::SeqCst) < 1 {
-            tokio::task::yield_now().await;
-        }
+        slow.wait_for(1).await;
         slow.slow.store(false, Ordering::SeqCst);
         assert_eq!(store.withdraw(destination("ads"), at(1)).await.unwrap(), 1);
         store.retry(id.clone(), at(5), AgeRule::Counts).await.unwrap().unwrap();
@@ -210,9 +211,7 @@ async fn what_a_claim_leaves_out_was_handed_to_no_one_and_is_no_possible_repeat(
     let store = reopen(&slow, store);
     slow.slow.store(true, Ordering::SeqCst);
     let meanwhile = async {
-        while slow.waiting.load(Ordering::SeqCst) < 1 {
-            tokio::task::yield_now().await;
-        }
+        slow.wait_for(1).await;
         slow.slow.store(false, Ordering::SeqCst);
         assert_eq!(store.withdraw(destination("ads"), at(1)).await.unwrap(), 1);
         slow.let_go();
@@ -268,9 +267,7 @@ async fn no_read_of_a_record_holds_up_what_else_runs() {
         )
     };
     let meanwhile = async {
-        while slow.waiting.load(Ordering::SeqCst) < 5 {
-            tokio::task::yield_now().await;
-        }
+        slow.wait_for(5).await;
         slow.let_go();
     };
     let ((click, found, text, conversion, claim, released), ()) = tokio::join!(reads, meanwhile);
@@ -296,9 +293,7 @@ async fn no_delivery_waits_until_what_strangers_look_for_is_read() {
         async { tokio::join!(store.claim(due()), store.claim(probe_request(account("ads"), at(0))),) };
     let reads = async { tokio::join!(join_all(strangers), dispatch) };
     let meanwhile = async {
-        while slow.waiting.load(Ordering::SeqCst) < 32 + 2 {
-            tokio::task::yield_now().await;
-        }
+        slow.wait_for(32 + 2).await;
         slow.let_go();
     };
     let ((texts, (claim, oldest)), ()) = tokio::join!(reads, meanwhile);

@@ -10,7 +10,7 @@ use crate::store::commit::aged_out::AgedOut;
 use crate::store::commit::purge_clicks::ClickCursor;
 use crate::store::commit::purging::{ClickPurge, Purging};
 use crate::store::contract::change::{PurgeBefore, Purged};
-use crate::store::contract::error::StoreError;
+use crate::store::contract::error::{StoreError, readable};
 use crate::store::engine::kv::Direction;
 use crate::store::records::StoreShared;
 use crate::store::table::attempt::remove_attempt;
@@ -93,7 +93,7 @@ fn step_postbacks(
     cursor.postbacks_done = walk(shared, (head_key, &due), next, |place, age: HeadAge| {
         let due = aged.entry(shared, place.1, (age.at, age.again));
         if due.conversion {
-            unless_damaged(purging.postback(shared, place, due.raw))?;
+            readable(purging.postback(shared, place, due.raw), "a postback that is to be purged")?;
         }
         Ok(purging.gone.len() + purging.forgotten.len() >= TAKEN_OUT)
     })?;
@@ -132,17 +132,6 @@ fn walk<T: DeserializeOwned>(
     Ok(true)
 }
 
-/// What cannot be read stays where it is and holds up nothing behind it.
-fn unless_damaged<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
-    found.map(Some).or_else(|error| match error {
-        StoreError::Corrupt { .. } => {
-            tracing::error!(%error, "a record cannot be read and is not purged");
-            Ok(None)
-        }
-        error => Err(error),
-    })
-}
-
 impl Purging {
     /// Takes the conversion of a postback out, unless a delivery of it is unfinished; and the postback itself, where
     /// its raw bytes are past their days too.
@@ -159,7 +148,7 @@ impl Purging {
         }
         let body = match shared.reader.body_of(day, number) {
             // It goes without being read; what was counted of it stays.
-            damaged if is_raw_due => unless_damaged(damaged)?.flatten(),
+            damaged if is_raw_due => readable(damaged, "a postback that is to be purged")?.flatten(),
             read => read?,
         };
         let had_conversion = record.is_some();

@@ -5,10 +5,9 @@ use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::offer::day_of;
 use crate::store::commit::aged_out::AgedOut;
 use crate::store::commit::purging::ClickPurge;
-use crate::store::contract::error::StoreError;
+use crate::store::contract::error::{StoreError, readable};
 use crate::store::records::StoreShared;
 use crate::store::table::age::AgeKey;
-use crate::store::table::click::readable;
 use crate::store::table::click_day;
 use crate::store::table::click_log::{self, LogPlace, LoggedClick};
 use crate::store::table::early_answer::{self, FIRST_ANSWER};
@@ -102,7 +101,7 @@ impl ClickPurge {
                 cursor.log = LogPlace { number: place.number + 1, ..place };
                 left -= 1;
                 let is_due = |line: &LoggedClick| aged.click(AgeKey::Click(place.number), line.at);
-                let Some(line) = readable(line)?.filter(is_due) else { continue };
+                let Some(line) = readable(line, "a click")?.filter(is_due) else { continue };
                 looked_at += 1;
                 if self.click(shared, &line)? {
                     self.log.push(place);
@@ -122,7 +121,9 @@ impl ClickPurge {
         if shared.index.lock().needs_click(line.id.as_str()) {
             return Ok(false);
         }
-        let Some(found) = readable(shared.reader.click_afresh(&line.id))? else { return Ok(false) };
+        let Some(found) = readable(shared.reader.click_afresh(&line.id), "a click")? else {
+            return Ok(false);
+        };
         let Some(click) = found else { return Ok(true) };
         if let Some(visitor) = &click.context.visitor {
             self.forget_visit(shared, visitor, &line.id)?;
@@ -140,7 +141,7 @@ impl ClickPurge {
     ) -> Result<(), StoreError> {
         let known = self.visitors.get(visitor).cloned();
         let read = || shared.reader.visits(visitor).map(Option::unwrap_or_default);
-        let Some(mut visits) = readable(known.map_or_else(read, Ok))? else { return Ok(()) };
+        let Some(mut visits) = readable(known.map_or_else(read, Ok), "a visitor")? else { return Ok(()) };
         let before = visits.visits.len();
         visits.visits.retain(|visit| visit.click != *click);
         if visits.visits.len() < before {

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use crate::domain::click::Click;
-use crate::store::contract::error::StoreError;
+use crate::store::contract::error::{StoreError, readable};
 use crate::store::contract::lookup::{ClickFilter, Page, PageRequest};
 use crate::store::query::cursor::ListCursor;
 use crate::store::query::walk::UNPACK;
 use crate::store::records::StoreShared;
-use crate::store::table::click::readable;
 use crate::store::table::click_log::{self, LineRead, LogPlace, LoggedClick};
 
 /// Lines read together.
@@ -69,9 +68,9 @@ impl ClickListing<'_> {
                 self.filter.since.is_none_or(|since| line.at >= since)
                     && self.filter.until.is_none_or(|until| line.at < until)
             };
-            let Some(line) = readable(line)?.filter(is_within) else { continue };
+            let Some(line) = readable(line, "a click")?.filter(is_within) else { continue };
             self.spent += UNPACK;
-            let click = readable(self.shared.records.click_as_answered(&line.id))?.flatten();
+            let click = readable(self.shared.records.click_as_answered(&line.id), "a click")?.flatten();
             self.items.extend(click.filter(|click| fits(click, self.filter)));
             if self.items.len() == self.limit || self.spent >= BUDGET {
                 return Ok(Some(place));

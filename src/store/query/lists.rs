@@ -13,7 +13,7 @@ use crate::domain::postback::{Postback, Verdict, VerdictName};
 use crate::domain::rejection::RejectionCause;
 use crate::domain::time::Time;
 use crate::store::codec::tag;
-use crate::store::contract::error::StoreError;
+use crate::store::contract::error::{StoreError, readable};
 use crate::store::contract::lookup::{
     ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter, ReasonFilter,
     ReusedTransaction,
@@ -28,20 +28,9 @@ use crate::store::table::report_line::ReportLine;
 /// How many dead letters one call looks at.
 const DEAD: usize = 1000;
 
-/// As [`record`], for lists.
-fn readable(shared: &StoreShared, number: u64) -> Result<Option<Arc<Record>>, StoreError> {
-    unless_damaged(number, find::record(shared, number))
-}
-
-/// What cannot be read is left out of a list; what is behind it is listed all the same.
-fn unless_damaged<T>(number: u64, found: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
-    found.or_else(|error| match error {
-        StoreError::Corrupt { .. } => {
-            tracing::error!(postback = number, %error, "a record cannot be read and is left out of a list");
-            Ok(None)
-        }
-        error => Err(error),
-    })
+/// The record of a conversion, if it can be read.
+fn record(shared: &StoreShared, number: u64) -> Result<Option<Arc<Record>>, StoreError> {
+    Ok(readable(find::record(shared, number), "a conversion")?.flatten())
 }
 
 /// The transaction ids of a source that three or more conversions have.
@@ -55,7 +44,7 @@ pub fn reused_transactions(
     let mut reused = Vec::with_capacity(often.len());
     for (number, conversions) in often {
         // Two sources may have one tag.
-        let record = readable(shared, number)?.filter(|record| record.conversion.source == *source);
+        let record = record(shared, number)?.filter(|record| record.conversion.source == *source);
         reused.extend(
             record.map(|record| ReusedTransaction { conversions, newest: record.conversion.clone() }),
         );
@@ -84,7 +73,7 @@ pub fn postbacks(
         }
         *spent += UNPACK;
         let Some(seq) = Seq::new(number) else { return Ok(Vec::new()) };
-        let found = unless_damaged(number, find::postback(shared, seq))?;
+        let found = readable(find::postback(shared, seq), "a postback")?.flatten();
         let is_of = |postback: &Postback| filter.source.is_none() || postback.source == filter.source;
         let fits = |postback: &Postback| is_of(postback) && is_rejected_for(&postback.verdict, filter);
         Ok(found.filter(fits).map(|postback| (0, postback)).into_iter().collect())
@@ -120,7 +109,7 @@ pub fn conversions(
             return Ok(Vec::new());
         }
         *spent += UNPACK;
-        let Some(record) = readable(shared, number)? else { return Ok(Vec::new()) };
+        let Some(record) = record(shared, number)? else { return Ok(Vec::new()) };
         if !fits(&record.conversion, filter)
             || !has_sub_ids(shared, &record.conversion, &filter.sub_ids, spent)?
         {
@@ -189,7 +178,7 @@ fn has_sub_ids(
     }
     let Some(click) = conversion.attribution.click() else { return Ok(false) };
     *spent += UNPACK;
-    let click = unless_damaged(conversion.seq.get(), shared.records.click(click))?;
+    let click = readable(shared.records.click(click), "a click")?.flatten();
     Ok(click.is_some_and(|click| missing.iter().all(|one| has(&click.sub_ids, *one))))
 }
 
@@ -222,7 +211,7 @@ pub fn deliveries(
             return Ok(Vec::new());
         }
         *spent += UNPACK;
-        let Some(record) = readable(shared, number)? else { return Ok(Vec::new()) };
+        let Some(record) = record(shared, number)? else { return Ok(Vec::new()) };
         if !fits(&record.conversion, &filter.of) {
             return Ok(Vec::new());
         }
@@ -252,7 +241,7 @@ fn dead(walk: &ListWalk<'_>, filter: &DeliveryFilter) -> Result<Page<ListedDeliv
     let mut last = None;
     for (slot, day) in slots {
         last = day.map(|day| ListCursor::new(day, (slot.seq(), slot.place())).show()).or(last);
-        let Some(record) = readable(walk.shared, slot.seq())? else { continue };
+        let Some(record) = record(walk.shared, slot.seq())? else { continue };
         let of_slot = record.standing.deliveries.get(slot.place());
         let may_fit = |reason: &ReasonFilter| of_slot.is_some_and(|one| reason.code.may_be_of(&one.state));
         if !filter.reason.as_ref().is_none_or(may_fit) {
@@ -287,7 +276,7 @@ fn listed(shared: &StoreShared, record: &Record, place: usize) -> Result<Option<
             let seq = record.conversion.seq.get();
             let day = shared.index.lock().days.of(seq);
             let read = day.map_or(Ok(None), |day| shared.reader.attempt(day, *number));
-            unless_damaged(seq, read)?
+            readable(read, "an attempt")?.flatten()
         }
         None => None,
     };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::domain::conversion::Conversion;
 use crate::domain::offer::day_of;
 use crate::domain::time::{DAY_MS, Time};
-use crate::store::contract::error::StoreError;
+use crate::store::contract::error::{StoreError, readable};
 use crate::store::contract::lookup::{ReportPage, ReportQuery};
 use crate::store::query::find;
 use crate::store::records::StoreShared;
@@ -83,13 +83,8 @@ impl ReportTotal {
 fn conversions(shared: &StoreShared, numbers: &[u64]) -> Result<Vec<Conversion>, StoreError> {
     let mut rows = Vec::with_capacity(numbers.len());
     for number in numbers {
-        match find::record(shared, *number) {
-            Ok(found) => rows.extend(found.map(|record| record.conversion.clone())),
-            Err(error @ StoreError::Corrupt { .. }) => {
-                tracing::error!(postback = *number, %error, "a conversion cannot be read and is left out of a report");
-            }
-            Err(error) => return Err(error),
-        }
+        let record = readable(find::record(shared, *number), "a conversion of a report")?.flatten();
+        rows.extend(record.map(|record| record.conversion.clone()));
     }
     Ok(rows)
 }

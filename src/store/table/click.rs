@@ -179,14 +179,3 @@ pub fn matching(reader: &Reader) -> Result<Vec<ClickId>, StoreError> {
     })?;
     Ok(found)
 }
-
-/// What cannot be read is left out; what is behind it is not.
-pub fn readable<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
-    found.map(Some).or_else(|error| match error {
-        StoreError::Corrupt { .. } => {
-            tracing::error!(%error, "a click cannot be read and is left out");
-            Ok(None)
-        }
-        error => Err(error),
-    })
-}

@@ -6,9 +6,8 @@ use std::collections::{HashMap, VecDeque};
 use crate::domain::filter::{DuplicateBy, DuplicateRule};
 use crate::domain::ids::{ClickId, OfferId};
 use crate::domain::time::Time;
-use crate::store::contract::error::StoreError;
+use crate::store::contract::error::{StoreError, readable};
 use crate::store::reader::Reader;
-use crate::store::table::click::readable;
 use crate::store::table::click_day;
 use crate::store::table::click_log::{self, LogPlace, LoggedClick};
 use crate::store::table::newest_time::NewestTime;
@@ -141,7 +140,7 @@ impl LatestClicks {
             let chunk = click_log::lines_down(reader, (from, before), CHUNK)?;
             to = chunk.last().map(|(place, _)| *place);
             for (place, line) in chunk {
-                let Some(line) = readable(line)? else { continue };
+                let Some(line) = readable(line, "a click")? else { continue };
                 if newest.millis_since(line.at) >= window || lines.len() >= MOST {
                     break 'lines;
                 }
