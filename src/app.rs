@@ -84,7 +84,9 @@ impl App {
     /// # Errors
     /// A problem with a place and a fix: the store is held by another process, an address is taken…
     pub async fn start(config: Config, clock: Clock) -> Result<App, Problem> {
-        App::start_on(open::store, config, clock).await
+        let passes = clock.clone();
+        let open = move |config: &Config, rules, health: &_| open::store(config, rules, health, &passes);
+        App::start_on(open, config, clock).await
     }
 
     /// As [`App::start`], on the store that `open` opens for decisions by these rules.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -61,12 +61,25 @@ impl Clock {
 
     /// For how many milliseconds the process runs, by a clock that no one sets.
     pub fn running_ms(&self) -> i64 {
+        // It takes 292 million years to be too long.
+        i64::try_from(self.running().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// For how long the process runs, by a clock that no one sets.
+    pub fn running(&self) -> Duration {
         static BEGAN: LazyLock<Instant> = LazyLock::new(stopwatch);
         match &self.source {
-            // It takes 292 million years to be too long.
-            ClockSource::System => i64::try_from(BEGAN.elapsed().as_millis()).unwrap_or(i64::MAX),
-            ClockSource::Fixed(fixed) => fixed.running_ms.load(Ordering::SeqCst),
+            ClockSource::System => BEGAN.elapsed(),
+            ClockSource::Fixed(fixed) => {
+                Duration::from_millis(fixed.running_ms.load(Ordering::SeqCst).max(0).unsigned_abs())
+            }
         }
+    }
+
+    /// [`Clock::running`], for those who measure by it.
+    pub fn monotonic(&self) -> Arc<dyn Fn() -> Duration + Send + Sync> {
+        let clock = self.clone();
+        Arc::new(move || clock.running())
     }
 
     /// Sets a fixed clock, as a person does who sets the wall clock; a system clock stays what it is.

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::attribution::{self, FoundClick};
 use crate::domain::click::Click;
@@ -229,7 +230,7 @@ fn at_its_turn(
 ) -> DeliveryState {
     let DeliveryState::Waiting { due } = delivery.state else { return delivery.state.clone() };
     // Nothing is sent or recorded, so that no one holds it.
-    let lease = Lease { token: LeaseToken::new(0), until: due };
+    let lease = Lease { token: LeaseToken::new(0), lasts: Duration::ZERO };
     let claimed = Claimed {
         id: delivery.id(conversion.id),
         lease,

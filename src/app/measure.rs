@@ -9,7 +9,7 @@ use metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::app::measure::stored::StoredNumbers;
-use crate::clock::{Clock, stopwatch};
+use crate::clock::Clock;
 use crate::domain::code::ReasonCode;
 use crate::domain::rejection::code::RejectionCode;
 use crate::domain::reporter::BuiltInSource;
@@ -147,7 +147,7 @@ pub fn commits(health: &Arc<ProcessHealth>) -> Watch {
     };
     let health = Arc::clone(health);
     Watch {
-        clock: Arc::new(stopwatch),
+        clock: Clock::system().monotonic(),
         report: Arc::new(report),
         stuck: Arc::new(move |error| health.store_failed(error)),
     }

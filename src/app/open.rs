@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::app::measure;
+use crate::clock::Clock;
 use crate::config::configuration::Config;
 use crate::domain::ruleset::Ruleset;
 use crate::store::contract::Store;
@@ -13,7 +14,8 @@ use crate::store::engine::folder::says_full;
 use crate::template::diagnostic::{Problem, access};
 use crate::web::health::ProcessHealth;
 
-/// Opens the configured data folder, for decisions by these rules. `health` hears of a disk that does not answer.
+/// Opens the configured data folder, for decisions by these rules, and leases that run out by this clock. `health` hears
+/// of a disk that does not answer.
 ///
 /// # Errors
 /// Why it cannot be opened, and the command or the step that changes that.
@@ -21,8 +23,13 @@ pub fn store(
     config: &Config,
     rules: Arc<Ruleset>,
     health: &Arc<ProcessHealth>,
+    clock: &Clock,
 ) -> Result<Arc<dyn Store>, Problem> {
-    let settings = EmbeddedSettings { watch: Some(measure::commits(health)), ..EmbeddedSettings::default() };
+    let settings = EmbeddedSettings {
+        clock: clock.monotonic(),
+        watch: Some(measure::commits(health)),
+        ..EmbeddedSettings::default()
+    };
     match Embedded::open_sled_with(&config.store.path, rules, settings) {
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => Err(refused(&error)),

@@ -41,8 +41,8 @@ use crate::store::contract::work::{AttemptOutcome, Claimed, Recorded};
 use crate::store::crash;
 use crate::template::destination::ready::ReadyDestination;
 
-/// How long an attempt may wait until it is recorded before its lease runs out, in milliseconds.
-const RECORDING_MS: i64 = 2 * 60 * 1000;
+/// How long an attempt may wait until it is recorded before its lease runs out.
+const RECORDING: Duration = Duration::from_secs(2 * 60);
 
 /// How one destination is sent to. A reload replaces it; attempts under way keep theirs.
 pub struct SendSetup {
@@ -61,8 +61,8 @@ pub struct TargetSetup {
     pub clock: Clock,
     pub max_in_flight: usize,
     pub max_per_second: Option<NonZeroU32>,
-    /// The longest that an attempt takes until its answer is in, in milliseconds, and some more.
-    pub longest_attempt_ms: i64,
+    /// The longest that an attempt takes until its answer is in, and some more.
+    pub longest_attempt: Duration,
     /// Whether anything is ever sent: where nothing is, how the receiver does is no matter.
     pub sends: bool,
     /// Rises with every reload.
@@ -70,10 +70,10 @@ pub struct TargetSetup {
 }
 
 impl TargetSetup {
-    /// How long what is claimed is leased, in milliseconds: it may wait for its turn as long as an attempt takes, and
-    /// its record for the disk.
-    pub fn lease_for_ms(&self) -> i64 {
-        self.longest_attempt_ms.saturating_mul(2).saturating_add(RECORDING_MS)
+    /// How long what is claimed is leased: it may wait for its turn as long as an attempt takes, and its record for the
+    /// disk.
+    pub fn lease_for(&self) -> Duration {
+        self.longest_attempt.saturating_mul(2).saturating_add(RECORDING)
     }
 
     /// A clock that is not believed makes nothing too old.
@@ -185,6 +185,8 @@ pub struct AttemptJob {
     pub setup: Arc<TargetSetup>,
     pub to: Arc<SendSetup>,
     pub claimed: Claimed,
+    /// When its lease runs out, by the clock that no one sets: then or a moment later.
+    pub lease_ends: Duration,
     pub place: InFlightPermit,
     pub probing: ProbeGuard,
     /// Set once it is known what became of it: from then on its record ends the lease, and nothing else does.
@@ -273,7 +275,8 @@ impl AttemptJob {
     /// Whether it still may leave: while it waited for its turn the receiver may have been parked, have
     /// asked for a wait or have begun to fail, and of the lease may be left less than an attempt takes.
     fn may_leave(&self, now: Time) -> bool {
-        let has_time = self.claimed.lease.until.millis_since(now) >= self.setup.longest_attempt_ms;
+        let left = self.lease_ends.saturating_sub(self.shared.clock.running());
+        let has_time = left >= self.setup.longest_attempt;
         let may_be_sent = self.probing.open
             || !self.setup.sends
             || matches!(self.probing.target_health.gate(now), SendGate::Free);

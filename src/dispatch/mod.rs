@@ -82,7 +82,7 @@ impl DestinationPlan {
 }
 
 /// What an attempt may take in addition to the time that its request has: rendering, a machine that is busy.
-const BEYOND_TIMEOUT_MS: i64 = 30_000;
+const BEYOND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What all outgoing postbacks are counted as: there may be thousands. No destination has such an id.
 pub const OUTGOING: &str = "outgoing:*";
@@ -235,8 +235,7 @@ impl Dispatch {
         let sends = plans.iter().any(|plan| plan.destination.mode().sends());
         let max_in_flight = plans.iter().map(|plan| plan.max_in_flight).max().unwrap_or_default();
         let longest_ms = plans.iter().map(|plan| plan.timeout_ms).max().unwrap_or_default();
-        let longest_attempt_ms =
-            i64::try_from(longest_ms).unwrap_or(i64::MAX).saturating_add(BEYOND_TIMEOUT_MS);
+        let longest_attempt = Duration::from_millis(longest_ms).saturating_add(BEYOND_TIMEOUT);
         let (max_in_flight, max_per_second) = match target {
             TargetId::Account(_) => (max_in_flight.max(1), rate),
             TargetId::Host(_) => (host_places(rate), rate),
@@ -259,7 +258,7 @@ impl Dispatch {
             clock: self.clock.clone(),
             max_in_flight,
             max_per_second,
-            longest_attempt_ms,
+            longest_attempt,
             sends,
             generation: inside.generation,
         }

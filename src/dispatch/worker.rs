@@ -56,6 +56,15 @@ struct LeasedAttempt {
     has_ended: Arc<AtomicBool>,
 }
 
+/// A claim that was asked for.
+#[derive(Clone, Copy)]
+struct AskedClaim {
+    /// When, by the clock that no one sets: before its leases began.
+    running: Duration,
+    /// Whether what it hands out is a probe.
+    probe: bool,
+}
+
 /// The running loop of one target.
 pub struct Worker {
     shared: Arc<AttemptContext>,
@@ -169,6 +178,7 @@ impl Worker {
             return NextStep::Sleep { until: if full { None } else { self.next_look() }, arrivals: !full };
         };
         let request = self.request(now, WantedWork::Due { fresh: wanted.fresh, retries: wanted.retries });
+        let asked = AskedClaim { running: self.shared.clock.running(), probe };
         let claim = match self.answered(self.shared.store.claim(request).await) {
             Ok(claim) => claim,
             Err(next) => return next,
@@ -184,18 +194,18 @@ impl Worker {
             self.release(claim.work.into_iter().map(|claimed| claimed.lease.token).collect()).await;
             return NextStep::End;
         }
-        self.send(claim.work, probe).await
+        self.send(claim.work, asked).await
     }
 
     fn request(&self, now: Time, wanted: WantedWork) -> ClaimRequest {
-        let lease_for_ms = self.setup.lease_for_ms();
-        ClaimRequest { target: self.shared.target.clone(), now, lease_for_ms, wanted }
+        let lease_for = self.setup.lease_for();
+        ClaimRequest { target: self.shared.target.clone(), now, lease_for, wanted }
     }
 
     /// Sends what was claimed, a request for each, as fast as the rate lets them leave. What a request needs (a place,
     /// the rate's permission, the lease) is taken here and not in the claim, so that one request may be about
     /// several of them.
-    async fn send(&mut self, work: Vec<Claimed>, probe: bool) -> NextStep {
+    async fn send(&mut self, work: Vec<Claimed>, asked: AskedClaim) -> NextStep {
         let mut elsewhere = Vec::new();
         for claimed in work {
             // A reload that moves a destination reaches the store and its old worker one after the other.
@@ -206,7 +216,7 @@ impl Worker {
             while let Some(wait) = self.limiter.as_mut().and_then(Limiter::take) {
                 tokio::time::sleep(wait).await;
             }
-            self.start(to, claimed, probe).await;
+            self.start(to, claimed, asked).await;
         }
         if elsewhere.is_empty() {
             return NextStep::LookAgain;
@@ -220,8 +230,8 @@ impl Worker {
     }
 
     /// Starts an attempt; gives the delivery back where it would be a second probe.
-    async fn start(&mut self, to: Arc<SendSetup>, claimed: Claimed, probe: bool) {
-        let Some(probing) = ProbeGuard::begin(Arc::clone(&self.shared.target_health), probe) else {
+    async fn start(&mut self, to: Arc<SendSetup>, claimed: Claimed, asked: AskedClaim) {
+        let Some(probing) = ProbeGuard::begin(Arc::clone(&self.shared.target_health), asked.probe) else {
             return self.release(vec![claimed.lease.token]).await;
         };
         if let Some(limiter) = &mut self.limiter {
@@ -237,6 +247,7 @@ impl Worker {
         let job = AttemptJob {
             place: InFlightPermit::take(&self.shared, leased.id.destination.clone(), leased.attempts > 0),
             probing,
+            lease_ends: asked.running.saturating_add(claimed.lease.lasts),
             has_ended: Arc::clone(&leased.has_ended),
             shared: Arc::clone(&self.shared),
             setup: Arc::clone(&self.setup),
@@ -249,9 +260,10 @@ impl Worker {
 
     async fn probe_oldest(&mut self) -> NextStep {
         let oldest = self.request(self.shared.clock.now(), WantedWork::Oldest);
+        let asked = AskedClaim { running: self.shared.clock.running(), probe: true };
         match self.answered(self.shared.store.claim(oldest).await) {
             Ok(LeasedWork { work, .. }) if work.is_empty() => NextStep::Sleep { until: None, arrivals: true },
-            Ok(LeasedWork { work, .. }) => self.send(work, true).await,
+            Ok(LeasedWork { work, .. }) => self.send(work, asked).await,
             Err(next) => next,
         }
     }

@@ -1,17 +1,15 @@
 //! Where what is to be written waits for the writer, and is refused while the disk takes too long.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::domain::ruleset::Ruleset;
 use crate::store::contract::change::{PurgeBefore, Purged};
 use crate::store::contract::error::StoreError;
+use crate::store::contract::monotonic::MonotonicClock;
 use crate::store::decision::order::{OrderInGroup, ReplySender};
-
-/// A clock that never goes back, by which commits are measured.
-pub type MonotonicClock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// While a commit takes longer than this, what else is to be written is refused at once: its sender asks again, and
 /// does not pile up here.
@@ -67,7 +65,7 @@ struct PendingCommands {
     commands: Vec<StoreCommand>,
     closed: bool,
     /// Since when the writer reads and writes for a group, while it does.
-    writes_since: Option<Instant>,
+    writes_since: Option<Duration>,
 }
 
 impl PendingCommands {
@@ -77,7 +75,7 @@ impl PendingCommands {
             return Some(StoreError::Closed);
         }
         let since = self.writes_since?;
-        let writes = clock?().saturating_duration_since(since);
+        let writes = clock?().saturating_sub(since);
         if writes >= STUCK {
             return Some(StoreError::Broken { doing: "write", cause: never_ended() });
         }
@@ -119,7 +117,7 @@ impl CommandQueue {
 
     fn writes_for(&self) -> Option<Duration> {
         let since = self.waiting.lock().writes_since?;
-        Some((self.clock.as_ref()?)().saturating_duration_since(since))
+        Some((self.clock.as_ref()?)().saturating_sub(since))
     }
 
     /// The writer begins with a group, or has ended it.

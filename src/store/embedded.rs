@@ -13,6 +13,7 @@ use crate::domain::ruleset::Ruleset;
 use crate::store::command_queue::{AloneCommand, CommandQueue, StoreCommand};
 use crate::store::contract::StoreFuture;
 use crate::store::contract::error::StoreError;
+use crate::store::contract::monotonic::{MonotonicClock, stopped_clock};
 use crate::store::decision::click::MatchWaiting;
 use crate::store::decision::order::{Order, Ordered, ReplySender};
 use crate::store::engine::error::OpenError;
@@ -37,6 +38,8 @@ const DISPATCH_READS: usize = 32;
 /// How an embedded store is opened.
 #[derive(Clone)]
 pub struct EmbeddedSettings {
+    /// By which leases run out; a stopped one, unless it is given.
+    pub clock: MonotonicClock,
     /// Who hears of every commit.
     pub watch: Option<Watch>,
     /// Bits of the hash by which conversions are looked up. All of them, except in tests of what
@@ -48,7 +51,12 @@ pub struct EmbeddedSettings {
 
 impl Default for EmbeddedSettings {
     fn default() -> EmbeddedSettings {
-        EmbeddedSettings { watch: None, dedup_mask: u64::MAX, at_hand: AtHand::Memory }
+        EmbeddedSettings {
+            clock: stopped_clock(),
+            watch: None,
+            dedup_mask: u64::MAX,
+            at_hand: AtHand::Memory,
+        }
     }
 }
 
@@ -59,6 +67,8 @@ impl Default for EmbeddedSettings {
 /// read is answered any more.
 pub struct Embedded {
     pub(in crate::store) shared: Arc<StoreShared>,
+    /// By which leases run out.
+    clock: MonotonicClock,
     /// Permits to look at many records.
     long_reads: Arc<Semaphore>,
     /// Permits to look at few.
@@ -131,6 +141,7 @@ impl Embedded {
         let long_reads = Arc::new(Semaphore::new(LONG_READS));
         Ok(Embedded {
             shared,
+            clock: settings.clock,
             long_reads,
             short_reads: Arc::new(Semaphore::new(SHORT_READS)),
             dispatch_reads: Arc::new(Semaphore::new(DISPATCH_READS)),

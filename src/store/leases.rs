@@ -2,6 +2,7 @@
 //! the disk holds up no one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::click::Click;
 use crate::domain::delivery::{self, DeliveryState};
@@ -45,14 +46,15 @@ impl Leases {
         }
     }
 
-    /// Leases what is asked for; the work itself is not read yet.
+    /// Leases what is asked for, `running` by the store's clock; the work itself is not read yet.
     pub fn take(
         shared: &Arc<StoreShared>,
         request: &ClaimRequest,
+        running: Duration,
     ) -> Result<(Leases, LeasedWork), StoreError> {
         shared.reader.check()?;
         let mut index = shared.index.lock();
-        let slots = index.queues.lease(request);
+        let slots = index.queues.lease(request, running);
         let next_due = index.queues.next_due(&request.target, request.now);
         drop(index);
         Ok((Leases { shared: Arc::clone(shared), slots }, LeasedWork { work: Vec::new(), next_due }))
@@ -105,9 +107,13 @@ impl Leases {
 }
 
 /// Leases what is asked for, and reads it. Of a probe: the oldest delivery that waits and can be read.
-pub fn claim(shared: &Arc<StoreShared>, request: &ClaimRequest) -> Result<(Leases, LeasedWork), StoreError> {
+pub fn claim(
+    shared: &Arc<StoreShared>,
+    request: &ClaimRequest,
+    running: Duration,
+) -> Result<(Leases, LeasedWork), StoreError> {
     loop {
-        let (leases, claim) = Leases::take(shared, request)?;
+        let (leases, claim) = Leases::take(shared, request, running)?;
         let work = leases.work()?;
         if request.wanted != WantedWork::Oldest || leases.is_empty() || !work.is_empty() {
             return Ok((leases, LeasedWork { work, ..claim }));

@@ -3,19 +3,20 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use crate::domain::ids::ClickId;
 use crate::domain::ruleset::Ruleset;
 use crate::store::command_queue::{AloneCommand, CommandQueue, StoreCommand, never_ended};
-pub use crate::store::command_queue::{MonotonicClock, SLOW, STUCK};
+pub use crate::store::command_queue::{SLOW, STUCK};
 use crate::store::commit::embedded_commit::EmbeddedCommit;
 use crate::store::commit::known_facts::KnownFacts;
 use crate::store::commit::purge::{self, Cursor};
 use crate::store::contract::change::{PurgeBefore, Purged};
 use crate::store::contract::error::StoreError;
+use crate::store::contract::monotonic::MonotonicClock;
 use crate::store::crash;
 use crate::store::decision::click::MatchWaiting;
 use crate::store::decision::group::CommitGroup;
@@ -44,7 +45,7 @@ pub struct CommitReport {
 /// Who hears of every commit that wrote, and by which clock it is measured.
 #[derive(Clone)]
 pub struct Watch {
-    /// A monotonic clock.
+    /// The machine's: a disk takes real time, also where a test lets other time pass.
     pub clock: MonotonicClock,
     /// Is called after each commit that wrote, on the writer's thread: it must not wait.
     pub report: Arc<dyn Fn(CommitReport) + Send + Sync>,
@@ -201,7 +202,7 @@ impl Writer {
         &self,
         commands: Vec<Box<dyn OrderInGroup>>,
         done: Result<Committed, StoreError>,
-        began: Option<Instant>,
+        began: Option<Duration>,
     ) -> Vec<Box<dyn OrderInGroup>> {
         crash::point("commit.before_answer");
         let count = commands.len();
@@ -217,7 +218,7 @@ impl Writer {
         self.answer(whole, &Ok(()), lines);
         // A group that wrote nothing, as when no hold has ended, says nothing about the disk.
         if let (Some(watch), Some(began), Some(sync)) = (&self.watch, began, sync) {
-            let took = (watch.clock)().saturating_duration_since(began);
+            let took = (watch.clock)().saturating_sub(began);
             (watch.report)(CommitReport { commands: count, took, sync });
         }
         again
@@ -355,7 +356,7 @@ fn write(
             }
             Step::Synced => {
                 if let (Some(watch), Some(written)) = (watch, written) {
-                    *sync = Some((watch.clock)().saturating_duration_since(written));
+                    *sync = Some((watch.clock)().saturating_sub(written));
                 }
                 crash::point("commit.after_sync");
             }

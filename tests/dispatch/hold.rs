@@ -45,7 +45,7 @@ async fn while_it_waits_nothing_leaves_no_attempt_is_charged_and_no_other_destin
     let (limited, well) = (Platform::start(|_| busy("120")), taking().await);
     let targets = [Target::new("limited", limited.url("")), Target::new("well", well.url(""))];
     let clock = Clock::fixed(Clock::system().now());
-    let fixture = DispatchFixture { clock: clock.clone(), ..DispatchFixture::new(&targets) };
+    let fixture = DispatchFixture::by(clock.clone(), &targets);
     let dispatch = start(&fixture, plan(&targets));
     let first = fixture.sale("first").await;
     until("held", || state(&dispatch, "limited").hold.is_some()).await;
@@ -79,7 +79,7 @@ async fn when_the_wait_is_over_one_delivery_asks_and_is_followed_by_none_until_i
     let (limited, well) = (Platform::start(|_| busy("60")), taking().await);
     let targets = [Target::new("limited", limited.url("")), Target::new("well", well.url(""))];
     let clock = Clock::fixed(Clock::system().now());
-    let fixture = DispatchFixture { clock: clock.clone(), ..DispatchFixture::new(&targets) };
+    let fixture = DispatchFixture::by(clock.clone(), &targets);
     let dispatch = start(&fixture, plan(&targets));
     fixture.sales("t", 10).await;
     until("held", || state(&dispatch, "limited").hold.is_some()).await;

@@ -26,8 +26,7 @@ async fn an_attempt_that_outlives_its_lease_is_recorded_as_late_and_its_delivery
         _ => Act::Behind(second.clone(), Box::new(Act::ok(TAKEN))),
     });
     let targets = [Target::new("a", platform.url(""))];
-    let mut fixture = DispatchFixture::new(&targets);
-    fixture.clock = Clock::fixed(Clock::system().now());
+    let fixture = DispatchFixture::by(Clock::fixed(Clock::system().now()), &targets);
     let dispatch = fixture.dispatch(&targets);
     // Once it has taken something, more than one may be out.
     fixture.reaches(fixture.sale("before").await, "delivered").await;

@@ -1,6 +1,7 @@
 //! Deliveries on their way: when they are sent, retried, held back and given up.
 
 mod breaker;
+mod clock_jumps;
 mod health;
 mod hold;
 mod leases;

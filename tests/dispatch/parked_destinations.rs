@@ -24,7 +24,7 @@ async fn a_refused_account_parks_the_queue_burns_no_attempts_and_a_probe_frees_i
     let platform = guarded().await;
     let targets = [Target { token: "bad", ..Target::new("a", platform.url("")) }];
     let clock = Clock::fixed(Clock::system().now());
-    let fixture = DispatchFixture { clock: clock.clone(), ..DispatchFixture::new(&targets) };
+    let fixture = DispatchFixture::by(clock.clone(), &targets);
     let dispatch = fixture.dispatch(&targets);
     let sales = fixture.sales("t", 20).await;
     until("parked", || dispatch.states()[0].parked.is_some()).await;
@@ -76,7 +76,7 @@ async fn what_waits_at_a_parked_destination_still_dies_of_age() {
     let platform = guarded().await;
     let targets = [Target { token: "bad", ..Target::new("a", platform.url("")) }];
     let clock = Clock::fixed(Clock::system().now());
-    let fixture = DispatchFixture { clock: clock.clone(), ..DispatchFixture::new(&targets) };
+    let fixture = DispatchFixture::by(clock.clone(), &targets);
     let dispatch = fixture.dispatch(&targets);
     let sales = fixture.sales("t", 100).await;
     until("parked", || dispatch.states()[0].parked.is_some()).await;
@@ -96,7 +96,7 @@ async fn what_is_too_old_dies_at_a_parked_destination_also_behind_what_can_wait(
     let platform = guarded().await;
     let targets = [Target { token: "bad", ..Target::new("a", platform.url("")) }];
     let clock = Clock::fixed(Clock::system().now());
-    let fixture = DispatchFixture { clock: clock.clone(), ..DispatchFixture::new(&targets) };
+    let fixture = DispatchFixture::by(clock.clone(), &targets);
     let dispatch = fixture.dispatch(&targets);
     fixture.sale("parks").await;
     until("parked", || dispatch.states()[0].parked.is_some()).await;

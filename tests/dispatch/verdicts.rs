@@ -52,7 +52,7 @@ fn claimed() -> Claimed {
         possible_repeat: false,
     };
     let id: DeliveryId = delivery.id(conversion.id);
-    let lease = Lease { token: LeaseToken::new(1), until: at(WEEK) };
+    let lease = Lease { token: LeaseToken::new(1), lasts: std::time::Duration::ZERO };
     Claimed { id, lease, conversion, delivery, click: None, sent_before: false }
 }
 

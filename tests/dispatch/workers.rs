@@ -174,7 +174,7 @@ async fn two_claims_never_hand_out_the_same_delivery() {
         let request = ClaimRequest {
             target: TargetId::Account(DestinationId::parse("a").unwrap()),
             now: fixture.clock.now().plus_millis(1),
-            lease_for_ms: 60_000,
+            lease_for: Duration::from_secs(60),
             wanted: WantedWork::Due { fresh: 30, retries: 30 },
         };
         fixture.store.claim(request)

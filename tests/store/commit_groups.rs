@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::task::{Context, Waker};
 
 use parking_lot::Mutex;
+use postbridge::clock::Clock;
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::postback::Verdict;
 use postbridge::domain::status::Status;
@@ -45,7 +46,7 @@ impl Gated {
         let groups: Arc<Mutex<Vec<usize>>> = Arc::default();
         let seen = Arc::clone(&groups);
         let watch = Watch {
-            clock: Arc::new(postbridge::clock::stopwatch),
+            clock: Clock::system().monotonic(),
             report: Arc::new(move |report: CommitReport| seen.lock().push(report.commands)),
             stuck: Arc::new(|error| panic!("{error}")),
         };
@@ -305,7 +306,7 @@ fn every_commit_that_writes_is_reported_with_its_size_and_times() {
     let reports: Arc<Mutex<Vec<CommitReport>>> = Arc::default();
     let seen = Arc::clone(&reports);
     let watch = Watch {
-        clock: Arc::new(postbridge::clock::stopwatch),
+        clock: Clock::system().monotonic(),
         report: Arc::new(move |report| seen.lock().push(report)),
         stuck: Arc::new(|error| panic!("{error}")),
     };

@@ -13,18 +13,21 @@ use postbridge::store::contract::conformance::fixture::received::{
     DAY, HOUR, Sale, account, at, click, click_id, destination, quarantined, sale, source, unscreened, wait,
 };
 use postbridge::store::contract::conformance::fixture::work::{
-    LEASE_MS, claim, claim_oldest, delivery_id, due_request, fall_due, first_page, never, probe_request,
-    purge_all, states, transactions,
+    LEASE, claim, claim_oldest, delivery_id, fall_due, first_page, never, probe_request, purge_all, states,
+    transactions,
 };
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
-use postbridge::store::contract::work::{AttemptOutcome, ClaimRequest, FallsDue, LeaseToken, Recorded};
-use postbridge::store::embedded::Embedded;
+use postbridge::store::contract::monotonic::{MonotonicClock, stopped_clock};
+use postbridge::store::contract::work::{AttemptOutcome, FallsDue, LeaseToken, Recorded};
+use postbridge::store::embedded::{Embedded, EmbeddedSettings};
 use postbridge::store::engine::faulty::{FaultAt, Faulty, ProcessEnd, ReadFault};
 use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, Span};
 use postbridge::store::engine::memory::Memory;
 use postbridge::web::health::ProcessHealth;
 use tokio::sync::watch;
+
+use crate::support::engines::MovedClock;
 
 const FULL: &str = "No space left on device (os error 28)";
 
@@ -141,6 +144,11 @@ fn is_corrupt<T: std::fmt::Debug>(done: Result<T, StoreError>) -> StoreError {
 
 /// A store in which the first of three sales is damaged on disk.
 fn with_a_damaged_sale(receive: impl Fn(&str) -> Sale) -> (Memory, Embedded) {
+    with_a_damaged_sale_by(stopped_clock(), receive)
+}
+
+/// The same, with leases that run out by this clock.
+fn with_a_damaged_sale_by(clock: MonotonicClock, receive: impl Fn(&str) -> Sale) -> (Memory, Embedded) {
     let memory = Memory::new();
     let store = Embedded::open(Arc::new(memory.clone()), usual_rules()).unwrap();
     for name in ["damaged", "second", "third"] {
@@ -148,13 +156,15 @@ fn with_a_damaged_sale(receive: impl Fn(&str) -> Sale) -> (Memory, Embedded) {
     }
     drop(store);
     damage(&memory, 1);
-    let store = Embedded::open(Arc::new(memory.clone()), usual_rules()).unwrap();
+    let settings = EmbeddedSettings { clock, ..EmbeddedSettings::default() };
+    let store = Embedded::open_with(Arc::new(memory.clone()), usual_rules(), settings).unwrap();
     (memory, store)
 }
 
 #[test]
 fn a_damaged_delivery_is_set_aside_and_the_rest_is_handed_out() {
-    let (_memory, store) = with_a_damaged_sale(|name| sale(name).forward());
+    let clock = MovedClock::default();
+    let (_memory, store) = with_a_damaged_sale_by(clock.clock(), |name| sale(name).forward());
     let oldest = claim_oldest(&store, account("ads")).unwrap();
     assert_eq!(oldest.conversion.transaction_id.as_deref(), Some("second"), "the oldest that can be read");
     let work = claim(&store, "ads", at(0));
@@ -172,8 +182,8 @@ fn a_damaged_delivery_is_set_aside_and_the_rest_is_handed_out() {
     let unread = AttemptOutcome { id: gone, lease: LeaseToken::new(0), ..delivered(&oldest, at(1)) };
     let together: Arc<[AttemptOutcome]> = Arc::new([unread, delivered(&oldest, at(1))]);
     assert_eq!(wait(store.record(together)).unwrap(), [Recorded::Damaged, Recorded::Settled]);
-    let later = at(2 * LEASE_MS);
-    assert_eq!(claim(&store, "ads", later).len(), 1, "what cannot be read is handed out at no time");
+    clock.pass(2 * LEASE);
+    assert_eq!(claim(&store, "ads", at(DAY)).len(), 1, "what cannot be read is handed out at no time");
 }
 
 #[test]
@@ -334,16 +344,17 @@ fn a_write_over_what_cannot_be_read_is_refused_whole_and_ends_nothing() {
 fn an_attempt_whose_deliverys_earlier_attempts_cannot_be_read_is_left_out_and_spares_those_it_is_recorded_with()
  {
     let disk = Faulty::over(Memory::new());
-    let store = Embedded::open(Arc::new(disk.clone()), usual_rules()).unwrap();
+    let clock = MovedClock::default();
+    let settings = EmbeddedSettings { clock: clock.clock(), ..EmbeddedSettings::default() };
+    let store = Embedded::open_with(Arc::new(disk.clone()), usual_rules(), settings).unwrap();
     let [damaged, sound] = ["damaged", "sound"].map(|name| sale(name).forward().receive(&store));
     let claim = |now| {
-        let request =
-            ClaimRequest { lease_for_ms: HOUR, ..due_request(account("ads"), now, usize::MAX, usize::MAX) };
-        let work = wait(store.claim(request)).unwrap().work;
+        let work = claim(&store, "ads", now);
         [&damaged, &sound]
             .map(|sale| work.iter().find(|work| work.id == delivery_id(sale, "ads")).unwrap().clone())
     };
     let [first, first_of_sound] = claim(at(0));
+    clock.pass(LEASE);
     let [second, second_of_sound] = claim(at(HOUR));
     wait(store.record(one(failed(&second, at(HOUR), at(DAY))))).unwrap();
     disk.cannot_read(ReadFault::Damaged, |key| key.starts_with(b"A"));

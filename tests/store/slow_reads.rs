@@ -17,23 +17,25 @@ use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::store::contract::change::ConversionRef;
 use postbridge::store::contract::conformance::fixture::attempt::{failed, one};
 use postbridge::store::contract::conformance::fixture::received::{
-    DAY, HOUR, account, at, click, destination, sale,
+    DAY, account, at, click, destination, sale,
 };
 use postbridge::store::contract::conformance::fixture::work::{
-    conversion_of, due_request, first_page, probe_request,
+    LEASE, conversion_of, due_request, first_page, probe_request,
 };
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
 use postbridge::store::contract::operator::ToKeep;
-use postbridge::store::contract::work::ClaimRequest;
-use postbridge::store::embedded::Embedded;
+use postbridge::store::embedded::{Embedded, EmbeddedSettings};
 use postbridge::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
 use postbridge::store::engine::memory::Memory;
+
+use crate::support::engines::MovedClock;
 
 /// A disk whose reads wait, once it is slow, until they are let go.
 #[derive(Default)]
 struct Slow {
     memory: Memory,
+    clock: MovedClock,
     slow: AtomicBool,
     slow_commits: AtomicBool,
     panics: AtomicBool,
@@ -99,7 +101,9 @@ impl Kv for Disk {
 }
 
 fn open(slow: &Arc<Slow>) -> Embedded {
-    Embedded::open(Arc::new(Disk(Arc::clone(slow))), sale("any").forward().rules()).unwrap()
+    let settings = EmbeddedSettings { clock: slow.clock.clock(), ..EmbeddedSettings::default() };
+    let rules = sale("any").forward().rules();
+    Embedded::open_with(Arc::new(Disk(Arc::clone(slow))), rules, settings).unwrap()
 }
 
 /// Opens the store again: what it has is on the disk, and not in memory.
@@ -206,7 +210,7 @@ async fn what_a_claim_leaves_out_was_handed_to_no_one_and_is_no_possible_repeat(
     let slow = Arc::new(Slow::default());
     let store = open(&slow);
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
-    let due = |now| ClaimRequest { lease_for_ms: HOUR, ..due_request(account("ads"), at(now), 9, 9) };
+    let due = |now| due_request(account("ads"), at(now), 9, 9);
     let id = store.claim(due(0)).await.unwrap().work.remove(0).id;
     let store = reopen(&slow, store);
     slow.slow.store(true, Ordering::SeqCst);
@@ -218,7 +222,8 @@ async fn what_a_claim_leaves_out_was_handed_to_no_one_and_is_no_possible_repeat(
     };
     let (claim, ()) = tokio::join!(store.claim(due(0)), meanwhile);
     assert_eq!(claim.unwrap().work.len(), 0);
-    // Every lease of then would have run out.
+    // Every lease of then has run out.
+    slow.clock.pass(LEASE);
     assert_eq!(store.claim(due(DAY)).await.unwrap().work.len(), 0);
     store.retry(id, at(DAY), AgeRule::Counts).await.unwrap().unwrap();
     let claimed = store.claim(due(DAY)).await.unwrap().work.remove(0);

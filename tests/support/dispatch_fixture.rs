@@ -21,7 +21,7 @@ use postbridge::domain::time::{DAY_MS, Time};
 use postbridge::store::contract::Store;
 use postbridge::store::contract::conformance::fixture::received::{go_by, mapped, request};
 use postbridge::store::contract::work::FallsDue;
-use postbridge::store::embedded::Embedded;
+use postbridge::store::embedded::{Embedded, EmbeddedSettings};
 use postbridge::store::engine::memory::Memory;
 use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::ready::ReadyDestination;
@@ -196,7 +196,13 @@ pub fn quick() -> DispatchWaits {
 
 /// An embedded store that lives in memory.
 pub fn open_store() -> Arc<dyn Store> {
-    Arc::new(Embedded::open(Arc::new(Memory::new()), Arc::default()).unwrap())
+    open_store_by(&Clock::system())
+}
+
+/// The same, with leases that run out by this clock.
+fn open_store_by(clock: &Clock) -> Arc<dyn Store> {
+    let settings = EmbeddedSettings { clock: clock.monotonic(), ..EmbeddedSettings::default() };
+    Arc::new(Embedded::open_with(Arc::new(Memory::new()), Arc::default(), settings).unwrap())
 }
 
 /// The store, the clock and the destinations that sales go to.
@@ -208,6 +214,12 @@ pub struct DispatchFixture {
 impl DispatchFixture {
     pub fn new(targets: &[Target]) -> DispatchFixture {
         DispatchFixture::on(open_store(), targets)
+    }
+
+    /// With all time by this clock.
+    pub fn by(clock: Clock, targets: &[Target]) -> DispatchFixture {
+        let fixture = DispatchFixture::on(open_store_by(&clock), targets);
+        DispatchFixture { clock, ..fixture }
     }
 
     /// On a store that goes by the targets' rules from now on.

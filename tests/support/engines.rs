@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use postbridge::store::contract::conformance::fixture::engine::EngineUnderTest;
+use postbridge::store::contract::monotonic::MonotonicClock;
 use postbridge::store::embedded::{AtHand, Embedded, EmbeddedSettings};
 use postbridge::store::engine::faulty::{FaultAt, Faulty};
 use postbridge::store::engine::memory::Memory;
@@ -30,33 +31,33 @@ pub(crate) use on_every_engine;
 
 /// The embedded store in memory.
 pub fn memory() -> EngineUnderTest {
-    let memory = Memory::new();
-    EngineUnderTest::new(move |rules| Arc::new(Embedded::open(Arc::new(memory.clone()), rules).unwrap()))
+    in_memory(EmbeddedSettings::default())
 }
 
 /// The embedded store in memory, with a dedup map so narrow that nearly every look-up meets a foreign hash.
 pub fn colliding() -> EngineUnderTest {
-    let memory = Memory::new();
-    let settings = EmbeddedSettings { dedup_mask: 1, ..EmbeddedSettings::default() };
-    EngineUnderTest::new(move |rules| {
-        Arc::new(Embedded::open_with(Arc::new(memory.clone()), rules, settings.clone()).unwrap())
-    })
+    in_memory(EmbeddedSettings { dedup_mask: 1, ..EmbeddedSettings::default() })
 }
 
 /// The embedded store in memory, of which decisions know nothing until it is fetched, as of one on another machine.
 pub fn distant() -> EngineUnderTest {
+    in_memory(EmbeddedSettings { at_hand: AtHand::Nothing, ..EmbeddedSettings::default() })
+}
+
+fn in_memory(settings: EmbeddedSettings) -> EngineUnderTest {
     let memory = Memory::new();
-    let settings = EmbeddedSettings { at_hand: AtHand::Nothing, ..EmbeddedSettings::default() };
-    EngineUnderTest::new(move |rules| {
-        Arc::new(Embedded::open_with(Arc::new(memory.clone()), rules, settings.clone()).unwrap())
+    EngineUnderTest::new(move |rules, clock| {
+        let settings = EmbeddedSettings { clock, ..settings.clone() };
+        Arc::new(Embedded::open_with(Arc::new(memory.clone()), rules, settings).unwrap())
     })
 }
 
 /// The embedded store on sled.
 pub fn sled() -> EngineUnderTest {
     let folder = tempfile::tempdir().unwrap();
-    EngineUnderTest::new(move |rules| {
-        Arc::new(Embedded::open_sled(&folder.path().join("data"), rules).unwrap())
+    EngineUnderTest::new(move |rules, clock| {
+        let settings = EmbeddedSettings { clock, ..EmbeddedSettings::default() };
+        Arc::new(Embedded::open_sled_with(&folder.path().join("data"), rules, settings).unwrap())
     })
 }
 
@@ -64,8 +65,9 @@ pub fn sled() -> EngineUnderTest {
 /// being, and a caller that asks again.
 pub fn slow() -> EngineUnderTest {
     let (disk, settings) = slow_disk();
-    EngineUnderTest::new(move |rules| {
-        PatientCaller::of(Embedded::open_with(Arc::new(disk.clone()), rules, settings.clone()).unwrap())
+    EngineUnderTest::new(move |rules, clock| {
+        let settings = EmbeddedSettings { clock, ..settings.clone() };
+        PatientCaller::of(Embedded::open_with(Arc::new(disk.clone()), rules, settings).unwrap())
     })
 }
 
@@ -84,16 +86,9 @@ pub fn slow_disk() -> (Faulty, EmbeddedSettings) {
 }
 
 /// A clock that is moved on by hand. Clones are the same clock.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct MovedClock {
-    start: Instant,
     passed: Arc<AtomicU64>,
-}
-
-impl Default for MovedClock {
-    fn default() -> MovedClock {
-        MovedClock { start: postbridge::clock::stopwatch(), passed: Arc::default() }
-    }
 }
 
 impl MovedClock {
@@ -102,8 +97,8 @@ impl MovedClock {
     }
 
     /// As the store is given one.
-    pub fn clock(&self) -> Arc<dyn Fn() -> Instant + Send + Sync> {
+    pub fn clock(&self) -> MonotonicClock {
         let clock = self.clone();
-        Arc::new(move || clock.start + Duration::from_millis(clock.passed.load(Ordering::SeqCst)))
+        Arc::new(move || Duration::from_millis(clock.passed.load(Ordering::SeqCst)))
     }
 }

@@ -274,7 +274,7 @@ impl PagesFixture {
         let now = self.clock.now();
         let wanted = WantedWork::Due { fresh: 10, retries: 10 };
         let target = TargetId::Account(destination(id));
-        let request = ClaimRequest { target, now, lease_for_ms: 60_000, wanted };
+        let request = ClaimRequest { target, now, lease_for: std::time::Duration::from_secs(60), wanted };
         for work in self.store.claim(request).await.unwrap().work {
             let state = end(now);
             let verdict = match &state {

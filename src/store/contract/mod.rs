@@ -6,6 +6,7 @@ pub mod change;
 pub mod conformance;
 pub mod error;
 pub mod lookup;
+pub mod monotonic;
 pub mod operator;
 pub mod outage;
 pub mod subscription;
@@ -54,8 +55,10 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// 2. An arrival and all it causes (record, conversion or change, deliveries) appear together.
 /// 3. Decisions see every earlier answer: of two equal arrivals one is accepted, one a duplicate,
 ///    however close they come. A click and the postback that names it always meet.
-/// 4. A claimed delivery is handed to no one else until it is recorded or released, or its lease has run out. Once
-///    another has it, what the first holder records changes nothing. Leases of an embedded store end with the process.
+/// 4. A claimed delivery is handed to no one else until it is recorded or released, or its lease has run out. Leases are
+///    measured in time that passed, not by a clock's readings: whatever a wall clock is set to, none ends by it. Once
+///    another has the delivery, what the first holder records changes nothing. Leases of an embedded store end with the
+///    process.
 /// 5. What is counted, by totals, reports, source tallies and caps, equals a recount of what is kept: it is written with
 ///    what it counts.
 /// 6. Dropping the future of a writing operation does not undo the operation.

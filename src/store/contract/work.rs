@@ -1,6 +1,7 @@
 //! Work for dispatch: what is asked for, what is leased, what an attempt became, how much waits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,10 +19,10 @@ use crate::domain::time::Time;
 pub struct ClaimRequest {
     /// Whose queues are read: those of the destinations that the rules name as its own, and no other's.
     pub target: TargetId,
-    /// What falls due by then is handed out, and what is in the hands of someone whose lease has run out by then.
+    /// What falls due by then is handed out.
     pub now: Time,
-    /// How long the leases hold from now, in milliseconds: longer than it takes until what is handed out is recorded.
-    pub lease_for_ms: i64,
+    /// How long the leases hold: longer than it takes until what is handed out is recorded.
+    pub lease_for: Duration,
     /// Which deliveries of the target.
     pub wanted: WantedWork,
 }
@@ -57,13 +58,14 @@ impl LeaseToken {
     }
 }
 
-/// A delivery is its holder's until it is recorded or released, and no longer than this.
+/// A delivery is its holder's until it is recorded or released, or the lease has run out and another has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
     /// By what the attempt is recorded, or the lease given back.
     pub token: LeaseToken,
-    /// From then on the delivery may be handed to another.
-    pub until: Time,
+    /// How much time passes from the claim until it runs out, whatever a wall clock shows meanwhile. A holder who counts
+    /// from before it asked is on the safe side.
+    pub lasts: Duration,
 }
 
 /// Work that is leased to the caller until it is recorded or released.
@@ -80,7 +82,7 @@ pub struct LeasedWork {
 pub struct Claimed {
     /// Whose it is.
     pub id: DeliveryId,
-    /// By what it is recorded or given back, and until when.
+    /// By what it is recorded or given back, and for how long it is the caller's.
     pub lease: Lease,
     /// Read when it was claimed, so that its current value is what is sent.
     pub conversion: Conversion,

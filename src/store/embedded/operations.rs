@@ -149,8 +149,9 @@ impl Store for Embedded {
     }
 
     fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, LeasedWork> {
+        let running = (self.clock)();
         if let WantedWork::Due { .. } = request.wanted {
-            let (leases, claim) = match Leases::take(&self.shared, &request) {
+            let (leases, claim) = match Leases::take(&self.shared, &request, running) {
                 Ok((leases, claim)) if leases.is_empty() => return now(Ok(claim)),
                 Ok(leased) => leased,
                 Err(error) => return now(Err(error)),
@@ -162,7 +163,9 @@ impl Store for Embedded {
                 leases.work().map(|work| (leases, LeasedWork { work, ..claim }))
             }));
         }
-        handed_over(self.read_by(&self.dispatch_reads, move |shared| leases::claim(shared, &request)))
+        handed_over(
+            self.read_by(&self.dispatch_reads, move |shared| leases::claim(shared, &request, running)),
+        )
     }
 
     fn record(&self, outcomes: Arc<[AttemptOutcome]>) -> StoreFuture<'_, Vec<Recorded>> {

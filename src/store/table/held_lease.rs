@@ -1,10 +1,11 @@
-//! Who has which delivery in hand: by the token of the lease, and until when. In memory alone.
+//! Who has which delivery in hand: by the token of the lease, and until when by the clock that no one sets. In memory
+//! alone.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 use crate::domain::ids::DestinationId;
-use crate::domain::time::Time;
-use crate::store::contract::work::{Lease, LeaseToken};
+use crate::store::contract::work::LeaseToken;
 use crate::store::table::delivery::DeliverySlot;
 
 /// A delivery, and the destination whose it is.
@@ -13,7 +14,7 @@ pub type Queued = (DestinationId, DeliverySlot);
 #[derive(Debug)]
 struct HeldLease {
     queued: Queued,
-    until: i64,
+    until: Duration,
 }
 
 /// The leases that were given and not ended. One that runs out stays its holder's until another has the delivery.
@@ -25,7 +26,7 @@ pub struct HeldLeases {
     by_token: HashMap<LeaseToken, HeldLease>,
     by_slot: HashMap<DeliverySlot, LeaseToken>,
     /// Those that run out, by when.
-    ends: BTreeSet<(i64, LeaseToken)>,
+    ends: BTreeSet<(Duration, LeaseToken)>,
     /// Deliveries of which a lease ran out, and nothing was recorded since.
     ran_out: HashSet<DeliverySlot>,
 }
@@ -38,15 +39,15 @@ impl HeldLeases {
     }
 
     /// A new lease. An earlier one of the same delivery says nothing from now on.
-    pub fn grant(&mut self, queued: Queued, until: Time) -> Lease {
+    pub fn grant(&mut self, queued: Queued, until: Duration) -> LeaseToken {
         self.given += 1;
         let token = LeaseToken::new((u128::from(self.epoch) << 64) | u128::from(self.given));
         if let Some(earlier) = self.by_slot.insert(queued.1, token) {
             self.forget(earlier);
         }
-        self.ends.insert((until.as_millis(), token));
-        self.by_token.insert(token, HeldLease { queued, until: until.as_millis() });
-        Lease { token, until }
+        self.ends.insert((until, token));
+        self.by_token.insert(token, HeldLease { queued, until });
+        token
     }
 
     /// Whether the lease is the delivery's latest, and has not ended.
@@ -75,10 +76,10 @@ impl HeldLeases {
         Some(queued)
     }
 
-    /// The next delivery whose lease has run out by `now`.
-    pub fn run_out(&mut self, now: Time) -> Option<Queued> {
+    /// The next delivery whose lease has run out by `running`.
+    pub fn run_out(&mut self, running: Duration) -> Option<Queued> {
         let (until, token) = *self.ends.first()?;
-        if until > now.as_millis() {
+        if until > running {
             return None;
         }
         self.ends.remove(&(until, token));
@@ -114,20 +115,20 @@ mod tests {
         (DestinationId::parse("ads").unwrap(), DeliverySlot::new(number, 0).unwrap())
     }
 
-    fn at(millis: i64) -> Time {
-        Time::from_millis(millis).unwrap()
+    const fn at(millis: u64) -> Duration {
+        Duration::from_millis(millis)
     }
 
     #[test]
     fn a_lease_that_ran_out_is_its_holders_until_another_has_the_delivery() {
         let mut leases = HeldLeases::default();
-        let first = leases.grant(queued(1), at(10)).token;
+        let first = leases.grant(queued(1), at(10));
         assert_eq!(leases.run_out(at(9)), None);
         assert_eq!(leases.run_out(at(10)), Some(queued(1)));
         assert_eq!(leases.run_out(at(10)), None, "it runs out once");
         assert!(leases.holds(first));
         assert!(leases.has_run_out(queued(1).1));
-        let second = leases.grant(queued(1), at(20)).token;
+        let second = leases.grant(queued(1), at(20));
         assert!(!leases.holds(first));
         assert_eq!(leases.end(first), None);
         assert_eq!(leases.end(second), Some(queued(1)));
@@ -137,7 +138,7 @@ mod tests {
     #[test]
     fn what_is_being_recorded_does_not_run_out() {
         let mut leases = HeldLeases::default();
-        let token = leases.grant(queued(1), at(10)).token;
+        let token = leases.grant(queued(1), at(10));
         assert!(leases.keep(token));
         assert_eq!(leases.run_out(at(99)), None);
         assert!(leases.holds(token));
@@ -159,9 +160,9 @@ mod tests {
     fn no_two_processes_give_the_same_token() {
         let mut leases = HeldLeases::default();
         leases.begin(7);
-        let first = leases.grant(queued(1), at(10)).token;
+        let first = leases.grant(queued(1), at(10));
         let mut next = HeldLeases::default();
         next.begin(8);
-        assert_ne!(next.grant(queued(1), at(10)).token, first);
+        assert_ne!(next.grant(queued(1), at(10)), first);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
@@ -241,50 +242,63 @@ impl Queues {
     }
 
     /// Leases what is asked for: of what is due first attempts, then retries, each by due time and what a person asked
-    /// for first; or the one that waits longest.
-    pub fn lease(&mut self, request: &ClaimRequest) -> Vec<LeasedSlot> {
-        self.end_what_ran_out(request.now);
+    /// for first; or the one that waits longest. The leases begin now, `running` by the store's clock.
+    pub fn lease(&mut self, request: &ClaimRequest, running: Duration) -> Vec<LeasedSlot> {
+        self.end_what_ran_out(running);
+        let until = running.saturating_add(request.lease_for);
         match request.wanted {
             WantedWork::Due { fresh, retries } => {
-                let mut leased = self.lease_due(request, fresh, true);
-                leased.extend(self.lease_due(request, retries, false));
+                let mut leased = self.lease_due(request, until, (fresh, true));
+                leased.extend(self.lease_due(request, until, (retries, false)));
                 leased
             }
-            WantedWork::Oldest => self.lease_oldest(request).into_iter().collect(),
+            WantedWork::Oldest => self.lease_oldest(request, until).into_iter().collect(),
         }
     }
 
-    fn lease_due(&mut self, request: &ClaimRequest, most: usize, fresh: bool) -> Vec<LeasedSlot> {
+    fn lease_due(
+        &mut self,
+        request: &ClaimRequest,
+        until: Duration,
+        (most, fresh): (usize, bool),
+    ) -> Vec<LeasedSlot> {
         let mut leased = Vec::new();
         while leased.len() < most {
             let next = self.ends(&request.target, fresh).next_due(request.now.as_millis(), fresh);
-            let Some(one) = next.and_then(|next| self.lease_one(request, next, fresh)) else { break };
+            let Some(one) = next.and_then(|next| self.lease_one(request, until, (next, fresh))) else {
+                break;
+            };
             leased.push(one);
         }
         leased
     }
 
-    fn lease_oldest(&mut self, request: &ClaimRequest) -> Option<LeasedSlot> {
+    fn lease_oldest(&mut self, request: &ClaimRequest, until: Duration) -> Option<LeasedSlot> {
         let oldest = |fresh| self.ends(&request.target, fresh).oldest().map(|due| (due, fresh));
-        let (due, fresh) = oldest(true).into_iter().chain(oldest(false)).min()?;
-        self.lease_one(request, due, fresh)
+        let next = oldest(true).into_iter().chain(oldest(false)).min()?;
+        self.lease_one(request, until, next)
     }
 
-    fn lease_one(&mut self, request: &ClaimRequest, due: DueSlot, fresh: bool) -> Option<LeasedSlot> {
+    fn lease_one(
+        &mut self,
+        request: &ClaimRequest,
+        until: Duration,
+        (due, fresh): (DueSlot, bool),
+    ) -> Option<LeasedSlot> {
         let destination = match &request.target {
             TargetId::Account(destination) => destination.clone(),
             shared => self.shared.get(shared)?.pair(fresh).destination(&due)?.clone(),
         };
         self.change(&destination, |queues| queues.lease(due, fresh));
         let queued = (destination, due.1);
-        let until = request.now.plus_millis(request.lease_for_ms);
-        Some((self.held.grant(queued.clone(), until), queued))
+        let token = self.held.grant(queued.clone(), until);
+        Some((Lease { token, lasts: request.lease_for }, queued))
     }
 
     /// What someone has in hand whose lease has run out waits again, of whatever target.
-    fn end_what_ran_out(&mut self, now: Time) {
+    fn end_what_ran_out(&mut self, running: Duration) {
         let mut count = 0_u64;
-        while let Some((destination, slot)) = self.held.run_out(now) {
+        while let Some((destination, slot)) = self.held.run_out(running) {
             self.change(&destination, |queues| queues.release(slot));
             self.signal(&destination);
             count += 1;

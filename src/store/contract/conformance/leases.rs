@@ -1,10 +1,10 @@
 //! What must hold of leases that run out, of attempts that are recorded late or twice, and of exchanges that attempts share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::attempt::AttemptEffect;
 use crate::domain::delivery::DeliveryState;
-use crate::domain::time::Time;
 use crate::store::contract::Store;
 use crate::store::contract::arrival::Receipt;
 use crate::store::contract::change::PurgeBefore;
@@ -15,32 +15,25 @@ use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, befo
 use crate::store::contract::conformance::fixture::reason;
 use crate::store::contract::conformance::fixture::received::{DAY, HOUR, account, at, sale, wait};
 use crate::store::contract::conformance::fixture::work::{
-    backlog, conversion_of, delivery_id, due_request, purge_all, states, trace,
+    LEASE, backlog, claim, claim_some, conversion_of, delivery_id, purge_all, states, trace,
 };
 use crate::store::contract::subscription::SignalOf;
-use crate::store::contract::work::{AttemptOutcome, ClaimRequest, Claimed, LeaseToken, Recorded};
+use crate::store::contract::work::{AttemptOutcome, Claimed, LeaseToken, Recorded};
 
-/// How long a lease holds here.
+/// [`LEASE`] in milliseconds.
 const LEASE_MS: i64 = HOUR;
-
-fn claim(store: &dyn Store, name: &str, now: Time) -> Vec<Claimed> {
-    claim_up_to(store, name, now, 100)
-}
-
-fn claim_up_to(store: &dyn Store, name: &str, now: Time, fresh: usize) -> Vec<Claimed> {
-    let request = due_request(account(name), now, fresh, fresh);
-    wait(store.claim(ClaimRequest { lease_for_ms: LEASE_MS, ..request })).unwrap().work
-}
 
 fn record(store: &dyn Store, outcome: AttemptOutcome) -> Recorded {
     wait(store.record(one(outcome))).unwrap()[0]
 }
 
 /// A sale whose delivery was claimed at the beginning, and handed to another once the lease had run out.
-fn handed_on(store: &dyn Store) -> (Receipt, Claimed, Claimed) {
+fn handed_on(engine: &EngineUnderTest, store: &dyn Store) -> (Receipt, Claimed, Claimed) {
     let receipt = sale("t1").forward().receive(store);
     let first = claim(store, "ads", at(0)).remove(0);
+    engine.pass(LEASE - Duration::from_millis(1));
     assert!(claim(store, "ads", at(LEASE_MS - 1)).is_empty());
+    engine.pass(Duration::from_millis(1));
     let second = claim(store, "ads", at(LEASE_MS)).remove(0);
     (receipt, first, second)
 }
@@ -52,23 +45,41 @@ fn effects(store: &dyn Store, receipt: &Receipt) -> Vec<AttemptEffect> {
 
 pub fn what_was_not_recorded_in_time_is_handed_out_again_as_a_possible_repeat(engine: &EngineUnderTest) {
     let store = engine.open();
-    let (receipt, first, second) = handed_on(&*store);
+    let (receipt, first, second) = handed_on(engine, &*store);
     assert!(!first.delivery.possible_repeat);
     assert!(second.delivery.possible_repeat);
     assert_ne!(first.lease.token, second.lease.token);
-    assert_eq!((first.lease.until, second.lease.until), (at(LEASE_MS), at(2 * LEASE_MS)));
+    assert_eq!((first.lease.lasts, second.lease.lasts), (LEASE, LEASE));
     assert_eq!(record(&*store, failed(&second, at(LEASE_MS), at(DAY))), Recorded::Settled);
     before_and_after_reopening(engine, store, |store, _| {
         assert!(trace(store, &receipt).deliveries[0].0.possible_repeat);
     });
 }
 
+pub fn a_wall_clock_that_is_set_ends_no_lease_and_holds_none_up(engine: &EngineUnderTest) {
+    let store = engine.open();
+    let receipt = sale("t1").forward().at(at(-DAY)).receive(&*store);
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    for time in [1000 * DAY, -DAY] {
+        assert!(claim(&*store, "ads", at(time)).is_empty(), "it is set to {time}");
+    }
+    let later = sale("t2").forward().at(at(-DAY)).receive(&*store);
+    assert!(!claim(&*store, "ads", at(1000 * DAY)).remove(0).delivery.possible_repeat);
+    assert_eq!(record(&*store, delivered(&work, at(1000 * DAY))), Recorded::Settled);
+    assert!(!trace(&*store, &receipt).deliveries[0].0.possible_repeat);
+    engine.pass(LEASE);
+    let again = claim(&*store, "ads", at(-DAY)).remove(0);
+    assert_eq!(again.id, delivery_id(&later, "ads"));
+    assert!(again.delivery.possible_repeat);
+}
+
 pub fn a_lease_that_ran_out_is_its_holders_until_another_has_the_delivery(engine: &EngineUnderTest) {
     let store = engine.open();
     let receipt = sale("t1").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
+    engine.pass(2 * LEASE);
     // It is found to have run out, and handed to no one.
-    assert!(claim_up_to(&*store, "ads", at(2 * LEASE_MS), 0).is_empty());
+    assert!(claim_some(&*store, "ads", at(2 * LEASE_MS), 0, 0).is_empty());
     assert_eq!(record(&*store, delivered(&work, at(2 * LEASE_MS))), Recorded::Settled);
     assert_eq!(states(&*store, &receipt), [DeliveryState::delivered(at(2 * LEASE_MS))]);
     assert!(claim(&*store, "ads", at(DAY)).is_empty());
@@ -76,7 +87,7 @@ pub fn a_lease_that_ran_out_is_its_holders_until_another_has_the_delivery(engine
 
 pub fn what_is_recorded_once_another_has_the_delivery_is_late_and_changes_nothing(engine: &EngineUnderTest) {
     let store = engine.open();
-    let (receipt, first, second) = handed_on(&*store);
+    let (receipt, first, second) = handed_on(engine, &*store);
     assert_eq!(record(&*store, delivered(&first, at(LEASE_MS + 1))), Recorded::Late);
     assert_eq!(states(&*store, &receipt), [DeliveryState::Waiting { due: at(0) }]);
     assert!(claim(&*store, "ads", at(LEASE_MS + 2)).is_empty(), "the other one has it still");
@@ -90,7 +101,7 @@ pub fn what_is_recorded_once_another_has_the_delivery_is_late_and_changes_nothin
 
 pub fn a_late_attempt_is_late_also_when_the_other_one_has_ended(engine: &EngineUnderTest) {
     let store = engine.open();
-    let (receipt, first, second) = handed_on(&*store);
+    let (receipt, first, second) = handed_on(engine, &*store);
     assert_eq!(record(&*store, delivered(&second, at(LEASE_MS + 1))), Recorded::Settled);
     assert_eq!(record(&*store, dead(&first, at(LEASE_MS + 2))), Recorded::Late);
     assert_eq!(states(&*store, &receipt), [DeliveryState::delivered(at(LEASE_MS + 1))]);
@@ -100,7 +111,7 @@ pub fn a_late_attempt_is_late_also_when_the_other_one_has_ended(engine: &EngineU
 
 pub fn what_one_lease_records_twice_is_kept_once(engine: &EngineUnderTest) {
     let store = engine.open();
-    let (receipt, first, second) = handed_on(&*store);
+    let (receipt, first, second) = handed_on(engine, &*store);
     let late = delivered(&first, at(LEASE_MS + 1));
     let settled = failed(&second, at(LEASE_MS + 2), at(DAY));
     // Asked for without an answer, as after a connection that was lost: in one group, then after each other.
@@ -135,6 +146,7 @@ pub fn a_lease_that_runs_out_wakes_the_worker_of_its_target(engine: &EngineUnder
     let work = claim(&*store, "ads", at(0));
     assert_eq!(work.len(), 1);
     let wakeup = store.signals(SignalOf::Work(account("ads")));
+    engine.pass(LEASE);
     // Another target's claim finds it.
     assert!(claim(&*store, "elsewhere", at(LEASE_MS)).is_empty());
     wait(wakeup.signalled());
@@ -142,7 +154,7 @@ pub fn a_lease_that_runs_out_wakes_the_worker_of_its_target(engine: &EngineUnder
 
 pub fn a_person_who_asks_again_takes_the_delivery_from_no_one(engine: &EngineUnderTest) {
     let store = engine.open();
-    let (receipt, first, second) = handed_on(&*store);
+    let (receipt, first, second) = handed_on(engine, &*store);
     assert_eq!(record(&*store, dead(&second, at(LEASE_MS + 1))), Recorded::Settled);
     let id = delivery_id(&receipt, "ads");
     let counts = crate::domain::expiry::AgeRule::Counts;

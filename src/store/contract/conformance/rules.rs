@@ -132,6 +132,7 @@ macro_rules! store_conformance {
             }
             leases {
                 what_was_not_recorded_in_time_is_handed_out_again_as_a_possible_repeat,
+                a_wall_clock_that_is_set_ends_no_lease_and_holds_none_up,
                 a_lease_that_ran_out_is_its_holders_until_another_has_the_delivery,
                 what_is_recorded_once_another_has_the_delivery_is_late_and_changes_nothing,
                 a_late_attempt_is_late_also_when_the_other_one_has_ended,
