@@ -13,7 +13,7 @@ use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
 use crate::ingest::submit::{Received, mapped, resubmission, submit};
 use crate::store::contract::Store;
-use crate::store::contract::arrival::{Finding, Receipt};
+use crate::store::contract::arrival::{Arrival, Finding, Receipt};
 use crate::store::contract::error::StoreError;
 use crate::template::source::definition::{SourceBinding, SourceTemplate};
 use crate::template::source::params::Params;
@@ -107,6 +107,20 @@ pub async fn again(
     seq: Seq,
     now: Time,
 ) -> Result<Receipt, ReprocessError> {
+    let arrival = prepared(store, network, seq, now).await?;
+    Ok(store.arrive(arrival).await?)
+}
+
+/// What a record is to the store by the current template, to be reprocessed.
+///
+/// # Errors
+/// As [`again`].
+pub async fn prepared(
+    store: &dyn Store,
+    network: impl FnOnce(&SourceId) -> Option<Network>,
+    seq: Seq,
+    now: Time,
+) -> Result<Arrival, ReprocessError> {
     let record = store.postback(seq).await?.ok_or(ReprocessRefused::Unknown)?;
     if !record.verdict.name().may_be_reprocessed() {
         return Err(ReprocessRefused::NotQuarantined(record.verdict.name()).into());
@@ -120,8 +134,7 @@ pub async fn again(
     let received_at = record.received_at;
     let finding = find(store, &network, (raw.query(), &raw), received_at).await?;
     let received = Received { source: Some(source), raw, received_at, mapping: Some(network.mapping) };
-    let arrival = resubmission(received, finding, seq, now);
-    Ok(store.arrive(arrival).await?)
+    Ok(resubmission(received, finding, seq, now)?)
 }
 
 async fn find(

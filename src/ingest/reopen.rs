@@ -115,7 +115,7 @@ async fn prepared(
     };
     let raw = record.raw.ok_or(ReprocessRefused::Purged)?;
     let received = Received { source: Some(source), raw, received_at: record.received_at, mapping: None };
-    Ok(resubmission(received, finding, seq, now))
+    Ok(resubmission(received, finding, seq, now)?)
 }
 
 /// `None` where it is no report that may count later, or was not kept whole: of one that was cut no one knows

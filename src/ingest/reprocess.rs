@@ -45,19 +45,26 @@ pub async fn step(
     Ok(ready.len())
 }
 
-/// Reprocesses one; a store that does not answer is asked until it does, as this one is handed out once.
+/// Reprocesses one; a store that does not answer is asked until it does, as this one is handed out once. It is one
+/// arrival however often it is asked for, since the store may have written it.
 async fn again(
     store: &dyn Store,
     network: &(dyn Fn(&SourceId) -> Option<Network> + Send + Sync),
     seq: Seq,
     clock: &Clock,
 ) -> Result<Receipt, ReprocessError> {
-    loop {
-        match postback::again(store, network, seq, clock.now()).await {
+    let arrival = loop {
+        match postback::prepared(store, network, seq, clock.now()).await {
             Err(ReprocessError::Store(StoreError::Unavailable { .. })) => {
                 tokio::time::sleep(ASK_AGAIN_AFTER).await;
             }
-            done => return done,
+            done => break done?,
+        }
+    };
+    loop {
+        match store.arrive(arrival.clone()).await {
+            Err(StoreError::Unavailable { .. }) => tokio::time::sleep(ASK_AGAIN_AFTER).await,
+            done => return Ok(done?),
         }
     }
 }

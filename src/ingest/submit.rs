@@ -1,6 +1,7 @@
 //! The one way a report becomes a write: whatever it turned out to be, it leaves a record, and is durable when this
 //! answers.
 
+use crate::clock;
 use crate::domain::attribution::FoundClick;
 use crate::domain::conversion::Draft;
 use crate::domain::ids::{Seq, SourceId};
@@ -8,7 +9,7 @@ use crate::domain::postback::{MappingVersion, RawRequest, VerdictName};
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::time::Time;
 use crate::store::contract::Store;
-use crate::store::contract::arrival::{Arrival, Finding, Receipt, Reprocess};
+use crate::store::contract::arrival::{Arrival, ArrivalId, Finding, Receipt, Reprocess};
 use crate::store::contract::error::StoreError;
 
 /// A report as it was received.
@@ -29,15 +30,25 @@ pub struct Received {
 /// # Errors
 /// Only the store's: whatever was sent is data.
 pub async fn submit(store: &dyn Store, received: Received, finding: Finding) -> Result<Receipt, StoreError> {
-    let Received { source, raw, received_at, mapping } = received;
-    store.arrive(Arrival { raw, received_at, source, mapping, finding, again: None }).await
+    store.arrive(arrival(received, finding, None)?).await
 }
 
 /// The same for the record `of` that is read again: it keeps the time at which it was received, and what it causes
 /// counts from `now`.
-pub fn resubmission(received: Received, finding: Finding, of: Seq, now: Time) -> Arrival {
+///
+/// # Errors
+/// As [`submit`], before the store is asked.
+pub fn resubmission(received: Received, finding: Finding, of: Seq, now: Time) -> Result<Arrival, StoreError> {
+    arrival(received, finding, Some(Reprocess { of, now }))
+}
+
+/// An arrival of its own.
+fn arrival(received: Received, finding: Finding, again: Option<Reprocess>) -> Result<Arrival, StoreError> {
     let Received { source, raw, received_at, mapping } = received;
-    Arrival { raw, received_at, source, mapping, finding, again: Some(Reprocess { of, now }) }
+    // Nothing was written, and its sender asks again.
+    let no_id = |error| StoreError::Unavailable { cause: format!("there is no id for it: {error}") };
+    let id = clock::distinct().map(ArrivalId::new).map_err(no_id)?;
+    Ok(Arrival { id, raw, received_at, source, mapping, finding, again })
 }
 
 /// A report that was understood. The click that it names is looked up, next to other requests, so that it is at hand

@@ -121,6 +121,7 @@ impl Embedded {
             index,
             rules,
             lately,
+            arrived: Mutex::default(),
             quarantine_lines,
             unfolded,
             folding,

@@ -15,6 +15,7 @@ use crate::store::index::Index;
 use crate::store::reader::Reader;
 use crate::store::table::conversion::Record;
 use crate::store::table::delivery::DeliveryStates;
+use crate::store::table::recent_arrival::RecentArrivals;
 use crate::store::table::recent_click::RecentClicks;
 use crate::store::table::rollup_delta::Unfolded;
 use crate::store::table::store_facts::NumberSequences;
@@ -50,6 +51,8 @@ pub struct StoreShared {
     pub rules: RwLock<Arc<Ruleset>>,
     /// Only the writer moves it on.
     pub lately: Mutex<RecentClicks>,
+    /// What was received lately, for those who ask again. Only the writer looks at it.
+    pub arrived: Mutex<RecentArrivals>,
     pub quarantine_lines: Arc<Mutex<QuarantineLines>>,
     /// What is counted, and not in the rollups yet. Only the writer moves it on.
     pub unfolded: Mutex<Unfolded>,

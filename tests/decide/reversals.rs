@@ -16,6 +16,7 @@ use postbridge::store::contract::conformance::fixture::work::first_page;
 use postbridge::store::contract::lookup::PostbackFilter;
 use tokio::sync::watch;
 
+use crate::support::lost_answers::FirstAnswerLost;
 use crate::support::pages_fixture::PagesFixture;
 use crate::support::relay::{Setup, wait_until};
 
@@ -74,6 +75,20 @@ async fn a_reversal_that_stays_quarantined_is_not_tried_in_a_circle() {
     assert_eq!(candidates.count, 2);
     fixture.receive(b"s2=k3&tid=T-1001&price=7.50").await;
     assert_eq!(step(&fixture, true).await, 0, "it waits for no further sale");
+}
+
+#[tokio::test]
+async fn a_reversal_whose_answer_from_the_store_was_lost_is_reprocessed_once() {
+    let fixture = PagesFixture::new();
+    fixture.receive(b"s2=k9&tid=T-1001&price=-7.50").await;
+    // It stays in the quarantine: two sales may be meant.
+    fixture.receive(b"s2=k1&tid=T-1001&price=7.50").await;
+    fixture.receive(b"s2=k2&tid=T-1001&price=7.50").await;
+    let store = FirstAnswerLost::of(fixture.store.clone());
+    let network = |_: &SourceId| Some(fixture.network.clone());
+    assert_eq!(reprocess::step(&store, &network, &fixture.clock).await.unwrap(), 1);
+    let all = fixture.store.postbacks(PostbackFilter::default(), first_page(9)).await.unwrap().items;
+    assert_eq!(all.len(), 4, "the three that were received, and one by which it was reprocessed");
 }
 
 #[tokio::test]

@@ -16,6 +16,10 @@ mod with_nothing_at_hand {
     postbridge::store_conformance!(crate::support::engines::distant());
 }
 
+mod with_lost_answers {
+    postbridge::store_conformance!(crate::support::engines::asked_twice());
+}
+
 mod on_a_slow_disk {
     postbridge::store_conformance!(crate::support::engines::slow());
 }

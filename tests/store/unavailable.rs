@@ -9,17 +9,22 @@ use futures_util::FutureExt;
 use http::header;
 use http_body_util::BodyExt;
 use postbridge::clock::Clock;
+use postbridge::domain::conversion::Dedup;
 use postbridge::domain::delivery::DeliveryState;
+use postbridge::domain::postback::Verdict;
 use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays};
 use postbridge::store::contract::Store;
-use postbridge::store::contract::conformance::fixture::received::at;
+use postbridge::store::contract::conformance::fixture::received::{at, sale};
+use postbridge::store::contract::conformance::fixture::work::first_page;
 use postbridge::store::contract::error::StoreError;
+use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::web::answer::Answer;
 use postbridge::web::health::ProcessHealth;
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, open_store, until};
+use crate::support::lost_answers::FirstAnswerLost;
 use crate::support::platform::{Act, Platform};
 use crate::support::remote_store::RemoteStore;
 
@@ -64,6 +69,21 @@ async fn maintenance_asks_again_until_the_store_answers() {
     remote.reconnect();
     stop.send_replace(true);
     running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_arrival_whose_answer_was_lost_is_known_when_it_is_asked_for_again() {
+    let mut each = sale("t1").forward();
+    each.policy.dedup = Dedup::Each;
+    let store = FirstAnswerLost::of(open_store());
+    store.change_rules(each.rules()).await.unwrap();
+    let arrival = each.arrival();
+    let lost = store.arrive(arrival.clone()).await;
+    assert!(matches!(lost, Err(StoreError::Unavailable { .. })), "{lost:?}");
+    let receipt = store.arrive(arrival).await.unwrap();
+    assert!(matches!(receipt.verdict, Verdict::Accepted { .. }), "{receipt:?}");
+    let kept = store.conversions(ConversionFilter::default(), first_page(9)).await.unwrap().items;
+    assert_eq!(kept.len(), 1);
 }
 
 #[tokio::test]

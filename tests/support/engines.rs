@@ -11,6 +11,7 @@ use postbridge::store::engine::faulty::{FaultAt, Faulty};
 use postbridge::store::engine::memory::Memory;
 use postbridge::store::writer::{SLOW, Watch};
 
+use crate::support::lost_answers::LostAnswers;
 use crate::support::patient_caller::PatientCaller;
 
 /// Every function here is a test on every engine; for what uses more than the contract of a store.
@@ -49,6 +50,15 @@ fn in_memory(settings: EmbeddedSettings) -> EngineUnderTest {
     EngineUnderTest::new(move |rules, clock| {
         let settings = EmbeddedSettings { clock, ..settings.clone() };
         Arc::new(Embedded::open_with(Arc::new(memory.clone()), rules, settings).unwrap())
+    })
+}
+
+/// The embedded store in memory, asked for every arrival twice.
+pub fn asked_twice() -> EngineUnderTest {
+    let memory = Memory::new();
+    EngineUnderTest::new(move |rules, clock| {
+        let settings = EmbeddedSettings { clock, ..EmbeddedSettings::default() };
+        LostAnswers::of(Embedded::open_with(Arc::new(memory.clone()), rules, settings).unwrap())
     })
 }
 

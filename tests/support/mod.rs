@@ -13,6 +13,7 @@ pub mod http1_server;
 pub mod known_conversions;
 pub mod known_facts;
 pub mod link_fixture;
+pub mod lost_answers;
 pub mod network_pages_fixture;
 pub mod openapi_check;
 pub mod outgoing_fixture;

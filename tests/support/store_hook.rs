@@ -44,6 +44,11 @@ pub trait StoreHook: Send + Sync + 'static {
         self.ask(ask)
     }
 
+    /// Reports an arrival.
+    fn arrive(&self, arrival: Arrival) -> StoreFuture<'_, Receipt> {
+        self.write(move |store| store.arrive(arrival.clone()))
+    }
+
     /// Asks for anything else: what is read, leases, the end.
     fn ask<'a, T: Send + 'a>(
         &'a self,
@@ -81,10 +86,13 @@ impl<H: StoreHook> Store for HookedStore<H> {
         self.0.store().signals(of)
     }
 
+    fn arrive(&self, arrival: Arrival) -> StoreFuture<'_, Receipt> {
+        self.0.arrive(arrival)
+    }
+
     operations! {
         writes {
             change_rules(rules: Arc<Ruleset>) -> ();
-            arrive(arrival: Arrival) -> Receipt;
             record_click(arrival: ClickArrival) -> ClickReceipt;
             record_consent(arrival: ConsentArrival) -> ();
             record(outcomes: Arc<[AttemptOutcome]>) -> Vec<Recorded>;

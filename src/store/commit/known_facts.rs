@@ -13,6 +13,7 @@ use crate::domain::ids::{ClickId, ConversionId, DestinationId, OfferId, Seq, Vis
 use crate::domain::postback::Postback;
 use crate::domain::time::Time;
 use crate::store::codec::{LayoutError, corrupt, hash};
+use crate::store::contract::arrival::ArrivalId;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::work::LeaseToken;
 use crate::store::decision::need::{Known, Need, Undecided};
@@ -137,7 +138,8 @@ impl<'a> KnownFacts<'a> {
             }
             Need::Text(name) => self.texts.keep(name, |name| Ok(reader.text(name)?.is_some())),
             // In memory.
-            Need::Candidates(_)
+            Need::Arrived(_)
+            | Need::Candidates(_)
             | Need::Later(_)
             | Need::Claimants { .. }
             | Need::WaitingFor { .. }
@@ -227,9 +229,14 @@ impl StoredFacts for KnownFacts<'_> {
 
     fn is_at_hand(&self, need: &Need) -> bool {
         match need {
+            Need::Arrived(_) => self.at_hand == AtHand::Memory,
             Need::Click(id) => self.cached(|shared| shared.records.click_at_hand(id)).is_some(),
             _ => false,
         }
+    }
+
+    fn arrived(&self, id: ArrivalId) -> Known<Option<u64>> {
+        self.memory(|| Need::Arrived(id), |shared| shared.arrived.lock().find(id))
     }
 
     fn candidates(&self, id: &ConversionId) -> Known<Vec<u64>> {

@@ -166,6 +166,7 @@ impl<'a> EmbeddedCommit<'a> {
         lately.add(&self.group.trail.logged, &self.group.trail.days);
         self.purging.clicks.publish(&mut lately);
         drop(lately);
+        self.shared.arrived.lock().note(&self.group.arrived);
         let mut woken = BTreeSet::new();
         let mut index = self.shared.index.lock();
         for (number, head) in (self.group.first..).zip(&heads) {

@@ -12,9 +12,28 @@ use crate::domain::rejection::Rejection;
 use crate::domain::rejection::note::ReportNote;
 use crate::domain::time::Time;
 
+/// What one arrival is known by, where a store is asked for it again: it has nothing to do with what was sent. No two
+/// arrivals have the same, not even of two processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ArrivalId(u128);
+
+impl ArrivalId {
+    /// Of 128 bits that are given once; their lower half is spread as random bits are.
+    pub fn new(bits: u128) -> ArrivalId {
+        ArrivalId(bits)
+    }
+
+    /// The bits.
+    pub fn get(self) -> u128 {
+        self.0
+    }
+}
+
 /// Something that arrived on a postback URL.
 #[derive(Debug, Clone)]
 pub struct Arrival {
+    /// Its own. Who does not know what became of it asks again with the same, and is answered that.
+    pub id: ArrivalId,
     /// Kept as it is for `keep_postbacks_days`.
     pub raw: RawRequest,
     /// When the request was read whole; of one that is reprocessed, when it was first received.

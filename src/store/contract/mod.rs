@@ -51,7 +51,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// 1. When a writing operation answers `Ok`, its effect survives the death of the process and of
 ///    the machine's power. When it answers `Err`, nothing of it is visible, now or later; only after
 ///    [`StoreError::Broken`], [`StoreError::Unavailable`] and [`StoreError::Closed`] it may be, so that it is asked for
-///    again: a click by its id and an attempt by its lease are then known, and what a postback reports by its identity.
+///    again: an arrival by its id, a click by its id and an attempt by its lease are then known. What another process is
+///    sent again is another arrival, and known by the identity of what it reports.
 /// 2. An arrival and all it causes (record, conversion or change, deliveries) appear together.
 /// 3. Decisions see every earlier answer: of two equal arrivals one is accepted, one a duplicate,
 ///    however close they come. A click and the postback that names it always meet.
@@ -69,6 +70,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Decides what an arrival is and remembers it with all it causes. What reprocesses a record that is,
     /// or maps, one that became a conversion is refused as [`StoreError::ReprocessedAlready`].
+    /// Asked for again with the same id it counts once, whatever its source takes for a repeat, and is answered what
+    /// became of it, with whether a click has earned its conversion by now. Known are at least the latest 65,536
+    /// arrivals of the process that asks, while their postbacks are kept.
     fn arrive(&self, arrival: Arrival) -> StoreFuture<'_, Receipt>;
 
     /// Records a click, or fills what a known one lacks, and frees what waited for it. A new one is

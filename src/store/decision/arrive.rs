@@ -8,7 +8,7 @@ use crate::domain::facts::LaterConversions;
 use crate::domain::ids::{ConversionId, Seq};
 use crate::domain::postback::{Postback, Verdict, VerdictName};
 use crate::domain::rejection::note::ReportNote;
-use crate::store::contract::arrival::{Arrival, Finding, Receipt};
+use crate::store::contract::arrival::{Arrival, ArrivalId, Finding, Receipt};
 use crate::store::contract::error::StoreError;
 use crate::store::decision::group::CommitGroup;
 use crate::store::decision::lookups::DecisionLookups;
@@ -25,6 +25,7 @@ impl Order for Arrival {
     type Answer = Receipt;
 
     fn foresee(&self, needs: &mut Vec<Need>) {
+        needs.push(Need::Arrived(self.id));
         if let Finding::Mapped(draft) = &self.finding
             && let Some(given) = &draft.click_id
         {
@@ -33,12 +34,18 @@ impl Order for Arrival {
     }
 
     fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Known<Decided<Arrival>> {
+        if let Some(receipt) = group.arrived_before(self.id)? {
+            return Ok(Decided::Whole(receipt));
+        }
         let made = group.arrival(self)?;
         Ok(Decided::Whole(group.remember(self, made)))
     }
 
     fn look_ahead(&self, group: &CommitGroup<'_>) -> Known<()> {
-        group.arrival(self).map(drop)
+        match group.arrived_before(self.id)? {
+            Some(_) => Ok(()),
+            None => group.arrival(self).map(drop),
+        }
     }
 
     fn weight(&self) -> usize {
@@ -58,6 +65,27 @@ struct DecidedArrival {
 }
 
 impl CommitGroup<'_> {
+    /// What became of an arrival that is asked for again, where it is kept still.
+    fn arrived_before(&self, id: ArrivalId) -> Known<Option<Receipt>> {
+        let number = match self.arrived.get(&id) {
+            Some(number) => Some(*number),
+            None => self.facts.arrived(id)?,
+        };
+        let postback = number.map(|number| self.postback(number)).transpose()?.flatten();
+        let Some(Postback { seq, verdict, notes, .. }) = postback else { return Ok(None) };
+        let conversion = verdict.conversion().map(|id| self.find(&id)).transpose()?.flatten();
+        let matched = conversion.map(|(_, record)| record.conversion.attribution.is_matched());
+        Ok(Some(Receipt { postback: seq, verdict, matched, notes }))
+    }
+
+    /// A postback as it is after the commands so far, without its raw bytes.
+    fn postback(&self, number: u64) -> Known<Option<Postback>> {
+        match number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok()) {
+            Some(place) => Ok(self.born.get(place).map(|born| born.body.postback.clone())),
+            None => self.facts.postback(number),
+        }
+    }
+
     /// What an arrival turns out to be. Changes nothing.
     fn arrival(&self, arrival: &Arrival) -> Known<DecidedArrival> {
         let number = self.numbers.next_postback;
@@ -101,11 +129,7 @@ impl CommitGroup<'_> {
         if chain.is_reprocessed || self.counting.reprocessed.contains(&number) {
             return Ok(None);
         }
-        let born = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
-        let found = match born {
-            Some(place) => self.born.get(place).map(|born| born.body.postback.clone()),
-            None => unless_damaged(self.facts.postback(number), "a postback that is reprocessed")?.flatten(),
-        };
+        let found = unless_damaged(self.postback(number), "a postback that is reprocessed")?.flatten();
         Ok(found.filter(|postback| postback.verdict.name() == VerdictName::Quarantined))
     }
 
@@ -181,6 +205,7 @@ impl<'a> CommitGroup<'a> {
         };
         self.counting.postback(&postback);
         self.numbers.next_postback = seq.get() + 1;
+        self.arrived.insert(arrival.id, seq.get());
         let (body, raw) = (PostbackBody { postback, conversion }, &arrival.raw);
         self.born.push(Box::new(NewPostback { body, raw, sketch, sales }));
         receipt

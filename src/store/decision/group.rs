@@ -23,6 +23,7 @@ use crate::store::table::conversion::{Record, claim_hash};
 use crate::store::table::delivery::DeliverySlot;
 use crate::store::table::early_answer::EarlyAnswer;
 use crate::store::table::operator::OperatorRecords;
+use crate::store::table::recent_arrival::ArrivalNumbers;
 use crate::store::table::store_facts::NumberSequences;
 use crate::store::table::suppression::Lists;
 use crate::store::table::target_queue::MaxAges;
@@ -52,6 +53,8 @@ pub struct CommitGroup<'a> {
         reason = "many large ones together are moved each time when there is one more"
     )]
     pub born: Vec<Box<NewPostback<'a>>>,
+    /// From the arrivals of the group to their postbacks.
+    pub arrived: ArrivalNumbers,
     pub born_ids: HashMap<ConversionId, u64>,
     /// What is kept of transaction ids that the group uses again, its own conversions included.
     pub reused: HashMap<ConversionId, LaterConversions>,
@@ -96,6 +99,7 @@ impl<'a> CommitGroup<'a> {
             numbers,
             first: numbers.next_postback,
             born: Vec::new(),
+            arrived: ArrivalNumbers::default(),
             born_ids: HashMap::new(),
             reused: HashMap::new(),
             claims: HashMap::new(),

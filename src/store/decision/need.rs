@@ -2,6 +2,7 @@
 
 use crate::domain::ids::{ClickId, ConversionId, DestinationId, OfferId, Seq, VisitorId};
 use crate::domain::time::Time;
+use crate::store::contract::arrival::ArrivalId;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::work::LeaseToken;
 use crate::store::table::delivery::DeliverySlot;
@@ -10,6 +11,8 @@ use crate::store::table::suppression::SuppressionKey;
 /// One thing that is stored. Each is an answer of [`StoredFacts`](crate::store::decision::stored::StoredFacts).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Need {
+    /// Whether an arrival was received before.
+    Arrived(ArrivalId),
     /// Which postbacks may have made the conversion with this id.
     Candidates(ConversionId),
     /// The conversion that postback `.0` made.

@@ -8,6 +8,7 @@ use crate::domain::facts::LaterConversions;
 use crate::domain::ids::{ClickId, ConversionId, DestinationId, OfferId, Seq, VisitorId};
 use crate::domain::postback::Postback;
 use crate::domain::time::Time;
+use crate::store::contract::arrival::ArrivalId;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::work::LeaseToken;
 use crate::store::decision::need::{Known, Need};
@@ -45,6 +46,9 @@ pub trait StoredFacts {
 
     /// Whether this is known without [`StoredFacts::fetch`].
     fn is_at_hand(&self, need: &Need) -> bool;
+
+    /// The postback that an arrival became before, where this may be asked for again.
+    fn arrived(&self, id: ArrivalId) -> Known<Option<u64>>;
 
     /// The numbers of the postbacks that may have made the conversion; each has to be confirmed on its record.
     fn candidates(&self, id: &ConversionId) -> Known<Vec<u64>>;

@@ -31,6 +31,7 @@ pub(crate) mod held_lease;
 pub(crate) mod newest_time;
 pub(crate) mod operator;
 pub(crate) mod postback;
+pub(crate) mod recent_arrival;
 pub(crate) mod recent_click;
 pub(crate) mod report_day;
 pub(crate) mod report_line;

@@ -14,7 +14,7 @@ use crate::store::contract::Store;
 use crate::store::contract::arrival::{Arrival, ClickRecorded, Finding, Receipt, Reprocess};
 use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
 use crate::store::contract::conformance::fixture::received::{
-    DAY, HOUR, Sale, at, click, click_id, go_by, quarantined, sale, unscreened, usd, wait,
+    DAY, HOUR, Sale, at, click, click_id, go_by, next_id, quarantined, sale, unscreened, usd, wait,
 };
 use crate::store::contract::conformance::fixture::work::{
     backlog, claim, claim_some, conversion_of, fall_due, first_page, states, tally, trace, transactions,
@@ -160,7 +160,7 @@ pub fn an_ignored_postback_makes_nothing_is_found_by_its_verdict_and_can_be_repr
     let mut again = sale("t1").arrival();
     again.again = Some(Reprocess { of: receipt.postback, now: at(2) });
     assert!(matches!(wait(store.arrive(again.clone())).unwrap().verdict, Verdict::Accepted { .. }));
-    let refused = wait(store.arrive(again));
+    let refused = wait(store.arrive(Arrival { id: next_id(), ..again }));
     assert!(
         matches!(refused, Err(StoreError::ReprocessedAlready { .. })),
         "its bytes count once: {refused:?}"

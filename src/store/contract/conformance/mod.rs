@@ -12,6 +12,7 @@
 )]
 #![allow(missing_docs, reason = "the name of a rule is the rule, and that of a fixture says what it makes")]
 
+pub mod arrival_ids;
 pub mod arrivals;
 pub mod caps;
 pub mod changed_deliveries;

@@ -14,6 +14,14 @@ macro_rules! store_conformance {
     ($engine:expr) => {
         $crate::store_conformance! {
             @rules $engine;
+            arrival_ids {
+                an_arrival_asked_for_again_is_answered_what_became_of_it_and_counts_once,
+                an_arrival_asked_for_twice_at_the_same_moment_counts_once,
+                where_each_postback_is_a_sale_one_asked_for_again_is_the_same_and_another_with_its_bytes_is_not,
+                what_reprocesses_a_postback_is_answered_the_same_when_it_is_asked_for_again,
+                whether_a_click_earned_it_is_answered_as_it_is_when_it_is_asked_for_again,
+                an_arrival_of_which_nothing_is_kept_any_more_is_not_known,
+            }
             arrivals {
                 an_accepted_sale_is_stored_whole_and_survives_reopening,
                 of_two_equal_arrivals_one_is_accepted_and_one_a_duplicate,
