@@ -18,17 +18,19 @@ const MAX_PLAIN: u32 = 256 * 1024 * 1024;
 const LENGTH: usize = 4;
 
 /// A record: its key and its value.
-pub type PackedRecord = (Vec<u8>, Vec<u8>);
+pub type PackedRecord<'a> = (&'a [u8], &'a [u8]);
 
-/// Records in order, in blocks of bounded number and size. Those of two tables are never in one.
-pub fn cut(records: &[PackedRecord]) -> impl Iterator<Item = &[PackedRecord]> {
+/// Records of one table in order, in blocks of bounded number and size.
+pub fn cut<'r, 'a>(records: &'r [PackedRecord<'a>]) -> impl Iterator<Item = &'r [PackedRecord<'a>]> {
     let mut rest = records;
     std::iter::from_fn(move || {
-        let table = rest.first()?.0.first();
+        if rest.is_empty() {
+            return None;
+        }
         let mut bytes = 0;
-        let fits = |(key, value): &&PackedRecord| {
+        let fits = |(key, value): &&PackedRecord<'_>| {
             bytes += key.len() + value.len();
-            key.first() == table && bytes <= BYTES
+            bytes <= BYTES
         };
         let length = rest.iter().take(RECORDS).take_while(fits).count().max(1);
         let (block, after) = rest.split_at(length);
@@ -49,7 +51,7 @@ impl BlockPacker {
     ///
     /// # Errors
     /// A record that is too long for any block.
-    pub fn pack(&mut self, records: &[PackedRecord]) -> Result<Vec<u8>, KvError> {
+    pub fn pack(&mut self, records: &[PackedRecord<'_>]) -> Result<Vec<u8>, KvError> {
         if self.plain.capacity() > 4 * BYTES {
             // The one before was of one long record.
             *self = BlockPacker::default();
@@ -68,7 +70,7 @@ impl BlockPacker {
     }
 }
 
-fn write_plain(records: &[PackedRecord], bytes: &mut Vec<u8>) -> Result<(), KvError> {
+fn write_plain(records: &[PackedRecord<'_>], bytes: &mut Vec<u8>) -> Result<(), KvError> {
     let too_long = |_| KvError::Failed("a record is too long for a block".to_owned());
     bytes.clear();
     bytes.extend_from_slice(&u16::try_from(records.len()).map_err(too_long)?.to_be_bytes());
@@ -158,13 +160,12 @@ mod tests {
     fn a_block_has_nothing_of_the_one_that_was_packed_before() {
         let mut packer = BlockPacker::default();
         for length in [10, 100_000, 3000, 5, 0] {
-            let records: Vec<PackedRecord> =
-                (0..3).map(|number| (vec![b'B', number], vec![number; length])).collect();
+            let records = [0, 1, 2].map(|number| (vec![b'B', number], vec![number; length]));
+            let records: Vec<PackedRecord<'_>> =
+                records.iter().map(|(key, value)| (key.as_slice(), value.as_slice())).collect();
             let packed = packer.pack(&records).unwrap();
             let block = PackedBlock::open(b"B", Ok(&packed)).unwrap();
-            let read: Vec<PackedRecord> =
-                block.records().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
-            assert_eq!(read, records);
+            assert_eq!(block.records().collect::<Vec<_>>(), records);
         }
     }
 }

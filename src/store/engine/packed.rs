@@ -3,8 +3,7 @@
 //! A block is kept under the key of its first record, and goes on to the next block's key at most. Those above see
 //! every record under its own key.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -30,9 +29,6 @@ type LastKeys = HashMap<u8, Vec<u8>>;
 
 /// The key of a block, and its stored bytes or why they cannot be read.
 type StoredBlock = (Vec<u8>, Result<Vec<u8>, KvError>);
-
-/// What a block becomes.
-type BlockRecords = BTreeMap<Vec<u8>, Vec<u8>>;
 
 impl Packed {
     /// Keeps the records in blocks whose keys begin with one of `tables`.
@@ -93,131 +89,165 @@ impl Packed {
 
     /// Turns the changes to packed records into changes to blocks. Answers the last key of each table that got new
     /// records behind all others.
-    fn blocks(&self, changes: Vec<(Vec<u8>, KeyChange)>, batch: &mut Batch) -> Result<LastKeys, KvError> {
-        let mut behind: BTreeMap<u8, Vec<PackedRecord>> = BTreeMap::new();
-        let mut others: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
-        for (key, change) in changes {
-            let Some(table) = key.first().copied() else { continue };
-            let is_new = matches!(change, KeyChange::Add(_));
-            let value = match change {
-                KeyChange::Add(value) | KeyChange::Put(value) => Some(value),
-                KeyChange::Remove => None,
-            };
-            let new = behind.entry(table).or_default();
-            let is_last = match new.last() {
-                Some((last, _)) => key > *last,
-                None => self.is_behind_all(&key, is_new)?,
-            };
-            // Most records are new, and in order.
-            if is_last {
-                new.extend(value.map(|value| (key, value)));
-                continue;
-            }
-            match (value, new.binary_search_by(|(known, _)| known.cmp(&key))) {
-                (Some(value), Ok(at)) => {
-                    new.get_mut(at).into_iter().for_each(|known| known.1.clone_from(&value))
-                }
-                (None, Ok(at)) => drop(new.remove(at)),
-                (value, Err(_)) => drop(others.insert(key, value)),
-            }
-        }
+    fn blocks(&self, changes: Vec<TableChanges>, batch: &mut Batch) -> Result<LastKeys, KvError> {
         let mut writer = BlockWriter { batch, packer: self.packer.lock() };
-        self.change_blocks(others, &mut behind, &mut writer)?;
         let mut last = LastKeys::new();
-        for (table, records) in behind {
-            writer.add(cut(&records))?;
-            last.extend(records.into_iter().next_back().map(|(key, _)| (table, key)));
+        for (table, changes) in self.tables.iter().zip(changes).filter(|(_, changes)| !changes.is_empty()) {
+            let changes = in_order(changes);
+            let (among, behind) = changes.split_at(self.first_behind_all(*table, &changes)?);
+            self.change_blocks(among, &mut writer)?;
+            let new: Vec<PackedRecord<'_>> = behind.iter().filter_map(RecordChange::record).collect();
+            writer.add(cut(&new))?;
+            last.extend(new.last().map(|(key, _)| (*table, key.to_vec())));
         }
         Ok(last)
     }
 
-    /// Changes what is stored. What turns out to be behind all stored records, and before others of the batch, is
-    /// moved to those.
-    fn change_blocks(
-        &self,
-        changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-        behind: &mut BTreeMap<u8, Vec<PackedRecord>>,
-        writer: &mut BlockWriter<'_>,
-    ) -> Result<(), KvError> {
-        let mut stored: BTreeMap<Vec<u8>, BlockRecords> = BTreeMap::new();
-        let mut before = Vec::new();
-        // The block that was changed last: its key, and that of its last record. Changes are in order.
-        let mut current: Option<(Vec<u8>, Vec<u8>)> = None;
-        for (key, value) in changes {
-            if let Some((first, _)) = current.as_ref().filter(|(_, last)| key <= *last)
-                && let Some(records) = stored.get_mut(first)
-            {
-                change(records, key, value);
-                continue;
+    /// Changes what is stored, in the order of keys.
+    fn change_blocks(&self, changes: &[RecordChange], writer: &mut BlockWriter<'_>) -> Result<(), KvError> {
+        let (mut rest, mut before) = (changes, Vec::new());
+        while let Some((change, others)) = rest.split_first() {
+            let found = self.block_of(&change.key).and_then(|found| match found {
+                Some((first, bytes)) => {
+                    PackedBlock::open(&first, bytes.as_deref()).map(|block| Some((first, block)))
+                }
+                None => Ok(None),
+            });
+            match found {
+                // What cannot be read is not taken out. Nothing is put there either: a block of its own within
+                // the damaged one would make what is behind it look as if it had never been.
+                Err(KvError::Damaged { .. }) if change.value.is_none() => rest = others,
+                Err(error) => return Err(error),
+                Ok(None) => {
+                    before.extend(change.record());
+                    rest = others;
+                }
+                Ok(Some((first, block))) => {
+                    let (own, others) = rest.split_at(self.of_block(&first, &block, rest)?);
+                    writer.change(first, &block, own)?;
+                    rest = others;
+                }
             }
-            if self.is_behind_all(&key, false)? {
-                let new = behind.entry(key.first().copied().unwrap_or_default()).or_default();
-                let at = new.partition_point(|(known, _)| *known < key);
-                value.into_iter().for_each(|value| new.insert(at, (key.clone(), value)));
-                continue;
-            }
-            let found = match self.block_of(&key) {
-                Err(KvError::Damaged { .. }) if value.is_none() => continue,
-                found => found?,
-            };
-            let Some((first, bytes)) = found else {
-                before.extend(value.map(|value| (key, value)));
-                continue;
-            };
-            let records = match stored.entry(first.clone()) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(unknown) => match PackedBlock::open(&first, bytes.as_deref()) {
-                    Ok(block) => {
-                        let records = block.records().map(|(key, value)| (key.to_vec(), value.to_vec()));
-                        unknown.insert(records.collect())
-                    }
-                    // What cannot be read is not taken out. Nothing is put there either: a block of its own within
-                    // the damaged one would make what is behind it look as if it had never been.
-                    Err(KvError::Damaged { .. }) if value.is_none() => continue,
-                    Err(error) => return Err(error),
-                },
-            };
-            current = records.keys().next_back().map(|last| (first, last.clone()));
-            change(records, key, value);
-        }
-        for (first, records) in stored {
-            let records: Vec<PackedRecord> = records.into_iter().collect();
-            let mut blocks = cut(&records);
-            match blocks.next() {
-                Some(records) => writer.batch.put(first, writer.packer.pack(records)?),
-                None => writer.batch.remove(first),
-            }
-            writer.add(blocks)?;
         }
         writer.add(cut(&before))
     }
 
-    /// Whether a key is behind every record of its table. Where the last block cannot be read, that is known of a new
-    /// key alone, as keys are given in order: any other may be of a record in that block.
-    fn is_behind_all(&self, key: &[u8], is_new: bool) -> Result<bool, KvError> {
-        let Some(table) = key.first() else { return Ok(false) };
-        let mut last = self.last.lock();
-        if let Some(last) = last.get(table) {
-            return Ok(key > last.as_slice());
+    /// How many of the changes, of which the first is, are of this block: up to where the next one begins.
+    fn of_block(
+        &self,
+        first: &[u8],
+        block: &PackedBlock,
+        changes: &[RecordChange],
+    ) -> Result<usize, KvError> {
+        let last = block.records().next_back().map_or(first, |(last, _)| last);
+        let within = changes.partition_point(|change| change.key.as_slice() <= last).max(1);
+        let (Some(further), Some(table)) = (changes.get(within..), first.first()) else { return Ok(within) };
+        if further.is_empty() {
+            return Ok(within);
         }
-        let found = match self.last_block(&[*table], &[table.saturating_add(1)])? {
-            Some((first, bytes)) => match PackedBlock::open(&first, bytes.as_deref()) {
-                Ok(block) => block.records().last().map_or(first.clone(), |(key, _)| key.to_vec()),
-                Err(_damaged) => return Ok(is_new && key > first.as_slice()),
-            },
-            None => vec![*table],
+        let (behind, end, mut next) = ([first, &[0]].concat(), [table.saturating_add(1)], None);
+        let looked =
+            self.below.scan(Span { from: &behind, to: &end, direction: Direction::Up }, &mut |key, _| {
+                next = Some(key.to_vec());
+                ControlFlow::Break(())
+            });
+        let is_own = |change: &RecordChange| match (&looked, &next) {
+            (Ok(()), next) => Ok(next.as_ref().is_none_or(|next| change.key < *next)),
+            // What is there cannot be read, and what is before it can.
+            (Err(KvError::Damaged { .. }), _) => {
+                Ok(self.block_of(&change.key)?.is_some_and(|(found, _)| found == first))
+            }
+            (Err(error), _) => Err(error.clone()),
         };
-        let is_behind = key > found.as_slice();
-        last.insert(*table, found);
-        Ok(is_behind)
+        for (number, change) in further.iter().enumerate() {
+            if !is_own(change)? {
+                return Ok(within + number);
+            }
+        }
+        Ok(changes.len())
+    }
+
+    /// From which of the changes on all are behind every record of their table. Where the last block cannot be read,
+    /// that is known of a new key alone, as keys are given in order: any other may be of a record in that block.
+    fn first_behind_all(&self, table: u8, changes: &[RecordChange]) -> Result<usize, KvError> {
+        let behind = |last: &[u8]| changes.partition_point(|change| change.key.as_slice() <= last);
+        let mut last = self.last.lock();
+        if let Some(last) = last.get(&table) {
+            return Ok(behind(last));
+        }
+        let found = match self.last_block(&[table], &[table.saturating_add(1)])? {
+            Some((first, bytes)) => match PackedBlock::open(&first, bytes.as_deref()) {
+                Ok(block) => block.records().next_back().map_or(first.clone(), |(key, _)| key.to_vec()),
+                Err(_damaged) => {
+                    let is_behind = |change: &RecordChange| change.is_new && change.key > first;
+                    return Ok(changes.iter().position(is_behind).unwrap_or(changes.len()));
+                }
+            },
+            None => vec![table],
+        };
+        let from = behind(&found);
+        last.insert(table, found);
+        Ok(from)
     }
 }
 
-fn change(records: &mut BlockRecords, key: Vec<u8>, value: Option<Vec<u8>>) {
-    match value {
-        Some(value) => drop(records.insert(key, value)),
-        None => drop(records.remove(&key)),
+/// What becomes of a record.
+struct RecordChange {
+    key: Vec<u8>,
+    /// `None`: it is taken away.
+    value: Option<Vec<u8>>,
+    /// Whether it had no value.
+    is_new: bool,
+}
+
+impl RecordChange {
+    fn of(key: Vec<u8>, change: KeyChange) -> RecordChange {
+        let is_new = matches!(change, KeyChange::Add(_));
+        let value = match change {
+            KeyChange::Add(value) | KeyChange::Put(value) => Some(value),
+            KeyChange::Remove => None,
+        };
+        RecordChange { key, value, is_new }
     }
+
+    /// The record that there is then.
+    fn record(&self) -> Option<PackedRecord<'_>> {
+        self.value.as_ref().map(|value| (self.key.as_slice(), value.as_slice()))
+    }
+}
+
+/// The changes to one table's records.
+type TableChanges = Vec<RecordChange>;
+
+/// By key, each key once: of two changes to one key the later one holds. Most are in order as they are given.
+fn in_order(mut changes: TableChanges) -> TableChanges {
+    if !changes.is_sorted_by(|one, next| one.key < next.key) {
+        changes.sort_by(|one, other| one.key.cmp(&other.key));
+        changes.dedup_by(|later, known| {
+            let is_same = later.key == known.key;
+            if is_same {
+                known.value = later.value.take();
+            }
+            is_same
+        });
+    }
+    changes
+}
+
+/// The records of a block with changes to them, which are in order too; `None`: they are as they were.
+fn changed<'a>(block: &'a PackedBlock, changes: &'a [RecordChange]) -> Option<Vec<PackedRecord<'a>>> {
+    let (mut stored, mut is_changed) = (block.records().peekable(), false);
+    let mut records = Vec::with_capacity(stored.size_hint().0 + changes.len());
+    for change in changes {
+        while let Some(record) = stored.next_if(|(key, _)| *key < change.key.as_slice()) {
+            records.push(record);
+        }
+        let known = stored.next_if(|(key, _)| *key == change.key.as_slice());
+        is_changed |= known.is_some() || change.value.is_some();
+        records.extend(change.record());
+    }
+    records.extend(stored);
+    is_changed.then_some(records)
 }
 
 /// Puts blocks into the batch for the engine below.
@@ -228,13 +258,32 @@ struct BlockWriter<'a> {
 
 impl BlockWriter<'_> {
     /// Adds new blocks.
-    fn add<'a>(&mut self, blocks: impl IntoIterator<Item = &'a [PackedRecord]>) -> Result<(), KvError> {
+    fn add<'r, 'a: 'r>(
+        &mut self,
+        blocks: impl IntoIterator<Item = &'r [PackedRecord<'a>]>,
+    ) -> Result<(), KvError> {
         for records in blocks {
             if let Some((first, _)) = records.first() {
-                self.batch.add(first.clone(), self.packer.pack(records)?);
+                self.batch.add(first.to_vec(), self.packer.pack(records)?);
             }
         }
         Ok(())
+    }
+
+    /// Changes records of the block under the key `first`, and adds new ones to it.
+    fn change(
+        &mut self,
+        first: Vec<u8>,
+        block: &PackedBlock,
+        changes: &[RecordChange],
+    ) -> Result<(), KvError> {
+        let Some(records) = changed(block, changes) else { return Ok(()) };
+        let mut blocks = cut(&records);
+        match blocks.next() {
+            Some(records) => self.batch.put(first, self.packer.pack(records)?),
+            None => self.batch.remove(first),
+        }
+        self.add(blocks)
     }
 }
 
@@ -264,12 +313,12 @@ impl Kv for Packed {
 
     fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {
         let mut below = Batch::default();
-        let mut packed = Vec::with_capacity(batch.changes.len());
+        let mut packed: Vec<TableChanges> = self.tables.iter().map(|_| Vec::new()).collect();
         for (key, change) in batch.changes {
-            if self.is_packed(&key) {
-                packed.push((key, change));
-            } else {
-                below.changes.push((key, change));
+            let table = self.tables.iter().position(|table| key.first() == Some(table));
+            match table.and_then(|table| packed.get_mut(table)) {
+                Some(changes) => changes.push(RecordChange::of(key, change)),
+                None => below.changes.push((key, change)),
             }
         }
         let last = self.blocks(packed, &mut below)?;

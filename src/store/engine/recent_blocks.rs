@@ -111,7 +111,7 @@ impl Lifecycle<Vec<u8>, Arc<PackedBlock>> for EvictedKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::engine::block::{BlockPacker, PackedRecord};
+    use crate::store::engine::block::BlockPacker;
 
     fn key(number: u64) -> Vec<u8> {
         [b"B", &number.to_be_bytes()[..]].concat()
@@ -119,9 +119,8 @@ mod tests {
 
     /// Two records, ten numbers apart.
     fn block(first: u64, length: usize) -> Arc<PackedBlock> {
-        let records: Vec<PackedRecord> =
-            [first, first + 10].map(|number| (key(number), vec![7; length])).to_vec();
-        let packed = BlockPacker::default().pack(&records).unwrap();
+        let (keys, value) = ([key(first), key(first + 10)], vec![7; length]);
+        let packed = BlockPacker::default().pack(&keys.each_ref().map(|key| (&key[..], &value[..]))).unwrap();
         Arc::new(PackedBlock::open(&key(first), Ok(&packed)).unwrap())
     }
 
