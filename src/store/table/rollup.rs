@@ -122,11 +122,6 @@ impl RollupLine {
         RollupLine { at: QuarterHour::of_day(day), of: RollupOf::Caps { offer } }
     }
 
-    /// The line of the whole UTC day that the line is a part of.
-    pub fn of_day(&self) -> RollupLine {
-        RollupLine { at: self.at.day(), of: self.of.clone() }
-    }
-
     /// What it is a line of.
     pub fn table(&self) -> RollupTable {
         match self.of {
@@ -249,14 +244,32 @@ fn begin(stretch: u8, at: QuarterHour) -> Vec<u8> {
     key
 }
 
+/// How much of a key says of which table and period it is, and where in time.
+const PLACE: usize = 2 + size_of::<i64>();
+
 /// Where a line is kept.
-///
-/// # Errors
-/// One that cannot be written down.
-pub fn key(period: RollupPeriod, line: &RollupLine) -> Result<Vec<u8>, StoreError> {
+fn key(period: RollupPeriod, line: &RollupLine) -> Result<Vec<u8>, StoreError> {
     let begin = begin(stretch(line.table(), period), line.at);
     let content = |error: postcard::Error| corrupt(&[PREFIX], &LayoutError::Content(error.to_string()));
     postcard::to_extend(&line.of, begin).map_err(content)
+}
+
+/// Where a line is kept for its whole UTC day, and for its quarter-hour: what caps count is only of days.
+///
+/// # Errors
+/// One that cannot be written down.
+pub fn keys(line: &RollupLine) -> Result<(Vec<u8>, Option<Vec<u8>>), StoreError> {
+    let table = line.table();
+    let quarter_hour = key(RollupPeriod::QuarterHour, line)?;
+    let mut day = begin(stretch(table, RollupPeriod::UtcDay), line.at.day());
+    day.extend_from_slice(quarter_hour.get(PLACE..).unwrap_or_default());
+    Ok((day, Some(quarter_hour).filter(|_| table != RollupTable::Caps)))
+}
+
+/// The beginning of a key, which lines of one table and period have in common that begin with one quarter-hour: they
+/// are neighbours.
+pub fn place(key: &[u8]) -> &[u8] {
+    key.get(..PLACE).unwrap_or(key)
 }
 
 /// The line that is kept there.
@@ -344,6 +357,16 @@ mod tests {
         assert_eq!(parse(&keys[1]), Ok(line(-5, "b")));
         assert_eq!(parse(&keys[4]), Ok(line(8, "a")));
         assert_eq!(parse(b"Rk"), Err(LayoutError::Short));
+    }
+
+    #[test]
+    fn a_line_has_a_key_for_its_day_and_one_for_its_quarter_hour_but_for_what_caps_count() {
+        let (day, quarter_hour) = keys(&line(97, "a")).unwrap();
+        assert_eq!(day, key(RollupPeriod::UtcDay, &line(96, "a")).unwrap());
+        assert_eq!(quarter_hour, Some(key(RollupPeriod::QuarterHour, &line(97, "a")).unwrap()));
+        assert_eq!(place(&day), place(&key(RollupPeriod::UtcDay, &line(96, "b")).unwrap()));
+        let cap = RollupLine::of_cap(OfferId::parse("a").unwrap(), 1);
+        assert_eq!(keys(&cap).unwrap(), (key(RollupPeriod::UtcDay, &cap).unwrap(), None));
     }
 
     #[test]
