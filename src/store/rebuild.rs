@@ -10,19 +10,17 @@ use crate::store::contract::error::StoreError;
 use crate::store::engine::error::OpenError;
 use crate::store::engine::kv::Batch;
 use crate::store::index::Index;
-use crate::store::query::chunk::{DatedHead, heads_from};
+use crate::store::query::chunk::{DatedHead, each_head};
 use crate::store::reader::Reader;
 use crate::store::table::click::matching;
 use crate::store::table::click_log;
+use crate::store::table::delivery::DeliverySlot;
 use crate::store::table::operator::OperatorRecords;
 use crate::store::table::recent_click::RecentClicks;
 use crate::store::table::rollup_count::RollupCounts;
 use crate::store::table::rollup_delta::Unfolded;
 use crate::store::table::store_facts::{FORMAT, NUMBERS, NumberSequences};
 use crate::store::table::suppression::Lists;
-
-/// How many heads are read at a time.
-const HEADS: usize = 8192;
 
 /// What opening found.
 pub struct Opened {
@@ -66,35 +64,9 @@ struct Stretch {
 
 /// Shows every postback to the index, day by day. Answers the number of the next attempt.
 fn rebuild_postbacks(reader: &Reader, index: &mut Index) -> Result<u64, StoreError> {
-    let manual = HashSet::new();
-    let mut stretches: Vec<Stretch> = Vec::new();
-    let mut reversals = Vec::new();
-    let mut next_attempt = 1;
-    let mut from = (i32::MIN, 0);
-    loop {
-        let heads = heads_from(reader, from, HEADS)?;
-        let Some(last) = heads.last() else { break };
-        from = (last.day, last.number + 1);
-        for DatedHead { day, number, head, is_changed } in heads {
-            match stretches.last_mut().filter(|last| last.day == day && last.next == number) {
-                Some(last) => last.next = number + 1,
-                None => stretches.push(Stretch { first: number, day, next: number + 1, newest: None }),
-            }
-            if let Some(stretch) = stretches.last_mut().filter(|_| head.again.is_none()) {
-                stretch.newest = stretch.newest.max(Some(head.at));
-            }
-            index.note_head(number, &head);
-            if let Some(sketch) = &head.sketch {
-                let attempts = sketch.standing.last_attempts.iter().flatten();
-                next_attempt = attempts.map(|last| last + 1).fold(next_attempt, u64::max);
-                index.apply(number, None, Some(sketch), &manual);
-                index.will_change((is_changed && sketch.standing.is_unfinished()).then_some(number));
-            }
-            if !head.sales.is_empty() {
-                reversals.push((day, number, head.sales));
-            }
-        }
-    }
+    let mut seen = Seen { next_attempt: 1, ..Seen::default() };
+    each_head(reader, &mut |head| seen.add(head, index))?;
+    let Seen { mut stretches, reversals, next_attempt, .. } = seen;
     stretches.sort_unstable_by_key(|stretch| stretch.first);
     for stretch in &stretches {
         index.days.note(stretch.first, stretch.day);
@@ -114,6 +86,41 @@ fn rebuild_postbacks(reader: &Reader, index: &mut Index) -> Result<u64, StoreErr
         }
     }
     Ok(next_attempt)
+}
+
+/// What is gathered as postbacks are shown to the index.
+#[derive(Default)]
+struct Seen {
+    stretches: Vec<Stretch>,
+    /// Quarantined postbacks that take back a sale: day, number, sales.
+    reversals: Vec<(i32, u64, Vec<ConversionId>)>,
+    next_attempt: u64,
+    /// Nothing: no one has asked for anything yet.
+    manual: HashSet<DeliverySlot>,
+}
+
+impl Seen {
+    /// Takes note of the next postback by day and number, and shows it to the index.
+    fn add(&mut self, DatedHead { day, number, head, is_changed }: &DatedHead, index: &mut Index) {
+        let (day, number) = (*day, *number);
+        match self.stretches.last_mut().filter(|last| last.day == day && last.next == number) {
+            Some(last) => last.next = number + 1,
+            None => self.stretches.push(Stretch { first: number, day, next: number + 1, newest: None }),
+        }
+        if let Some(stretch) = self.stretches.last_mut().filter(|_| head.again.is_none()) {
+            stretch.newest = stretch.newest.max(Some(head.at));
+        }
+        index.note_head(number, head);
+        if let Some(sketch) = &head.sketch {
+            let attempts = sketch.standing.last_attempts.iter().flatten();
+            self.next_attempt = attempts.map(|last| last + 1).fold(self.next_attempt, u64::max);
+            index.apply(number, None, Some(sketch), &self.manual);
+            index.will_change((*is_changed && sketch.standing.is_unfinished()).then_some(number));
+        }
+        if !head.sales.is_empty() {
+            self.reversals.push((day, number, head.sales.clone()));
+        }
+    }
 }
 
 /// Whether one of these sales was received after postback `number`.

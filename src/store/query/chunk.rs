@@ -1,7 +1,9 @@
 //! The heads of many neighbouring postbacks at once, brought up to date: for opening and for lists.
 
 use std::collections::HashMap;
+use std::iter::Peekable;
 use std::ops::{ControlFlow, Range};
+use std::vec::IntoIter;
 
 use serde::de::DeserializeOwned;
 
@@ -13,6 +15,9 @@ use crate::store::table::conversion::{Sketch, overlay_span};
 use crate::store::table::dated_records::read_some;
 use crate::store::table::delivery::{DeliveryStates, states_span};
 use crate::store::table::postback::{PostbackHead, head_key};
+
+/// How many changes of a kind are read at a time.
+const CHANGES: usize = 1024;
 
 /// The day of a postback, and its number.
 type DatedNumber = (i32, u64);
@@ -38,17 +43,45 @@ pub struct HeadsOfDay {
     pub looked_up: u64,
 }
 
-/// The first `most` heads by day and number from `from` on, ascending. Any that cannot be read fails them all.
-pub fn heads_from(reader: &Reader, from: DatedNumber, most: usize) -> Result<Vec<DatedHead>, StoreError> {
+/// Shows every head, by day and number. Any that cannot be read fails them all.
+pub fn each_head(reader: &Reader, visit: &mut dyn FnMut(&DatedHead)) -> Result<(), StoreError> {
+    let mut from = Some((i32::MIN, 0));
+    while let Some(start) = from {
+        from = some_heads(reader, start, visit)?;
+    }
+    Ok(())
+}
+
+/// Shows the heads from a place on while it is known what became of them; as much of that is held in memory at a time.
+/// Answers where to go on.
+fn some_heads(
+    reader: &Reader,
+    from: DatedNumber,
+    visit: &mut dyn FnMut(&DatedHead),
+) -> Result<Option<DatedNumber>, StoreError> {
+    let mut changes = NextChanges::read(reader, from)?;
     let (from, to) = (head_key(from.0, from.1), head_key(i32::MAX, u64::MAX));
-    let found: Vec<Dated<PostbackHead>> = collect(reader, (&from, &to), most, codec::read)?.sound()?;
-    let Some((states, overlays)) = spans(found.iter().map(|(place, _)| *place)) else {
-        return Ok(Vec::new());
-    };
-    let (states, overlays) = (collect_states(reader, &states)?, collect_sketches(reader, &overlays)?);
-    let mut changes =
-        LaterStates { states: by_place(states.sound()?), overlays: by_place(overlays.sound()?) };
-    Ok(found.into_iter().map(|(place, head)| changes.bring_up_to_date(place, head)).collect())
+    let mut ended = Ok(None);
+    reader.scan(Span { from: &from, to: &to, direction: Direction::Up }, &mut |key, bytes| {
+        let Some((day, number)) = codec::date(key) else { return ControlFlow::Continue(()) };
+        let Some((changed, states)) = changes.of((day, number)) else {
+            ended = Ok(Some((day, number)));
+            return ControlFlow::Break(());
+        };
+        let head = bytes.and_then(|bytes| codec::read(bytes).map_err(|error| corrupt(key, &error)));
+        match head.map(|head| DatedHead { day, number, head, is_changed: false }) {
+            Ok(mut head) => {
+                head.bring_up_to_date(changed, states);
+                visit(&head);
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                ended = Err(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    ended
 }
 
 /// The last `most` heads of one day with these numbers. What cannot be read is logged and left out: a head, or the
@@ -119,19 +152,67 @@ impl LaterStates {
         Ok(true)
     }
 
-    fn bring_up_to_date(&mut self, (day, number): DatedNumber, mut head: PostbackHead) -> DatedHead {
-        let place = (day, number);
-        let (changed, states) = (self.overlays.remove(&place), self.states.remove(&place));
-        let is_changed = changed.is_some() || states.is_some();
-        match (&mut head.sketch, changed, states) {
+    fn bring_up_to_date(&mut self, place: DatedNumber, head: PostbackHead) -> DatedHead {
+        let (day, number) = place;
+        let mut head = DatedHead { day, number, head, is_changed: false };
+        head.bring_up_to_date(self.overlays.remove(&place), self.states.remove(&place));
+        head
+    }
+}
+
+impl DatedHead {
+    /// Takes in what became of the conversion, whole or in its deliveries.
+    fn bring_up_to_date(&mut self, changed: Option<Sketch>, states: Option<DeliveryStates>) {
+        self.is_changed = changed.is_some() || states.is_some();
+        match (&mut self.head.sketch, changed, states) {
             // What changed cannot be read, or there was no conversion.
             (None, None, _) => {}
             (sketch, Some(changed), _) => *sketch = Some(changed),
             (Some(sketch), None, Some(states)) => sketch.standing = states,
             (Some(_), None, None) => {}
         }
-        DatedHead { day, number, head, is_changed }
     }
+}
+
+/// What became of conversions from a place on, in order: as much as is held in memory at a time.
+struct NextChanges {
+    states: Peekable<IntoIter<Dated<DeliveryStates>>>,
+    overlays: Peekable<IntoIter<Dated<Sketch>>>,
+    /// The last place of which it is known; `None`: every place.
+    last: Option<DatedNumber>,
+}
+
+impl NextChanges {
+    fn read(reader: &Reader, from: DatedNumber) -> Result<NextChanges, StoreError> {
+        let behind_all = (i32::MAX, u64::MAX);
+        let (states, overlays) = (states_span(from, behind_all), overlay_span(from, behind_all));
+        let states = collect(reader, &states, CHANGES, codec::read)?.sound()?;
+        let overlays = collect(reader, &overlays, CHANGES, codec::head)?.sound()?;
+        let last_of = |length, last: Option<DatedNumber>| last.filter(|_| length == CHANGES);
+        let last = [
+            last_of(states.len(), states.last().map(|(place, _)| *place)),
+            last_of(overlays.len(), overlays.last().map(|(place, _)| *place)),
+        ];
+        let last = last.into_iter().flatten().min();
+        Ok(NextChanges {
+            states: states.into_iter().peekable(),
+            overlays: overlays.into_iter().peekable(),
+            last,
+        })
+    }
+
+    /// What became of the conversion of the next place, whole or in its deliveries; `None`: that is not known.
+    fn of(&mut self, place: DatedNumber) -> Option<(Option<Sketch>, Option<DeliveryStates>)> {
+        let is_known = self.last.is_none_or(|last| place <= last);
+        is_known.then(|| (at(place, &mut self.overlays), at(place, &mut self.states)))
+    }
+}
+
+/// What is at a place, which is behind that of the last call.
+fn at<T>(place: DatedNumber, found: &mut Peekable<IntoIter<Dated<T>>>) -> Option<T> {
+    // Of a postback that is gone.
+    while found.next_if(|(known, _)| *known < place).is_some() {}
+    found.next_if(|(known, _)| *known == place).map(|(_, value)| value)
 }
 
 /// A span of keys.
@@ -144,12 +225,12 @@ fn spans(places: impl Iterator<Item = DatedNumber> + Clone) -> Option<(KeySpan, 
     Some((states_span(least, behind), overlay_span(least, behind)))
 }
 
-fn collect_states(reader: &Reader, (from, to): &KeySpan) -> Result<Collected<DeliveryStates>, StoreError> {
-    collect(reader, (from, to), usize::MAX, codec::read)
+fn collect_states(reader: &Reader, span: &KeySpan) -> Result<Collected<DeliveryStates>, StoreError> {
+    collect(reader, span, usize::MAX, codec::read)
 }
 
-fn collect_sketches(reader: &Reader, (from, to): &KeySpan) -> Result<Collected<Sketch>, StoreError> {
-    collect(reader, (from, to), usize::MAX, codec::head)
+fn collect_sketches(reader: &Reader, span: &KeySpan) -> Result<Collected<Sketch>, StoreError> {
+    collect(reader, span, usize::MAX, codec::head)
 }
 
 fn by_place<T>(found: Vec<Dated<T>>) -> HashMap<DatedNumber, T> {
@@ -171,10 +252,10 @@ impl<T> Collected<T> {
     }
 }
 
-/// One part of every record in a span, by day and number.
+/// One part of the first records in a span, by day and number.
 fn collect<T: DeserializeOwned>(
     reader: &Reader,
-    (from, to): (&[u8], &[u8]),
+    (from, to): &KeySpan,
     most: usize,
     read: ReadPart<T>,
 ) -> Result<Collected<T>, StoreError> {
