@@ -7,6 +7,8 @@ use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use crate::domain::shared_text::shared_text;
+
 /// Why a text is not an id. `Display` says what is allowed.
 #[allow(missing_docs, reason = "the message of a variant says what it means")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -99,7 +101,7 @@ macro_rules! config_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        pub struct $name(Arc<str>);
+        pub struct $name(#[serde(deserialize_with = "shared_text")] Arc<str>);
 
         impl $name {
             /// 1–64 characters of `[A-Za-z0-9_:-]`, the first a letter or digit.

@@ -55,6 +55,7 @@ pub mod ruleset;
 pub mod secret_strength;
 pub mod send_check;
 pub mod sent;
+pub mod shared_text;
 pub mod skip;
 pub mod sought_click;
 pub mod status;
