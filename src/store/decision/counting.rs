@@ -37,8 +37,8 @@ impl Counting {
         if after.as_ref() == Some(&before) {
             return;
         }
-        self.add(before.0, &before.1.negated());
-        after.into_iter().for_each(|(line, sums)| self.add(line, &sums));
+        self.add(before.0, before.1.negated());
+        after.into_iter().for_each(|(line, sums)| self.add(line, sums));
     }
 
     /// Moves a click from one appearance to another.
@@ -47,13 +47,13 @@ impl Counting {
         if before == after {
             return;
         }
-        before.into_iter().for_each(|line| self.add(line, &RollupSums::of_count(-1)));
-        after.into_iter().for_each(|line| self.add(line, &RollupSums::of_count(1)));
+        before.into_iter().for_each(|line| self.add(line, RollupSums::of_count(-1)));
+        after.into_iter().for_each(|line| self.add(line, RollupSums::of_count(1)));
     }
 
     /// Counts a new postback.
     pub fn postback(&mut self, postback: &Postback) {
-        self.add(RollupLine::of_postback(postback, false), &RollupSums::of_count(1));
+        self.add(RollupLine::of_postback(postback, false), RollupSums::of_count(1));
         // What reprocesses an earlier one has the time of that one.
         let is_received = postback.again.is_none() && postback.verdict.name() != VerdictName::Refused;
         if let Some(source) = postback.source.as_ref().filter(|_| is_received) {
@@ -64,16 +64,16 @@ impl Counting {
 
     /// A quarantined postback is reprocessed: no one has to look at it any more.
     pub fn settle(&mut self, postback: &Postback) {
-        self.add(RollupLine::of_postback(postback, false), &RollupSums::of_count(-1));
-        self.add(RollupLine::of_postback(postback, true), &RollupSums::of_count(1));
+        self.add(RollupLine::of_postback(postback, false), RollupSums::of_count(-1));
+        self.add(RollupLine::of_postback(postback, true), RollupSums::of_count(1));
     }
 
     /// A postback is gone; `reprocessed` says whether a later record had its bytes.
     pub fn forget(&mut self, postback: &Postback, reprocessed: bool) {
-        self.add(RollupLine::of_postback(postback, reprocessed), &RollupSums::of_count(-1));
+        self.add(RollupLine::of_postback(postback, reprocessed), RollupSums::of_count(-1));
     }
 
-    fn add(&mut self, line: RollupLine, sums: &RollupSums) {
+    fn add(&mut self, line: RollupLine, sums: RollupSums) {
         self.delta.add(line, sums);
     }
 
@@ -87,7 +87,7 @@ impl Counting {
     pub fn take(&mut self) -> RollupDelta {
         let mut delta = std::mem::take(&mut self.delta);
         for ((offer, day), count) in self.caps.each() {
-            delta.add(RollupLine::of_cap(offer.clone(), *day), &RollupSums::of_count(count));
+            delta.add(RollupLine::of_cap(offer.clone(), *day), RollupSums::of_count(count));
         }
         delta
     }

@@ -49,21 +49,20 @@ impl RollupDelta {
     }
 
     /// Adds what is to be added to a line.
-    pub fn add(&mut self, line: RollupLine, sums: &RollupSums) {
+    pub fn add(&mut self, line: RollupLine, sums: RollupSums) {
         add_line(&mut self.lines, line, sums);
     }
 
     /// Counts a new conversion.
     pub fn add_conversion(&mut self, conversion: &Conversion) {
-        let line = RollupLine::of_conversion(conversion);
-        match self.lines.get_mut(&line) {
-            Some(known) => {
-                known.add_conversion(conversion);
-                if known.is_nothing() {
-                    self.lines.remove(&line);
+        match self.lines.entry(RollupLine::of_conversion(conversion)) {
+            Entry::Vacant(unknown) => drop(unknown.insert(RollupSums::of_conversion(conversion))),
+            Entry::Occupied(mut known) => {
+                known.get_mut().add_conversion(conversion);
+                if known.get().is_nothing() {
+                    known.remove();
                 }
             }
-            None => drop(self.lines.insert(line, RollupSums::of_conversion(conversion))),
         }
     }
 
@@ -78,18 +77,18 @@ impl RollupDelta {
     /// Adds all of a later one.
     pub fn append(&mut self, later: RollupDelta) {
         for (line, sums) in later.lines {
-            add_line(&mut self.lines, line, &sums);
+            add_line(&mut self.lines, line, sums);
         }
         self.latest.extend(later.latest);
     }
 }
 
-fn add_line(lines: &mut CountedLines, line: RollupLine, sums: &RollupSums) {
+fn add_line(lines: &mut CountedLines, line: RollupLine, sums: RollupSums) {
     match lines.entry(line) {
         Entry::Vacant(_) if sums.is_nothing() => {}
-        Entry::Vacant(unknown) => drop(unknown.insert(sums.clone())),
+        Entry::Vacant(unknown) => drop(unknown.insert(sums)),
         Entry::Occupied(mut known) => {
-            known.get_mut().add(sums);
+            known.get_mut().add(&sums);
             if known.get().is_nothing() {
                 known.remove();
             }
@@ -311,10 +310,10 @@ mod tests {
     #[test]
     fn what_is_added_and_taken_again_leaves_no_line() {
         let mut delta = RollupDelta::default();
-        delta.add(cap(1), &RollupSums::of_count(2));
-        delta.add(cap(2), &RollupSums::of_count(1));
+        delta.add(cap(1), RollupSums::of_count(2));
+        delta.add(cap(2), RollupSums::of_count(1));
         let mut later = RollupDelta::default();
-        later.add(cap(1), &RollupSums::of_count(-2));
+        later.add(cap(1), RollupSums::of_count(-2));
         delta.append(later);
         assert_eq!(delta.lines.into_iter().collect::<Vec<_>>(), [(cap(2), RollupSums::of_count(1))]);
     }
