@@ -21,7 +21,7 @@ use crate::store::contract::change::{PurgeBefore, Purged};
 use crate::store::contract::error::StoreError;
 use crate::store::contract::operator::{RemovedDestinations, ToKeep};
 use crate::store::contract::outage::Outage;
-use crate::store::contract::work::{Backlog, Expired, FallsDue, FellDue};
+use crate::store::contract::work::{Backlog, Expired, FallsDue};
 
 /// How long each kind of record is kept.
 #[derive(Debug, Clone, Copy)]
@@ -81,8 +81,8 @@ pub async fn step(
     keep: Option<RetentionDays>,
     now: Time,
 ) -> Result<(Option<Purged>, bool), StoreError> {
-    let ended = store.fall_due(FallsDue::Holds, now, HOLDS_AT_ONCE).await?.count;
-    let disposed = store.fall_due(FallsDue::Dispositions, now, DISPOSED_AT_ONCE).await?.count;
+    let ended = store.fall_due(FallsDue::Holds, now, HOLDS_AT_ONCE).await?.count();
+    let disposed = store.fall_due(FallsDue::Dispositions, now, DISPOSED_AT_ONCE).await?.count();
     let purged = match keep {
         Some(keep) => Some(store.purge(keep.before(now)).await?),
         None => None,
@@ -251,7 +251,7 @@ impl Maintenance {
     /// queue is ended over several ticks, so that it never crowds out what is received.
     async fn expire(&mut self, now: Time) -> Result<(), StoreError> {
         for _ in 0..EXPIRING_WRITES {
-            let FellDue { expired, .. } = self.store.fall_due(FallsDue::Expiry, now, EXPIRED_AT_ONCE).await?;
+            let expired = self.store.fall_due(FallsDue::Expiry, now, EXPIRED_AT_ONCE).await?.deliveries();
             expired.iter().for_each(count_expired);
             if let Some(first) = expired.first() {
                 self.log_expired(first, expired.len(), now);

@@ -273,10 +273,10 @@ impl AttemptJob {
     }
 
     /// Whether it still may leave: while it waited for its turn the receiver may have been parked, have
-    /// asked for a wait or have begun to fail, and of the lease may be left less than an attempt takes.
+    /// asked for a wait or have begun to fail, and of the lease may be left less than an attempt and its record take.
     fn may_leave(&self, now: Time) -> bool {
         let left = self.lease_ends.saturating_sub(self.shared.clock.running());
-        let has_time = left >= self.setup.longest_attempt;
+        let has_time = left >= self.setup.longest_attempt.saturating_add(RECORDING);
         let may_be_sent = self.probing.open
             || !self.setup.sends
             || matches!(self.probing.target_health.gate(now), SendGate::Free);

@@ -194,6 +194,9 @@ async fn take_all(
     clock: &Clock,
     taken: &mut ReopenResult,
 ) -> Result<(), StoreError> {
+    // What the store may have, though it did not say so, is known to it by the arrival's id.
+    let unanswered = std::mem::take(&mut taken.unanswered);
+    hand_over(store, unanswered, taken).await?;
     loop {
         let (open, more) = open_now(store, terms).await?;
         let before = taken.count();
@@ -211,9 +214,26 @@ async fn take_all(
 struct ReopenResult {
     by_verdict: BTreeMap<&'static str, usize>,
     damaged: usize,
+    /// Those that the store was given and did not answer.
+    unanswered: Vec<Arrival>,
 }
 
 impl ReopenResult {
+    /// Counts what became of one.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn note(&mut self, outcome: Result<Receipt, ReprocessError>) -> Result<(), StoreError> {
+        match outcome {
+            Ok(receipt) => *self.by_verdict.entry(receipt.verdict.as_str()).or_default() += 1,
+            Err(ReprocessError::Store(StoreError::Corrupt { .. })) => self.damaged += 1,
+            Err(ReprocessError::Store(error)) => return Err(error),
+            // A person was faster, or its route was closed again: the quarantine says what is left.
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
     fn count(&self) -> usize {
         self.by_verdict.values().sum()
     }
@@ -242,25 +262,30 @@ async fn take(
     (reports, now): (&[Seq], Time),
     taken: &mut ReopenResult,
 ) -> Result<(), StoreError> {
-    let (mut arrivals, mut outcomes) = (Vec::with_capacity(reports.len()), Vec::new());
+    let (mut arrivals, mut failed) = (Vec::with_capacity(reports.len()), None);
     for seq in reports {
         match prepared(store, (terms, ReopenedBy::Configuration), *seq, now).await {
             Ok(arrival) => arrivals.push(arrival),
-            Err(refused) => outcomes.push(Err(refused)),
+            Err(refused) => failed = taken.note(Err(refused)).err().or(failed),
         }
     }
-    // All are handed over before the first is waited for.
-    let waiting: Vec<_> = arrivals.into_iter().map(|arrival| store.arrive(arrival)).collect();
-    outcomes.extend(join_all(waiting).await.into_iter().map(|outcome| outcome.map_err(ReprocessError::from)));
+    hand_over(store, arrivals, taken).await?;
+    failed.map_or(Ok(()), Err)
+}
+
+/// All are handed over before the first is waited for. Those that are not answered are kept.
+async fn hand_over(
+    store: &dyn Store,
+    arrivals: Vec<Arrival>,
+    taken: &mut ReopenResult,
+) -> Result<(), StoreError> {
+    let waiting: Vec<_> = arrivals.iter().map(|arrival| store.arrive(arrival.clone())).collect();
     let mut failed = None;
-    for outcome in outcomes {
-        match outcome {
-            Ok(receipt) => *taken.by_verdict.entry(receipt.verdict.as_str()).or_default() += 1,
-            Err(ReprocessError::Store(StoreError::Corrupt { .. })) => taken.damaged += 1,
-            Err(ReprocessError::Store(error)) => failed = Some(error),
-            // A person was faster, or its route was closed again: the quarantine says what is left.
-            Err(_) => {}
+    for (arrival, answer) in arrivals.into_iter().zip(join_all(waiting).await) {
+        if let Err(StoreError::Unavailable { .. }) = &answer {
+            taken.unanswered.push(arrival);
         }
+        failed = taken.note(answer.map_err(ReprocessError::from)).err().or(failed);
     }
     failed.map_or(Ok(()), Err)
 }

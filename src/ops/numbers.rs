@@ -75,7 +75,7 @@ impl StoreNumbers {
             doing: "make the key of the advertisers' numbers",
             cause: error.to_string(),
         })?;
-        self.store.keep(ToKeep::Text(NAME.to_owned(), STANDARD.encode(key))).await?;
+        self.store.keep(ToKeep::Text { name: NAME.to_owned(), text: STANDARD.encode(key) }).await?;
         Ok(AdvertiserNumbers::new(key))
     }
 }

@@ -38,7 +38,7 @@ const DISPATCH_READS: usize = 32;
 /// How an embedded store is opened.
 #[derive(Clone)]
 pub struct EmbeddedSettings {
-    /// By which leases run out; a stopped one, unless it is given.
+    /// By which leases run out. Unless one is given it is a stopped one: then they end with the process alone.
     pub clock: MonotonicClock,
     /// Who hears of every commit.
     pub watch: Option<Watch>,
@@ -111,6 +111,7 @@ impl Embedded {
         let records = Records::new(Arc::clone(&reader));
         opened.lately.go_by(&reader, rules.filters.duplicate)?;
         opened.index.queues.go_by(&rules);
+        let newest_click = Mutex::new(opened.lately.newest());
         let (rules, lately) = (RwLock::new(rules), Mutex::new(opened.lately));
         let (index, quarantine_lines) = (Mutex::new(opened.index), Arc::default());
         let (unfolded, folding) = (Mutex::new(opened.unfolded), RwLock::new(()));
@@ -121,6 +122,7 @@ impl Embedded {
             index,
             rules,
             lately,
+            newest_click,
             arrived: Mutex::default(),
             quarantine_lines,
             unfolded,
@@ -274,7 +276,7 @@ mod tests {
         let store = Embedded::open_with(Arc::new(Memory::default()), usual_rules(), settings).unwrap();
         let restless = store.write(Restless::default());
         let sold = store.arrive(sale("t1").arrival());
-        assert!(matches!(wait(restless), Err(StoreError::Unavailable { .. })));
+        assert!(matches!(wait(restless), Err(StoreError::Corrupt { .. })));
         assert!(wait(sold).unwrap().verdict.conversion().is_some());
     }
 }

@@ -110,10 +110,10 @@ impl Leases {
 pub fn claim(
     shared: &Arc<StoreShared>,
     request: &ClaimRequest,
-    running: Duration,
+    clock: &dyn Fn() -> Duration,
 ) -> Result<(Leases, LeasedWork), StoreError> {
     loop {
-        let (leases, claim) = Leases::take(shared, request, running)?;
+        let (leases, claim) = Leases::take(shared, request, clock())?;
         let work = leases.work()?;
         if request.wanted != WantedWork::Oldest || leases.is_empty() || !work.is_empty() {
             return Ok((leases, LeasedWork { work, ..claim }));

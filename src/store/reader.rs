@@ -106,3 +106,17 @@ pub fn without_panic<T>(read: impl FnOnce() -> Result<T, StoreError>) -> Result<
         Err(StoreError::Corrupt { key, cause })
     })
 }
+
+/// What was found, or `None` where it cannot be read, which is logged as `what`: what is behind it is not left out for it.
+///
+/// # Errors
+/// The store's other failures.
+pub fn readable<T>(found: Result<T, StoreError>, what: &str) -> Result<Option<T>, StoreError> {
+    found.map(Some).or_else(|error| match error {
+        StoreError::Corrupt { .. } => {
+            tracing::error!(%error, "{what} cannot be read");
+            Ok(None)
+        }
+        error => Err(error),
+    })
+}

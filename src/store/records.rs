@@ -7,6 +7,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::domain::click::Click;
 use crate::domain::ids::ClickId;
 use crate::domain::ruleset::Ruleset;
+use crate::domain::time::Time;
 use crate::store::cache::CoherentCache;
 use crate::store::contract::error::StoreError;
 use crate::store::decision::group::Beginning;
@@ -49,8 +50,10 @@ pub struct StoreShared {
     pub index: Mutex<Index>,
     /// What decisions go by; see [`crate::store::contract::Store::change_rules`].
     pub rules: RwLock<Arc<Ruleset>>,
-    /// Only the writer moves it on.
+    /// Only the writer moves it on. It is held while the log of clicks is read.
     pub lately: Mutex<RecentClicks>,
+    /// The newest time of the clicks recorded lately, for those who cannot wait for that.
+    pub newest_click: Mutex<Option<Time>>,
     /// What was received lately, for those who ask again. Only the writer looks at it.
     pub arrived: Mutex<RecentArrivals>,
     pub quarantine_lines: Arc<Mutex<QuarantineLines>>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use quick_cache::Weighter;
 
+use crate::domain::attempt::Exchange;
 use crate::domain::click::{Click, Pairs};
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
@@ -33,6 +34,12 @@ impl Weighter<u64, Arc<Record>> for ByBytes {
         let deliveries = record.standing.deliveries.len() * (size_of::<Delivery>() + 2 * TEXT);
         (ENTRY + size_of::<Record>() + of_conversion(&record.conversion) + deliveries) as u64
     }
+}
+
+/// A request and its answer, by what may be large of them.
+pub fn of_exchange(exchange: &Exchange) -> usize {
+    let answer = exchange.answer.as_ref().map_or(0, |answer| answer.body.len());
+    exchange.request.url.len() + exchange.request.body.len() + answer
 }
 
 /// A click. A text takes what it has room for, however short it was made.

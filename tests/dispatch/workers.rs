@@ -248,7 +248,7 @@ async fn what_a_platform_took_before_the_grace_ended_is_recorded_and_not_sent_ag
     let sale = fixture.sale("t").await;
     platform.wait_for(1).await;
     let syncs = disk.hold(FaultAt::BeforeSync);
-    let earlier = fixture.store.keep(ToKeep::Text("name".to_owned(), "text".to_owned()));
+    let earlier = fixture.store.keep(ToKeep::Text { name: "name".to_owned(), text: "text".to_owned() });
     syncs.reached.recv().unwrap();
     gate.open();
     until("the answer is in", || dispatch.states()[0].in_flight == 0).await;

@@ -131,7 +131,7 @@ fn a_sale_is_changed_and_matched_within_the_group_that_brings_it() {
     });
     let first = wait(first).unwrap();
     assert!(matches!(wait(update).unwrap().verdict, Verdict::Updated { .. }));
-    assert_eq!(wait(expired).unwrap().count, 0);
+    assert_eq!(wait(expired).unwrap().count(), 0);
     let shown = trace(&*store, &first);
     assert_eq!(shown.conversion.history.len(), 2);
     assert_eq!(shown.conversion.value, Some(usd("8")));

@@ -51,7 +51,7 @@ const WRITES: [(&str, StoreWrite); 11] = [
         wait(store.set_status(which, by_network(Status::Rejected), at(3))).map(drop)
     }),
     ("an entry", |store| wait(store.change_list(listing("10.0.0.2"))).map(drop)),
-    ("a text", |store| wait(store.keep(ToKeep::Text("b.js".to_owned(), "text".to_owned())))),
+    ("a text", |store| wait(store.keep(ToKeep::Text { name: "b.js".to_owned(), text: "text".to_owned() }))),
     ("a click", |store| wait(store.record_click(unscreened(click("c2")))).map(drop)),
     ("an attempt", |store| {
         let work = wait(store.claim(due_request(account("other"), at(1), 9, 9)))?.work;
@@ -97,7 +97,7 @@ fn fill(store: &dyn Store) {
     let work = claim(store, "ads", at(0)).remove(0);
     wait(store.record(one(failed(&work, at(1), at(9))))).unwrap();
     wait(store.change_list(listing("10.0.0.1"))).unwrap();
-    wait(store.keep(ToKeep::Text("a.js".to_owned(), "text".to_owned()))).unwrap();
+    wait(store.keep(ToKeep::Text { name: "a.js".to_owned(), text: "text".to_owned() })).unwrap();
 }
 
 /// All that the contract shows. What is counted is what is there.

@@ -265,7 +265,8 @@ fn fill_network(store: &dyn Store) {
     let wanted = StatusMove { to: Status::Rejected, by, note: Some("returned".to_owned()) };
     let which = ConversionRef::Number(Seq::new(15).unwrap());
     wait(store.set_status(which, wanted, at(400))).unwrap();
-    wait(store.keep(ToKeep::Text("tag.abc.js".to_owned(), "(() => {})()".to_owned()))).unwrap();
+    wait(store.keep(ToKeep::Text { name: "tag.abc.js".to_owned(), text: "(() => {})()".to_owned() }))
+        .unwrap();
 }
 
 fn check_network(store: &dyn Store) {

@@ -15,7 +15,7 @@ use postbridge::domain::target::TargetId;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::store::contract::change::ConversionRef;
-use postbridge::store::contract::conformance::fixture::attempt::{failed, one};
+use postbridge::store::contract::conformance::fixture::attempt::{delivered, failed, one};
 use postbridge::store::contract::conformance::fixture::received::{
     DAY, account, at, click, destination, sale,
 };
@@ -25,6 +25,7 @@ use postbridge::store::contract::conformance::fixture::work::{
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
 use postbridge::store::contract::operator::ToKeep;
+use postbridge::store::contract::work::Recorded;
 use postbridge::store::embedded::{Embedded, EmbeddedSettings};
 use postbridge::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
 use postbridge::store::engine::memory::Memory;
@@ -179,6 +180,52 @@ async fn a_delivery_claimed_while_its_retry_is_written_goes_to_no_one_else() {
 }
 
 #[tokio::test]
+async fn what_is_recorded_late_is_handed_to_no_one_else_while_it_is_written() {
+    let slow = Arc::new(Slow::default());
+    let store = open(&slow);
+    store.arrive(sale("t1").forward().arrival()).await.unwrap();
+    let claim = async |account| store.claim(due_request(account, at(DAY), 9, 9)).await.unwrap().work;
+    let work = claim(account("ads")).await.remove(0);
+    slow.clock.pass(LEASE);
+    // As soon as anyone asks, the lease has run out: the delivery waits in its place again.
+    assert!(claim(account("other")).await.is_empty());
+    slow.slow_commits.store(true, Ordering::SeqCst);
+    let meanwhile = async {
+        slow.wait_for(1).await;
+        let claimed = claim(account("ads")).await;
+        slow.let_go();
+        claimed
+    };
+    let (recorded, claimed) = tokio::join!(store.record(one(delivered(&work, at(1)))), meanwhile);
+    assert_eq!((recorded.unwrap(), claimed.len()), (vec![Recorded::Settled], 0));
+    assert!(claim(account("ads")).await.is_empty());
+    let kept = store.conversion(work.id.conversion).await.unwrap().unwrap();
+    assert!(matches!(kept.deliveries[0].0.state, DeliveryState::Delivered { .. }), "{:?}", kept.deliveries);
+}
+
+#[tokio::test]
+async fn what_is_tried_again_late_waits_for_its_next_time_once_it_is_written() {
+    let slow = Arc::new(Slow::default());
+    let store = open(&slow);
+    store.arrive(sale("t1").forward().arrival()).await.unwrap();
+    let claim = async |account, now| store.claim(due_request(account, at(now), 9, 9)).await.unwrap().work;
+    let work = claim(account("ads"), 0).await.remove(0);
+    slow.clock.pass(LEASE);
+    assert!(claim(account("other"), 0).await.is_empty());
+    slow.slow_commits.store(true, Ordering::SeqCst);
+    let meanwhile = async {
+        slow.wait_for(1).await;
+        assert!(claim(account("ads"), 0).await.is_empty());
+        slow.let_go();
+    };
+    let (recorded, ()) = tokio::join!(store.record(one(failed(&work, at(1), at(7)))), meanwhile);
+    assert_eq!(recorded.unwrap(), [Recorded::Settled]);
+    assert!(claim(account("ads"), 6).await.is_empty());
+    let again = claim(account("ads"), 7).await;
+    assert_eq!((again.len(), again[0].delivery.attempts), (1, 1));
+}
+
+#[tokio::test]
 async fn a_delivery_that_is_skipped_and_retried_while_its_claim_is_read_is_handed_out_once() {
     let slow = Arc::new(Slow::default());
     let store = open(&slow);
@@ -251,7 +298,7 @@ async fn no_read_of_a_record_holds_up_what_else_runs() {
     let slow = Arc::new(Slow::default());
     let store = open(&slow);
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
-    store.keep(ToKeep::Text("a.js".to_owned(), "text".to_owned())).await.unwrap();
+    store.keep(ToKeep::Text { name: "a.js".to_owned(), text: "text".to_owned() }).await.unwrap();
     let receipt = store.arrive(sale("t2").forward().arrival()).await.unwrap();
     let which = ConversionRef::Id(conversion_of(&receipt.verdict));
     let store = reopen(&slow, store);

@@ -8,16 +8,24 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use http::header;
 use http_body_util::BodyExt;
+use jiff::tz::TimeZone;
 use postbridge::clock::Clock;
 use postbridge::domain::conversion::Dedup;
 use postbridge::domain::delivery::DeliveryState;
-use postbridge::domain::postback::Verdict;
+use postbridge::domain::ids::SourceId;
+use postbridge::domain::postback::{RawRequest, Verdict};
+use postbridge::domain::reporter::{Keyless, ParamSpelling, ReportRoute, Reporter};
+use postbridge::domain::ruleset::Ruleset;
+use postbridge::ingest::reopen::{self, ReportTerms};
+use postbridge::ingest::submit::{Received, submit};
 use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays};
 use postbridge::store::contract::Store;
-use postbridge::store::contract::conformance::fixture::received::{at, sale};
+use postbridge::store::contract::arrival::Finding;
+use postbridge::store::contract::conformance::fixture::offer::offer;
+use postbridge::store::contract::conformance::fixture::received::{at, request, sale};
 use postbridge::store::contract::conformance::fixture::work::first_page;
 use postbridge::store::contract::error::StoreError;
-use postbridge::store::contract::lookup::ConversionFilter;
+use postbridge::store::contract::lookup::{ConversionFilter, PostbackFilter};
 use postbridge::web::answer::Answer;
 use postbridge::web::health::ProcessHealth;
 use serde_json::Value;
@@ -84,6 +92,33 @@ async fn an_arrival_whose_answer_was_lost_is_known_when_it_is_asked_for_again() 
     assert!(matches!(receipt.verdict, Verdict::Accepted { .. }), "{receipt:?}");
     let kept = store.conversions(ConversionFilter::default(), first_page(9)).await.unwrap().items;
     assert_eq!(kept.len(), 1);
+}
+
+#[tokio::test]
+async fn a_report_that_is_taken_once_its_route_is_open_is_counted_where_its_answer_was_lost() {
+    let (kept, open) = (open_store(), offer("565"));
+    let keyless = Keyless {
+        route: ReportRoute::Server,
+        spelling: ParamSpelling::Short,
+        visitor: None,
+        user_agent: None,
+        hops: Vec::new(),
+    };
+    let mut closed = open.clone();
+    closed.reports.by.clear();
+    let rejection = closed.reports.closed(&closed.id, keyless.route, None).unwrap();
+    let reporter = Some(Box::new(Reporter::Keyless(keyless)));
+    let raw = RawRequest { reporter, ..request(b"GET /p.ashx?o=565&t=C-1&f=pb HTTP/1.1") };
+    let received = Received { source: SourceId::parse("pixel").ok(), raw, received_at: at(5), mapping: None };
+    submit(&*kept, received, Finding::Quarantined(rejection.into())).await.unwrap();
+
+    let rules = Ruleset { offers: [(open.id.clone(), Arc::new(open))].into(), ..Ruleset::default() };
+    let terms = ReportTerms { rules: Arc::new(rules), zone: TimeZone::UTC, trusted_proxies: Vec::new() };
+    kept.change_rules(Arc::clone(&terms.rules)).await.unwrap();
+    let store = FirstAnswerLost::of(Arc::clone(&kept));
+    assert_eq!(reopen::all(&store, &terms, &Clock::fixed(at(9))).await.unwrap(), 1);
+    let all = kept.postbacks(PostbackFilter::default(), first_page(9)).await.unwrap().items;
+    assert_eq!(all.len(), 2, "as it was received, and as it counts: {all:?}");
 }
 
 #[tokio::test]

@@ -236,7 +236,7 @@ impl DispatchFixture {
 
     /// Ends what is too old, as maintenance does.
     pub async fn expire(&self) -> usize {
-        self.store.fall_due(FallsDue::Expiry, self.clock.now(), usize::MAX).await.unwrap().count
+        self.store.fall_due(FallsDue::Expiry, self.clock.now(), usize::MAX).await.unwrap().count()
     }
 
     pub fn dispatch(&self, targets: &[Target]) -> Dispatch {

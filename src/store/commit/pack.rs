@@ -165,6 +165,7 @@ impl<'a> EmbeddedCommit<'a> {
         let mut lately = self.shared.lately.lock();
         lately.add(&self.group.trail.logged, &self.group.trail.days);
         self.purging.clicks.publish(&mut lately);
+        *self.shared.newest_click.lock() = lately.newest();
         drop(lately);
         self.shared.arrived.lock().note(&self.group.arrived);
         let mut woken = BTreeSet::new();

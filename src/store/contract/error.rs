@@ -47,18 +47,3 @@ pub enum StoreError {
         cause: String,
     },
 }
-
-/// What was found, or `None` where it cannot be read, which is logged as `what`: it is left out, and what is behind it is
-/// not.
-///
-/// # Errors
-/// The store's other failures.
-pub fn readable<T>(found: Result<T, StoreError>, what: &str) -> Result<Option<T>, StoreError> {
-    found.map(Some).or_else(|error| match error {
-        StoreError::Corrupt { .. } => {
-            tracing::error!(%error, "{what} cannot be read and is left out");
-            Ok(None)
-        }
-        error => Err(error),
-    })
-}

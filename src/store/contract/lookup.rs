@@ -30,8 +30,8 @@ pub struct PageRequest {
 pub struct Page<T> {
     /// May be fewer than the limit, or none, though more follow.
     pub items: Vec<T>,
-    /// Opaque, and good only for the same list: of dated records by the day under which the last one is kept and its
-    /// number, so that a page is found by key however far into the list it is. `None` at its end.
+    /// Opaque, and good only for the same list. It names the key of the last record, so that the next page is found
+    /// there however far into the list it is. `None` at its end.
     pub next_cursor: Option<String>,
 }
 

@@ -51,8 +51,9 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// 1. When a writing operation answers `Ok`, its effect survives the death of the process and of
 ///    the machine's power. When it answers `Err`, nothing of it is visible, now or later; only after
 ///    [`StoreError::Broken`], [`StoreError::Unavailable`] and [`StoreError::Closed`] it may be, so that it is asked for
-///    again: an arrival by its id, a click by its id and an attempt by its lease are then known. What another process is
-///    sent again is another arrival, and known by the identity of what it reports.
+///    again: an arrival by its id, a click by its id and an attempt by its lease are then known, by the process that had
+///    asked and by the store itself where it decides a group again. What a sender sends again is another arrival, known
+///    by the identity of what it reports.
 /// 2. An arrival and all it causes (record, conversion or change, deliveries) appear together.
 /// 3. Decisions see every earlier answer: of two equal arrivals one is accepted, one a duplicate,
 ///    however close they come. A click and the postback that names it always meet.
@@ -129,8 +130,8 @@ pub trait Store: Send + Sync + 'static {
     /// Skips what waits for a destination that is no longer configured; answers how many.
     fn withdraw(&self, destination: DestinationId, now: Time) -> StoreFuture<'_, u64>;
 
-    /// Does what falls due by the passing of time alone, the longest due first, at most `limit` of it; answers what
-    /// was done.
+    /// Does what falls due by the passing of time alone, at most `limit` of it: holds and dispositions the longest due
+    /// first, expired deliveries by destination, of each the longest due first. Answers what was done.
     fn fall_due(&self, what: FallsDue, now: Time, limit: usize) -> StoreFuture<'_, FellDue>;
 
     /// Changes a conversion's status, with all that it causes.
@@ -211,6 +212,6 @@ pub trait Store: Send + Sync + 'static {
     /// What is kept and counted for operators.
     fn operator_facts(&self) -> StoreFuture<'_, OperatorFacts>;
 
-    /// Keeps something that is not received and not caused by what is.
+    /// Keeps a text, what is to be known of the clock, or which destinations were removed.
     fn keep(&self, what: ToKeep) -> StoreFuture<'_, ()>;
 }

@@ -33,7 +33,12 @@ impl OperatorFacts {
 #[derive(Debug, Clone)]
 pub enum ToKeep {
     /// A text under its name, permanently: a version of a script that pages refer to by its hash. The first one stays.
-    Text(String, String),
+    Text {
+        /// By what [`Store::kept_text`](crate::store::contract::Store::kept_text) finds it.
+        name: String,
+        /// Any text.
+        text: String,
+    },
     /// What is to be known of the clock at the next start, over what was kept of it before. What is recorded from then on is received at its age time
     /// or later, whatever time it bears, and is not purged earlier than that allows.
     Clock(ClockRecord),

@@ -150,12 +150,30 @@ pub enum FallsDue {
 }
 
 /// What fell due and was done.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FellDue {
-    /// How many: deliveries that ended by [`FallsDue::Expiry`], otherwise conversions that changed.
-    pub count: usize,
-    /// The deliveries that ended by [`FallsDue::Expiry`].
-    pub expired: Vec<Expired>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FellDue {
+    /// By [`FallsDue::Expiry`] these deliveries ended.
+    Deliveries(Vec<Expired>),
+    /// So many conversions changed.
+    Conversions(usize),
+}
+
+impl FellDue {
+    /// How much it is.
+    pub fn count(&self) -> usize {
+        match self {
+            FellDue::Deliveries(ended) => ended.len(),
+            FellDue::Conversions(changed) => *changed,
+        }
+    }
+
+    /// The deliveries that ended.
+    pub fn deliveries(self) -> Vec<Expired> {
+        match self {
+            FellDue::Deliveries(ended) => ended,
+            FellDue::Conversions(_) => Vec::new(),
+        }
+    }
 }
 
 /// How much one destination has before it. Counted as things happen, never scanned.

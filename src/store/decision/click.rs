@@ -12,7 +12,7 @@ use crate::store::contract::arrival::{ClickArrival, ClickReceipt, ClickRecorded}
 use crate::store::decision::click_trail::Footprint;
 use crate::store::decision::group::CommitGroup;
 use crate::store::decision::lookups::DecisionLookups;
-use crate::store::decision::need::{Known, Need, Undecided};
+use crate::store::decision::need::{Known, Need, Undecided, all};
 use crate::store::decision::order::{Decided, Order, STEP};
 use crate::store::table::cap_tally::Tally;
 use crate::store::table::conversion::Record;
@@ -155,16 +155,32 @@ impl CommitGroup<'_> {
         let mut matched = Vec::new();
         // Nothing is changed before all of it is decided; a cap counts those decided before all the same.
         let mut tally = if found.is_empty() { Tally::default() } else { self.counting.caps.clone() };
-        for (number, old) in found {
-            let memory = DecisionLookups::new(self, &tally).with(number, Arc::clone(&old));
-            let joined = matched_by(&self.rules, &old.conversion, click, click.recorded_at, &memory)?;
-            let Some(mut conversion) = joined else { continue };
-            let earlier = &old.standing.deliveries;
-            let planned = self.planned_with(&mut conversion, earlier, (Some(click), click.recorded_at))?;
+        // Each is decided after the one before it, once what all of them look up is at hand.
+        if found.len() > 1 {
+            all(found.iter().map(|waiting| self.matched_one(click, waiting, &tally)))?;
+        }
+        for waiting in found {
+            let Some((conversion, planned)) = self.matched_one(click, &waiting, &tally)? else { continue };
+            let (number, old) = waiting;
             tally.apply(Some(&old.conversion), Some(&conversion));
             matched.push((number, old, conversion, planned));
         }
         Ok(matched)
+    }
+
+    /// What becomes of one of them; `None` where the click is not joined to it.
+    fn matched_one(
+        &self,
+        click: &Arc<Click>,
+        (number, old): &(u64, Arc<Record>),
+        tally: &Tally,
+    ) -> Known<Option<(Conversion, Vec<Delivery>)>> {
+        let memory = DecisionLookups::new(self, tally).with(*number, Arc::clone(old));
+        let joined = matched_by(&self.rules, &old.conversion, click, click.recorded_at, &memory)?;
+        let Some(mut conversion) = joined else { return Ok(None) };
+        let earlier = &old.standing.deliveries;
+        let planned = self.planned_with(&mut conversion, earlier, (Some(click), click.recorded_at))?;
+        Ok(Some((conversion, planned)))
     }
 
     fn match_all(&mut self, matched: Vec<Matched>) {

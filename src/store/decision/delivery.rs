@@ -23,6 +23,7 @@ use crate::store::decision::stored::UnreadableDue;
 use crate::store::table::attempt::StoredAttempt;
 use crate::store::table::conversion::Record;
 use crate::store::table::delivery::{DeliverySlot, MAX_DELIVERIES};
+use crate::store::weight::of_exchange;
 
 /// How an attempt at a delivery ended.
 pub struct AttemptEnd<'a> {
@@ -71,6 +72,10 @@ impl Order for RecordAttempts {
 
     fn look_ahead(&self, group: &CommitGroup<'_>) -> Known<()> {
         group.look_up(&self.0)
+    }
+
+    fn weight(&self) -> usize {
+        self.0.iter().filter_map(|outcome| outcome.attempt.exchange.as_deref()).map(of_exchange).sum()
     }
 }
 

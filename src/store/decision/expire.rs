@@ -23,13 +23,14 @@ impl CommitGroup<'_> {
     /// Ends up to `most` deliveries.
     pub fn expire(&mut self, now: Time, most: usize) -> Known<Vec<Expired>> {
         let due = self.facts.expired(now, most)?;
-        // Two may be of one conversion, so that each is decided after the one before it, once all is at hand.
-        all(due.iter().map(|(destination, slot)| self.due_to_end(destination, *slot, now)))?;
+        let due = all(due.iter().map(|(destination, slot)| self.due_to_end(destination, *slot, now)))?;
         let mut ended = Vec::new();
-        for (destination, slot) in due {
-            if let Some(due) = self.due_to_end(&destination, slot, now)? {
-                ended.extend(self.end_unsent(due, now)?);
+        for mut due in due.into_iter().flatten() {
+            // Two may be of one conversion: the second one goes on from what the first one left.
+            if let Some(changed) = self.changed.get(&due.slot.seq()) {
+                due.record = Arc::clone(&changed.record);
             }
+            ended.extend(self.end_unsent(due, now)?);
         }
         Ok(ended)
     }

@@ -11,14 +11,14 @@ impl Order for ToKeep {
     type Answer = ();
 
     fn foresee(&self, needs: &mut Vec<Need>) {
-        if let ToKeep::Text(name, _) = self {
+        if let ToKeep::Text { name, .. } = self {
             needs.push(Need::Text(name.clone()));
         }
     }
 
     fn decide<'a>(&'a self, group: &mut CommitGroup<'a>) -> Known<Decided<ToKeep>> {
         match self {
-            ToKeep::Text(name, text) => {
+            ToKeep::Text { name, text } => {
                 if !group.facts.has_text(name)? {
                     group.texts.entry(name).or_insert(text);
                 }
@@ -37,7 +37,7 @@ impl Order for ToKeep {
 
     fn weight(&self) -> usize {
         match self {
-            ToKeep::Text(_, text) => text.len(),
+            ToKeep::Text { text, .. } => text.len(),
             ToKeep::Clock(_) | ToKeep::Removed(_) => 0,
         }
     }

@@ -31,7 +31,7 @@ use crate::store::contract::work::{
 };
 use crate::store::contract::{Store, StoreFuture};
 use crate::store::decision::delivery::{RecordAttempts, Retry, Withdraw};
-use crate::store::decision::fall_due::DueOrder;
+use crate::store::decision::fall_due::FallDueOrder;
 use crate::store::decision::keep::WriteProbe;
 use crate::store::decision::status::SetStatus;
 use crate::store::decision::suppress::RemoveList;
@@ -149,9 +149,8 @@ impl Store for Embedded {
     }
 
     fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, LeasedWork> {
-        let running = (self.clock)();
         if let WantedWork::Due { .. } = request.wanted {
-            let (leases, claim) = match Leases::take(&self.shared, &request, running) {
+            let (leases, claim) = match Leases::take(&self.shared, &request, (self.clock)()) {
                 Ok((leases, claim)) if leases.is_empty() => return now(Ok(claim)),
                 Ok(leased) => leased,
                 Err(error) => return now(Err(error)),
@@ -163,8 +162,10 @@ impl Store for Embedded {
                 leases.work().map(|work| (leases, LeasedWork { work, ..claim }))
             }));
         }
+        // It may wait for a permit: its leases begin when it has one.
+        let clock = Arc::clone(&self.clock);
         handed_over(
-            self.read_by(&self.dispatch_reads, move |shared| leases::claim(shared, &request, running)),
+            self.read_by(&self.dispatch_reads, move |shared| leases::claim(shared, &request, &*clock)),
         )
     }
 
@@ -200,7 +201,7 @@ impl Store for Embedded {
     }
 
     fn fall_due(&self, what: FallsDue, now: Time, limit: usize) -> StoreFuture<'_, FellDue> {
-        self.write(DueOrder { what, now, limit })
+        self.write(FallDueOrder { what, now, limit })
     }
 
     fn purge(&self, before: PurgeBefore) -> StoreFuture<'_, Purged> {
@@ -264,7 +265,7 @@ impl Store for Embedded {
     }
 
     fn operator_facts(&self) -> StoreFuture<'_, OperatorFacts> {
-        let newest_click = self.shared.lately.lock().newest();
+        let newest_click = *self.shared.newest_click.lock();
         self.counted(move |index| OperatorFacts {
             clock: index.kept.clock,
             newest: index.newest.get().into_iter().chain(newest_click).max(),

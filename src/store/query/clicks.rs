@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::domain::click::Click;
-use crate::store::contract::error::{StoreError, readable};
+use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{ClickFilter, Page, PageRequest};
 use crate::store::query::cursor::ListCursor;
 use crate::store::query::walk::UNPACK;
+use crate::store::reader::readable;
 use crate::store::records::StoreShared;
 use crate::store::table::click_log::{self, LineRead, LogPlace, LoggedClick};
 
@@ -43,7 +44,7 @@ pub fn clicks(
         };
         below = *first;
         if let Some(end) = list.lines(lines)? {
-            let next = ListCursor::new(end.day, (end.number, 0)).show();
+            let next = ListCursor { day: end.day, number: end.number, item: 0 }.show();
             return Ok(Page { items: list.items, next_cursor: Some(next) });
         }
     }

@@ -12,11 +12,6 @@ pub struct ListCursor {
 }
 
 impl ListCursor {
-    /// Above all items of the record, or at one of them.
-    pub fn new(day: i32, (number, item): (u64, usize)) -> ListCursor {
-        ListCursor { day, number, item }
-    }
-
     /// As a list shows it.
     pub fn show(self) -> String {
         let ListCursor { day, number, item } = self;
@@ -44,7 +39,10 @@ mod tests {
 
     #[test]
     fn only_what_was_shown_is_a_cursor() {
-        for cursor in [ListCursor::new(20_000, (7, 0)), ListCursor::new(-1, (u64::MAX, 3))] {
+        for cursor in [
+            ListCursor { day: 20_000, number: 7, item: 0 },
+            ListCursor { day: -1, number: u64::MAX, item: 3 },
+        ] {
             assert_eq!(ListCursor::parse(&cursor.show()).unwrap(), cursor);
         }
         for text in ["", "7", "7.", ".7", "7.7.", "7.7.7.7", "7.-7", "x.7", "7.7.x"] {

@@ -13,7 +13,7 @@ use crate::domain::postback::{Postback, Verdict, VerdictName};
 use crate::domain::rejection::RejectionCause;
 use crate::domain::time::Time;
 use crate::store::codec::tag;
-use crate::store::contract::error::{StoreError, readable};
+use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{
     ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter, ReasonFilter,
     ReusedTransaction,
@@ -21,8 +21,10 @@ use crate::store::contract::lookup::{
 use crate::store::query::cursor::ListCursor;
 use crate::store::query::find;
 use crate::store::query::walk::{ListWalk, UNPACK};
+use crate::store::reader::readable;
 use crate::store::records::StoreShared;
 use crate::store::table::conversion::{Record, Sketch};
+use crate::store::table::delivery::DeliverySlot;
 use crate::store::table::report_line::ReportLine;
 
 /// How many dead letters one call looks at.
@@ -233,14 +235,15 @@ fn has_reason(filter: &DeliveryFilter, listed: &ListedDelivery) -> bool {
 /// Dead letters are few and looked for among many: the index knows them.
 fn dead(walk: &ListWalk<'_>, filter: &DeliveryFilter) -> Result<Page<ListedDelivery>, StoreError> {
     let mut items = Vec::new();
-    let index = walk.shared.index.lock();
-    let slots = index.dead_below(walk.below, DEAD);
-    let slots: Vec<_> = slots.into_iter().map(|slot| (slot, index.days.of(slot.seq()))).collect();
-    drop(index);
+    let slots = walk.shared.index.lock().dead_below(walk.below, DEAD);
     let more = slots.len() == DEAD;
+    let end_at = |slot: DeliverySlot| {
+        let day = walk.shared.index.lock().days.of(slot.seq())?;
+        Some(ListCursor { day, number: slot.seq(), item: slot.place() }.show())
+    };
     let mut last = None;
-    for (slot, day) in slots {
-        last = day.map(|day| ListCursor::new(day, (slot.seq(), slot.place())).show()).or(last);
+    for slot in slots {
+        last = Some(slot);
         let Some(record) = record(walk.shared, slot.seq())? else { continue };
         let of_slot = record.standing.deliveries.get(slot.place());
         let may_fit = |reason: &ReasonFilter| of_slot.is_some_and(|one| reason.code.may_be_of(&one.state));
@@ -258,10 +261,10 @@ fn dead(walk: &ListWalk<'_>, filter: &DeliveryFilter) -> Result<Page<ListedDeliv
             items.push(listed);
         }
         if items.len() == walk.limit {
-            return Ok(Page { items, next_cursor: last });
+            return Ok(Page { items, next_cursor: last.and_then(end_at) });
         }
     }
-    Ok(Page { items, next_cursor: last.filter(|_| more) })
+    Ok(Page { items, next_cursor: last.filter(|_| more).and_then(end_at) })
 }
 
 fn listed(shared: &StoreShared, record: &Record, place: usize) -> Result<Option<ListedDelivery>, StoreError> {

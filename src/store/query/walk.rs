@@ -78,7 +78,8 @@ impl<'a> ListWalk<'a> {
             let numbers = run.first..run.end.min(next);
             let HeadsOfDay { heads, rest, looked_up } =
                 heads_of_day(&self.shared.reader, run.day, numbers, CHUNK)?;
-            let end_at = |place: ListPosition| Some(ListCursor::new(run.day, place).show());
+            let end_at =
+                |(number, item): ListPosition| Some(ListCursor { day: run.day, number, item }.show());
             spent += 1 + heads.len() / 16 + usize::try_from(looked_up).unwrap_or(BUDGET);
             for DatedHead { number, head, .. } in &heads {
                 for (place, item) in visit(*number, head, &mut spent)? {

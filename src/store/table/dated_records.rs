@@ -6,7 +6,7 @@ use std::ops::{ControlFlow, Range};
 use crate::store::codec::{self, LayoutError, corrupt};
 use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::{Direction, Span};
-use crate::store::reader::Reader;
+use crate::store::reader::{Reader, readable};
 
 /// How many records are looked up one by one at a time.
 const ONE_BY_ONE: u64 = 512;
@@ -54,7 +54,8 @@ pub fn read_some<T>(
     let (mut failed, mut is_full) = (None, false);
     let scanned = reader.scan(Span { from: &from, to: &to, direction }, &mut |key, bytes| {
         let Some((_, number)) = codec::date(key) else { return ControlFlow::Continue(()) };
-        match unless_damaged(bytes.and_then(|bytes| read(bytes).map_err(|error| corrupt(key, &error)))) {
+        let value = bytes.and_then(|bytes| read(bytes).map_err(|error| corrupt(key, &error)));
+        match readable(value, "a record") {
             Ok(value) => value.into_iter().for_each(|value| some.add(number, value, direction)),
             Err(error) => failed = Some(error),
         }
@@ -64,7 +65,7 @@ pub fn read_some<T>(
     if let Some(error) = failed {
         return Err(error);
     }
-    let is_whole = unless_damaged(scanned)?.is_some();
+    let is_whole = readable(scanned, "a record")?.is_some();
     if !is_whole {
         read_each(reader, (key, day), direction, &mut some, read)?;
     } else if !is_full {
@@ -104,15 +105,4 @@ fn read_each<T>(
         tracing::error!(records = damaged, "records cannot be read and are left out");
     }
     Ok(())
-}
-
-/// What is damaged is logged, and is `None`.
-fn unless_damaged<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
-    found.map(Some).or_else(|error| match error {
-        StoreError::Corrupt { .. } => {
-            tracing::error!(%error, "a record cannot be read and is left out");
-            Ok(None)
-        }
-        error => Err(error),
-    })
 }

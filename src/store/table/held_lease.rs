@@ -15,6 +15,8 @@ pub type Queued = (DestinationId, DeliverySlot);
 struct HeldLease {
     queued: Queued,
     until: Duration,
+    /// It no longer runs out.
+    is_kept: bool,
 }
 
 /// The leases that were given and not ended. One that runs out stays its holder's until another has the delivery.
@@ -46,7 +48,7 @@ impl HeldLeases {
             self.forget(earlier);
         }
         self.ends.insert((until, token));
-        self.by_token.insert(token, HeldLease { queued, until });
+        self.by_token.insert(token, HeldLease { queued, until, is_kept: false });
         token
     }
 
@@ -55,12 +57,19 @@ impl HeldLeases {
         self.by_token.contains_key(&token)
     }
 
-    /// It no longer runs out: what is recorded by it is being written, or its delivery cannot be read. Answers whether
-    /// it holds.
+    /// It no longer runs out, nor is its delivery given to another where it has: what is recorded by it is being
+    /// written, or its delivery cannot be read. Answers whether it holds.
     pub fn keep(&mut self, token: LeaseToken) -> bool {
-        let Some(held) = self.by_token.get(&token) else { return false };
+        let Some(held) = self.by_token.get_mut(&token) else { return false };
+        held.is_kept = true;
         self.ends.remove(&(held.until, token));
         true
+    }
+
+    /// Whether the delivery is its holder's until that has ended its lease.
+    pub fn is_kept(&self, slot: DeliverySlot) -> bool {
+        let token = self.by_slot.get(&slot);
+        token.and_then(|token| self.by_token.get(token)).is_some_and(|held| held.is_kept)
     }
 
     /// Ends a lease; `None` where it has ended.
@@ -71,7 +80,7 @@ impl HeldLeases {
     }
 
     fn forget(&mut self, token: LeaseToken) -> Option<Queued> {
-        let HeldLease { queued, until } = self.by_token.remove(&token)?;
+        let HeldLease { queued, until, .. } = self.by_token.remove(&token)?;
         self.ends.remove(&(until, token));
         Some(queued)
     }
@@ -141,7 +150,9 @@ mod tests {
         let token = leases.grant(queued(1), at(10));
         assert!(leases.keep(token));
         assert_eq!(leases.run_out(at(99)), None);
-        assert!(leases.holds(token));
+        assert!(leases.holds(token) && leases.is_kept(queued(1).1));
+        leases.end(token);
+        assert!(!leases.is_kept(queued(1).1));
     }
 
     #[test]

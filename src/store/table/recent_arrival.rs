@@ -46,14 +46,18 @@ impl RecentArrivals {
 
     /// Notes what a commit brought.
     pub fn note(&mut self, brought: &ArrivalNumbers) {
-        for (id, number) in brought {
-            if self.order.len() >= KNOWN
+        let mut brought: Vec<(u64, ArrivalId)> = brought.iter().map(|(id, number)| (*number, *id)).collect();
+        brought.sort_unstable_by_key(|(number, _)| *number);
+        for (number, id) in brought {
+            // One whose postback was purged may be received again.
+            if self.numbers.insert(id, number).is_none() {
+                self.order.push_back(id);
+            }
+            if self.order.len() > KNOWN
                 && let Some(first) = self.order.pop_front()
             {
                 self.numbers.remove(&first);
             }
-            self.order.push_back(*id);
-            self.numbers.insert(*id, *number);
         }
     }
 }
@@ -65,11 +69,14 @@ mod tests {
     #[test]
     fn the_latest_are_known_and_no_more() {
         let mut recent = RecentArrivals::default();
-        let group = |from: u64| (from..from + 2).map(|n| (ArrivalId::new(n.into()), n)).collect();
-        let more = 10;
-        for from in (0..KNOWN as u64 + more).step_by(2) {
-            recent.note(&group(from));
+        let group = |numbers: std::ops::Range<u64>| numbers.map(|n| (ArrivalId::new(n.into()), n)).collect();
+        let more = 1010;
+        // The last group is forgotten in part: the first of its numbers.
+        for from in (0..KNOWN as u64).step_by(4096) {
+            recent.note(&group(from..from + 4096));
         }
+        recent.note(&group(KNOWN as u64..KNOWN as u64 + more));
+        recent.note(&group(more..more + 1));
         let known = |number: u64| recent.find(ArrivalId::new(number.into()));
         assert_eq!(
             (known(more - 1), known(more), known(KNOWN as u64 + more - 1)),

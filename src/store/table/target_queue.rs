@@ -264,35 +264,45 @@ impl Queues {
     ) -> Vec<LeasedSlot> {
         let mut leased = Vec::new();
         while leased.len() < most {
-            let next = self.ends(&request.target, fresh).next_due(request.now.as_millis(), fresh);
-            let Some(one) = next.and_then(|next| self.lease_one(request, until, (next, fresh))) else {
-                break;
+            let first = |queues: &Queues| {
+                let ends = queues.ends(&request.target, fresh);
+                Some((ends.next_due(request.now.as_millis(), fresh)?, fresh))
             };
+            let Some(one) = self.lease_first(request, until, first) else { break };
             leased.push(one);
         }
         leased
     }
 
     fn lease_oldest(&mut self, request: &ClaimRequest, until: Duration) -> Option<LeasedSlot> {
-        let oldest = |fresh| self.ends(&request.target, fresh).oldest().map(|due| (due, fresh));
-        let next = oldest(true).into_iter().chain(oldest(false)).min()?;
-        self.lease_one(request, until, next)
+        self.lease_first(request, until, |queues| {
+            let oldest = |fresh| queues.ends(&request.target, fresh).oldest().map(|due| (due, fresh));
+            oldest(true).into_iter().chain(oldest(false)).min()
+        })
     }
 
-    fn lease_one(
+    /// Leases what is first. What someone is recording, though their lease has run out, is out of the queue from then
+    /// on: the end of that lease puts it back, if it still waits.
+    fn lease_first(
         &mut self,
         request: &ClaimRequest,
         until: Duration,
-        (due, fresh): (DueSlot, bool),
+        first: impl Fn(&Queues) -> Option<(DueSlot, bool)>,
     ) -> Option<LeasedSlot> {
-        let destination = match &request.target {
-            TargetId::Account(destination) => destination.clone(),
-            shared => self.shared.get(shared)?.pair(fresh).destination(&due)?.clone(),
-        };
-        self.change(&destination, |queues| queues.lease(due, fresh));
-        let queued = (destination, due.1);
-        let token = self.held.grant(queued.clone(), until);
-        Some((Lease { token, lasts: request.lease_for }, queued))
+        loop {
+            let (due, fresh) = first(self)?;
+            let destination = match &request.target {
+                TargetId::Account(destination) => destination.clone(),
+                shared => self.shared.get(shared)?.pair(fresh).destination(&due)?.clone(),
+            };
+            self.change(&destination, |queues| queues.lease(due, fresh));
+            if self.held.is_kept(due.1) {
+                continue;
+            }
+            let queued = (destination, due.1);
+            let token = self.held.grant(queued.clone(), until);
+            return Some((Lease { token, lasts: request.lease_for }, queued));
+        }
     }
 
     /// What someone has in hand whose lease has run out waits again, of whatever target.

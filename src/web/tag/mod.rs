@@ -115,7 +115,11 @@ impl Tag {
         if self.kept.load(Ordering::Acquire) {
             return true;
         }
-        match self.store.keep(ToKeep::Text(self.script.file_name(), self.script.text.clone())).await {
+        match self
+            .store
+            .keep(ToKeep::Text { name: self.script.file_name(), text: self.script.text.clone() })
+            .await
+        {
             Ok(()) => self.kept.store(true, Ordering::Release),
             Err(error) => self.health.store_failed(&error),
         }

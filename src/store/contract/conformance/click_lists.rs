@@ -116,9 +116,9 @@ pub fn a_text_is_kept_permanently(engine: &EngineUnderTest) {
     let store = engine.open();
     let long: String = (0..40_000).map(|n| char::from(b'a' + (n * n % 23) as u8)).collect();
     assert_eq!(wait(store.kept_text("tag.1.js".to_owned())).unwrap(), None);
-    wait(store.keep(ToKeep::Text("tag.1.js".to_owned(), long.clone()))).unwrap();
-    wait(store.keep(ToKeep::Text("tag.2.js".to_owned(), "two".to_owned()))).unwrap();
-    wait(store.keep(ToKeep::Text("tag.1.js".to_owned(), "another".to_owned()))).unwrap();
+    wait(store.keep(ToKeep::Text { name: "tag.1.js".to_owned(), text: long.clone() })).unwrap();
+    wait(store.keep(ToKeep::Text { name: "tag.2.js".to_owned(), text: "two".to_owned() })).unwrap();
+    wait(store.keep(ToKeep::Text { name: "tag.1.js".to_owned(), text: "another".to_owned() })).unwrap();
     purge_all(&*store, PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) });
     before_and_after_reopening(engine, store, |store, _| {
         assert_eq!(wait(store.kept_text("tag.1.js".to_owned())).unwrap().as_ref(), Some(&long));

@@ -24,7 +24,7 @@ fn sale_with_age(name: &str, max_age_ms: i64) -> Sale {
 
 /// How each delivery that expired has ended.
 fn expire(store: &dyn Store, millis: i64) -> Vec<(&'static str, &'static str)> {
-    let expired = wait(store.fall_due(FallsDue::Expiry, at(millis), 100)).unwrap().expired;
+    let expired = wait(store.fall_due(FallsDue::Expiry, at(millis), 100)).unwrap().deliveries();
     let end = |state: &DeliveryState| match state {
         DeliveryState::Dead { reason, .. } => ("dead", reason.code().as_str()),
         DeliveryState::Skipped { reason, .. } => ("skipped", reason.code().as_str()),

@@ -213,6 +213,7 @@ macro_rules! store_conformance {
                 an_address_is_found_in_a_network_of_any_length,
                 of_several_lists_the_first_by_name_is_named,
                 an_entry_counts_for_what_is_decided_after_it_and_changes_nothing_before,
+                sales_that_wait_for_a_click_are_freed_however_many_are_looked_up_on_lists,
                 what_is_taken_off_converts_again,
                 putting_on_and_taking_off_report_what_was_new_and_what_was_there,
                 a_list_is_there_while_it_has_entries,

@@ -232,7 +232,7 @@ pub fn dispositions_are_done_the_longest_due_first_and_no_more_than_asked_for(en
         store.fall_due(FallsDue::Dispositions, at(DAY), 9),
     );
     assert_eq!(
-        wait(one).unwrap().count + wait(other).unwrap().count,
+        wait(one).unwrap().count() + wait(other).unwrap().count(),
         2,
         "at once too each is given its status once"
     );

@@ -7,11 +7,11 @@ use crate::domain::suppression::{ListChange, Suppressed, SuppressedKind};
 use crate::store::contract::arrival::Receipt;
 use crate::store::contract::change::SuppressionOrder;
 use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
-use crate::store::contract::conformance::fixture::offer::{arrive, now_of};
+use crate::store::contract::conformance::fixture::offer::{arrive, arrive_together, now_of};
 use crate::store::contract::conformance::fixture::received::{Sale, at, click, sale, unscreened, wait};
-use crate::store::contract::conformance::fixture::work::{claim, first_page};
+use crate::store::contract::conformance::fixture::work::{backlog, claim, first_page, transactions};
 use crate::store::contract::error::StoreError;
-use crate::store::contract::lookup::PageRequest;
+use crate::store::contract::lookup::{ConversionFilter, PageRequest};
 use crate::store::contract::{Store, StoreFuture};
 
 pub fn entry(kind: SuppressedKind, text: &str) -> Suppressed {
@@ -152,6 +152,20 @@ pub fn an_entry_counts_for_what_is_decided_after_it_and_changes_nothing_before(e
         [Status::Approved, Status::Scrubbed, Status::Approved]
     );
     assert_eq!(wait(store.lists()).unwrap()[0].entries, 1);
+}
+
+pub fn sales_that_wait_for_a_click_are_freed_however_many_are_looked_up_on_lists(engine: &EngineUnderTest) {
+    let store = engine.open();
+    suppress(&*store, "orders", &[entry(SuppressedKind::OrderId, "other")]);
+    arrive_together(&*store, (0..1100).map(|n| sale(&format!("t{n}")).click("c1").arrival()));
+    // A sale in the middle of those that wait is on a list by the time at which its click is received.
+    suppress(&*store, "orders", &[entry(SuppressedKind::OrderId, "t700")]);
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
+    // The answer is given with the first step; the write after it goes along with the next one.
+    wait(store.probe()).unwrap();
+    let scrubbed = ConversionFilter { status: Some(Status::Scrubbed), ..ConversionFilter::default() };
+    assert_eq!(transactions(&*store, scrubbed), ["t700"]);
+    assert_eq!(backlog(&*store, "ads", at(0)).unwrap().held, 0);
 }
 
 pub fn what_is_taken_off_converts_again(engine: &EngineUnderTest) {
