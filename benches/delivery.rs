@@ -41,6 +41,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const IN_FLIGHT: usize = 64;
 
 fn main() {
+    // As the relay does while it runs.
+    postbridge::app::process_memory::take_small_pages();
     let number = |name: &str, usual: usize| {
         std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
     };

@@ -84,6 +84,8 @@ fn run(arguments: &[&str]) -> Outcome<()> {
 
 fn fill(path: &Path, events: u64, of_offers: bool) -> Outcome<()> {
     let store: Arc<dyn Store> = Arc::new(Embedded::open_sled(path, rules())?);
+    // As the relay does while it runs.
+    postbridge::app::process_memory::take_small_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
     runtime
         .block_on(async {

@@ -38,6 +38,7 @@ mod listeners;
 pub(crate) mod measure;
 pub(crate) mod open;
 pub(crate) mod open_files;
+pub mod process_memory;
 mod router;
 mod tag;
 

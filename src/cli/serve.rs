@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use crate::app::App;
 use crate::app::open::after_failure;
+use crate::app::process_memory;
 use crate::cli::service_manager::{ServiceState, notify};
 use crate::cli::{Failure, listing, stderr};
 use crate::clock::Clock;
@@ -26,6 +27,7 @@ pub async fn run(path: &Path) -> Result<(), Failure> {
     // Before the store opens: a signal during a long recovery must not kill it.
     let mut signals = ProcessSignals::new().map_err(Failure::running)?;
     let app = App::start(config, Clock::system()).await.map_err(Failure::running)?;
+    process_memory::take_small_pages();
     announce(&app).await;
     notify(ServiceState::Ready);
     loop {
