@@ -5,6 +5,7 @@ mod customer_data;
 mod destination_payloads;
 mod destination_problems;
 mod destination_replies;
+mod destination_requests;
 mod destination_stories;
 mod macro_urls;
 mod multipart;

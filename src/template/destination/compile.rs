@@ -291,6 +291,13 @@ pub(crate) enum Encoding {
     None,
     /// Percent-encoded, but for what needs no encoding anywhere in a URL.
     Url,
+    /// As it is: a parameter is encoded whole, with its name.
+    Parameter,
+}
+
+/// A text as a value in a URL.
+pub(crate) fn encoded(text: &str) -> percent_encoding::PercentEncode<'_> {
+    percent_encoding::utf8_percent_encode(text, URL_VALUE)
 }
 
 /// All but the unreserved characters of RFC 3986.
@@ -314,8 +321,16 @@ impl TemplatedLine {
             TemplatePiece::Value { expression, .. } => LinePart::Value(expression),
         };
         let (pieces, mut problems) = pieces(source, text);
+        let is_raw = |piece: &TemplatePiece| match piece {
+            TemplatePiece::Value { expression: Expression::Call(call), .. } => call.helper.name == RAW,
+            _ => false,
+        };
+        if encoding == Encoding::Parameter && pieces.iter().any(is_raw) {
+            let what = "`raw` is in a parameter, which is encoded once and whole".to_owned();
+            problems.push(source.problem(1, what, "write the value without it"));
+        }
         let calculates = match encoding {
-            Encoding::None => calculation::in_header(&pieces),
+            Encoding::None | Encoding::Parameter => calculation::in_header(&pieces),
             Encoding::Url => calculation::in_query(&pieces),
         };
         if calculates {
@@ -363,12 +378,23 @@ impl TemplatedLine {
                 LinePart::Value(expression) => {
                     let text = expression.value(scope).into_text().unwrap_or_default();
                     match self.encoding {
-                        Encoding::None => line.push_str(&text),
-                        Encoding::Url => line.extend(percent_encoding::utf8_percent_encode(&text, URL_VALUE)),
+                        Encoding::None | Encoding::Parameter => line.push_str(&text),
+                        Encoding::Url => line.extend(encoded(&text)),
                     }
                 }
             }
         }
         line
+    }
+
+    /// The same, where every value in it is there.
+    pub(crate) fn render_whole(&self, scope: &RenderScope<'_>) -> Option<String> {
+        let is_there = |part: &LinePart| match part {
+            LinePart::Text(_) => true,
+            LinePart::Value(expression) | LinePart::Raw(expression) => {
+                expression.value(scope).into_text().is_some()
+            }
+        };
+        self.parts.iter().all(is_there).then(|| self.render(scope)).filter(|text| !text.is_empty())
     }
 }

@@ -6,9 +6,10 @@ use crate::domain::routing::Changes;
 use crate::template::destination::compile::{CompileContext, Encoding, TemplatedLine};
 use crate::template::destination::expression::Expression;
 use crate::template::destination::file::{self, Auth, DestinationFile, SettingSpec};
+use crate::template::destination::parameters::ParameterTable;
 use crate::template::destination::payload::Payload;
 use crate::template::destination::reply::ReplyRules;
-use crate::template::destination::require::{self, LocatedRequirement};
+use crate::template::destination::require::{self, LocatedRequirement, RequestParts};
 use crate::template::diagnostic::Problem;
 use crate::template::toml_doc::text::Text;
 
@@ -19,14 +20,16 @@ pub struct DestinationTemplate {
     pub(crate) file: DestinationFile,
     pub(crate) url: TemplatedLine,
     pub(crate) headers: Vec<(String, TemplatedLine)>,
+    pub(crate) query: ParameterTable,
+    pub(crate) form: ParameterTable,
     bodies: Vec<EventBody>,
     /// Our event → the number of its own body; under [`ALL_EVENTS`] the body of every other event.
     body_of: BTreeMap<String, usize>,
 }
 
-/// A payload and what must be true of it before it is sent.
+/// A payload, if the request has one, and what must be true of the request before it is sent.
 pub(crate) struct EventBody {
-    pub payload: Payload,
+    pub payload: Option<Payload>,
     pub requirements: Vec<LocatedRequirement>,
 }
 
@@ -58,7 +61,10 @@ impl DestinationTemplate {
             keep(line(text, Encoding::None), &mut problems).map(|line| (name.to_lowercase(), line))
         });
         let headers: Vec<_> = headers.collect();
-        let (bodies, body_of) = bodies(place, files, &file, &mut problems);
+        let parameters = |table| ParameterTable::parse((&toml, &settings), table);
+        let query = keep(parameters(&file.request.query), &mut problems).unwrap_or_default();
+        let form = keep(parameters(&file.request.form), &mut problems).unwrap_or_default();
+        let (bodies, body_of) = bodies((place, files), &file, (&query, &form), &mut problems);
         match (url, headers.into_iter().collect::<Option<Vec<_>>>()) {
             (Some(url), Some(headers)) if problems.is_empty() => Ok(DestinationTemplate {
                 name: name.to_owned(),
@@ -66,6 +72,8 @@ impl DestinationTemplate {
                 file,
                 url,
                 headers,
+                query,
+                form,
                 bodies,
                 body_of,
             }),
@@ -144,8 +152,10 @@ impl DestinationTemplate {
     }
 
     fn any(&self, test: &dyn Fn(&Expression) -> bool) -> bool {
-        self.bodies.iter().any(|body| body.payload.any(test))
+        self.bodies.iter().filter_map(|body| body.payload.as_ref()).any(|payload| payload.any(test))
             || self.url.any(test)
+            || self.query.any(test)
+            || self.form.any(test)
             || self.headers.iter().any(|(_, line)| line.any(test))
     }
 
@@ -176,19 +186,38 @@ fn keep<T>(result: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> Opti
 
 /// Every body of the folder: first the one for all events, then those of single events.
 fn bodies(
-    place: &str,
-    files: &BTreeMap<String, String>,
+    (place, files): (&str, &BTreeMap<String, String>),
     file: &DestinationFile,
+    (query, form): (&ParameterTable, &ParameterTable),
     problems: &mut Vec<Problem>,
 ) -> (Vec<EventBody>, BTreeMap<String, usize>) {
     let settings: Vec<String> = file.settings.iter().map(|setting| setting.name.clone()).collect();
     let mut bodies = Vec::new();
     let mut body_of = BTreeMap::new();
     let mut unknown: Option<Vec<(usize, String)>> = None;
-    if !files.contains_key(EVENT_FILE) && file.request.method != "GET" {
-        let problem =
-            Problem::new(format!("the file {EVENT_FILE} is missing"), "it is the payload of one event");
-        problems.push(problem.in_file(place));
+    let mut add = |event: &str, mut payload: Option<Payload>| {
+        let parts = RequestParts { payload: payload.as_mut(), query, form };
+        let (requirements, missing) = require::bind(&file.requirements, parts);
+        // A place may be absent from one event's request, but not from all.
+        unknown = Some(match unknown.take() {
+            Some(before) => before.into_iter().filter(|pointer| missing.contains(pointer)).collect(),
+            None => missing,
+        });
+        body_of.insert(event.to_owned(), bodies.len());
+        bodies.push(EventBody { payload, requirements });
+    };
+    match (files.contains_key(EVENT_FILE), file.request.method == "GET" || !form.is_empty()) {
+        (true, _) if !form.is_empty() => {
+            let what = format!("a request has one body: {EVENT_FILE}, or [request.form]");
+            problems.push(Problem::new(what, "take one out").in_file(place));
+        }
+        (false, true) => add(ALL_EVENTS, None),
+        (false, false) => {
+            let problem =
+                Problem::new(format!("the file {EVENT_FILE} is missing"), "it is the payload of one event");
+            problems.push(problem.in_file(place));
+        }
+        (true, _) => {}
     }
     for (file_name, text) in event_files(files) {
         let file_place = format!("{place}/{file_name}");
@@ -197,24 +226,24 @@ fn bodies(
             problems.push(Problem::new(what, "add it there or rename the file").in_file(&file_place));
         }
         let source = CompileContext { file: &file_place, first_line: 1, settings: &settings };
-        let Some(mut payload) = keep(Payload::parse(&source, text), problems) else { continue };
-        let (requirements, missing) = require::bind(&file.requirements, &mut payload);
-        // A place may be absent from one event's payload, but not from all.
-        unknown = Some(match unknown {
-            Some(before) => before.into_iter().filter(|pointer| missing.contains(pointer)).collect(),
-            None => missing,
-        });
-        body_of.insert(own_event(file_name).unwrap_or(ALL_EVENTS).to_owned(), bodies.len());
-        bodies.push(EventBody { payload, requirements });
+        let Some(payload) = keep(Payload::parse(&source, text), problems) else { continue };
+        add(own_event(file_name).unwrap_or(ALL_EVENTS), Some(payload));
     }
-    for (line, pointer) in unknown.unwrap_or_default() {
-        let what = format!("the payload has no `{pointer}`");
-        problems.push(
-            Problem::new(what, "name a member that is in the template")
-                .at(&format!("{place}/destination.toml"), line),
-        );
+    for (line, required) in unknown.unwrap_or_default() {
+        problems.push(nowhere(&required).at(&format!("{place}/destination.toml"), line));
     }
     (bodies, body_of)
+}
+
+/// What is said of a place that no request of the template has: a requirement on it would never be met.
+fn nowhere(required: &str) -> Problem {
+    let (part, hint) = match required.chars().next() {
+        Some('?') => ("query", "name a parameter of [request.query]"),
+        Some('/') => ("payload", "name a member that is in the template"),
+        _ if required.starts_with("form:") => ("form", "name a parameter of [request.form]"),
+        _ => ("request", "write `/member/of/the/payload`, `?parameter` or `form:parameter`"),
+    };
+    Problem::new(format!("the {part} has no `{required}`"), hint)
 }
 
 const EVENT_FILE: &str = "event.json.hbs";

@@ -39,6 +39,10 @@ pub(crate) struct RequestPart {
     pub url: Text,
     pub content_type: String,
     pub headers: Vec<(String, Text)>,
+    /// The parameters that are appended to the URL.
+    pub query: Vec<(String, Text)>,
+    /// The parameters that are the body.
+    pub form: Vec<(String, Text)>,
     pub auth: Auth,
 }
 
@@ -148,14 +152,24 @@ fn request(root: &Table<'_>, settings: &[String]) -> Option<RequestPart> {
     let table = root.table_or_empty("request")?;
     let methods = ["GET", "POST", "PUT"].map(|method| (method, method));
     let content_type = table.text("content_type").map(|text| text.value);
-    let headers = table.table("headers").map(|headers| headers.free_texts()).unwrap_or_default();
+    let named = |key| {
+        let found = table.table(key).map(|table| table.free_texts()).unwrap_or_default();
+        found.into_iter().map(|(name, text)| (name.to_owned(), text)).collect::<Vec<_>>()
+    };
+    let form = named("form");
+    let usual_type = if form.is_empty() { "application/json" } else { "application/x-www-form-urlencoded" };
     let part = RequestPart {
         method: table.parsed("method", |text| text.one_of(&methods)).unwrap_or("POST").to_owned(),
         url: table.required_text("url", "\"https://…\"").unwrap_or_default(),
-        content_type: content_type.unwrap_or_else(|| "application/json".to_owned()),
-        headers: headers.into_iter().map(|(name, text)| (name.to_owned(), text)).collect(),
+        content_type: content_type.unwrap_or_else(|| usual_type.to_owned()),
+        headers: named("headers"),
+        query: named("query"),
+        form,
         auth: table.read_table("auth", |auth| read_auth(auth, settings)).unwrap_or(Auth::None),
     };
+    if part.method == "GET" && !part.form.is_empty() {
+        table.problem("form", "a GET request has no body", "write them under [request.query], or a POST");
+    }
     table.finish();
     Some(part)
 }
@@ -202,17 +216,22 @@ fn number_of(name: &Text, settings: &[String]) -> Result<usize, Problem> {
 
 fn requirement(table: &Table<'_>) -> Option<Requirement> {
     let (any, all) = (texts(table, "any"), texts(table, "all"));
+    let any_of = table.text_lists("any_of").unwrap_or_default();
     let number = table.text("number").map(|number| number.value);
     let least = table.parsed("at_least", decimal);
     let events = texts(table, "events");
     let why = table.needed_text("why");
     let from_click = table.flag("from_click").unwrap_or(false);
-    let test = match (any.is_empty(), all.is_empty(), number, table.has("at_least")) {
-        (false, true, None, false) => RequirementTest::Any(any),
-        (true, false, None, false) => RequirementTest::All(all),
-        (true, true, Some(at), true) => RequirementTest::AtLeast(at, least?),
+    let one_of = !any.is_empty() || !any_of.is_empty();
+    let test = match (one_of, all.is_empty(), number, table.has("at_least")) {
+        (true, true, None, false) if any.is_empty() => RequirementTest::AnyOf(any_of),
+        (true, true, None, false) if any_of.is_empty() => {
+            RequirementTest::AnyOf(any.into_iter().map(|place| vec![place]).collect())
+        }
+        (false, false, None, false) => RequirementTest::All(all),
+        (false, true, Some(at), true) => RequirementTest::AtLeast(at, least?),
         _ => {
-            let hint = "give it `any`, or `all`, or `number` and `at_least` (as text)";
+            let hint = "give it `any`, `any_of` or `all`, or `number` and `at_least` (as text)";
             table.head_problem("a requirement says one thing", hint);
             return None;
         }

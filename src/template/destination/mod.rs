@@ -11,6 +11,7 @@ pub(crate) mod fields;
 pub(crate) mod file;
 pub(crate) mod helpers;
 pub(crate) mod normalize;
+pub(crate) mod parameters;
 pub(crate) mod payload;
 pub mod ready;
 pub mod rendering;

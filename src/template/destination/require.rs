@@ -1,8 +1,9 @@
-//! What a platform certainly refuses is not sent: requirements on the finished payload.
+//! What a platform certainly refuses is not sent: requirements on the finished request.
 
 use rust_decimal::Decimal;
 
 use crate::domain::skip::{ClickParts, LowValue, MissingValue, SkipReason};
+use crate::template::destination::parameters::{ParameterTable, RenderedParameters};
 use crate::template::destination::payload::{Payload, RenderedPayload};
 
 /// One requirement of a template's `[[require]]`.
@@ -18,11 +19,11 @@ pub(crate) struct Requirement {
     pub line: usize,
 }
 
-/// Places are JSON pointers into the payload.
+/// Places are JSON pointers into the payload (`/user/em`), parameters of the query (`?id`) and of a form (`form:id`).
 #[derive(Debug, Clone)]
 pub(crate) enum RequirementTest {
-    /// At least one of these is there.
-    Any(Vec<String>),
+    /// All of at least one of these groups are there.
+    AnyOf(Vec<Vec<String>>),
     /// Each of these is there.
     All(Vec<String>),
     /// Where this number is there, it is not below.
@@ -30,35 +31,92 @@ pub(crate) enum RequirementTest {
 }
 
 impl Requirement {
-    fn pointers(&self) -> &[String] {
-        match &self.test {
-            RequirementTest::Any(pointers) | RequirementTest::All(pointers) => pointers,
-            RequirementTest::AtLeast(pointer, _) => std::slice::from_ref(pointer),
+    fn places(&self) -> impl Iterator<Item = &String> {
+        let groups = match &self.test {
+            RequirementTest::AnyOf(groups) => groups.as_slice(),
+            RequirementTest::All(places) => std::slice::from_ref(places),
+            RequirementTest::AtLeast(_, _) => &[],
+        };
+        let number = match &self.test {
+            RequirementTest::AtLeast(place, _) => Some(place),
+            _ => None,
+        };
+        groups.iter().flatten().chain(number)
+    }
+}
+
+/// The parts of a request in which requirements have their places.
+pub(crate) struct RequestParts<'a> {
+    /// `None` where the request has no payload.
+    pub payload: Option<&'a mut Payload>,
+    pub query: &'a ParameterTable,
+    pub form: &'a ParameterTable,
+}
+
+/// A request's parts, rendered.
+pub(crate) struct WrittenParts<'a> {
+    pub payload: Option<&'a RenderedPayload>,
+    pub query: &'a RenderedParameters<'a>,
+    pub form: &'a RenderedParameters<'a>,
+}
+
+/// A place that a template can produce, by its number there.
+#[derive(Debug, Clone, Copy)]
+enum RequiredPlace {
+    Payload(usize),
+    Query(usize),
+    Form(usize),
+}
+
+impl RequestParts<'_> {
+    fn find(&mut self, place: &str) -> Option<RequiredPlace> {
+        if let Some(name) = place.strip_prefix('?') {
+            return self.query.number(name).map(RequiredPlace::Query);
+        }
+        if let Some(name) = place.strip_prefix("form:") {
+            return self.form.number(name).map(RequiredPlace::Form);
+        }
+        self.payload.as_mut()?.watch(place).map(RequiredPlace::Payload)
+    }
+}
+
+impl WrittenParts<'_> {
+    /// What is there, as it is written: a text of a payload in its quotes.
+    fn at(&self, place: RequiredPlace) -> Option<&str> {
+        match place {
+            RequiredPlace::Query(number) => self.query.value(number),
+            RequiredPlace::Form(number) => self.form.value(number),
+            RequiredPlace::Payload(number) => {
+                let payload = self.payload?;
+                let range = payload.members.get(number)?.clone()?;
+                std::str::from_utf8(payload.bytes.get(range)?).ok()
+            }
         }
     }
 }
 
-/// A requirement, with its places found in one payload.
+/// A requirement, with its places found in one event's request.
 pub(crate) struct LocatedRequirement {
     requirement: Requirement,
-    places: Vec<Option<usize>>,
+    /// In the order of the requirement's.
+    places: Vec<Option<RequiredPlace>>,
 }
 
-/// Finds the places of every requirement; also says which pointers the payload does not have at all.
+/// Finds the places of every requirement; also says which of them the request does not have at all.
 pub(crate) fn bind(
     requirements: &[Requirement],
-    payload: &mut Payload,
+    mut parts: RequestParts<'_>,
 ) -> (Vec<LocatedRequirement>, Vec<(usize, String)>) {
     let mut unknown = Vec::new();
     let mut bound = Vec::with_capacity(requirements.len());
     for requirement in requirements {
         let mut places = Vec::new();
-        for pointer in requirement.pointers() {
-            let place = payload.watch(pointer);
-            if place.is_none() {
-                unknown.push((requirement.line, pointer.clone()));
+        for place in requirement.places() {
+            let found = parts.find(place);
+            if found.is_none() {
+                unknown.push((requirement.line, place.clone()));
             }
-            places.push(place);
+            places.push(found);
         }
         bound.push(LocatedRequirement { requirement: requirement.clone(), places });
     }
@@ -66,34 +124,41 @@ pub(crate) fn bind(
 }
 
 impl LocatedRequirement {
-    /// Why this payload is not to be sent, if so. `click`: what a recorded click would bring.
+    /// Why this request is not to be sent, if so. `click`: what a recorded click would bring.
     pub(crate) fn refusal(
         &self,
         event_name: &str,
-        written: &RenderedPayload,
+        written: &WrittenParts<'_>,
         click: impl FnOnce() -> ClickParts,
     ) -> Option<SkipReason> {
         let requirement = &self.requirement;
         if !requirement.events.is_empty() && !requirement.events.iter().any(|event| event == event_name) {
             return None;
         }
-        let found = |place: &Option<usize>| written.members.get((*place)?)?.clone();
+        let found = |place: &Option<RequiredPlace>| written.at((*place)?);
         let why = requirement.why.clone();
         let (fields, any): (Vec<String>, bool) = match &requirement.test {
-            RequirementTest::Any(pointers) => {
-                let none = self.places.iter().all(|place| found(place).is_none());
-                (pointers.iter().filter(|_| none).map(|pointer| name(pointer)).collect(), true)
+            RequirementTest::AnyOf(groups) => {
+                let mut places = self.places.iter();
+                let is_whole = |group: &Vec<String>| {
+                    let absent = places.by_ref().take(group.len()).filter(|place| found(place).is_none());
+                    absent.count() == 0
+                };
+                let whole = groups.iter().map(is_whole).filter(|is_whole| *is_whole).count();
+                let names = |group: &Vec<String>| {
+                    group.iter().map(|place| name(place)).collect::<Vec<_>>().join(" with ")
+                };
+                (groups.iter().filter(|_| whole == 0).map(names).collect(), true)
             }
-            RequirementTest::All(pointers) => {
-                let absent = pointers.iter().zip(&self.places).filter(|(_, place)| found(place).is_none());
-                (absent.map(|(pointer, _)| name(pointer)).collect(), false)
+            RequirementTest::All(all) => {
+                let absent = all.iter().zip(&self.places).filter(|(_, place)| found(place).is_none());
+                (absent.map(|(place, _)| name(place)).collect(), false)
             }
-            RequirementTest::AtLeast(pointer, least) => {
-                let range = self.places.first().and_then(found)?;
-                let value = std::str::from_utf8(written.bytes.get(range)?).ok()?.trim_matches('"');
+            RequirementTest::AtLeast(place, least) => {
+                let value = self.places.first().and_then(found)?.trim_matches('"');
                 let number: Decimal = value.parse().ok()?;
                 let (value, least_text) = (value.to_owned(), least.to_string());
-                let low = || LowValue { field: name(pointer), value, least: least_text, why };
+                let low = || LowValue { field: name(place), value, least: least_text, why };
                 return (number < *least).then(|| SkipReason::ValueTooLow(Box::new(low())));
             }
         };
@@ -105,9 +170,13 @@ impl LocatedRequirement {
     }
 }
 
-/// `/data/0/user_data/em` → `user_data.em`: the list and its number are the same for every event.
-fn name(pointer: &str) -> String {
-    let steps: Vec<&str> = pointer.split('/').skip(1).collect();
+/// `/data/0/user_data/em` → `user_data.em`: the list and its number are the same for every event. `?id` and `form:id`
+/// are `id`.
+fn name(place: &str) -> String {
+    if let Some(parameter) = place.strip_prefix('?').or_else(|| place.strip_prefix("form:")) {
+        return parameter.to_owned();
+    }
+    let steps: Vec<&str> = place.split('/').skip(1).collect();
     let from = steps.iter().rposition(|step| step.parse::<usize>().is_ok()).map_or(0, |at| at + 1);
     steps.get(from..).filter(|rest| !rest.is_empty()).unwrap_or(&steps).join(".")
 }

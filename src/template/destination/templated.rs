@@ -16,8 +16,9 @@ use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::digest::{self, SigningKey};
 use crate::template::destination::expression::RenderScope;
 use crate::template::destination::file::{Auth, SettingKind, SettingSpec};
-use crate::template::destination::payload::{MAX_PAYLOAD_BYTES, RenderedPayload};
+use crate::template::destination::payload::MAX_PAYLOAD_BYTES;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
+use crate::template::destination::require::WrittenParts;
 use crate::template::destination::spec::{DestinationSpec, SpecPart, SpecProblem};
 use crate::template::diagnostic::{Problem, did_you_mean};
 
@@ -101,19 +102,24 @@ impl Templated {
     }
 
     fn render_in(&self, scope: &RenderScope<'_>) -> Result<Rendered, Problem> {
-        let (event, event_name) = (&scope.conversion.event, scope.event_name);
-        let mut body = Vec::new();
-        if let Some(template) = self.template.body(event.as_str()) {
-            let written = template.payload.write(scope);
-            let click = || self.click_parts(scope.click);
-            let mut refusals =
-                template.requirements.iter().filter_map(|rule| rule.refusal(event_name, &written, click));
-            if let Some(reason) = refusals.next() {
-                return Ok(Rendered::Skip { reason });
-            }
-            body = check_size(written)?;
+        let template = self.template.body(scope.conversion.event.as_str());
+        let payload = template.and_then(|template| template.payload.as_ref());
+        let written = payload.map(|payload| payload.write(scope));
+        let (query, form) = (self.template.query.render(scope), self.template.form.render(scope));
+        let parts = WrittenParts { payload: written.as_ref(), query: &query, form: &form };
+        let click = || self.click_parts(scope.click);
+        let requirements = template.map(|template| template.requirements.as_slice()).unwrap_or_default();
+        let mut refusals =
+            requirements.iter().filter_map(|rule| rule.refusal(scope.event_name, &parts, click));
+        if let Some(reason) = refusals.next() {
+            return Ok(Rendered::Skip { reason });
         }
-        let url = self.url(scope)?;
+        let body = match written {
+            Some(written) => check_size(written.bytes)?,
+            None if self.template.form.is_empty() => Vec::new(),
+            None => check_size(form.encoded().into_bytes())?,
+        };
+        let url = with_query(self.url(scope)?, &query.encoded());
         let headers = self.headers(scope, &body)?;
         let method = self.template.file.request.method.clone();
         let request = OutgoingRequest { method, url, headers, body, secrets: self.secrets.clone() };
@@ -270,8 +276,21 @@ fn spellings(secret: String) -> Vec<String> {
     if escaped == secret { vec![secret] } else { vec![secret, escaped] }
 }
 
-fn check_size(written: RenderedPayload) -> Result<Vec<u8>, Problem> {
-    let size = written.bytes.len();
+/// The URL with more parameters in its query.
+fn with_query(mut url: String, query: &str) -> String {
+    if query.is_empty() {
+        return url;
+    }
+    match url.find('?') {
+        Some(at) if at + 1 == url.len() || url.ends_with('&') => {}
+        Some(_) => url.push('&'),
+        None => url.push('?'),
+    }
+    url + query
+}
+
+fn check_size(written: Vec<u8>) -> Result<Vec<u8>, Problem> {
+    let size = written.len();
     if size == 0 {
         return Err(Problem::new("the payload is empty", "name values in the template that are known"));
     }
@@ -279,7 +298,7 @@ fn check_size(written: RenderedPayload) -> Result<Vec<u8>, Problem> {
         let what = format!("the payload has {size} bytes; {MAX_PAYLOAD_BYTES} are allowed");
         return Err(Problem::new(what, "leave long parameters out of the template"));
     }
-    Ok(written.bytes)
+    Ok(written)
 }
 
 fn unknown_setting(name: &str, specs: &[SettingSpec]) -> Problem {

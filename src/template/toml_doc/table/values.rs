@@ -199,6 +199,29 @@ impl<'a> Table<'a> {
         Some(array.iter().filter_map(read).collect())
     }
 
+    /// A list of lists of texts; `None` where the key is absent. What is none is left out, its problem kept.
+    pub fn text_lists(&self, key: &'a str) -> Option<Vec<Vec<String>>> {
+        let found = self.find(key)?;
+        let wanted = "a list of lists of texts";
+        let DeValue::Array(array) = found.value else {
+            self.wrong_type(key, found.line, found.value, wanted);
+            return None;
+        };
+        let read = |item: &Spanned<DeValue<'a>>| {
+            let line = self.document.line(item.span().start);
+            let DeValue::Array(inner) = item.get_ref() else {
+                self.wrong_type(key, line, item.get_ref(), wanted);
+                return None;
+            };
+            let read = |item: &Spanned<DeValue<'a>>| {
+                let line = self.document.line(item.span().start);
+                self.read_text(key, &ValueAtLine { value: item.get_ref(), line }).map(|text| text.value)
+            };
+            Some(inner.iter().filter_map(read).collect())
+        };
+        Some(array.iter().filter_map(read).collect())
+    }
+
     /// The keys of a table whose names are free, each with its text, in the order of the document. A number
     /// or a flag reads as the text it is written as: people leave the quotes out around an account's number.
     pub fn free_texts(&self) -> Vec<(&'a str, Text)> {

@@ -1,0 +1,216 @@
+//! Requests without a JSON body: parameters of a query and of a form, and what is required of them.
+
+use std::sync::Arc;
+
+use crate::support::payload_fixture::{click, conversion, ready, render, request};
+use postbridge::domain::click::Click;
+use postbridge::domain::conversion::Conversion;
+use postbridge::domain::skip::SkipReason;
+use postbridge::template::destination::definition::DestinationTemplate;
+use postbridge::template::destination::ready::ReadyDestination;
+use postbridge::template::destination::rendering::Rendered;
+
+const HEAD: &str = r#"label = "Test"
+[events]
+Purchase = "buy"
+[[setting]]
+name = "token"
+label = "Token"
+secret = true
+"#;
+
+fn parse(toml: &str, event: Option<&str>) -> Result<DestinationTemplate, Vec<String>> {
+    let event = event.map(|event| ("event.json.hbs".to_owned(), event.to_owned()));
+    let files = [("destination.toml".to_owned(), format!("{HEAD}{toml}"))].into_iter().chain(event);
+    let shown = |problem: &postbridge::template::diagnostic::Problem| {
+        format!("{}: {} | {}", problem.at, problem.what, problem.hint)
+    };
+    DestinationTemplate::parse("test", "test", &files.collect())
+        .map_err(|problems| problems.iter().map(shown).collect())
+}
+
+fn destination(toml: &str, event: Option<&str>) -> ReadyDestination {
+    ready(Arc::new(parse(toml, event).unwrap()), &[("token", "a|b=c d")])
+}
+
+/// The fields for which nothing is sent; `None` where something is.
+fn missing(
+    destination: &ReadyDestination,
+    conversion: &Conversion,
+    click: Option<&Click>,
+) -> Option<Vec<String>> {
+    match render(destination, conversion, click).rendered {
+        Rendered::Request(..) => None,
+        Rendered::Skip { reason: SkipReason::PayloadIncomplete(missing) } => Some(missing.fields),
+        Rendered::Skip { reason } => panic!("{reason:?}"),
+    }
+}
+
+const PIXEL: &str = r#"
+[request]
+method = "GET"
+url = "https://ads.example/pixel"
+[request.query]
+ev = "{{event_name}}"
+id = "{{transaction_id}}"
+"order id" = "{{param \"order\"}}"
+cur = "{{currency}}"
+amount = "{{number value}}"
+where = "{{click.landing_url}}"
+pair = "{{item_id}}:{{param \"order\"}}"
+kind = "a b"
+empty = ""
+"#;
+
+#[test]
+fn parameters_are_encoded_once_and_absent_ones_are_left_out() {
+    let destination = destination(PIXEL, None);
+    let mut sold = conversion();
+    sold.transaction_id = Some("ü&=% +1".to_owned());
+    let sent = request(&destination, &sold, Some(&click()));
+    assert_eq!(
+        (sent.method.as_str(), sent.url.as_str(), sent.body.len()),
+        (
+            "GET",
+            "https://ads.example/pixel?ev=buy&id=%C3%BC%26%3D%25%20%2B1&cur=USD&amount=7.00\
+             &where=https%3A%2F%2Fshop.example%2Flp&kind=a%20b",
+            0
+        )
+    );
+    assert!(sent.headers.is_empty(), "{:?}", sent.headers);
+    sold.params = vec![("order".to_owned(), "9".to_owned())];
+    let url = request(&destination, &sold, None).url;
+    assert!(url.contains("&order%20id=9&cur=USD"), "{url}");
+    assert!(url.ends_with("&pair=565%3A9&kind=a%20b"), "{url}");
+}
+
+#[test]
+fn parameters_go_behind_those_that_the_url_has() {
+    for (url, whole) in [
+        ("https://ads.example", "https://ads.example?a=1"),
+        ("https://ads.example/?", "https://ads.example/?a=1"),
+        ("https://ads.example/?b={{item_id}}", "https://ads.example/?b=565&a=1"),
+        ("https://ads.example/?b=2&", "https://ads.example/?b=2&a=1"),
+    ] {
+        let toml = format!("[request]\nmethod = \"GET\"\nurl = \"{url}\"\n[request.query]\na = 1\n");
+        assert_eq!(request(&destination(&toml, None), &conversion(), None).url, whole);
+    }
+}
+
+#[test]
+fn a_form_is_the_body_with_its_own_type() {
+    let form = "[request]\nurl = \"https://ads.example/\"\n[request.form]\nid = \"{{transaction_id}}\"\n\
+                gone = \"{{param \\\"none\\\"}}\"\nnote = \"ä b\"\n";
+    let sent = request(&destination(form, None), &conversion(), None);
+    assert_eq!(sent.body, b"id=1&note=%C3%A4%20b");
+    assert_eq!(sent.headers, [("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())]);
+}
+
+#[test]
+fn a_secret_in_a_query_is_masked_however_it_is_written_there() {
+    let toml = "[request]\nmethod = \"GET\"\nurl = \"https://ads.example/\"\n[request.query]\n\
+                token = \"{{settings.token}}\"\nid = \"{{transaction_id}}\"\n";
+    let sent = request(&destination(toml, None), &conversion(), None);
+    assert_eq!(sent.url, "https://ads.example/?token=a%7Cb%3Dc%20d&id=1");
+    assert_eq!(sent.masked().url, "https://ads.example/?token=***&id=1");
+}
+
+#[test]
+fn what_is_required_of_a_query_or_a_form_keeps_a_request_back() {
+    let required = |places: &str| format!("[[require]]\n{places}\nwhy = \"it says so\"\n");
+    let get = |places: &str| destination(&format!("{}{PIXEL}", required(places)), None);
+    assert_eq!(missing(&get("all = [\"?id\", \"?order id\"]"), &conversion(), None).unwrap(), ["order id"]);
+    assert_eq!(missing(&get("any = [\"?order id\", \"?where\"]"), &conversion(), Some(&click())), None);
+    assert_eq!(
+        missing(&get("any = [\"?order id\", \"?where\"]"), &conversion(), None).unwrap(),
+        ["order id", "where"]
+    );
+    let form = "[request]\nurl = \"https://ads.example/\"\n[request.form]\nid = \"{{transaction_id}}\"\n";
+    let form = destination(&format!("{}{form}", required("all = [\"form:id\"]")), None);
+    assert_eq!(missing(&form, &conversion(), None), None);
+    let without = Conversion { transaction_id: None, ..conversion() };
+    assert_eq!(missing(&form, &without, None).unwrap(), ["id"]);
+    let low = get("number = \"?amount\"\nat_least = \"7.01\"");
+    let skipped = render(&low, &conversion(), None).rendered;
+    assert!(matches!(skipped, Rendered::Skip { reason: SkipReason::ValueTooLow(_) }), "{skipped:?}");
+}
+
+#[test]
+fn of_several_groups_one_has_to_be_whole() {
+    let toml = "[[require]]\nany_of = [[\"/user/email\"], [\"/user/ip\", \"/user/ua\"]]\nwhy = \"it says so\"\n\
+                [request]\nurl = \"https://ads.example/\"\n";
+    let event = r#"{"id": {{json transaction_id}}, "user": {"email": {{json traits.email}}, "ip": {{ip click.ip}},
+                   "ua": {{json click.user_agent}}}}"#;
+    let destination = destination(toml, Some(event));
+    assert_eq!(missing(&destination, &conversion(), Some(&click())), None);
+    let half = Click { user_agent: None, ..click() };
+    assert_eq!(
+        missing(&destination, &conversion(), Some(&half)).unwrap(),
+        ["user.email", "user.ip with user.ua"]
+    );
+    let other = Click { ip: None, ..click() };
+    assert!(missing(&destination, &conversion(), Some(&other)).is_some());
+    let mut known = conversion();
+    known.traits.0.insert(postbridge::domain::click::CustomerTrait::Email, "a@shop.example".to_owned());
+    assert_eq!(missing(&destination, &known, Some(&half)), None);
+}
+
+#[test]
+fn what_no_request_can_have_is_a_mistake_of_the_template() {
+    let problems = |toml: &str, event: Option<&str>| parse(toml, event).err().unwrap_or_default();
+    let required = |place: &str| {
+        let toml = format!("[[require]]\nall = [\"{place}\"]\nwhy = \"x\"\n{PIXEL}");
+        let found = problems(&toml, None);
+        assert_eq!(found.len(), 1, "{place}: {found:?}");
+        found[0].clone()
+    };
+    for (place, part) in [
+        ("?ordr", "the query has no `?ordr`"),
+        ("form:id", "the form has no `form:id`"),
+        ("/id", "the payload has no `/id`"),
+        ("id", "the request has no `id`"),
+    ] {
+        let found = required(place);
+        assert!(found.starts_with("test/destination.toml:8: ") && found.contains(part), "{found}");
+    }
+    for (toml, event, part) in [
+        (
+            "[request]\nmethod = \"GET\"\nurl = \"https://a.example\"\n[request.form]\na = \"b\"\n",
+            None,
+            "no body",
+        ),
+        (
+            "[request]\nurl = \"https://a.example\"\n[request.form]\na = \"b\"\n",
+            Some("{\"a\": 1}"),
+            "one body",
+        ),
+        (
+            "[request]\nmethod = \"GET\"\nurl = \"https://a.example\"\n[request.query]\na = \"{{raw event}}\"\n",
+            None,
+            "`raw`",
+        ),
+        (
+            "[request]\nmethod = \"GET\"\nurl = \"https://a.example\"\n[request.query]\na = \"{{evnt}}\"\n",
+            None,
+            "toml:12",
+        ),
+        (
+            "[request]\nmethod = \"GET\"\nurl = \"https://a.example\"\n[request.query]\na = \"{{value}}-{{payout}}\"\n",
+            None,
+            "calculates",
+        ),
+        (
+            "[[require]]\nany_of = [\"?id\"]\nwhy = \"x\"\n[request]\nmethod = \"GET\"\nurl = \"https://a.example\"\n",
+            None,
+            "list of lists",
+        ),
+        (
+            "[[require]]\nany = [\"?id\"]\nany_of = [[\"?id\"]]\nwhy = \"x\"\n[request]\nmethod = \"GET\"\nurl = \"https://a.example\"\n",
+            None,
+            "one thing",
+        ),
+    ] {
+        let found = problems(toml, event);
+        assert!(found.iter().any(|problem| problem.contains(part)), "{part}: {found:?}");
+    }
+}
