@@ -9,6 +9,7 @@ mod destination_requests;
 mod destination_stories;
 mod macro_urls;
 mod multipart;
+mod payload_markers;
 mod phone_numbers;
 mod source_bodies;
 mod source_params;

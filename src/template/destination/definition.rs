@@ -8,6 +8,7 @@ use crate::template::destination::expression::Expression;
 use crate::template::destination::file::{self, Auth, DestinationFile, SettingSpec};
 use crate::template::destination::parameters::ParameterTable;
 use crate::template::destination::payload::Payload;
+use crate::template::destination::payload_text;
 use crate::template::destination::reply::ReplyRules;
 use crate::template::destination::require::{self, LocatedRequirement, RequestParts};
 use crate::template::diagnostic::Problem;
@@ -226,7 +227,7 @@ fn bodies(
             problems.push(Problem::new(what, "add it there or rename the file").in_file(&file_place));
         }
         let source = CompileContext { file: &file_place, first_line: 1, settings: &settings };
-        let Some(payload) = keep(Payload::parse(&source, text), problems) else { continue };
+        let Some(payload) = keep(payload_text::parse(&source, text), problems) else { continue };
         add(own_event(file_name).unwrap_or(ALL_EVENTS), Some(payload));
     }
     for (line, required) in unknown.unwrap_or_default() {

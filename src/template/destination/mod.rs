@@ -13,6 +13,7 @@ pub(crate) mod helpers;
 pub(crate) mod normalize;
 pub(crate) mod parameters;
 pub(crate) mod payload;
+pub(crate) mod payload_text;
 pub mod ready;
 pub mod rendering;
 pub(crate) mod reply;

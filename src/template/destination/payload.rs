@@ -1,23 +1,16 @@
 //! A JSON template as a tree: read once, then written straight to bytes with everything empty left out.
 
+use std::cell::Cell;
 use std::io::Write;
 use std::ops::Range;
 
 use serde_json::Value as Json;
 
 use crate::domain::click::Pairs;
-use crate::template::destination::calculation;
-use crate::template::destination::compile::{CompileContext, pieces};
-use crate::template::destination::expression::TemplatePiece;
 use crate::template::destination::expression::{Expression, RenderScope, RenderValue};
-use crate::template::destination::helpers::RAW;
-use crate::template::diagnostic::Problem;
 
 /// A payload is refused beyond this many bytes.
 pub(crate) const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
-
-/// Marks the number of an expression in the JSON text while its structure is read.
-const MARK: char = '\u{E000}';
 
 /// The template of one event's payload. It looks like the platform's own example; its structure is
 /// fixed when it is read, so no value can break it.
@@ -26,25 +19,39 @@ pub(crate) struct Payload {
     watched: usize,
 }
 
-struct PayloadNode {
+/// A value of the template, or what holds several.
+pub(crate) struct PayloadNode {
     shape: NodeShape,
     /// The number under which a requirement asks for it.
     watch: Option<usize>,
 }
 
-enum NodeShape {
+/// What a node is, and so how it is written.
+pub(crate) enum NodeShape {
     Null,
     /// A string, number or truth value of the template itself, as JSON.
     Literal(String),
     Value(Expression),
     Object(Vec<(MemberKey, PayloadNode)>),
     Array(Vec<PayloadNode>),
+    /// `{"$string": …}`: as JSON text inside a string.
+    JsonText(Box<PayloadNode>),
+    /// `{"$keep": …}`: also where it is empty.
+    Kept(Box<PayloadNode>),
 }
 
-/// The member's name, and the same as JSON with its colon.
-struct MemberKey {
+/// The member's name, the same as JSON with its colon, and whether its object is nothing without it.
+pub(crate) struct MemberKey {
     name: String,
     json: String,
+    needed: bool,
+}
+
+impl MemberKey {
+    pub(crate) fn new(name: String, needed: bool) -> MemberKey {
+        let json = format!("{}:", Json::String(name.clone()));
+        MemberKey { name, json, needed }
+    }
 }
 
 /// A payload as bytes, and where in it the watched members stand.
@@ -54,29 +61,18 @@ pub(crate) struct RenderedPayload {
 }
 
 impl Payload {
-    /// Reads a JSON template. A value is a typed helper and is where a JSON value is.
-    pub(crate) fn parse(source: &CompileContext<'_>, text: &str) -> Result<Payload, Vec<Problem>> {
-        let mut reading = MarkedPayload::default();
-        let (pieces, mut problems) = pieces(source, text);
-        for piece in pieces {
-            problems.extend(reading.take(source, piece).err());
-        }
-        // An operator between two values is found from both sides.
-        problems.dedup();
-        // A value in the wrong place also breaks the structure: said once is enough.
-        if problems.is_empty() {
-            Ok(Payload { root: reading.root(source)?, watched: 0 })
-        } else {
-            Err(problems)
-        }
+    /// The template with this tree.
+    pub(crate) fn new(root: PayloadNode) -> Payload {
+        Payload { root, watched: 0 }
     }
 
-    /// Asks for the place of one member, by JSON pointer; `None` if the template has no such member.
+    /// Asks for the place of one member, by JSON pointer; `None` if the template has no such member. What is inside of
+    /// a JSON text has no place of its own.
     pub(crate) fn watch(&mut self, pointer: &str) -> Option<usize> {
         let mut node = &mut self.root;
         for step in pointer.strip_prefix('/')?.split('/') {
             let step = step.replace("~1", "/").replace("~0", "~");
-            node = match &mut node.shape {
+            node = match &mut node.unmarked().shape {
                 NodeShape::Object(members) => {
                     members.iter_mut().find(|(key, _)| key.name == step).map(|(_, node)| node)?
                 }
@@ -104,12 +100,41 @@ impl Payload {
 }
 
 impl PayloadNode {
+    pub(crate) fn new(shape: NodeShape) -> PayloadNode {
+        PayloadNode { shape, watch: None }
+    }
+
+    /// Whether it holds several, as a whole payload does.
+    pub(crate) fn is_compound(&self) -> bool {
+        matches!(self.shape, NodeShape::Object(_) | NodeShape::Array(_))
+    }
+
     fn any(&self, test: &dyn Fn(&Expression) -> bool) -> bool {
         match &self.shape {
             NodeShape::Null | NodeShape::Literal(_) => false,
             NodeShape::Value(expression) => expression.any(test),
             NodeShape::Object(members) => members.iter().any(|(_, node)| node.any(test)),
             NodeShape::Array(elements) => elements.iter().any(|node| node.any(test)),
+            NodeShape::JsonText(inner) | NodeShape::Kept(inner) => inner.any(test),
+        }
+    }
+
+    /// The node that is kept, where it is only said of it that it is.
+    fn unmarked(&mut self) -> &mut PayloadNode {
+        match self.shape {
+            NodeShape::Kept(ref mut inner) => inner.unmarked(),
+            _ => self,
+        }
+    }
+
+    /// What is written of a kept node that is empty.
+    fn empty(&self) -> &'static [u8] {
+        match &self.shape {
+            NodeShape::Object(_) => b"{}",
+            NodeShape::Array(_) => b"[]",
+            NodeShape::JsonText(_) => b"\"\"",
+            NodeShape::Kept(inner) => inner.empty(),
+            NodeShape::Null | NodeShape::Literal(_) | NodeShape::Value(_) => b"null",
         }
     }
 
@@ -124,14 +149,32 @@ impl PayloadNode {
             }
             NodeShape::Value(expression) => write_value(expression.value(scope), &mut to.bytes),
             NodeShape::Object(members) => {
+                let is_whole = Cell::new(true);
                 let write = |(key, node): &(MemberKey, PayloadNode), to: &mut RenderedPayload| {
                     to.bytes.extend_from_slice(key.json.as_bytes());
-                    node.write(scope, to)
+                    let wrote = node.write(scope, to);
+                    is_whole.set(is_whole.get() && (wrote || !key.needed));
+                    wrote
                 };
-                write_all((b'{', b'}'), members, to, write)
+                let wrote = write_all((b'{', b'}'), members, to, write);
+                if !is_whole.get() {
+                    to.truncate(start);
+                }
+                wrote && is_whole.get()
             }
             NodeShape::Array(elements) => {
                 write_all((b'[', b']'), elements, to, |node, to| node.write(scope, to))
+            }
+            NodeShape::JsonText(inner) => {
+                let mut text = RenderedPayload { bytes: Vec::new(), members: Vec::new() };
+                inner.write(scope, &mut text)
+                    && write_text(&String::from_utf8_lossy(&text.bytes), &mut to.bytes)
+            }
+            NodeShape::Kept(inner) => {
+                if !inner.write(scope, to) {
+                    to.bytes.extend_from_slice(inner.empty());
+                }
+                true
             }
         };
         if wrote
@@ -142,6 +185,21 @@ impl PayloadNode {
         }
         wrote
     }
+}
+
+impl RenderedPayload {
+    /// Takes back what was written from a place on.
+    fn truncate(&mut self, start: usize) {
+        self.bytes.truncate(start);
+        for member in &mut self.members {
+            member.take_if(|range| range.start >= start);
+        }
+    }
+}
+
+/// Writes a text as JSON. Writing to a vector cannot fail, and a text always has a JSON form.
+fn write_text(text: &str, to: &mut Vec<u8>) -> bool {
+    serde_json::to_writer(to, text).is_ok()
 }
 
 fn write_all<T>(
@@ -171,10 +229,10 @@ fn write_all<T>(
 
 /// Writes a value as JSON; null writes nothing. A decimal leaves with exactly its digits.
 fn write_value(value: RenderValue<'_>, to: &mut Vec<u8>) -> bool {
-    // Writing to a vector cannot fail, and a text always has a JSON form.
+    // Writing to a vector cannot fail.
     match value {
         RenderValue::Null => return false,
-        RenderValue::Text(text) => return serde_json::to_writer(to, text.as_ref()).is_ok(),
+        RenderValue::Text(text) => return write_text(&text, to),
         RenderValue::Digest(digest) => return write!(to, "\"{}\"", digest.as_str()).is_ok(),
         RenderValue::Time(time) => return write!(to, "\"{time}\"").is_ok(),
         RenderValue::Decimal(number) => return write!(to, "{number}").is_ok(),
@@ -190,175 +248,12 @@ fn write_pairs(pairs: &Pairs, to: &mut Vec<u8>) -> bool {
     let start = to.len();
     for (name, text) in pairs.iter().filter(|(_, text)| !text.is_empty()) {
         to.push(if to.len() == start { b'{' } else { b',' });
-        // Writing to a vector cannot fail, and a text always has a JSON form.
-        let _ = serde_json::to_writer(&mut *to, name);
+        write_text(name, to);
         to.push(b':');
-        let _ = serde_json::to_writer(&mut *to, text);
+        write_text(text, to);
     }
     if to.len() > start {
         to.push(b'}');
     }
     to.len() > start
-}
-
-/// The JSON text with a numbered mark for every value, so that a JSON reader can find its structure.
-#[derive(Default)]
-struct MarkedPayload {
-    json: String,
-    expressions: Vec<Option<Expression>>,
-    /// Where each stretch of text begins in `json`, and on which line of the file.
-    stretches: Vec<(usize, usize)>,
-    in_string: bool,
-    /// Whether a value is the last that was taken.
-    after_value: bool,
-}
-
-impl MarkedPayload {
-    fn take(&mut self, source: &CompileContext<'_>, piece: TemplatePiece) -> Result<(), Problem> {
-        match piece {
-            TemplatePiece::Text { text, line } => self.take_text(source, &text, line),
-            TemplatePiece::Value { expression, line, bare } => {
-                let wrong = self.wrong_value(&expression, bare);
-                self.json.push_str(&format!("\"{MARK}{}\"", self.expressions.len()));
-                self.expressions.push(Some(expression));
-                self.after_value = true;
-                let at =
-                    |(what, hint)| Problem::new(what, hint).at(source.file, source.first_line + line - 1);
-                wrong.map_or(Ok(()), |wrong| Err(at(wrong)))
-            }
-        }
-    }
-
-    fn take_text(&mut self, source: &CompileContext<'_>, text: &str, line: usize) -> Result<(), Problem> {
-        let calculates = self.after_value && !self.in_string && calculation::goes_on_in(text);
-        self.after_value = false;
-        self.stretches.push((self.json.len(), line));
-        self.follow_quotes(text);
-        self.json.push_str(text);
-        if !calculates {
-            return Ok(());
-        }
-        let blank = text.len() - text.trim_start().len();
-        let passed = text.get(..blank).unwrap_or_default().matches('\n').count();
-        let (what, hint) = calculated();
-        Err(Problem::new(what, hint).at(source.file, source.first_line + line - 1 + passed))
-    }
-
-    /// What is wrong with a value at this place.
-    fn wrong_value(&self, expression: &Expression, bare: bool) -> Option<(String, String)> {
-        if self.in_string {
-            let what = "a value is inside quotes";
-            return Some((
-                what.to_owned(),
-                "a helper writes its own quotes; join texts by `join`".to_owned(),
-            ));
-        }
-        if !self.after_value && calculation::leads_to(&self.json) {
-            return Some(calculated());
-        }
-        wrong_in_json(expression, bare).map(|(what, hint)| (what.to_owned(), hint.to_owned()))
-    }
-
-    fn follow_quotes(&mut self, text: &str) {
-        let mut escaped = false;
-        for byte in text.bytes() {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' if self.in_string => escaped = true,
-                b'"' => self.in_string = !self.in_string,
-                _ => {}
-            }
-        }
-    }
-
-    /// The tree, once everything is taken.
-    fn root(mut self, source: &CompileContext<'_>) -> Result<PayloadNode, Vec<Problem>> {
-        let json: Json = serde_json::from_str(&self.json).map_err(|error| {
-            let line = self.line_of(error.line(), error.column());
-            let what = format!("the template is not JSON: {}", without_place(&error));
-            let hint = "compare it with the platform's example";
-            vec![Problem::new(what, hint).at(source.file, source.first_line + line - 1)]
-        })?;
-        let root = node(json, &mut self.expressions).map_err(|what| {
-            vec![Problem::new(what, "write the name of a member as text").in_file(source.file)]
-        })?;
-        match root.shape {
-            NodeShape::Object(_) | NodeShape::Array(_) => Ok(root),
-            _ => {
-                let what = "the payload is neither an object nor an array";
-                Err(vec![Problem::new(what, "begin it with `{`").at(source.file, source.first_line)])
-            }
-        }
-    }
-
-    /// The line in the file of a place in `json`.
-    fn line_of(&self, line: usize, column: usize) -> usize {
-        let before: usize = self.json.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-        let at = before + column.saturating_sub(1);
-        let stretch = self.stretches.iter().rev().find(|(start, _)| *start <= at);
-        let (start, line) = stretch.copied().unwrap_or((0, 1));
-        let passed = self.json.get(start..at.min(self.json.len())).unwrap_or_default();
-        line + passed.matches('\n').count()
-    }
-}
-
-/// The error's words; its own line counts in a text that no one has seen.
-fn without_place(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.clone(), |(words, _)| words.to_owned())
-}
-
-/// What is said of an operator next to a value.
-fn calculated() -> (String, String) {
-    ("a JSON template has a calculation in it".to_owned(), calculation::hint("`{{number value}}`"))
-}
-
-fn wrong_in_json(expression: &Expression, bare: bool) -> Option<(&'static str, &'static str)> {
-    if bare {
-        return Some((
-            "a bare value is in a JSON template",
-            "say what it is by a helper: `{{json name}}`, `{{number name}}`, `{{unix name}}`, `{{sha256 name}}`…",
-        ));
-    }
-    match expression {
-        Expression::Call(call) if call.helper.name == RAW => {
-            Some(("`raw` is in a JSON template", "write `json`; `raw` is for URLs"))
-        }
-        Expression::Call(call) if !call.helper.typed => Some((
-            "a look-up is in a JSON template without a typed helper around it",
-            "write `{{json (param \"name\")}}` and the like",
-        )),
-        _ => None,
-    }
-}
-
-fn node(json: Json, expressions: &mut [Option<Expression>]) -> Result<PayloadNode, String> {
-    let shape = match json {
-        Json::Null => NodeShape::Null,
-        Json::String(text) => match expression(&text, expressions) {
-            Some(expression) => NodeShape::Value(expression),
-            None => NodeShape::Literal(Json::String(text).to_string()),
-        },
-        Json::Array(elements) => NodeShape::Array(
-            elements.into_iter().map(|element| node(element, expressions)).collect::<Result<_, _>>()?,
-        ),
-        Json::Object(members) => {
-            let mut nodes = Vec::with_capacity(members.len());
-            for (name, member) in members {
-                if name.starts_with(MARK) {
-                    return Err("a value is where the name of a member belongs".to_owned());
-                }
-                let json = format!("{}:", Json::String(name.clone()));
-                nodes.push((MemberKey { name, json }, node(member, expressions)?));
-            }
-            NodeShape::Object(nodes)
-        }
-        scalar => NodeShape::Literal(scalar.to_string()),
-    };
-    Ok(PayloadNode { shape, watch: None })
-}
-
-fn expression(text: &str, expressions: &mut [Option<Expression>]) -> Option<Expression> {
-    let number: usize = text.strip_prefix(MARK)?.parse().ok()?;
-    expressions.get_mut(number)?.take()
 }
