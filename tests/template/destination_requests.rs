@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::support::payload_fixture::{click, conversion, ready, render, request};
 use postbridge::domain::click::Click;
 use postbridge::domain::conversion::Conversion;
+use postbridge::domain::delivery::OutgoingRequest;
 use postbridge::domain::skip::SkipReason;
 use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::ready::ReadyDestination;
@@ -113,6 +114,60 @@ fn a_secret_in_a_query_is_masked_however_it_is_written_there() {
     let sent = request(&destination(toml, None), &conversion(), None);
     assert_eq!(sent.url, "https://ads.example/?token=a%7Cb%3Dc%20d&id=1");
     assert_eq!(sent.masked().url, "https://ads.example/?token=***&id=1");
+}
+
+const KEYS: &str = r#"[[setting]]
+name = "user"
+label = "User"
+[request]
+url = "https://ads.example/"
+"#;
+
+#[test]
+fn who_sends_a_request_is_said_in_its_url_and_headers_and_masked() {
+    let sent = |auth: &str, settings: &[(&str, &str)]| {
+        let template = parse(&format!("{KEYS}auth = {auth}\n"), Some(r#"{"a": 1}"#)).unwrap();
+        request(&ready(Arc::new(template), settings), &conversion(), None)
+    };
+    let token = ("token", "a|b=c d");
+    let header = |request: &OutgoingRequest| {
+        let found = request.headers.iter().find(|(name, _)| name == "authorization");
+        found.map(|(_, value)| value.clone())
+    };
+    let query = sent(r#"{ kind = "query", query = "access token", setting = "token" }"#, &[token]);
+    assert_eq!(query.url, "https://ads.example/?access%20token=a%7Cb%3Dc%20d");
+    assert_eq!(query.masked().url, "https://ads.example/?access%20token=***");
+
+    let basic = r#"{ kind = "basic", user = "user", password = "token" }"#;
+    let both = sent(basic, &[token, ("user", "me")]);
+    assert_eq!(header(&both).unwrap(), "Basic bWU6YXxiPWMgZA==");
+    assert!(!format!("{:?}", both.masked()).contains("bWU6YXxiPWMgZA"), "{:?}", both.masked());
+    assert_eq!(header(&sent(basic, &[("user", "me")])).unwrap(), "Basic bWU6");
+    assert_eq!(header(&sent(basic, &[token])), None);
+
+    let proof = r#"[{ kind = "bearer", setting = "user" }, { kind = "hmac-proof", query = "proof", key = "token", of = "user" }]"#;
+    let proven = sent(proof, &[token, ("user", "me")]);
+    assert_eq!(header(&proven).unwrap(), "Bearer me");
+    assert_eq!(
+        proven.url,
+        "https://ads.example/?proof=846169da27dfbc438bdf5f43c4e08876dcca9bd24ec10c39d1aca5189c67fcc4"
+    );
+    assert_eq!(proven.masked().url, "https://ads.example/?proof=***");
+    assert_eq!(sent(proof, &[("user", "me")]).url, "https://ads.example/", "nothing proves without the key");
+    assert_eq!(sent("{ kind = \"none\" }", &[token]).url, "https://ads.example/");
+}
+
+#[test]
+fn a_sign_in_that_cannot_be_is_a_mistake_of_the_template() {
+    for (auth, part) in [
+        (r#"{ kind = "basic", user = "user" }"#, "`password`"),
+        (r#"[{ kind = "query", setting = "token" }]"#, "`query`"),
+        (r#"[{ kind = "hmac-proof", query = "p", key = "tokn", of = "user" }]"#, "tokn"),
+        (r#"[{ kind = "digest" }]"#, "`digest`"),
+    ] {
+        let found = parse(&format!("{KEYS}auth = {auth}\n"), Some(r#"{"a": 1}"#)).err().unwrap_or_default();
+        assert!(found.len() == 1 && found[0].contains(part), "{auth}: {found:?}");
+    }
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::domain::routing::Changes;
+use crate::template::destination::auth::Auth;
 use crate::template::destination::compile::{CompileContext, Encoding, TemplatedLine};
 use crate::template::destination::expression::Expression;
-use crate::template::destination::file::{self, Auth, DestinationFile, SettingSpec};
+use crate::template::destination::file::{self, DestinationFile, SettingSpec};
 use crate::template::destination::parameters::ParameterTable;
 use crate::template::destination::payload::Payload;
 use crate::template::destination::payload_text;
@@ -164,7 +165,7 @@ impl DestinationTemplate {
         &self.file.reply
     }
 
-    pub(crate) fn auth(&self) -> &Auth {
+    pub(crate) fn auth(&self) -> &[Auth] {
         &self.file.request.auth
     }
 

@@ -46,6 +46,13 @@ pub(crate) fn hmac_base64(key: &[u8], parts: &[&[u8]]) -> Option<String> {
     Some(STANDARD.encode(mac.finalize().into_bytes()))
 }
 
+/// HMAC-SHA256 in lower-case hexadecimal; `None` as [`hmac_base64`].
+pub(crate) fn hmac_hex(key: &[u8], text: &[u8]) -> Option<String> {
+    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key).ok()?;
+    mac.update(text);
+    Some(HEXLOWER.encode(&mac.finalize().into_bytes()))
+}
+
 /// The bytes of a base64 text, with or without padding.
 pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
     let text = text.trim_end_matches('=');

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::domain::event::EventName;
 use crate::domain::routing::Changes;
 use crate::domain::time::HOUR_MS;
+use crate::template::destination::auth::{self, Auth, number_of};
 use crate::template::destination::reply::ReplyRules;
 use crate::template::destination::reply_file;
 use crate::template::destination::require::{Requirement, RequirementTest};
@@ -43,23 +44,7 @@ pub(crate) struct RequestPart {
     pub query: Vec<(String, Text)>,
     /// The parameters that are the body.
     pub form: Vec<(String, Text)>,
-    pub auth: Auth,
-}
-
-/// How a request says who sends it. Settings are named by their number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Auth {
-    None,
-    /// A header that is a setting, after a fixed word.
-    Header {
-        name: String,
-        prefix: String,
-        setting: usize,
-    },
-    /// Signed by each of these keys that is set.
-    StandardWebhooks {
-        keys: Vec<usize>,
-    },
+    pub auth: Vec<Auth>,
 }
 
 /// Reads the file.
@@ -165,53 +150,13 @@ fn request(root: &Table<'_>, settings: &[String]) -> Option<RequestPart> {
         headers: named("headers"),
         query: named("query"),
         form,
-        auth: table.read_table("auth", |auth| read_auth(auth, settings)).unwrap_or(Auth::None),
+        auth: auth::read(&table, settings),
     };
     if part.method == "GET" && !part.form.is_empty() {
         table.problem("form", "a GET request has no body", "write them under [request.query], or a POST");
     }
     table.finish();
     Some(part)
-}
-
-fn read_auth(table: &Table<'_>, settings: &[String]) -> Auth {
-    let number = |name: &Text| number_of(name, settings);
-    let setting = || table.required("setting", "\"…\"", number).unwrap_or_default();
-    let kinds = ["none", "bearer", "header", "standard-webhooks"].map(|kind| (kind, kind));
-    match table.required("kind", "\"bearer\"", |text| text.one_of(&kinds)) {
-        Some("bearer") => Auth::Header {
-            name: "authorization".to_owned(),
-            prefix: "Bearer ".to_owned(),
-            setting: setting(),
-        },
-        Some("header") => Auth::Header {
-            name: table.needed_text("header").to_lowercase(),
-            prefix: table.text("prefix").unwrap_or_default().value,
-            setting: setting(),
-        },
-        Some("standard-webhooks") => {
-            if !table.has("keys") || table.is_empty_list("keys") {
-                table.problem("keys", "`keys` is missing", "list the settings that hold the signing keys");
-            }
-            let keys = table.all_parsed("keys", number);
-            Auth::StandardWebhooks { keys: keys.unwrap_or_default() }
-        }
-        Some(_) => Auth::None,
-        None => {
-            // What a kind that was not understood needs is not known either.
-            for key in table.keys() {
-                table.has(key);
-            }
-            Auth::None
-        }
-    }
-}
-
-/// The number of the setting that is named.
-fn number_of(name: &Text, settings: &[String]) -> Result<usize, Problem> {
-    let found = settings.iter().position(|known| *known == name.value);
-    let what = || format!("there is no setting {}", name.shown());
-    found.ok_or_else(|| Problem::new(what(), format!("settings are {}", settings.join(", "))))
 }
 
 fn requirement(table: &Table<'_>) -> Option<Requirement> {

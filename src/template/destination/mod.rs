@@ -2,6 +2,7 @@
 //!
 //! Nothing here sends, waits or knows a platform's name.
 
+pub(crate) mod auth;
 pub(crate) mod calculation;
 pub(crate) mod compile;
 pub mod definition;

@@ -12,10 +12,11 @@ use crate::domain::event::EventName;
 use crate::domain::sent::SentEvent;
 use crate::domain::skip::{ClickParts, SkipReason};
 use crate::domain::time::Time;
+use crate::template::destination::auth::Credentials;
 use crate::template::destination::definition::DestinationTemplate;
-use crate::template::destination::digest::{self, SigningKey};
+use crate::template::destination::digest::SigningKey;
 use crate::template::destination::expression::RenderScope;
-use crate::template::destination::file::{Auth, SettingKind, SettingSpec};
+use crate::template::destination::file::{SettingKind, SettingSpec};
 use crate::template::destination::payload::MAX_PAYLOAD_BYTES;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::destination::require::WrittenParts;
@@ -30,7 +31,7 @@ pub(crate) struct Templated {
     settings: Vec<Option<String>>,
     events: BTreeMap<EventName, String>,
     pub(crate) secrets: Vec<String>,
-    signing_keys: Vec<SigningKey>,
+    credentials: Credentials,
     /// Whether anything of the template names the conversion's value.
     says_value: bool,
 }
@@ -63,11 +64,13 @@ impl Templated {
             return Err(problems);
         }
         let given = specs.iter().zip(&settings).filter_map(|(known, value)| Some((known, value.as_deref()?)));
-        let secrets = given.flat_map(|(known, value)| secrets_of(known, value)).flat_map(spellings).collect();
-        let signing_keys = signing_keys(spec.template.auth(), &settings);
+        let credentials = Credentials::of(spec.template.auth(), &settings);
+        let secrets =
+            given.flat_map(|(known, value)| secrets_of(known, value)).chain(credentials.derived.clone());
+        let secrets = secrets.flat_map(spellings).collect();
         let template = spec.template;
         let says_value = template.names("value");
-        Ok(Templated { template, endpoint, settings, events, secrets, signing_keys, says_value })
+        Ok(Templated { template, endpoint, settings, events, secrets, credentials, says_value })
     }
 
     /// The request that reports a conversion to the platform, or why none is to be sent. The same
@@ -119,7 +122,7 @@ impl Templated {
             None if self.template.form.is_empty() => Vec::new(),
             None => check_size(form.encoded().into_bytes())?,
         };
-        let url = with_query(self.url(scope)?, &query.encoded());
+        let url = with_query(with_query(self.url(scope)?, &query.encoded()), self.credentials.query());
         let headers = self.headers(scope, &body)?;
         let method = self.template.file.request.method.clone();
         let request = OutgoingRequest { method, url, headers, body, secrets: self.secrets.clone() };
@@ -157,9 +160,9 @@ impl Templated {
     /// that only signs does not leave.
     pub(crate) fn secrets_go_to(&self) -> Option<Url> {
         let specs = self.template.settings();
-        let is_sent = |number: usize, spec: &SettingSpec| match self.template.auth() {
-            Auth::Header { setting, .. } if *setting == number => true,
-            _ => spec.secret && self.template.sends_setting(number),
+        let is_sent = |number: usize, spec: &SettingSpec| {
+            self.template.auth().iter().any(|auth| auth.sends(number))
+                || (spec.secret && self.template.sends_setting(number))
         };
         let set = specs.iter().zip(&self.settings).enumerate();
         let mut set = set.filter_map(|(number, (spec, value))| Some((number, spec, value.as_deref()?)));
@@ -217,23 +220,7 @@ impl Templated {
         for (name, line) in &self.template.headers {
             headers.push((name.clone(), line.render(scope)));
         }
-        match self.template.auth() {
-            Auth::None => {}
-            Auth::Header { name, prefix, setting } => {
-                if let Some(Some(value)) = self.settings.get(*setting) {
-                    headers.push((name.clone(), format!("{prefix}{value}")));
-                }
-            }
-            Auth::StandardWebhooks { .. } => {
-                let id = scope.delivery.to_string();
-                headers.extend(digest::signature_headers(
-                    &self.signing_keys,
-                    &id,
-                    scope.now.as_seconds(),
-                    body,
-                ));
-            }
-        }
+        headers.extend(self.credentials.headers(scope.delivery, scope.now, body));
         match headers.iter().find(|(_, value)| value.contains(|c: char| c.is_control())) {
             Some((name, _)) => {
                 Err(Problem::new(format!("the header `{name}` holds a control character"), "fix the setting"))
@@ -396,10 +383,4 @@ fn events(given: &BTreeMap<String, String>, problems: &mut Vec<SpecProblem>) -> 
         }
     }
     events
-}
-
-fn signing_keys(auth: &Auth, settings: &[Option<String>]) -> Vec<SigningKey> {
-    let Auth::StandardWebhooks { keys } = auth else { return Vec::new() };
-    let set = keys.iter().filter_map(|key| settings.get(*key)?.as_deref());
-    set.filter_map(|key| SigningKey::parse(key).ok()).collect()
 }

@@ -125,6 +125,11 @@ impl<'a> Table<'a> {
         keys.into_iter().map(|key| key.get_ref().as_ref()).collect()
     }
 
+    /// Whether the document has a list under the key.
+    pub fn is_list(&self, key: &str) -> bool {
+        self.value(key).is_some_and(|value| value.as_array().is_some())
+    }
+
     /// Whether the document writes this key as a list of nothing.
     pub fn is_empty_list(&self, key: &str) -> bool {
         self.value(key).and_then(DeValue::as_array).is_some_and(|array| array.is_empty())
