@@ -220,7 +220,7 @@ fn what_no_request_can_have_is_a_mistake_of_the_template() {
         found[0].clone()
     };
     for (place, part) in [
-        ("?ordr", "the query has no `?ordr`"),
+        ("?sale", "the query has no `?sale`"),
         ("form:id", "the form has no `form:id`"),
         ("/id", "the payload has no `/id`"),
         ("id", "the request has no `id`"),
