@@ -197,11 +197,16 @@ pub struct OutgoingRequest {
 impl OutgoingRequest {
     /// What may be stored and shown: every secret replaced by `***`.
     pub fn masked(&self) -> SentRequest {
+        self.masked_with(self.mask(&String::from_utf8_lossy(&self.body)))
+    }
+
+    /// The same with a body that is masked already.
+    pub fn masked_with(&self, body: String) -> SentRequest {
         SentRequest {
             method: self.method.clone(),
             url: self.mask(&self.url),
             headers: self.headers.iter().map(|(name, value)| (name.clone(), self.mask(value))).collect(),
-            body: self.mask(&String::from_utf8_lossy(&self.body)),
+            body,
         }
     }
 

@@ -7,6 +7,7 @@ mod destination_problems;
 mod destination_replies;
 mod destination_requests;
 mod destination_stories;
+mod envelopes;
 mod macro_urls;
 mod multipart;
 mod payload_markers;

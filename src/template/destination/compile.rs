@@ -12,6 +12,8 @@ use crate::template::destination::fields::{self, FIELDS};
 use crate::template::destination::helpers::{HELPERS, RAW, find_helper};
 use crate::template::diagnostic::{Problem, did_you_mean};
 
+/// In an envelope: the list of the events.
+const EVENTS: &str = "events";
 /// A template's text is refused beyond this many bytes.
 const MAX_TEMPLATE_BYTES: usize = 64 * 1024;
 /// Helpers within helpers; the grammar recurses on them.
@@ -23,6 +25,8 @@ pub(crate) struct CompileContext<'s> {
     /// The line its first line is in the file, counted from 1.
     pub first_line: usize,
     pub settings: &'s [String],
+    /// Whether it is what is around the events, in which `{{events}}` is their place.
+    pub is_envelope: bool,
 }
 
 impl CompileContext<'_> {
@@ -144,6 +148,9 @@ fn resolve(
 ) -> Result<Expression, Problem> {
     let name = written(&expression.name);
     if expression.params.is_empty() && expression.hash.is_empty() {
+        if source.is_envelope && name == EVENTS {
+            return Ok(Expression::Events);
+        }
         return match find_helper(&name).filter(|helper| helper.arguments.0 == 0) {
             Some(helper) => call(source, helper, expression, line),
             None => resolve_parameter(source, &expression.name, line),
@@ -247,6 +254,7 @@ fn resolve_name(source: &CompileContext<'_>, name: &str, line: usize) -> Result<
     }
     fields::find(name).map(Expression::Field).ok_or_else(|| {
         let hint = match find_helper(name) {
+            None if name == EVENTS => Some("`{{events}}` is in envelope.json.hbs, bare and once".to_owned()),
             Some(_) => Some(format!("`{name}` is a helper: give it what it works on")),
             None => near(name, FIELDS.iter().map(|field| field.name)),
         };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::domain::routing::Changes;
 use crate::template::destination::auth::Auth;
 use crate::template::destination::compile::{CompileContext, Encoding, TemplatedLine};
+use crate::template::destination::envelope::{ENVELOPE_FILE, Envelope};
 use crate::template::destination::expression::Expression;
 use crate::template::destination::file::{self, DestinationFile, SettingSpec};
 use crate::template::destination::parameters::ParameterTable;
@@ -24,6 +25,8 @@ pub struct DestinationTemplate {
     pub(crate) headers: Vec<(String, TemplatedLine)>,
     pub(crate) query: ParameterTable,
     pub(crate) form: ParameterTable,
+    /// What is around the events; `None` where a request is one event.
+    pub(crate) envelope: Option<Envelope>,
     bodies: Vec<EventBody>,
     /// Our event → the number of its own body; under [`ALL_EVENTS`] the body of every other event.
     body_of: BTreeMap<String, usize>,
@@ -36,8 +39,8 @@ pub(crate) struct EventBody {
 }
 
 impl DestinationTemplate {
-    /// Reads a folder: `destination.toml`, `event.json.hbs`, optionally `event.<Event>.json.hbs` and
-    /// `setup.md`. `name` is the folder's name; the folder is at `place`, which is how problems name it.
+    /// Reads a folder: `destination.toml`, `event.json.hbs`, optionally `event.<Event>.json.hbs`,
+    /// `envelope.json.hbs` and `setup.md`. `name` is the folder's name; the folder is at `place`, which is how problems name it.
     ///
     /// # Errors
     /// Everything that is wrong in any of the files, at once.
@@ -55,7 +58,12 @@ impl DestinationTemplate {
         let settings: Vec<String> = file.settings.iter().map(|setting| setting.name.clone()).collect();
         let mut problems = Vec::new();
         let line = |text: &Text, encoding| {
-            let source = CompileContext { file: &toml, first_line: text.line, settings: &settings };
+            let source = CompileContext {
+                file: &toml,
+                first_line: text.line,
+                settings: &settings,
+                is_envelope: false,
+            };
             TemplatedLine::parse(&source, &text.value, encoding)
         };
         let url = keep(line(&file.request.url, Encoding::Url), &mut problems);
@@ -66,6 +74,12 @@ impl DestinationTemplate {
         let parameters = |table| ParameterTable::parse((&toml, &settings), table);
         let query = keep(parameters(&file.request.query), &mut problems).unwrap_or_default();
         let form = keep(parameters(&file.request.form), &mut problems).unwrap_or_default();
+        let envelope = files.get(ENVELOPE_FILE).and_then(|text| {
+            let file = format!("{place}/{ENVELOPE_FILE}");
+            let source =
+                CompileContext { file: &file, first_line: 1, settings: &settings, is_envelope: true };
+            keep(Envelope::parse(&source, text), &mut problems)
+        });
         let (bodies, body_of) = bodies((place, files), &file, (&query, &form), &mut problems);
         match (url, headers.into_iter().collect::<Option<Vec<_>>>()) {
             (Some(url), Some(headers)) if problems.is_empty() => Ok(DestinationTemplate {
@@ -76,6 +90,7 @@ impl DestinationTemplate {
                 headers,
                 query,
                 form,
+                envelope,
                 bodies,
                 body_of,
             }),
@@ -159,6 +174,7 @@ impl DestinationTemplate {
             || self.query.any(test)
             || self.form.any(test)
             || self.headers.iter().any(|(_, line)| line.any(test))
+            || self.envelope.as_ref().is_some_and(|envelope| envelope.any(test))
     }
 
     pub(crate) fn reply(&self) -> &ReplyRules {
@@ -208,6 +224,12 @@ fn bodies(
         body_of.insert(event.to_owned(), bodies.len());
         bodies.push(EventBody { payload, requirements });
     };
+    if files.contains_key(ENVELOPE_FILE) && !files.contains_key(EVENT_FILE) {
+        let what = format!("{ENVELOPE_FILE} is around events, and there is no {EVENT_FILE}");
+        problems.push(
+            Problem::new(what, "write what one event looks like, or take the envelope out").in_file(place),
+        );
+    }
     match (files.contains_key(EVENT_FILE), file.request.method == "GET" || !form.is_empty()) {
         (true, _) if !form.is_empty() => {
             let what = format!("a request has one body: {EVENT_FILE}, or [request.form]");
@@ -227,7 +249,8 @@ fn bodies(
             let what = format!("`{event}` is not among the template's [events]");
             problems.push(Problem::new(what, "add it there or rename the file").in_file(&file_place));
         }
-        let source = CompileContext { file: &file_place, first_line: 1, settings: &settings };
+        let source =
+            CompileContext { file: &file_place, first_line: 1, settings: &settings, is_envelope: false };
         let Some(payload) = keep(payload_text::parse(&source, text), problems) else { continue };
         add(own_event(file_name).unwrap_or(ALL_EVENTS), Some(payload));
     }

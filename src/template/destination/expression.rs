@@ -167,6 +167,8 @@ pub(crate) enum Expression {
     /// The setting with this number.
     Setting(usize),
     Call(Box<HelperCall>),
+    /// In an envelope: where the list of the events is written. It has no value of its own.
+    Events,
 }
 
 impl Expression {
@@ -180,6 +182,7 @@ impl Expression {
                 RenderValue::maybe(scope.settings.get(*index).and_then(|value| value.as_deref()))
             }
             Expression::Call(call) => (call.helper.run)(call, scope),
+            Expression::Events => RenderValue::Null,
         }
     }
 
@@ -193,9 +196,11 @@ impl Expression {
     /// The name of the conversion's or click's value that it is made of; `None` where it is made of none.
     fn origin(&self, scope: &RenderScope<'_>) -> Option<String> {
         match self {
-            Expression::Text(_) | Expression::Integer(_) | Expression::Truth(_) | Expression::Setting(_) => {
-                None
-            }
+            Expression::Text(_)
+            | Expression::Integer(_)
+            | Expression::Truth(_)
+            | Expression::Setting(_)
+            | Expression::Events => None,
             Expression::Field(field) => Some(field.name.to_owned()),
             Expression::Call(call) => match call.helper.looks_in {
                 Some(place) => call.text(0, scope).map(|name| format!("{place}.{name}")),
@@ -210,7 +215,7 @@ impl Expression {
 
     pub(crate) fn kind(&self) -> ValueKind {
         match self {
-            Expression::Text(_) | Expression::Setting(_) => ValueKind::Text,
+            Expression::Text(_) | Expression::Setting(_) | Expression::Events => ValueKind::Text,
             Expression::Integer(_) => ValueKind::Number,
             Expression::Truth(_) => ValueKind::Truth,
             Expression::Field(field) => field.kind,

@@ -7,6 +7,7 @@ pub(crate) mod calculation;
 pub(crate) mod compile;
 pub mod definition;
 pub(crate) mod digest;
+pub mod envelope;
 pub(crate) mod expression;
 pub(crate) mod fields;
 pub(crate) mod file;

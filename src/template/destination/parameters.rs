@@ -26,7 +26,7 @@ impl ParameterTable {
         let (file, settings) = place;
         let (mut parameters, mut problems) = (Vec::with_capacity(table.len()), Vec::new());
         for (name, text) in table {
-            let source = CompileContext { file, first_line: text.line, settings };
+            let source = CompileContext { file, first_line: text.line, settings, is_envelope: false };
             match TemplatedLine::parse(&source, &text.value, Encoding::Parameter) {
                 Ok(line) => parameters.push((name.clone(), line)),
                 Err(found) => problems.extend(found),

@@ -38,6 +38,8 @@ pub(crate) enum NodeShape {
     JsonText(Box<PayloadNode>),
     /// `{"$keep": …}`: also where it is empty.
     Kept(Box<PayloadNode>),
+    /// Of an envelope: the list of the events is written here, later.
+    Events,
 }
 
 /// The member's name, the same as JSON with its colon, and whether its object is nothing without it.
@@ -58,6 +60,8 @@ impl MemberKey {
 pub(crate) struct RenderedPayload {
     pub bytes: Vec<u8>,
     pub members: Vec<Option<Range<usize>>>,
+    /// Of an envelope: where the events belong.
+    pub events: Option<usize>,
 }
 
 impl Payload {
@@ -92,8 +96,7 @@ impl Payload {
 
     /// Writes the payload. Null members, empty objects and empty arrays are left out.
     pub(crate) fn write(&self, scope: &RenderScope<'_>) -> RenderedPayload {
-        let mut writing =
-            RenderedPayload { bytes: Vec::with_capacity(1024), members: vec![None; self.watched] };
+        let mut writing = RenderedPayload::empty(Vec::with_capacity(1024), self.watched);
         self.root.write(scope, &mut writing);
         writing
     }
@@ -104,6 +107,23 @@ impl PayloadNode {
         PayloadNode { shape, watch: None }
     }
 
+    /// In how many places below it the list of events can be written; `None` where one of them is in an array or in a
+    /// text, in which a list of its own cannot be.
+    pub(crate) fn places_of_events(&self) -> Option<usize> {
+        match &self.shape {
+            NodeShape::Null | NodeShape::Literal(_) | NodeShape::Value(_) => Some(0),
+            NodeShape::Events => Some(1),
+            NodeShape::Object(members) => members.iter().map(|(_, node)| node.places_of_events()).sum(),
+            NodeShape::Kept(inner) => inner.places_of_events(),
+            NodeShape::Array(elements) => {
+                let below: Option<usize> = elements.iter().map(PayloadNode::places_of_events).sum();
+                let is_direct = elements.iter().any(|node| matches!(node.shape, NodeShape::Events));
+                below.filter(|_| !is_direct)
+            }
+            NodeShape::JsonText(inner) => inner.places_of_events().filter(|places| *places == 0),
+        }
+    }
+
     /// Whether it holds several, as a whole payload does.
     pub(crate) fn is_compound(&self) -> bool {
         matches!(self.shape, NodeShape::Object(_) | NodeShape::Array(_))
@@ -111,7 +131,7 @@ impl PayloadNode {
 
     fn any(&self, test: &dyn Fn(&Expression) -> bool) -> bool {
         match &self.shape {
-            NodeShape::Null | NodeShape::Literal(_) => false,
+            NodeShape::Null | NodeShape::Literal(_) | NodeShape::Events => false,
             NodeShape::Value(expression) => expression.any(test),
             NodeShape::Object(members) => members.iter().any(|(_, node)| node.any(test)),
             NodeShape::Array(elements) => elements.iter().any(|node| node.any(test)),
@@ -134,7 +154,7 @@ impl PayloadNode {
             NodeShape::Array(_) => b"[]",
             NodeShape::JsonText(_) => b"\"\"",
             NodeShape::Kept(inner) => inner.empty(),
-            NodeShape::Null | NodeShape::Literal(_) | NodeShape::Value(_) => b"null",
+            NodeShape::Null | NodeShape::Literal(_) | NodeShape::Value(_) | NodeShape::Events => b"null",
         }
     }
 
@@ -166,7 +186,7 @@ impl PayloadNode {
                 write_all((b'[', b']'), elements, to, |node, to| node.write(scope, to))
             }
             NodeShape::JsonText(inner) => {
-                let mut text = RenderedPayload { bytes: Vec::new(), members: Vec::new() };
+                let mut text = RenderedPayload::empty(Vec::new(), 0);
                 inner.write(scope, &mut text)
                     && write_text(&String::from_utf8_lossy(&text.bytes), &mut to.bytes)
             }
@@ -174,6 +194,10 @@ impl PayloadNode {
                 if !inner.write(scope, to) {
                     to.bytes.extend_from_slice(inner.empty());
                 }
+                true
+            }
+            NodeShape::Events => {
+                to.events = Some(start);
                 true
             }
         };
@@ -188,9 +212,14 @@ impl PayloadNode {
 }
 
 impl RenderedPayload {
+    fn empty(bytes: Vec<u8>, watched: usize) -> RenderedPayload {
+        RenderedPayload { bytes, members: vec![None; watched], events: None }
+    }
+
     /// Takes back what was written from a place on.
     fn truncate(&mut self, start: usize) {
         self.bytes.truncate(start);
+        self.events.take_if(|place| *place >= start);
         for member in &mut self.members {
             member.take_if(|range| range.start >= start);
         }

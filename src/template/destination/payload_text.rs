@@ -20,6 +20,11 @@ const NEEDS: &str = "$needs";
 
 /// Reads a JSON template. A value is a typed helper and is where a JSON value is.
 pub(crate) fn parse(source: &CompileContext<'_>, text: &str) -> Result<Payload, Vec<Problem>> {
+    tree(source, text).map(Payload::new)
+}
+
+/// The same, before anything of it is watched.
+pub(crate) fn tree(source: &CompileContext<'_>, text: &str) -> Result<PayloadNode, Vec<Problem>> {
     let mut reading = MarkedPayload::default();
     let (pieces, mut problems) = pieces(source, text);
     for piece in pieces {
@@ -28,7 +33,7 @@ pub(crate) fn parse(source: &CompileContext<'_>, text: &str) -> Result<Payload, 
     // An operator between two values is found from both sides.
     problems.dedup();
     // A value in the wrong place also breaks the structure: said once is enough.
-    if problems.is_empty() { Ok(Payload::new(reading.root(source)?)) } else { Err(problems) }
+    if problems.is_empty() { reading.root(source) } else { Err(problems) }
 }
 
 /// The JSON text with a numbered mark for every value, so that a JSON reader can find its structure.
@@ -141,6 +146,9 @@ fn calculated() -> (String, String) {
 }
 
 fn wrong_in_json(expression: &Expression, bare: bool) -> Option<(&'static str, &'static str)> {
+    if matches!(expression, Expression::Events) {
+        return None;
+    }
     if bare {
         return Some((
             "a bare value is in a JSON template",
@@ -166,6 +174,7 @@ fn node(json: Json, expressions: &mut [Option<Expression>]) -> Result<PayloadNod
     let shape = match json {
         Json::Null => NodeShape::Null,
         Json::String(text) => match expression(&text, expressions) {
+            Some(Expression::Events) => NodeShape::Events,
             Some(expression) => NodeShape::Value(expression),
             None => NodeShape::Literal(Json::String(text).to_string()),
         },

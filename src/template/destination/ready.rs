@@ -3,12 +3,13 @@
 use url::Url;
 
 use crate::domain::consent::{Consent, ConsentNeed};
-use crate::domain::delivery::{Reply, ReplyVerdict};
-use crate::domain::ids::DestinationId;
+use crate::domain::delivery::{OutgoingRequest, Reply, ReplyVerdict};
+use crate::domain::ids::{DeliveryId, DestinationId};
 use crate::domain::remark::Remark;
 use crate::domain::routing::Changes;
 use crate::domain::time::Time;
 use crate::template::destination::definition::DestinationTemplate;
+use crate::template::destination::envelope::{AssembledRequest, EventPart, RequestHead};
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::destination::spec::{DestinationSpec, SpecProblem};
 use crate::template::destination::templated::Templated;
@@ -131,13 +132,28 @@ impl ReadyDestination {
         self.template()?.max_age_ms()
     }
 
-    /// The request that reports a conversion, or why none is to be sent. The same input gives the
+    /// The request that reports this conversion alone, or why none is to be sent. The same input gives the
     /// same bytes, but for signatures, which carry the time.
+    ///
+    /// # Errors
+    /// As [`ReadyDestination::render_event`].
+    pub fn render(&self, input: &RenderInput<'_>) -> Result<Rendering, Problem> {
+        let Rendering { rendered, remarks } = self.render_event(input)?;
+        let rendered = match rendered {
+            Rendered::Skip { reason } => Rendered::Skip { reason },
+            Rendered::Request(part, sent) => {
+                Rendered::Request(self.assemble(&[&part], input.delivery, input.now).request, sent)
+            }
+        };
+        Ok(Rendering { rendered, remarks })
+    }
+
+    /// What a request carries of a conversion, or why nothing is to be sent.
     ///
     /// # Errors
     /// Where the settings and values make no usable request: a URL that is none, a header with a
     /// line break, a payload beyond 256 KiB.
-    pub fn render(&self, input: &RenderInput<'_>) -> Result<Rendering, Problem> {
+    pub fn render_event(&self, input: &RenderInput<'_>) -> Result<Rendering<EventPart>, Problem> {
         match &self.kind {
             Kind::Templated(destination) => {
                 let mut rendering = destination.render(input, self.mode)?;
@@ -148,9 +164,25 @@ impl ReadyDestination {
                 Ok(rendering)
             }
             Kind::Postback(postback) => {
-                let (request, sent) = postback.render(input.conversion, input.click);
-                let rendered = Rendered::Request(request, Box::new(sent));
+                let (url, sent) = postback.render(input.conversion, input.click);
+                let head = RequestHead { method: "GET".to_owned(), url, headers: Vec::new() };
+                let part = EventPart { head, envelope: None, body: Vec::new() };
+                let rendered = Rendered::Request(part, Box::new(sent));
                 Ok(Rendering { rendered, remarks: postback.remark(input.conversion).into_iter().collect() })
+            }
+        }
+    }
+
+    /// The request that carries these events, each of which joins the first. `delivery`: the first one's.
+    pub fn assemble(&self, parts: &[&EventPart], delivery: &DeliveryId, now: Time) -> AssembledRequest {
+        match &self.kind {
+            Kind::Templated(destination) => destination.assemble(parts, delivery, now),
+            Kind::Postback(postback) => {
+                let RequestHead { method, url, headers } =
+                    parts.first().map(|part| part.head.clone()).unwrap_or_default();
+                let secrets = postback.url.secrets().to_vec();
+                let request = OutgoingRequest { method, url, headers, body: Vec::new(), secrets };
+                AssembledRequest { request, events: Vec::new() }
             }
         }
     }

@@ -26,18 +26,18 @@ pub struct RenderInput<'a> {
 
 /// The result of rendering, and what a person should know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rendering {
+pub struct Rendering<R = OutgoingRequest> {
     /// What leaves, or why nothing does.
-    pub rendered: Rendered,
+    pub rendered: Rendered<R>,
     /// What was there and is not in the request, and what the request says otherwise than the conversion.
     pub remarks: Vec<Remark>,
 }
 
-/// A request, or why there is none to send.
+/// A request, or one event's part of one; or why there is none to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rendered {
-    /// Complete, with its secrets: to be masked before it is kept or shown; and what it says of the conversion.
-    Request(OutgoingRequest, Box<SentEvent>),
+pub enum Rendered<R = OutgoingRequest> {
+    /// With its secrets: to be masked before it is kept or shown; and what it says of the conversion.
+    Request(R, Box<SentEvent>),
     /// The platform would certainly refuse it.
     Skip {
         /// What the platform misses, by the template's own rules.

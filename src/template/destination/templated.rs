@@ -9,12 +9,15 @@ use url::Url;
 use crate::domain::click::{Click, Pairs};
 use crate::domain::delivery::{OutgoingRequest, Reply, ReplyVerdict};
 use crate::domain::event::EventName;
+use crate::domain::ids::DeliveryId;
 use crate::domain::sent::SentEvent;
 use crate::domain::skip::{ClickParts, SkipReason};
 use crate::domain::time::Time;
 use crate::template::destination::auth::Credentials;
+use crate::template::destination::compile::TemplatedLine;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::digest::SigningKey;
+use crate::template::destination::envelope::{self, AssembledRequest, EventPart, RequestHead};
 use crate::template::destination::expression::RenderScope;
 use crate::template::destination::file::{SettingKind, SettingSpec};
 use crate::template::destination::payload::MAX_PAYLOAD_BYTES;
@@ -73,8 +76,7 @@ impl Templated {
         Ok(Templated { template, endpoint, settings, events, secrets, credentials, says_value })
     }
 
-    /// The request that reports a conversion to the platform, or why none is to be sent. The same
-    /// input gives the same bytes, but for signatures, which carry the time.
+    /// What reports a conversion to the platform, or why nothing is to be sent. The same input gives the same bytes.
     ///
     /// # Errors
     /// Where the settings and values make no usable request: a URL that is none, a header with a
@@ -83,7 +85,7 @@ impl Templated {
         &self,
         input: &RenderInput<'_>,
         mode: DestinationMode,
-    ) -> Result<Rendering, Problem> {
+    ) -> Result<Rendering<EventPart>, Problem> {
         let event = &input.conversion.event;
         let Some(event_name) = self.event_name(event) else {
             let reason = SkipReason::EventNotNamed { event: event.clone() };
@@ -104,7 +106,7 @@ impl Templated {
         Ok(Rendering { rendered, remarks: scope.left_out.into_inner() })
     }
 
-    fn render_in(&self, scope: &RenderScope<'_>) -> Result<Rendered, Problem> {
+    fn render_in(&self, scope: &RenderScope<'_>) -> Result<Rendered<EventPart>, Problem> {
         let template = self.template.body(scope.conversion.event.as_str());
         let payload = template.and_then(|template| template.payload.as_ref());
         let written = payload.map(|payload| payload.write(scope));
@@ -123,19 +125,40 @@ impl Templated {
             None => check_size(form.encoded().into_bytes())?,
         };
         let url = with_query(with_query(self.url(scope)?, &query.encoded()), self.credentials.query());
-        let headers = self.headers(scope, &body)?;
+        let headers = self.headers(scope)?;
+        let envelope = self.template.envelope.as_ref().map(|envelope| envelope.write(scope)).transpose()?;
         let method = self.template.file.request.method.clone();
-        let request = OutgoingRequest { method, url, headers, body, secrets: self.secrets.clone() };
-        let sent = self.sent(scope, &request);
-        Ok(Rendered::Request(request, Box::new(sent)))
+        let part = EventPart { head: RequestHead { method, url, headers }, envelope, body };
+        let sent = self.sent(scope, &part);
+        Ok(Rendered::Request(part, Box::new(sent)))
+    }
+
+    /// The request that carries these events, which join one another. `delivery`: of the first of them. The same input
+    /// gives the same bytes, but for signatures, which carry the time.
+    pub(crate) fn assemble(
+        &self,
+        parts: &[&EventPart],
+        delivery: &DeliveryId,
+        now: Time,
+    ) -> AssembledRequest {
+        let head = parts.first().map(|part| part.head.clone()).unwrap_or_default();
+        let RequestHead { method, url, headers } = head;
+        let (body, events) = envelope::body_of(parts);
+        let content_type = &self.template.file.request.content_type;
+        let content_type = Some(content_type).filter(|_| !body.is_empty()).filter(|name| !name.is_empty());
+        let content_type = content_type.map(|name| ("content-type".to_owned(), name.clone()));
+        let credentials = self.credentials.headers(delivery, now, &body);
+        let headers = content_type.into_iter().chain(headers).chain(credentials).collect();
+        let secrets = self.secrets.clone();
+        AssembledRequest { request: OutgoingRequest { method, url, headers, body, secrets }, events }
     }
 
     /// What a request says of the conversion.
-    fn sent(&self, scope: &RenderScope<'_>, request: &OutgoingRequest) -> SentEvent {
+    fn sent(&self, scope: &RenderScope<'_>, part: &EventPart) -> SentEvent {
         let conversion = scope.conversion;
         let is_in = |value: &str| {
             let is_in = |text: &[u8]| memchr::memmem::find(text, value.as_bytes()).is_some();
-            !value.is_empty() && (is_in(&request.body) || is_in(request.url.as_bytes()))
+            !value.is_empty() && part.texts().any(is_in)
         };
         let named = |pairs: &'_ Pairs, names: &[String]| -> Pairs {
             let known = pairs.iter().filter(|(name, value)| names.contains(name) && is_in(value));
@@ -211,16 +234,10 @@ impl Templated {
         Ok(format!("{endpoint}{path}"))
     }
 
-    fn headers(&self, scope: &RenderScope<'_>, body: &[u8]) -> Result<Vec<(String, String)>, Problem> {
-        let mut headers = Vec::with_capacity(self.template.headers.len() + 4);
-        let content_type = &self.template.file.request.content_type;
-        if !body.is_empty() && !content_type.is_empty() {
-            headers.push(("content-type".to_owned(), content_type.clone()));
-        }
-        for (name, line) in &self.template.headers {
-            headers.push((name.clone(), line.render(scope)));
-        }
-        headers.extend(self.credentials.headers(scope.delivery, scope.now, body));
+    /// Those of the template. What the account signs in with is added by [`Templated::assemble`].
+    fn headers(&self, scope: &RenderScope<'_>) -> Result<Vec<(String, String)>, Problem> {
+        let render = |(name, line): &(String, TemplatedLine)| (name.clone(), line.render(scope));
+        let headers: Vec<_> = self.template.headers.iter().map(render).collect();
         match headers.iter().find(|(_, value)| value.contains(|c: char| c.is_control())) {
             Some((name, _)) => {
                 Err(Problem::new(format!("the header `{name}` holds a control character"), "fix the setting"))

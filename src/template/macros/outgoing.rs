@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::domain::click::{Click, Pairs, sub_id_number};
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{OutgoingRequest, Reply, ReplyVerdict};
+use crate::domain::delivery::{Reply, ReplyVerdict};
 use crate::domain::money::Money;
 use crate::domain::remark::Remark;
 use crate::domain::routing::Changes;
@@ -46,21 +46,12 @@ pub struct OutgoingPostback {
 }
 
 impl OutgoingPostback {
-    /// A conversion without a payout is reported too, with an empty price: a lead may earn nothing.
-    pub(crate) fn render(
-        &self,
-        conversion: &Conversion,
-        click: Option<&Click>,
-    ) -> (OutgoingRequest, SentEvent) {
+    /// The URL, and what it says. A conversion without a payout is reported too, with an empty price: a lead may earn
+    /// nothing.
+    pub(crate) fn render(&self, conversion: &Conversion, click: Option<&Click>) -> (String, SentEvent) {
         let payout = conversion.payout.map(|payout| reported_payout(payout.amount, self.scale));
         let context = MacroContext { conversion, click, payout };
-        let request = OutgoingRequest {
-            method: "GET".to_owned(),
-            url: self.url.render(&|name| context.value(name)),
-            headers: Vec::new(),
-            body: Vec::new(),
-            secrets: self.url.secrets().to_vec(),
-        };
+        let url = self.url.render(&|name| context.value(name));
         let names = self.url.names();
         let sub_ids = names.iter().filter(|name| sub_id_number(name).is_some());
         let id = |name: &&str| Some(((*name).to_owned(), context.value(name)?));
@@ -72,7 +63,7 @@ impl OutgoingPostback {
             ids: sub_ids.filter_map(id).collect(),
             reply: Pairs::new(),
         };
-        (request, sent)
+        (url, sent)
     }
 
     /// The payout as it is reported, where the URL names one.
