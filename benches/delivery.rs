@@ -205,6 +205,7 @@ impl Bench {
         let destination = DestinationPlan {
             destination: Arc::clone(&self.destination),
             max_per_second: None,
+            batch: Default::default(),
             max_in_flight: IN_FLIGHT,
             allow_private_network: true,
             timeout_ms: 30_000,

@@ -25,6 +25,7 @@ use crate::ops::numbers::StoreNumbers;
 use crate::store::contract::Store;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::work::Backlog;
+use crate::template::destination::batch::BatchSize;
 use crate::template::diagnostic::Problem;
 use crate::web::access::Access;
 use crate::web::click_budget::ClickBudget;
@@ -338,6 +339,7 @@ fn dispatch_plan(config: &Config) -> DispatchPlan {
     let accounts = config.destinations.iter().map(|destination| DestinationPlan {
         destination: Arc::clone(&destination.ready),
         max_per_second: destination.max_per_second,
+        batch: destination.batch,
         max_in_flight: destination.max_in_flight,
         allow_private_network: destination.allow_private_network,
         timeout_ms: destination.timeout_ms,
@@ -346,6 +348,7 @@ fn dispatch_plan(config: &Config) -> DispatchPlan {
     let postbacks = config.outgoing.iter().map(|outgoing| DestinationPlan {
         destination: Arc::clone(&outgoing.ready),
         max_per_second: outgoing.max_per_second,
+        batch: BatchSize::default(),
         max_in_flight: HOST_PLACES,
         allow_private_network: outgoing.allow_private_network,
         timeout_ms: outgoing.timeout_ms,

@@ -15,6 +15,8 @@ use crate::domain::ids::{AffiliateId, CampaignId, DestinationId, OfferId, Source
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::routing::{Only, Route};
 use crate::template::catalog::Catalog;
+use crate::template::destination::batch::BatchSize;
+use crate::template::destination::batch_file::{LONGEST_WAIT_MS, MOST_EVENTS};
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::file::{SettingKind, SettingSpec};
 use crate::template::destination::ready::ReadyDestination;
@@ -32,6 +34,7 @@ pub struct Destination {
     pub route: Route,
     pub max_per_second: Option<NonZeroU32>,
     pub max_in_flight: usize,
+    pub batch: BatchSize,
     /// Whether it may live at a private or loopback address.
     pub allow_private_network: bool,
     /// How long one request may take in all.
@@ -68,17 +71,13 @@ fn read(
 ) -> Option<Destination> {
     let id = own_id(&section, ids);
     let template = read_template(&section, catalog);
-    let modes = [
-        ("live", DestinationMode::Live),
-        ("test", DestinationMode::Test),
-        ("shadow", DestinationMode::Shadow),
-        ("off", DestinationMode::Off),
-    ];
+    let modes = DestinationMode::ALL.map(|mode| (mode.as_str(), mode));
     let mode = section.parsed("mode", |text| text.one_of(&modes));
     let endpoint = section.parsed("endpoint", endpoint);
     let allow_private_network = section.flag("allow_private_network");
     let max_per_second = section.number::<u32>("max_per_second", 1..=1_000_000).and_then(NonZeroU32::new);
     let max_in_flight = section.number("max_in_flight", 1..=10_000);
+    let batch = section.read_table("batch", read_batch);
     let timeout_ms = section.number("timeout_ms", 100..=600_000);
     if let (Some(endpoint), Some(false)) = (&endpoint, allow_private_network) {
         warn_of_private_endpoint(&section, endpoint);
@@ -92,6 +91,7 @@ fn read(
     let (settings, events) = (table.as_ref().map(read_settings), events.map(|table| renamed(&table)));
     section.finish_knowing(|key| is_setting(key, template.as_deref()));
     let (template, table, settings) = (template?, table?, settings?);
+    let batch = batch_of(&section, &template, batch);
     warn_of_odd_secrets(&table, &template, &settings.read);
     let plain_url = plain_url(&template, &settings.read);
     let has_endpoint = endpoint.is_some();
@@ -119,16 +119,41 @@ fn read(
         (false, Some(setting)) => exposure::warn_of_plain_secrets(&table, &setting, &destination),
         (false, None) => exposure::warn_of_plain_secrets(&section, "template", &destination),
     }
-    let (id, only) = (id?, only?);
-    let route = Route { only, consent: destination.consent_need(), ..route_of(&template, id) };
+    let consent = destination.consent_need();
+    let route = Route { only: only?, consent, ..route_of(&template, id?) };
     Some(Destination {
         ready: Arc::new(destination),
         route,
-        max_per_second,
+        max_per_second: max_per_second.or_else(|| template.max_per_second()),
         max_in_flight: max_in_flight?,
+        batch,
         allow_private_network: allow_private_network?,
         timeout_ms: timeout_ms?,
     })
+}
+
+/// `batch = { max_events = 100, max_wait_ms = 500 }`.
+fn read_batch(table: &Table<'_>) -> (Option<usize>, Option<u64>) {
+    (table.number("max_events", 1..=MOST_EVENTS), table.number("max_wait_ms", 0..=LONGEST_WAIT_MS))
+}
+
+/// How many events a request carries: as the destination says, else as its template does.
+fn batch_of(
+    section: &Table<'_>,
+    template: &DestinationTemplate,
+    read: Option<(Option<usize>, Option<u64>)>,
+) -> BatchSize {
+    let usual = template.batch();
+    let (max_events, max_wait_ms) = read.unwrap_or_default();
+    let most = template.max_batch();
+    if let Some(events) = max_events.filter(|events| *events > most) {
+        let what = format!("`max_events` is {events}, and `{}` takes {most} in a request", template.name());
+        section.problem("batch", what, "write a lower number, or take it out");
+    }
+    BatchSize {
+        max_events: max_events.unwrap_or(usual.max_events).min(most),
+        max_wait_ms: max_wait_ms.unwrap_or(usual.max_wait_ms),
+    }
 }
 
 /// A destination's route, as far as its template says.

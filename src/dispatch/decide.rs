@@ -51,7 +51,10 @@ pub fn after(
 ) -> SettledAttempt {
     let attempts = claimed.delivery.attempts.saturating_add(1);
     let (state, attempts) = match &verdict {
-        ReplyVerdict::Delivered { .. } => (DeliveryState::delivered(now), attempts),
+        ReplyVerdict::Delivered { confirmation, .. } => {
+            let confirmation = *confirmation;
+            (DeliveryState::Delivered { at: now, confirmation, later: None }, attempts)
+        }
         ReplyVerdict::Dead { reason } => {
             (DeliveryState::Dead { at: now, reason: Box::new(reason.clone()) }, attempts)
         }

@@ -3,14 +3,19 @@
 //!
 //! Nothing here knows of HTTP requests to us or of pages; what a platform's answer means is the template's.
 
+mod answer;
 mod attempt;
 pub mod breaker;
+mod context;
 pub mod decide;
 pub(crate) mod error;
 pub mod health;
 mod meters;
+mod open_leases;
 pub mod prepare;
+pub mod rate;
 pub mod schedule;
+mod settle;
 pub mod shares;
 mod tallies;
 pub mod target_health;
@@ -27,11 +32,12 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::dispatch::attempt::{AttemptContext, SendSetup, TargetSetup};
 use crate::dispatch::breaker::BreakerRule;
+use crate::dispatch::context::{AttemptContext, SendSetup, TargetSetup};
 use crate::dispatch::error::{DispatchError, Faults};
 use crate::dispatch::health::{HealthRule, HealthTracker};
 use crate::dispatch::meters::Meters;
+use crate::dispatch::rate::SendRate;
 use crate::dispatch::schedule::Schedule;
 use crate::dispatch::tallies::{DestinationTally, Tallies};
 use crate::dispatch::target_health::{HOST_PLACES, TargetHealth};
@@ -43,6 +49,7 @@ use crate::domain::status::Status;
 use crate::domain::target::TargetId;
 use crate::send::client::{Client, ClientError, SendPolicy};
 use crate::store::contract::Store;
+use crate::template::destination::batch::BatchSize;
 use crate::template::destination::ready::ReadyDestination;
 
 /// How one destination is sent to.
@@ -50,8 +57,11 @@ use crate::template::destination::ready::ReadyDestination;
 pub struct DestinationPlan {
     /// What is sent, and how its answers are read.
     pub destination: Arc<ReadyDestination>,
-    /// The most attempts that begin in a second; `None`: only the receiver limits.
+    /// The most that leaves in a second, in requests or in events as the template counts them; `None`: only the
+    /// receiver limits.
     pub max_per_second: Option<NonZeroU32>,
+    /// How many events a request carries, and how long one waits for others.
+    pub batch: BatchSize,
     /// Of an ad account, attempts under way at once; at least 1. A host of outgoing postbacks has [`HOST_PLACES`].
     pub max_in_flight: usize,
     /// Whether private and loopback addresses may be reached.
@@ -236,11 +246,13 @@ impl Dispatch {
         let max_in_flight = plans.iter().map(|plan| plan.max_in_flight).max().unwrap_or_default();
         let longest_ms = plans.iter().map(|plan| plan.timeout_ms).max().unwrap_or_default();
         let longest_attempt = Duration::from_millis(longest_ms).saturating_add(BEYOND_TIMEOUT);
-        let (max_in_flight, max_per_second) = match target {
+        let unit = plans.first().map(|plan| plan.destination.rate_unit()).unwrap_or_default();
+        let (max_in_flight, rate) = match target {
             TargetId::Account(_) => (max_in_flight.max(1), rate),
             TargetId::Host(_) => (host_places(rate), rate),
             TargetId::NoHost => (HOST_PLACES, None),
         };
+        let rate = rate.map(|per_second| SendRate { per_second, unit });
         let destinations = plans.into_iter().filter_map(|plan| {
             let id = plan.destination.id().clone();
             match self.send_setup(inside, plan) {
@@ -257,7 +269,7 @@ impl Dispatch {
             schedule: Arc::clone(&self.schedule),
             clock: self.clock.clone(),
             max_in_flight,
-            max_per_second,
+            rate,
             longest_attempt,
             sends,
             generation: inside.generation,
@@ -283,7 +295,7 @@ impl Dispatch {
             }
         };
         let on = plan.outgoing.and_then(|outgoing| outgoing.on);
-        Ok(SendSetup { destination: plan.destination, client, on })
+        Ok(SendSetup::new(plan.destination, client, on, plan.batch))
     }
 
     fn spawn(&self, inside: &mut DispatchState, target: &TargetId, setup: Arc<TargetSetup>) -> Running {

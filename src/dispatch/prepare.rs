@@ -13,6 +13,7 @@ use crate::domain::sent::SentEvent;
 use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 use crate::store::contract::work::Claimed;
+use crate::template::destination::envelope::EventPart;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::diagnostic::Problem;
@@ -31,7 +32,7 @@ pub enum Prepared {
     /// What is to leave.
     Ready {
         /// With its secrets.
-        request: Box<OutgoingRequest>,
+        part: Box<EventPart>,
         /// What it says of the conversion.
         sent: Box<SentEvent>,
         /// What of the conversion is not in it or is otherwise in it.
@@ -89,18 +90,18 @@ pub fn prepare(
     };
     let unrendered = |reason| ended(EndedUnsent::Dead(reason), Vec::new());
     // A helper that panics must cost one delivery, not the worker with all its leases.
-    match catch_unwind(AssertUnwindSafe(|| destination.render(&input))) {
+    match catch_unwind(AssertUnwindSafe(|| destination.render_event(&input))) {
         Ok(Ok(Rendering { rendered: Rendered::Skip { reason }, remarks })) => {
             ended(EndedUnsent::Skipped(reason), remarks)
         }
-        Ok(Ok(Rendering { rendered: Rendered::Request(request, sent), remarks })) => match destination.mode()
-        {
+        Ok(Ok(Rendering { rendered: Rendered::Request(part, sent), remarks })) => match destination.mode() {
             DestinationMode::Shadow => {
                 let settled = SettledAttempt::unsent(claimed, EndedUnsent::Skipped(SkipReason::Shadow), now);
+                let request = destination.assemble(&[&part], &claimed.id, now).request;
                 let (settled, request) = (Box::new(settled), Some(Box::new(request)));
                 Prepared::Ended { settled, request, remarks }
             }
-            _ => Prepared::Ready { request: Box::new(request), sent, remarks },
+            _ => Prepared::Ready { part: Box::new(part), sent, remarks },
         },
         Ok(Err(Problem { what, hint, .. })) => unrendered(DeathReason::Unrendered { what, hint }),
         Err(_logged) => unrendered(DeathReason::RenderingFailed),

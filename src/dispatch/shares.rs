@@ -1,11 +1,4 @@
-//! What one worker may take: how its places are shared between first attempts and retries, and how many deliveries
-//! may leave in a second.
-
-use std::num::NonZeroU32;
-use std::time::Duration;
-
-use governor::clock::Clock as _;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+//! What one worker may take: how its places are shared between first attempts and retries.
 
 use crate::domain::time::Time;
 
@@ -20,6 +13,17 @@ pub struct ShareRequest {
     pub fresh: usize,
     /// How many that were tried before.
     pub retries: usize,
+}
+
+impl ShareRequest {
+    /// The same for places of which each has room for this many.
+    #[must_use]
+    pub fn times(self, deliveries: usize) -> ShareRequest {
+        ShareRequest {
+            fresh: self.fresh.saturating_mul(deliveries),
+            retries: self.retries.saturating_mul(deliveries),
+        }
+    }
 }
 
 /// The places of one destination. Retries may hold at most three quarters of them, so that there
@@ -88,45 +92,5 @@ impl Shares {
     pub fn news(&mut self) {
         self.fresh_dry_until = None;
         self.retries_dry_until = None;
-    }
-}
-
-/// The rate of one worker, and a permission that was taken and not used yet.
-pub struct Limiter {
-    inner: DefaultDirectRateLimiter,
-    /// The rate: attempts that begin in a second.
-    pub per_second: NonZeroU32,
-    /// How many may begin at one time.
-    pub burst: NonZeroU32,
-    held: bool,
-}
-
-impl Limiter {
-    /// A limiter that lets this many begin in a second.
-    pub fn new(per_second: NonZeroU32) -> Limiter {
-        // A twentieth of a second's worth may go at once: below that a timer's grain would be the
-        // limit, above it the first second would see far more than was asked for.
-        let burst = NonZeroU32::new(per_second.get() / 20).unwrap_or(NonZeroU32::MIN);
-        let inner = RateLimiter::direct(Quota::per_second(per_second).allow_burst(burst));
-        Limiter { inner, per_second, burst, held: false }
-    }
-
-    /// How long until one more may leave; takes the permission when that is now.
-    pub fn take(&mut self) -> Option<Duration> {
-        if self.held {
-            return None;
-        }
-        match self.inner.check() {
-            Ok(()) => {
-                self.held = true;
-                None
-            }
-            Err(not_yet) => Some(not_yet.wait_time_from(self.inner.clock().now())),
-        }
-    }
-
-    /// The permission is used by one that leaves.
-    pub fn used(&mut self) {
-        self.held = false;
     }
 }

@@ -1,28 +1,29 @@
-//! The loop of one target: claims what is due while there is room, of whichever destination, and sends each.
+//! The loop of one target: claims what is due while there is room, of whichever destination, and sends it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
 
-use crate::dispatch::attempt::{
-    self, AttemptContext, AttemptJob, InFlightPermit, ProbeGuard, SendSetup, TargetSetup,
-};
+use crate::dispatch::attempt::{self, AttemptJob};
+use crate::dispatch::context::{AttemptContext, InFlightPermit, ProbeGuard, SendSetup, TargetSetup};
 use crate::dispatch::health::{Probe, SendGate};
-use crate::dispatch::shares::{Limiter, ShareRequest, Shares};
+use crate::dispatch::open_leases::{OpenLease, OpenLeases};
+use crate::dispatch::rate::Limiter;
+use crate::dispatch::shares::{ShareRequest, Shares};
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::{DeliveryState, ReplyVerdict};
 use crate::domain::delivery_reason::RetryReason;
-use crate::domain::ids::DeliveryId;
+use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::outage::ASK_AGAIN_AFTER;
 use crate::store::contract::subscription::{SignalOf, Subscription};
 use crate::store::contract::work::{
-    AttemptOutcome, ClaimRequest, Claimed, LeaseToken, LeasedWork, WantedWork,
+    AttemptOutcome, ClaimRequest, Claimed, LeaseToken, LeasedWork, RepeatRisk, WantedWork,
 };
 
 /// An idle worker looks without being woken after a second, then less and less often: a wake-up that was missed
@@ -31,7 +32,8 @@ const FIRST_LOOK_MS: i64 = 1_000;
 const LONGEST_SLEEP_MS: i64 = 60_000;
 /// How long a reload may take to reach everyone.
 const MOVING: Duration = Duration::from_millis(100);
-/// What one claim hands out at most: leases that wait for their turn are kept few.
+/// What one claim hands out at most, but for one request that carries more: leases that wait for their turn are kept
+/// few.
 const CLAIM: usize = 256;
 
 /// What a worker is ordered from outside.
@@ -43,17 +45,6 @@ pub enum WorkerCommand {
     Finish,
     /// End now: give back what is in flight.
     Cut,
-}
-
-/// What an attempt works on, for the case that it must be given back.
-struct LeasedAttempt {
-    id: DeliveryId,
-    token: LeaseToken,
-    /// How many counted before.
-    attempts: u32,
-    not_before: Option<Time>,
-    /// See [`AttemptJob::has_ended`].
-    has_ended: Arc<AtomicBool>,
 }
 
 /// A claim that was asked for.
@@ -74,7 +65,7 @@ pub struct Worker {
     shares: Shares,
     limiter: Option<Limiter>,
     attempts: JoinSet<()>,
-    leased: HashMap<Id, LeasedAttempt>,
+    leased: HashMap<Id, OpenLeases>,
     next_due: Option<Time>,
     /// How many looks in a row found nothing.
     idle: u32,
@@ -101,7 +92,7 @@ impl Worker {
     ) -> Worker {
         let wakeup = shared.store.signals(SignalOf::Work(shared.target.clone()));
         let shares = Shares::new(setup.max_in_flight);
-        let limiter = setup.max_per_second.map(Limiter::new);
+        let limiter = setup.rate.map(Limiter::new);
         Worker {
             shared,
             setup,
@@ -154,8 +145,8 @@ impl Worker {
         let WorkerCommand::Run(setup) = order else { return false };
         if setup.generation != self.setup.generation {
             self.shares.resize(setup.max_in_flight);
-            if setup.max_per_second != self.limiter.as_ref().map(|limiter| limiter.per_second) {
-                self.limiter = setup.max_per_second.map(Limiter::new);
+            if setup.rate != self.limiter.as_ref().map(|limiter| limiter.rate) {
+                self.limiter = setup.rate.map(Limiter::new);
             }
             self.setup = setup;
             self.shares.news();
@@ -164,12 +155,14 @@ impl Worker {
     }
 
     async fn claim(&mut self, now: Time, most: usize, probe: bool) -> NextStep {
-        let mut most = most;
+        // A probe is about one delivery.
+        let events = if probe { 1 } else { self.setup.events_in_a_request() };
+        let mut most = (most / events).max(1);
         if let Some(limiter) = &mut self.limiter {
             if let Some(wait) = limiter.take() {
                 return NextStep::Pause(wait);
             }
-            most = most.min(limiter.burst.get() as usize);
+            most = most.min(limiter.burst());
         }
         let in_flight = self.shared.in_flight.load(Ordering::Relaxed);
         let retrying = self.shared.retrying.load(Ordering::Relaxed);
@@ -177,6 +170,7 @@ impl Worker {
             let full = self.is_full();
             return NextStep::Sleep { until: if full { None } else { self.next_look() }, arrivals: !full };
         };
+        let wanted = wanted.times(events);
         let request = self.request(now, WantedWork::Due { fresh: wanted.fresh, retries: wanted.retries });
         let asked = AskedClaim { running: self.shared.clock.running(), probe };
         let claim = match self.answered(self.shared.store.claim(request).await) {
@@ -202,21 +196,20 @@ impl Worker {
         ClaimRequest { target: self.shared.target.clone(), now, lease_for, wanted }
     }
 
-    /// Sends what was claimed, a request for each, as fast as the rate lets them leave. What a request needs (a place,
-    /// the rate's permission, the lease) is taken here and not in the claim, so that one request may be about
-    /// several of them.
+    /// Sends what was claimed, as many in a request as the destination takes, as fast as the rate lets requests leave.
+    /// What a request needs (a place, the rate's permission, the lease) is taken here and not in the claim.
     async fn send(&mut self, work: Vec<Claimed>, asked: AskedClaim) -> NextStep {
         let mut elsewhere = Vec::new();
-        for claimed in work {
+        for (destination, work) in shared_requests(work, &self.setup) {
             // A reload that moves a destination reaches the store and its old worker one after the other.
-            let Some(to) = self.setup.destinations.get(&claimed.id.destination).cloned() else {
-                elsewhere.push(claimed.lease.token);
+            let Some(to) = self.setup.destinations.get(&destination).cloned() else {
+                elsewhere.extend(work.into_iter().map(|claimed| claimed.lease.token));
                 continue;
             };
             while let Some(wait) = self.limiter.as_mut().and_then(Limiter::take) {
                 tokio::time::sleep(wait).await;
             }
-            self.start(to, claimed, asked).await;
+            self.start(to, work, asked).await;
         }
         if elsewhere.is_empty() {
             return NextStep::LookAgain;
@@ -229,33 +222,32 @@ impl Worker {
         self.shared.in_flight.load(Ordering::Relaxed) >= self.setup.max_in_flight
     }
 
-    /// Starts an attempt; gives the delivery back where it would be a second probe.
-    async fn start(&mut self, to: Arc<SendSetup>, claimed: Claimed, asked: AskedClaim) {
-        let Some(probing) = ProbeGuard::begin(Arc::clone(&self.shared.target_health), asked.probe) else {
-            return self.release(vec![claimed.lease.token]).await;
+    /// Starts an attempt; gives the deliveries back where it would be a second probe.
+    async fn start(&mut self, to: Arc<SendSetup>, work: Vec<Claimed>, asked: AskedClaim) {
+        let leases = OpenLeases::of(&work);
+        let probing = ProbeGuard::begin(Arc::clone(&self.shared.target_health), asked.probe);
+        let (Some(probing), Some(first)) = (probing, work.first()) else {
+            return self.release(work.into_iter().map(|claimed| claimed.lease.token).collect()).await;
         };
         if let Some(limiter) = &mut self.limiter {
             limiter.used();
         }
-        let leased = LeasedAttempt {
-            id: claimed.id.clone(),
-            token: claimed.lease.token,
-            attempts: claimed.delivery.attempts,
-            not_before: claimed.delivery.not_before,
-            has_ended: Arc::default(),
-        };
+        // All of one claim are leased for as long.
+        let lease_ends = asked.running.saturating_add(first.lease.lasts);
+        let (destination, is_retry) = (first.id.destination.clone(), first.delivery.attempts > 0);
         let job = AttemptJob {
-            place: InFlightPermit::take(&self.shared, leased.id.destination.clone(), leased.attempts > 0),
+            place: InFlightPermit::take(&self.shared, destination, is_retry),
             probing,
-            lease_ends: asked.running.saturating_add(claimed.lease.lasts),
-            has_ended: Arc::clone(&leased.has_ended),
+            lease_ends,
+            leases: leases.clone(),
             shared: Arc::clone(&self.shared),
             setup: Arc::clone(&self.setup),
+            rate: self.limiter.as_ref().map(Limiter::shared),
             to,
-            claimed,
+            work,
         };
         let task = self.attempts.spawn(attempt::run(job));
-        self.leased.insert(task.id(), leased);
+        self.leased.insert(task.id(), leases);
     }
 
     async fn probe_oldest(&mut self) -> NextStep {
@@ -269,11 +261,7 @@ impl Worker {
     }
 
     async fn release(&self, leases: Vec<LeaseToken>) {
-        if leases.is_empty() {
-            return;
-        }
-        let released = self.shared.store.release(leases).await;
-        self.shared.faults.note(&released);
+        self.shared.release(leases).await;
     }
 
     /// What the store answered, or what to do without it: nothing more where it failed, and nothing for a while
@@ -302,13 +290,22 @@ impl Worker {
             // What the order is, the next step reads.
             _ = self.orders.changed() => {}
             () = self.shared.poke.notified() => self.look_for_retries(),
-            () = self.wakeup.signalled(), if arrivals => self.shares.news(),
+            () = self.wakeup.signalled(), if arrivals => self.wait_for_more().await,
             () = tokio::time::sleep(span) => {
                 self.idle = self.idle.saturating_add(1);
                 self.shares.news();
                 self.look_for_retries();
             }
         }
+    }
+
+    /// What has become due waits for others, so that they share a request.
+    async fn wait_for_more(&mut self) {
+        let longest = self.setup.longest_wait();
+        if !longest.is_zero() {
+            self.pause(longest).await;
+        }
+        self.shares.news();
     }
 
     /// A retry that this worker scheduled and whose time has come is news.
@@ -345,17 +342,23 @@ impl Worker {
             }
             Err(fault) => fault,
         };
-        let Some(leased) = self.leased.remove(&fault.id()) else { return };
-        let LeasedAttempt { id, token, attempts, not_before, has_ended } = leased;
+        let Some(leases) = self.leased.remove(&fault.id()) else { return };
+        let open = leases.take();
         if fault.is_cancelled() {
-            // Its record may wait for the disk: without the lease that would be late, and the event sent again.
-            if !has_ended.load(Ordering::Relaxed) {
-                self.release(vec![token]).await;
-            }
-            return;
+            // The record of what has ended may wait for the disk: without the lease it would be late, and the event sent
+            // again.
+            let left = open.iter().filter(|lease| !lease.has_ended);
+            return self.release(left.map(|lease| lease.token).collect()).await;
         }
+        let at = self.shared.clock.now();
+        self.shared.record(open.into_iter().map(|lease| self.failed(lease, at)).collect()).await;
+    }
+
+    /// What is recorded of a delivery whose attempt failed inside.
+    fn failed(&self, lease: OpenLease, at: Time) -> AttemptOutcome {
+        let OpenLease { id, token, attempts, not_before, .. } = lease;
         tracing::error!(delivery.id = %id, "an attempt failed inside; it is tried again by the schedule");
-        let (at, attempts) = (self.shared.clock.now(), attempts.saturating_add(1));
+        let attempts = attempts.saturating_add(1);
         let reason = RetryReason::AttemptFailed;
         let verdict = ReplyVerdict::Retry { reason, after_ms: None, hold_ms: None };
         let due = self.setup.schedule.next(&id, attempts, at, None);
@@ -363,8 +366,8 @@ impl Worker {
         // It waits: whatever was received meanwhile, the next attempt knows.
         let (state, observed) = (DeliveryState::Waiting { due }, None);
         let attempt = Attempt::unsent(at, verdict);
-        let outcome = AttemptOutcome { id, lease: token, attempt, state, attempts, observed };
-        self.shared.record(outcome).await;
+        let repeat = RepeatRisk::default();
+        AttemptOutcome { id, lease: token, attempt, state, attempts, observed, repeat }
     }
 
     /// Waits for what is in flight, unless it is cut off; then gives back what has not ended.
@@ -389,4 +392,25 @@ impl Worker {
             self.ended(ended).await;
         }
     }
+}
+
+/// What was claimed, by the requests that it may share: of one destination, first attempts and later ones apart, since
+/// they have their own places.
+fn shared_requests(work: Vec<Claimed>, setup: &TargetSetup) -> Vec<(DestinationId, Vec<Claimed>)> {
+    let mut requests: Vec<(DestinationId, Vec<Claimed>)> = Vec::new();
+    for claimed in work {
+        let most = setup.destinations.get(&claimed.id.destination).map_or(1, |to| to.events());
+        let joins = |(destination, others): &&mut (DestinationId, Vec<Claimed>)| {
+            let is_retry = |claimed: &Claimed| claimed.delivery.attempts > 0;
+            others.len() < most
+                && *destination == claimed.id.destination
+                && others.first().is_some_and(|first| is_retry(first) == is_retry(&claimed))
+        };
+        // Of those that are full none takes more, so the last ones are looked at first.
+        match requests.iter_mut().rev().take(4).find(joins) {
+            Some((_, others)) => others.push(claimed),
+            None => requests.push((claimed.id.destination.clone(), vec![claimed])),
+        }
+    }
+    requests
 }

@@ -30,6 +30,26 @@ pub enum AttemptEffect {
     Late,
 }
 
+/// Where an event is in a request that carried several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchPlace {
+    /// Which of them it is, counted from 1.
+    pub position: u32,
+    /// How many there were.
+    pub events: u32,
+    /// Where it begins in the body of the request as it is kept, in bytes.
+    pub start: u32,
+    /// Where it ends there.
+    pub end: u32,
+}
+
+impl BatchPlace {
+    /// The event's own part of the body of its request.
+    pub fn own_part(self, body: &str) -> Option<&str> {
+        body.get(usize::try_from(self.start).ok()?..usize::try_from(self.end).ok()?)
+    }
+}
+
 /// One try at a delivery, kept as long as its conversion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
@@ -47,6 +67,8 @@ pub struct Attempt {
     pub remarks: Vec<Remark>,
     /// What the request said, where the platform took it or may have.
     pub sent: Option<Box<SentEvent>>,
+    /// Where in the request the event is; `None` where the request was about it alone.
+    pub place: Option<BatchPlace>,
     /// What it meant for the delivery. The store says, whatever is recorded.
     pub effect: AttemptEffect,
 }
@@ -55,7 +77,16 @@ impl Attempt {
     /// Of a delivery that ends, or goes on, without a request.
     pub fn unsent(at: Time, verdict: ReplyVerdict) -> Attempt {
         let effect = AttemptEffect::Settled;
-        Attempt { at, took_ms: 0, exchange: None, verdict, remarks: Vec::new(), sent: None, effect }
+        Attempt {
+            at,
+            took_ms: 0,
+            exchange: None,
+            verdict,
+            remarks: Vec::new(),
+            sent: None,
+            place: None,
+            effect,
+        }
     }
 
     /// The request that it made or shared.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::delivery_reason::{DeathReason, ParkReason, RetryReason};
 use crate::domain::exchange::{NoAnswer, PlatformAnswer, SendRefused};
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion};
-use crate::domain::sent::{Confirmation, DeliveryKind};
+use crate::domain::sent::{Confirmation, DeliveryKind, LaterVerdict};
 use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 
@@ -75,8 +75,10 @@ pub enum DeliveryState {
     Delivered {
         /// When its answer was received.
         at: Time,
+        /// How certain that is.
+        confirmation: Confirmation,
         /// Where it said only later whether it took it; in a box, because few platforms do.
-        confirmation: Option<Box<Confirmation>>,
+        later: Option<Box<LaterVerdict>>,
     },
     /// Gave up, with the reason; the last attempt keeps request and response. Can be retried.
     Dead {
@@ -147,7 +149,15 @@ impl DeliveryStateName {
 impl DeliveryState {
     /// Taken then, as the platform's answer to the request says.
     pub fn delivered(at: Time) -> DeliveryState {
-        DeliveryState::Delivered { at, confirmation: None }
+        DeliveryState::Delivered { at, confirmation: Confirmation::Confirmed, later: None }
+    }
+
+    /// How certain it is that the platform took the event; `None` while it is not delivered.
+    pub fn confirmation(&self) -> Option<Confirmation> {
+        match self {
+            DeliveryState::Delivered { confirmation, .. } => Some(*confirmation),
+            _ => None,
+        }
     }
 
     /// The state without what it is about.
@@ -282,6 +292,8 @@ pub enum ReplyVerdict {
     Delivered {
         /// What it found odd all the same, in its own words, each one line; nearly always empty.
         warnings: Vec<String>,
+        /// How certain it is.
+        confirmation: Confirmation,
     },
     /// Try again by the schedule, and not before `after_ms` where the platform asked for it. With
     /// `hold_ms` it asked that nothing at all is sent for so long: the destination is held.
@@ -311,6 +323,11 @@ pub enum ReplyVerdict {
 }
 
 impl ReplyVerdict {
+    /// Taken, as the answer says, without a remark.
+    pub fn delivered() -> ReplyVerdict {
+        ReplyVerdict::Delivered { warnings: Vec::new(), confirmation: Confirmation::Confirmed }
+    }
+
     /// The answer that its reason keeps, where it was one that did not take the event.
     pub fn answer_mut(&mut self) -> Option<&mut PlatformAnswer> {
         match self {
@@ -326,7 +343,7 @@ impl ReplyVerdict {
     /// All that it quotes from outside. A secret may be in it until it is masked.
     pub fn quoted_mut(&mut self) -> Vec<&mut String> {
         let quoted = match self {
-            ReplyVerdict::Delivered { warnings } => return warnings.iter_mut().collect(),
+            ReplyVerdict::Delivered { warnings, .. } => return warnings.iter_mut().collect(),
             ReplyVerdict::Retry { reason: RetryReason::NoAnswer(cause), .. } => cause.quoted_mut(),
             ReplyVerdict::Dead { reason: DeathReason::Refused(refused) } => refused.quoted_mut(),
             other => other.answer_mut().and_then(PlatformAnswer::quoted_mut),

@@ -48,13 +48,45 @@ pub struct SentEvent {
     pub event_id: EventId,
     /// The click's identifiers for the platform that were in the request, by the name of their parameter or cookie.
     pub ids: Pairs,
-    /// What the template keeps of the answer, by name. No template can name anything yet.
+    /// What the template keeps of the answer, by name: the members under `keep` of its reply rules.
     pub reply: Pairs,
+}
+
+/// How certain it is that the platform took an event that counts as delivered.
+///
+/// It is stored: new variants go to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Confirmation {
+    /// Its answer says so of this event, or of all that were sent with it.
+    #[default]
+    Confirmed,
+    /// It knew the event already.
+    Duplicate,
+    /// Its answer is only how many it took, or that it took the request; which events it does not say.
+    Counted,
+    /// It never says whether it took anything.
+    Unverified,
+}
+
+impl Confirmation {
+    /// Every one of them.
+    pub const ALL: [Confirmation; 4] =
+        [Confirmation::Confirmed, Confirmation::Duplicate, Confirmation::Counted, Confirmation::Unverified];
+
+    /// As API, pages, templates and stories write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Confirmation::Confirmed => "confirmed",
+            Confirmation::Duplicate => "duplicate",
+            Confirmation::Counted => "counted",
+            Confirmation::Unverified => "unverified",
+        }
+    }
 }
 
 /// What a platform said later of a request that it had accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Confirmation {
+pub struct LaterVerdict {
     /// The platform's name of the request.
     pub request_id: String,
     /// How often it was asked.

@@ -47,7 +47,8 @@ pub(crate) struct Story {
     delivery: DeliveryId,
     conversion: Conversion,
     click: Option<Click>,
-    reply: Option<Reply>,
+    /// With the number of events that it is the answer to.
+    reply: Option<(Reply, usize)>,
     postback: Option<OutgoingPostback>,
     customer: CustomerFormat,
 }
@@ -65,8 +66,13 @@ impl Story {
         self.conversion.event.as_str()
     }
 
-    pub(crate) fn reply(&self) -> Option<(Reply, Time)> {
-        self.reply.clone().map(|reply| (reply, self.now))
+    /// The reply, and to how many events it is the answer.
+    pub(crate) fn reply(&self) -> Option<&(Reply, usize)> {
+        self.reply.as_ref()
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.now
     }
 
     pub(crate) fn destination(
@@ -249,15 +255,16 @@ fn click(table: &Table<'_>, now: Time) -> Option<Click> {
     })
 }
 
-/// An answer; or `failed`, with why the connection ended; or `forbidden`, the private address that it was for.
-fn reply(table: &Table<'_>) -> Option<Reply> {
+/// An answer, to one event or to `events`; or `failed`, with why the connection ended; or `forbidden`, the private address that it was for.
+fn reply(table: &Table<'_>) -> Option<(Reply, usize)> {
     let text = |key: &'static str| table.text(key).map(|text| text.value);
     let status = table.number("status", 100..=999);
     let headers = texts(table, "headers").into_iter().collect();
     let body = text("body").unwrap_or_default().into_bytes();
     let truncated = table.flag("truncated").unwrap_or_default();
     let forbidden = table.parsed("forbidden", address);
-    match (status, text("failed"), forbidden) {
+    let events = table.number("events", 1..=1_000).unwrap_or(1);
+    let reply = match (status, text("failed"), forbidden) {
         (Some(status), None, None) => {
             Some(Reply::Answer(PlatformResponse { status, headers, body, truncated }))
         }
@@ -267,7 +274,8 @@ fn reply(table: &Table<'_>) -> Option<Reply> {
             table.head_problem("a reply is one thing", "give it one of status, failed, forbidden");
             None
         }
-    }
+    };
+    reply.map(|reply| (reply, events))
 }
 
 /// The texts of a table whose keys are free.

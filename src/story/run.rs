@@ -10,9 +10,11 @@ use serde_json::{Map, Value as Json, json};
 use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::delivery::{OutgoingRequest, ReplyVerdict};
 use crate::domain::remark::Remark;
+use crate::domain::sent::Confirmation;
 use crate::domain::skip::SkipReason;
 use crate::story::file::Story;
 use crate::template::catalog::Catalog;
+use crate::template::destination::batch::{BatchVerdict, EventVerdict};
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::rendering::{Rendered, Rendering};
 use crate::template::diagnostic::Problem;
@@ -112,8 +114,8 @@ fn run_outgoing(folder: &Path, expectations: Expectations) -> Result<Result<(), 
     let (place, story) = read(folder)?;
     let coverage = || {
         let destination = story.postback()?;
-        if let Some((reply, now)) = story.reply() {
-            return Ok(classified(&destination.classify(&reply, now)));
+        if let Some((reply, _)) = story.reply() {
+            return Ok(classified(&destination.classify(reply, story.now())));
         }
         let Rendering { rendered, remarks } = story.render(&destination)?;
         let found = match rendered {
@@ -189,9 +191,9 @@ fn run(
     let (place, story) = read(folder)?;
     let destination = story.destination(template).map_err(|problem| problem.in_file(&place))?;
     let (found, outcome) = match story.reply() {
-        Some((reply, now)) => {
-            let verdict = destination.classify(&reply, now);
-            (classified(&verdict), StoryOutcome::Classified(verdict.as_str()))
+        Some((reply, events)) => {
+            let verdict = destination.classify_batch(reply, *events, story.now());
+            (of_events(&verdict), StoryOutcome::Classified(verdict.request.as_str()))
         }
         None => {
             let rendering = story.render(&destination).map_err(|problem| problem.in_file(&place))?;
@@ -234,10 +236,35 @@ fn skipped(reason: &SkipReason) -> Json {
     json!({ "code": reason.code().as_str(), "skip": reason.sentence(), "hint": reason.hint() })
 }
 
+/// What an answer means to the one event that it is about, or to each of several.
+fn of_events(verdict: &BatchVerdict) -> Json {
+    let of_event = |event: &Option<EventVerdict>| match event {
+        None => json!({ "verdict": "sent_again", "may_be_taken": verdict.may_be_taken }),
+        Some(EventVerdict { verdict, kept }) => {
+            let mut shown = classified(verdict);
+            if let Some(members) = shown.as_object_mut().filter(|_| !kept.is_empty()) {
+                members.insert("kept".to_owned(), kept.iter().cloned().collect());
+            }
+            shown
+        }
+    };
+    match &verdict.events[..] {
+        [only] => of_event(only),
+        several => json!({ "events": several.iter().map(of_event).collect::<Vec<_>>() }),
+    }
+}
+
 fn classified(verdict: &ReplyVerdict) -> Json {
     let word = verdict.as_str();
     match verdict {
-        ReplyVerdict::Delivered { warnings } => json!({ "verdict": word, "warnings": warnings }),
+        ReplyVerdict::Delivered { warnings, confirmation } => {
+            let mut shown = json!({ "verdict": word, "warnings": warnings });
+            let certain = *confirmation == Confirmation::Confirmed;
+            if let Some(members) = shown.as_object_mut().filter(|_| !certain) {
+                members.insert("confirmation".to_owned(), json!(confirmation.as_str()));
+            }
+            shown
+        }
         ReplyVerdict::Retry { reason, after_ms, hold_ms } => {
             let mut shown = reasoned(word, reason);
             if let Some(members) = shown.as_object_mut() {

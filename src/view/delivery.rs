@@ -5,17 +5,17 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::attempt::{Attempt, AttemptEffect};
+use crate::domain::attempt::{Attempt, AttemptEffect, BatchPlace};
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryState, PlatformResponse, ReplyVerdict, SentRequest};
 use crate::domain::event::EventName;
 use crate::domain::ids::{ConversionId, DestinationId, EventId, SourceId};
-use crate::domain::sent::{Confirmation, SentEvent};
+use crate::domain::sent::{Confirmation, LaterVerdict, SentEvent};
 use crate::domain::time::Time;
 use crate::domain::unsent::{self, UnsentContext};
 use crate::store::contract::lookup::ListedDelivery;
 use crate::view::reason::ReasonView;
-use crate::view::schema::{DeliveryKindWord, DeliveryStateWord, TimeText};
+use crate::view::schema::{ConfirmationWord, DeliveryKindWord, DeliveryStateWord, TimeText};
 use crate::view::value::{MoneyView, PairsView};
 
 /// A delivery without its attempts.
@@ -36,21 +36,24 @@ pub struct DeliveryView<'a> {
     state: &'static str,
     /// Those that counted.
     attempts: u32,
-    /// Whether the platform may have been sent the event by an attempt whose answer is not known. It counts the event
-    /// once where it goes by the event id.
+    /// Whether the platform may have been sent the event by an attempt whose answer is not known, and may count what is
+    /// sent again twice: its template names no time for which it counts a repeat once, or that has passed.
     possible_repeat: bool,
     #[serde(flatten)]
     reason: ReasonView,
     #[serde(flatten)]
     time: StateTime,
+    /// How certain it is that the platform took the event; null while it is not delivered.
+    #[schemars(with = "Option<ConfirmationWord>")]
+    confirmation: Option<&'static str>,
     /// Null where the platform says in its answer whether it takes the event.
-    confirmation: Option<ConfirmationView<'a>>,
+    later_verdict: Option<LaterVerdictView<'a>>,
 }
 
 /// What a platform says later of a request that it accepted.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Confirmation")]
-struct ConfirmationView<'a> {
+#[schemars(rename = "LaterVerdict")]
+struct LaterVerdictView<'a> {
     /// The platform's name of the request.
     request_id: &'a str,
     /// How often it was asked.
@@ -60,15 +63,15 @@ struct ConfirmationView<'a> {
     confirmed_at: Option<Time>,
 }
 
-impl<'a> ConfirmationView<'a> {
-    fn of(state: &'a DeliveryState) -> Option<ConfirmationView<'a>> {
+impl<'a> LaterVerdictView<'a> {
+    fn of(state: &'a DeliveryState) -> Option<LaterVerdictView<'a>> {
         match state {
             DeliveryState::Confirming { request_id, tries, .. } => {
-                Some(ConfirmationView { request_id, tries: *tries, confirmed_at: None })
+                Some(LaterVerdictView { request_id, tries: *tries, confirmed_at: None })
             }
-            DeliveryState::Delivered { confirmation: Some(confirmation), .. } => {
-                let Confirmation { request_id, tries, at } = &**confirmation;
-                Some(ConfirmationView { request_id, tries: *tries, confirmed_at: Some(*at) })
+            DeliveryState::Delivered { later: Some(later), .. } => {
+                let LaterVerdict { request_id, tries, at } = &**later;
+                Some(LaterVerdictView { request_id, tries: *tries, confirmed_at: Some(*at) })
             }
             _ => None,
         }
@@ -103,7 +106,8 @@ impl<'a> DeliveryView<'a> {
             possible_repeat: delivery.possible_repeat,
             reason: reason.as_ref().map(ReasonView::of_undelivered).unwrap_or_default(),
             time: StateTime::of(&delivery.state),
-            confirmation: ConfirmationView::of(&delivery.state),
+            confirmation: delivery.state.confirmation().map(Confirmation::as_str),
+            later_verdict: LaterVerdictView::of(&delivery.state),
         }
     }
 }
@@ -177,8 +181,10 @@ pub struct AttemptView<'a> {
     remarks: Vec<ReasonView>,
     /// What the request said of the conversion; null where the platform certainly did not take it.
     sent: Option<SentView<'a>>,
-    /// Null where nothing was sent.
+    /// Null where nothing was sent. Of one that carried several events the body is this event's own part.
     request: Option<RequestView<'a>>,
+    /// Null where the request was about this event alone.
+    batch: Option<BatchView>,
     /// Null where no answer was received.
     response: Option<ResponseView<'a>>,
 }
@@ -186,7 +192,7 @@ pub struct AttemptView<'a> {
 impl<'a> AttemptView<'a> {
     pub fn of(attempt: &'a Attempt) -> AttemptView<'a> {
         let warnings: &[String] = match &attempt.verdict {
-            ReplyVerdict::Delivered { warnings } => warnings,
+            ReplyVerdict::Delivered { warnings, .. } => warnings,
             _ => &[],
         };
         AttemptView {
@@ -198,7 +204,8 @@ impl<'a> AttemptView<'a> {
             warnings,
             remarks: ReasonView::all(&attempt.remarks),
             sent: attempt.sent.as_deref().map(SentView::of),
-            request: attempt.request().map(RequestView::of),
+            request: attempt.request().map(|request| RequestView::of_event(request, attempt.place)),
+            batch: attempt.place.map(BatchView::of),
             response: attempt.answer().map(ResponseView::of),
         }
     }
@@ -235,6 +242,22 @@ impl<'a> SentView<'a> {
     }
 }
 
+/// The place of an event in a request that carried several.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Batch")]
+struct BatchView {
+    /// Which of them it is, counted from 1.
+    position: u32,
+    /// How many there were.
+    events: u32,
+}
+
+impl BatchView {
+    fn of(place: BatchPlace) -> BatchView {
+        BatchView { position: place.position, events: place.events }
+    }
+}
+
 /// A request as it was sent, its secrets masked.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Request")]
@@ -251,6 +274,12 @@ impl<'a> RequestView<'a> {
     pub fn of(request: &'a SentRequest) -> RequestView<'a> {
         let SentRequest { method, url, headers, body } = request;
         RequestView { method, url, headers, body }
+    }
+
+    /// Of a request that carried several events: one event's own part of the body, for the others are about others.
+    fn of_event(request: &'a SentRequest, place: Option<BatchPlace>) -> RequestView<'a> {
+        let own = place.map(|place| place.own_part(&request.body).unwrap_or_default());
+        RequestView { body: own.unwrap_or(&request.body), ..RequestView::of(request) }
     }
 }
 

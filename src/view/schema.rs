@@ -13,7 +13,7 @@ use crate::domain::import_refusal::ImportRefusedCode;
 use crate::domain::postback::VerdictName;
 use crate::domain::rejection::code::RejectionCode;
 use crate::domain::reprocess_refusal::ReprocessRefusedCode;
-use crate::domain::sent::DeliveryKind;
+use crate::domain::sent::{Confirmation, DeliveryKind};
 use crate::domain::status::Status;
 use crate::domain::status_move::MoveRefused;
 
@@ -87,6 +87,11 @@ word!(
 word!(
     /// The state of a delivery.
     DeliveryStateWord, "DeliveryState", DeliveryStateName::ALL.map(DeliveryStateName::as_str)
+);
+word!(
+    /// How certain it is that the platform took what is delivered: `confirmed` by its answer, a `duplicate` of what it
+    /// had, `counted` where it only says how many it took, `unverified` where it never says.
+    ConfirmationWord, "Confirmation", Confirmation::ALL.map(Confirmation::as_str)
 );
 word!(
     /// What a delivery says of its conversion.

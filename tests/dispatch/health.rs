@@ -20,7 +20,7 @@ fn park() -> ReplyVerdict {
 }
 
 fn delivered() -> ReplyVerdict {
-    ReplyVerdict::Delivered { warnings: Vec::new() }
+    ReplyVerdict::delivered()
 }
 
 /// A limit: nothing is to be sent for so long.

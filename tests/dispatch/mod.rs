@@ -1,5 +1,6 @@
 //! Deliveries on their way: when they are sent, retried, held back and given up.
 
+mod batches;
 mod breaker;
 mod clock_jumps;
 mod health;

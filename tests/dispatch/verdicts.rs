@@ -256,7 +256,7 @@ fn a_park_charges_nothing_and_keeps_the_place_in_the_queue() {
 #[test]
 fn delivered_dead_and_skipped_end_a_delivery() {
     for (verdict, word, code) in [
-        (ReplyVerdict::Delivered { warnings: Vec::new() }, "delivered", "delivered"),
+        (ReplyVerdict::delivered(), "delivered", "delivered"),
         (ReplyVerdict::Dead { reason: rejected("no") }, "dead", "platform_rejected"),
         (ReplyVerdict::Skipped { reason: SkipReason::Off }, "skipped", "off"),
     ] {
@@ -337,7 +337,7 @@ fn what_a_request_said_is_kept_where_the_platform_took_it_or_may_have() {
         |cause| ReplyVerdict::Retry { reason: RetryReason::NoAnswer(cause), after_ms: None, hold_ms: None };
     let cause = || "reset by peer".to_owned();
     for taken in [
-        ReplyVerdict::Delivered { warnings: vec![] },
+        ReplyVerdict::delivered(),
         no_answer(NoAnswer::Timeout { after_ms: 30_000 }),
         no_answer(NoAnswer::ConnectionEnded { cause: cause() }),
         no_answer(NoAnswer::BrokeOff { status: 200, cause: cause() }),

@@ -23,6 +23,7 @@ use postbridge::store::contract::conformance::fixture::received::{go_by, mapped,
 use postbridge::store::contract::work::FallsDue;
 use postbridge::store::embedded::{Embedded, EmbeddedSettings};
 use postbridge::store::engine::memory::Memory;
+use postbridge::template::destination::batch::BatchSize;
 use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::DestinationMode;
@@ -71,12 +72,21 @@ pub const MAX_AGE_MS: i64 = 7 * DAY_MS;
 /// What the stand-in answers to an event that it takes.
 pub const TAKEN: &str = r#"{"received":1}"#;
 
-fn template(changes: &str) -> Arc<DestinationTemplate> {
+fn template(changes: &str, top: &str, batching: &str) -> Arc<DestinationTemplate> {
     let toml = TEMPLATE.replace("changes = \"ignore\"", &format!("changes = \"{changes}\""));
-    let files = BTreeMap::from([
+    let toml = format!("{top}{}", toml.replace("[reply]\n", &format!("{batching}\n[reply]\n")));
+    // Where the answer says which events it took, it is not the count that decides.
+    let toml = match batching.contains("\"each\"") {
+        true => toml.replace("json = [{ at = \"/received\", equals_sent = true }]\n", ""),
+        false => toml,
+    };
+    let mut files = BTreeMap::from([
         ("destination.toml".to_owned(), toml),
         ("event.json.hbs".to_owned(), EVENT.to_owned()),
     ]);
+    if !batching.is_empty() {
+        files.insert("envelope.json.hbs".to_owned(), "{\"events\": {{events}}}".to_owned());
+    }
     match DestinationTemplate::parse("standin", "standin", &files) {
         Ok(template) => Arc::new(template),
         Err(problems) => panic!("{problems:?}"),
@@ -91,6 +101,11 @@ pub struct Target {
     pub mode: DestinationMode,
     pub changes: &'static str,
     pub token: &'static str,
+    pub batch: BatchSize,
+    /// Its `[batch]` and `[rate]`, and what goes before its reply rules; empty: a request is one event.
+    pub batching: &'static str,
+    /// What its template says before everything else.
+    pub top: &'static str,
     pub max_in_flight: usize,
     pub max_per_second: Option<u32>,
     pub timeout_ms: u64,
@@ -104,6 +119,9 @@ impl Target {
             mode: DestinationMode::Live,
             changes: "ignore",
             token: "t0p-s3cret",
+            batch: Default::default(),
+            batching: "",
+            top: "",
             max_in_flight: 64,
             max_per_second: None,
             timeout_ms: 10_000,
@@ -113,7 +131,7 @@ impl Target {
     pub fn plan(&self) -> DestinationPlan {
         let spec = DestinationSpec {
             id: DestinationId::parse(self.id).unwrap(),
-            template: template(self.changes),
+            template: template(self.changes, self.top, self.batching),
             mode: self.mode,
             endpoint: Some(self.endpoint.clone()),
             settings: BTreeMap::from([("token".to_owned(), self.token.to_owned())]),
@@ -125,6 +143,7 @@ impl Target {
         };
         DestinationPlan {
             destination,
+            batch: self.batch,
             max_per_second: self.max_per_second.map(|n| n.try_into().unwrap()),
             max_in_flight: self.max_in_flight,
             allow_private_network: true,

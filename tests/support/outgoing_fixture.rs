@@ -77,6 +77,7 @@ impl CampaignPostback {
         DestinationPlan {
             destination: self.destination(),
             max_per_second: self.max_per_second.map(|n| n.try_into().unwrap()),
+            batch: Default::default(),
             max_in_flight: HOST_PLACES,
             allow_private_network: self.allow_private_network,
             timeout_ms: self.timeout_ms,

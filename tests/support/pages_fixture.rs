@@ -23,6 +23,7 @@ use postbridge::domain::postback::RawRequest;
 use postbridge::domain::rights::Rights;
 use postbridge::domain::routing::Route;
 use postbridge::domain::ruleset::{Ruleset, usual};
+use postbridge::domain::sent::Confirmation;
 use postbridge::domain::target::TargetId;
 use postbridge::domain::time::Time;
 use postbridge::ingest::postback::{self, Network};
@@ -281,7 +282,10 @@ impl PagesFixture {
                 DeliveryState::Dead { reason, .. } => {
                     ReplyVerdict::Dead { reason: DeathReason::clone(reason) }
                 }
-                _ => ReplyVerdict::Delivered { warnings: vec!["look at `fbp`".to_owned()] },
+                _ => ReplyVerdict::Delivered {
+                    warnings: vec!["look at `fbp`".to_owned()],
+                    confirmation: Confirmation::Confirmed,
+                },
             };
             let answer = PlatformResponse {
                 status: 400,
@@ -306,6 +310,7 @@ impl PagesFixture {
                     state,
                     attempts: 1,
                     observed: None,
+                    repeat: Default::default(),
                 }]))
                 .await
                 .unwrap();

@@ -178,7 +178,7 @@ method = "PATCH"
 url = "https://ads.example/"
 auth = { kind = "magic" }
 [batch]
-max = 50
+max = 50000
 [[require]]
 all = ["/event"]
 any = ["/event"]

@@ -7,6 +7,7 @@ use postbridge::domain::delivery::{PlatformResponse, Reply, ReplyVerdict};
 use postbridge::domain::delivery_reason::{DeathReason, ParkReason};
 use postbridge::domain::exchange::{NoAnswer, PlatformAnswer, Said, SendRefused};
 use postbridge::domain::ids::DestinationId;
+use postbridge::domain::sent::Confirmation;
 use postbridge::domain::time::{DAY_MS, Time};
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::ready::ReadyDestination;
@@ -89,7 +90,9 @@ fn meta_delivered_is_200_with_as_many_received_as_were_sent() {
 fn meta_keeps_the_messages_of_a_success_as_warnings() {
     let body = r#"{"events_received":1,"messages":["a",{"field":"fbp"}]}"#;
     let expected = vec!["a".to_owned(), r#"{"field":"fbp"}"#.to_owned()];
-    assert_eq!(meta().classify(&answer(200, body), now()), ReplyVerdict::Delivered { warnings: expected });
+    let confirmation = Confirmation::Confirmed;
+    let delivered = ReplyVerdict::Delivered { warnings: expected, confirmation };
+    assert_eq!(meta().classify(&answer(200, body), now()), delivered);
 }
 
 #[test]

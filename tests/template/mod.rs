@@ -1,5 +1,6 @@
 //! Templates: what a request becomes by a source, and a conversion by a destination.
 
+mod batches;
 mod calculations;
 mod customer_data;
 mod destination_payloads;

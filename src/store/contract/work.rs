@@ -111,6 +111,20 @@ pub struct AttemptOutcome {
     /// What the attempt knew, so that what was received meanwhile is not lost. `None` where it knew nothing:
     /// it failed inside.
     pub observed: Option<Observed>,
+    /// Whether what is sent of the delivery next may be a repeat.
+    pub repeat: RepeatRisk,
+}
+
+/// Whether what is sent next may be a repeat of what the platform has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RepeatRisk {
+    /// Where it is sent again after no one knows what became of it: it got no answer, or its lease had run out.
+    #[default]
+    AfterTheUnknown,
+    /// It was sent more than once in this attempt, and the platform may have taken each.
+    Certain,
+    /// No: the platform counts what is repeated once.
+    CountedOnce,
 }
 
 /// What became of what was recorded.

@@ -14,7 +14,7 @@ use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 use crate::store::codec::{LayoutError, corrupt};
 use crate::store::contract::error::StoreError;
-use crate::store::contract::work::{AttemptOutcome, LeaseToken, Recorded};
+use crate::store::contract::work::{AttemptOutcome, LeaseToken, Recorded, RepeatRisk};
 use crate::store::decision::group::{CommitGroup, FoundDelivery};
 use crate::store::decision::need::{Known, Undecided, all, unless_damaged};
 use crate::store::decision::order::{Decided, Order, STEP};
@@ -35,6 +35,7 @@ pub struct AttemptEnd<'a> {
     /// The state that it leads to, and how many attempts have counted then.
     pub state: &'a DeliveryState,
     pub attempts: u32,
+    pub repeat: RepeatRisk,
 }
 
 /// What an attempt was about.
@@ -183,6 +184,7 @@ impl CommitGroup<'_> {
             ran_out,
             state: &outcome.state,
             attempts: outcome.attempts,
+            repeat: outcome.repeat,
         };
         self.settle(found, end, outcome.observed)?;
         Ok(recorded_as(effect))
@@ -215,7 +217,7 @@ impl CommitGroup<'_> {
             let too_great = LayoutError::TooGreat { what: "delivery", number: place as u64 };
             corrupt(number.to_string().as_bytes(), &too_great)
         })?;
-        let AttemptEnd { attempt, lease, ran_out, state, attempts } = end;
+        let AttemptEnd { attempt, lease, ran_out, state, attempts, repeat } = end;
         let is_late = attempt.effect == AttemptEffect::Late;
         let mut record = Record::clone(&old);
         let seq = self.numbers.next_attempt;
@@ -228,7 +230,11 @@ impl CommitGroup<'_> {
             delivery.attempts = attempts;
             delivery.expires_at = self.max_ages.expires_at(&record.conversion, delivery);
             let is_open = matches!(state, DeliveryState::Waiting { .. }) && attempt.verdict.may_be_taken();
-            delivery.possible_repeat |= ran_out || is_open;
+            delivery.possible_repeat |= match repeat {
+                RepeatRisk::AfterTheUnknown => ran_out || is_open,
+                RepeatRisk::Certain => true,
+                RepeatRisk::CountedOnce => false,
+            };
         }
         let Record { conversion, standing, .. } = &mut record;
         let added = observed.filter(|_| !is_late).is_some_and(|observed| {

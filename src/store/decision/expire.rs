@@ -10,7 +10,7 @@ use crate::domain::ids::{ClickId, DestinationId};
 use crate::domain::send_check::{AtItsTurn, SendRules, ended_unsent};
 use crate::domain::time::Time;
 use crate::store::contract::error::StoreError;
-use crate::store::contract::work::Expired;
+use crate::store::contract::work::{Expired, RepeatRisk};
 use crate::store::decision::delivery::AttemptEnd;
 use crate::store::decision::group::CommitGroup;
 use crate::store::decision::need::{Known, all, unless_damaged};
@@ -71,7 +71,8 @@ impl CommitGroup<'_> {
         };
         let (id, state) = (delivery.id(old.conversion.id), end.state(now));
         let attempt = Attempt::unsent(now, end.verdict());
-        let end = AttemptEnd { attempt, lease: None, ran_out, state: &state, attempts: delivery.attempts };
+        let (attempts, repeat) = (delivery.attempts, RepeatRisk::default());
+        let end = AttemptEnd { attempt, lease: None, ran_out, state: &state, attempts, repeat };
         self.settle((slot.seq(), old, slot.place()), end, None)?;
         Ok(Some(Expired { id, state }))
     }

@@ -1,9 +1,11 @@
 //! A destination template: one folder that says how one platform wants events to be reported.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use crate::domain::routing::Changes;
 use crate::template::destination::auth::Auth;
+use crate::template::destination::batch::{BatchSize, RateUnit};
 use crate::template::destination::compile::{CompileContext, Encoding, TemplatedLine};
 use crate::template::destination::envelope::{ENVELOPE_FILE, Envelope};
 use crate::template::destination::expression::Expression;
@@ -81,6 +83,11 @@ impl DestinationTemplate {
             keep(Envelope::parse(&source, text), &mut problems)
         });
         let (bodies, body_of) = bodies((place, files), &file, (&query, &form), &mut problems);
+        if file.batch.max > 1 && !files.contains_key(ENVELOPE_FILE) {
+            let what = format!("`max` in [batch] is above 1, and there is no {ENVELOPE_FILE}");
+            let hint = "write what is around the events, with `{{events}}` in their place, or max = 1";
+            problems.push(Problem::new(what, hint).in_file(place));
+        }
         match (url, headers.into_iter().collect::<Option<Vec<_>>>()) {
             (Some(url), Some(headers)) if problems.is_empty() => Ok(DestinationTemplate {
                 name: name.to_owned(),
@@ -141,6 +148,31 @@ impl DestinationTemplate {
     /// How old an event may be, in milliseconds since it happened.
     pub fn max_age_ms(&self) -> Option<i64> {
         self.file.max_age_ms
+    }
+
+    /// How many events a request carries, and how long one waits for others, unless the account says otherwise.
+    pub fn batch(&self) -> BatchSize {
+        BatchSize { max_events: self.file.batch.usual, max_wait_ms: self.file.batch.max_wait_ms }
+    }
+
+    /// The most events that a request may carry.
+    pub fn max_batch(&self) -> usize {
+        self.file.batch.max
+    }
+
+    /// What the platform's rate counts.
+    pub fn rate_unit(&self) -> RateUnit {
+        self.file.rate_unit
+    }
+
+    /// How much the platform takes in a second unless the account says otherwise.
+    pub fn max_per_second(&self) -> Option<NonZeroU32> {
+        self.file.max_per_second
+    }
+
+    /// For how long the platform counts an event once that it is sent again, in milliseconds; `None`: it counts each.
+    pub fn dedup_ms(&self) -> Option<i64> {
+        self.file.dedup_ms
     }
 
     /// Whether the platform can be informed that a conversion it knows has changed.

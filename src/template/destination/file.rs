@@ -2,11 +2,14 @@
 //! person for.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use crate::domain::event::EventName;
 use crate::domain::routing::Changes;
 use crate::domain::time::HOUR_MS;
 use crate::template::destination::auth::{self, Auth, number_of};
+use crate::template::destination::batch::{BatchRules, RateUnit};
+use crate::template::destination::batch_file;
 use crate::template::destination::reply::ReplyRules;
 use crate::template::destination::reply_file;
 use crate::template::destination::require::{Requirement, RequirementTest};
@@ -33,6 +36,12 @@ pub(crate) struct DestinationFile {
     pub test: Option<Vec<usize>>,
     pub requirements: Vec<Requirement>,
     pub reply: ReplyRules,
+    pub batch: BatchRules,
+    /// How much the platform takes in a second, and of what.
+    pub max_per_second: Option<NonZeroU32>,
+    pub rate_unit: RateUnit,
+    /// For how long the platform counts an event once that it is sent again; `None`: it counts each.
+    pub dedup_ms: Option<i64>,
 }
 
 pub(crate) struct RequestPart {
@@ -55,11 +64,12 @@ pub(crate) fn read(file: &str, text: &str) -> Result<DestinationFile, Vec<Proble
 fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
     let settings = settings(root);
     let names: Vec<String> = settings.iter().map(|setting| setting.name.clone()).collect();
-    root.read_table("batch", |batch| {
-        if batch.number("max", i64::MIN..=i64::MAX).is_some_and(|max: i64| max != 1) {
-            batch.problem("max", "`max` in [batch] is not 1", "events are sent one by one: write 1");
-        }
+    let rate = root.read_table("rate", |rate| {
+        let counts = rate.parsed("counts", |text| text.one_of(&RateUnit::NAMES)).unwrap_or_default();
+        (rate.number::<u32>("max_per_second", 1..=1_000_000).and_then(NonZeroU32::new), counts)
     });
+    let (max_per_second, rate_unit) = rate.unwrap_or_default();
+    let batch = root.read_table("batch", batch_file::read).unwrap_or_default();
     let max_age_hours = root.number("max_age_hours", 1..=87_600);
     let custom = root.parsed("custom_events", |text| text.one_of(&[("pass", true), ("skip", false)]));
     let changes = [("ignore", Changes::Ignore), ("send", Changes::Send)];
@@ -79,6 +89,10 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
         test: root.read_table("test", needs),
         requirements: root.read_tables("require", requirement).into_iter().flatten().collect(),
         reply: root.read_table("reply", reply_file::read).unwrap_or_default(),
+        batch,
+        max_per_second,
+        rate_unit,
+        dedup_ms: root.number("dedup_hours", 1..=87_600).map(|hours: i64| hours.saturating_mul(HOUR_MS)),
         settings,
         request: request?,
     })

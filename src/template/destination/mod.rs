@@ -3,6 +3,8 @@
 //! Nothing here sends, waits or knows a platform's name.
 
 pub(crate) mod auth;
+pub mod batch;
+pub(crate) mod batch_file;
 pub(crate) mod calculation;
 pub(crate) mod compile;
 pub mod definition;
@@ -20,6 +22,7 @@ pub mod ready;
 pub mod rendering;
 pub(crate) mod reply;
 pub(crate) mod reply_file;
+pub(crate) mod reply_rows;
 pub(crate) mod require;
 pub mod spec;
 pub mod templated;

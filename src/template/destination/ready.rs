@@ -8,6 +8,7 @@ use crate::domain::ids::{DeliveryId, DestinationId};
 use crate::domain::remark::Remark;
 use crate::domain::routing::Changes;
 use crate::domain::time::Time;
+use crate::template::destination::batch::{BatchSize, BatchVerdict, RateUnit};
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::envelope::{AssembledRequest, EventPart, RequestHead};
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
@@ -132,6 +133,21 @@ impl ReadyDestination {
         self.template()?.max_age_ms()
     }
 
+    /// How many events a request carries, and how long one waits for others, unless the account says otherwise.
+    pub fn batch(&self) -> BatchSize {
+        self.template().map(DestinationTemplate::batch).unwrap_or_default()
+    }
+
+    /// What the receiver's rate counts.
+    pub fn rate_unit(&self) -> RateUnit {
+        self.template().map(DestinationTemplate::rate_unit).unwrap_or_default()
+    }
+
+    /// For how long the receiver counts an event once that it is sent again, in milliseconds; `None`: it counts each.
+    pub fn dedup_ms(&self) -> Option<i64> {
+        self.template()?.dedup_ms()
+    }
+
     /// The request that reports this conversion alone, or why none is to be sent. The same input gives the
     /// same bytes, but for signatures, which carry the time.
     ///
@@ -187,11 +203,18 @@ impl ReadyDestination {
         }
     }
 
-    /// What a reply means. No secret that the other side echoes gets into a reason.
+    /// What the reply to a request means that carried one event. No secret that the other side echoes gets into a
+    /// reason.
     pub fn classify(&self, reply: &Reply, now: Time) -> ReplyVerdict {
+        let BatchVerdict { mut events, request, .. } = self.classify_batch(reply, 1, now);
+        events.pop().flatten().map_or(request, |event| event.verdict)
+    }
+
+    /// What the reply to a request that carried `sent` events means to each of them.
+    pub fn classify_batch(&self, reply: &Reply, sent: usize, now: Time) -> BatchVerdict {
         match &self.kind {
-            Kind::Templated(destination) => destination.classify(reply, now),
-            Kind::Postback(postback) => postback.classify(reply, now),
+            Kind::Templated(destination) => destination.classify(reply, sent, now),
+            Kind::Postback(postback) => BatchVerdict::of_all(sent, postback.classify(reply, now)),
         }
     }
 }

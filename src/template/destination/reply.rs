@@ -4,15 +4,15 @@ use std::borrow::Cow;
 
 use serde_json::Value as Json;
 
+use crate::domain::click::Pairs;
 use crate::domain::delivery::{PlatformResponse, Reply, ReplyVerdict};
 use crate::domain::delivery_reason::{DeathReason, ParkReason, RetryReason};
 use crate::domain::exchange::{PlatformAnswer, Said};
+use crate::domain::sent::Confirmation;
 use crate::domain::time::Time;
-use crate::template::destination::wait::{self, WaitPlace, WaitRule};
+use crate::template::destination::wait::{self, RetryAt, WaitPlace, WaitRule};
 use crate::template::toml_doc::text::Scalar;
 
-/// A request carries one event, so a platform that took all of it took one.
-const EVENTS_IN_A_REQUEST: i64 = 1;
 /// What an answer says, and each of its warnings, is cut at this many characters.
 const MAX_WORDS: usize = 600;
 /// Of an answer that names no reason, this much is shown.
@@ -26,6 +26,24 @@ pub(crate) struct ReplyRules {
     pub reasons: Vec<ReasonPart>,
     /// Where an answer says how long to wait, in addition to `Retry-After`.
     pub waits: Vec<WaitPlace>,
+    /// How certain it is that an event was taken, where an answer counts as delivered.
+    pub confirmation: Confirmation,
+}
+
+/// An answer that was classified as a whole.
+pub(crate) struct ClassifiedReply {
+    pub verdict: ReplyVerdict,
+    /// What the rule keeps of a delivered answer, by name.
+    pub kept: Pairs,
+}
+
+/// An answer as rules look at it.
+pub(crate) struct ReadReply<'a> {
+    pub answer: &'a PlatformResponse,
+    /// `None` where the body is no JSON.
+    pub json: Option<Json>,
+    /// How many events were sent.
+    pub sent: usize,
 }
 
 #[derive(Debug)]
@@ -35,10 +53,14 @@ pub(crate) struct ReasonPart {
 }
 
 /// All conditions of a rule must hold; a rule without conditions always does.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Rule {
     pub status: Vec<NumberRange>,
     pub not_json: bool,
+    /// A text that the body holds, and one that it does not: in lower case, since ASCII letters are compared whatever
+    /// their case.
+    pub text: Option<String>,
+    pub text_not: Option<String>,
     pub json: Vec<Condition<String>>,
     /// By lower-case name.
     pub headers: Vec<Condition<String>>,
@@ -48,6 +70,12 @@ pub(crate) struct Rule {
     pub warnings: Option<String>,
     /// Whom a wait that the answer asks for concerns.
     pub concerns: WaitRule,
+    /// How long to wait where the answer says nothing of it.
+    pub after_ms: Option<i64>,
+    /// Where the answer says at what time to come again.
+    pub retry_at: Option<RetryAt>,
+    /// What to keep of a delivered answer: a name and a JSON pointer.
+    pub keep: Vec<(String, String)>,
 }
 
 /// Something at a place (a JSON pointer, a header's name) and what it must be.
@@ -87,17 +115,21 @@ impl NumberRange {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum ReplyOutcome {
     Delivered,
+    /// The platform knew the event already.
+    Duplicate,
     Retry,
+    #[default]
     Dead,
     Park,
 }
 
 impl ReplyOutcome {
-    pub(crate) const NAMES: [(ReplyOutcome, &'static str); 4] = [
+    pub(crate) const NAMES: [(ReplyOutcome, &'static str); 5] = [
         (ReplyOutcome::Delivered, "delivered"),
+        (ReplyOutcome::Duplicate, "duplicate"),
         (ReplyOutcome::Retry, "retry"),
         (ReplyOutcome::Dead, "dead"),
         (ReplyOutcome::Park, "park"),
@@ -110,74 +142,101 @@ impl ReplyRules {
     pub(crate) fn without_accounts() -> ReplyRules {
         let refused = Rule {
             status: vec![NumberRange { first: 401, last: 401 }, NumberRange { first: 403, last: 403 }],
-            not_json: false,
-            json: Vec::new(),
-            headers: Vec::new(),
-            then: ReplyOutcome::Dead,
-            why: None,
-            warnings: None,
-            concerns: WaitRule::AsUsual,
+            ..Rule::default()
         };
-        ReplyRules { rules: vec![refused], ..ReplyRules::default() }
+        let confirmation = Confirmation::Unverified;
+        ReplyRules { rules: vec![refused], confirmation, ..ReplyRules::default() }
     }
 
-    /// Classifies a reply. `now` is what a wait counts from.
+    /// Classifies the reply to a request that carried one event. `now` is what a wait counts from.
     pub(crate) fn classify(&self, reply: &Reply, now: Time) -> ReplyVerdict {
-        let answer = match reply {
-            Reply::Failed(cause) => {
-                let reason = RetryReason::NoAnswer(cause.clone());
-                return ReplyVerdict::Retry { reason, after_ms: None, hold_ms: None };
-            }
-            Reply::Forbidden(refused) => {
-                return ReplyVerdict::Dead { reason: DeathReason::Refused(refused.clone()) };
-            }
-            Reply::Answer(answer) => answer,
-        };
-        let json: Option<Json> = serde_json::from_slice(&answer.body).ok();
-        let rule = self.rules.iter().find(|rule| rule.fits(answer, json.as_ref()));
+        match ReadReply::of(reply, 1) {
+            Ok(read) => self.of_answer(&read, now).verdict,
+            Err(verdict) => verdict,
+        }
+    }
+
+    /// What an answer means to the request as a whole.
+    pub(crate) fn of_answer(&self, read: &ReadReply<'_>, now: Time) -> ClassifiedReply {
+        let ReadReply { answer, json, .. } = read;
+        let json = json.as_ref();
+        let rule = self.rules.iter().find(|rule| rule.fits(read));
         let outcome = rule.map_or_else(|| usual(answer.status), |rule| rule.then);
-        let kept = || PlatformAnswer {
+        let said = || PlatformAnswer {
             status: answer.status,
             why: rule.and_then(|rule| rule.why.clone()),
-            said: self.said(answer, json.as_ref()),
+            said: self.said(answer, json),
         };
-        match outcome {
-            ReplyOutcome::Delivered => {
-                let at = rule.and_then(|rule| rule.warnings.as_deref());
-                ReplyVerdict::Delivered { warnings: warnings(json.as_ref(), at) }
-            }
+        let delivered = |confirmation| {
+            let at = rule.and_then(|rule| rule.warnings.as_deref());
+            ReplyVerdict::Delivered { warnings: warnings(json, at), confirmation }
+        };
+        let verdict = match outcome {
+            ReplyOutcome::Delivered => delivered(self.confirmation),
+            ReplyOutcome::Duplicate => delivered(Confirmation::Duplicate),
             ReplyOutcome::Retry => {
                 let concerns = rule.map_or(WaitRule::AsUsual, |rule| rule.concerns);
                 let asked = wait::asked(&self.waits, concerns, answer, now);
-                let reason = RetryReason::PlatformUnavailable(kept());
-                ReplyVerdict::Retry { reason, after_ms: asked.after_ms, hold_ms: asked.hold_ms }
+                let by_rule = rule.and_then(|rule| rule.wait(answer, now));
+                let reason = RetryReason::PlatformUnavailable(said());
+                let after_ms = asked.after_ms.max(by_rule);
+                let hold_ms = asked.hold_ms.max(by_rule.filter(|_| concerns == WaitRule::Destination));
+                ReplyVerdict::Retry { reason, after_ms, hold_ms }
             }
             ReplyOutcome::Dead if (300..=399).contains(&answer.status) => {
-                ReplyVerdict::Dead { reason: DeathReason::Redirected(kept()) }
+                ReplyVerdict::Dead { reason: DeathReason::Redirected(said()) }
             }
-            ReplyOutcome::Dead => ReplyVerdict::Dead { reason: DeathReason::PlatformRejected(kept()) },
-            ReplyOutcome::Park => ReplyVerdict::Park { reason: ParkReason::AccountRefused(kept()) },
-        }
+            ReplyOutcome::Dead => ReplyVerdict::Dead { reason: DeathReason::PlatformRejected(said()) },
+            ReplyOutcome::Park => ReplyVerdict::Park { reason: ParkReason::AccountRefused(said()) },
+        };
+        let is_delivered = matches!(verdict, ReplyVerdict::Delivered { .. });
+        let kept = rule.filter(|_| is_delivered).map(|rule| rule.kept(json)).unwrap_or_default();
+        ClassifiedReply { verdict, kept }
     }
 
     /// What the answer says why: what the template points at, else the beginning of the body.
     fn said(&self, answer: &PlatformResponse, json: Option<&Json>) -> Said {
-        let mut parts = Vec::new();
-        for part in &self.reasons {
-            let found = json.and_then(|json| json.pointer(&part.at)).and_then(plain);
-            if let Some(found) = found.filter(|text| !text.trim().is_empty()) {
-                match &part.label {
-                    Some(label) => parts.push(format!("{label} {found}")),
-                    None => parts.push(found.into_owned()),
-                }
+        words(&self.reasons, json, &String::from_utf8_lossy(&answer.body))
+    }
+}
+
+impl ReadReply<'_> {
+    /// Reads the reply to a request with this many events.
+    ///
+    /// # Errors
+    /// It is no answer: what that means to every one of them.
+    pub(crate) fn of(reply: &Reply, sent: usize) -> Result<ReadReply<'_>, ReplyVerdict> {
+        match reply {
+            Reply::Failed(cause) => {
+                let reason = RetryReason::NoAnswer(cause.clone());
+                Err(ReplyVerdict::Retry { reason, after_ms: None, hold_ms: None })
+            }
+            Reply::Forbidden(refused) => {
+                Err(ReplyVerdict::Dead { reason: DeathReason::Refused(refused.clone()) })
+            }
+            Reply::Answer(answer) => {
+                Ok(ReadReply { answer, json: serde_json::from_slice(&answer.body).ok(), sent })
             }
         }
-        let body = String::from_utf8_lossy(&answer.body);
-        match (parts.is_empty(), body.trim()) {
-            (false, _) => Said::Words(shorten(&parts.join(", "), MAX_WORDS)),
-            (true, "") => Said::EmptyBody,
-            (true, body) => Said::Words(shorten(body, MAX_EXCERPT)),
+    }
+}
+
+/// What is said at these places of a document, else the beginning of `text`.
+pub(crate) fn words(reasons: &[ReasonPart], json: Option<&Json>, text: &str) -> Said {
+    let mut parts = Vec::new();
+    for part in reasons {
+        let found = json.and_then(|json| json.pointer(&part.at)).and_then(plain);
+        if let Some(found) = found.filter(|text| !text.trim().is_empty()) {
+            match &part.label {
+                Some(label) => parts.push(format!("{label} {found}")),
+                None => parts.push(found.into_owned()),
+            }
         }
+    }
+    match (parts.is_empty(), text.trim()) {
+        (false, _) => Said::Words(shorten(&parts.join(", "), MAX_WORDS)),
+        (true, "") => Said::EmptyBody,
+        (true, text) => Said::Words(shorten(text, MAX_EXCERPT)),
     }
 }
 
@@ -192,28 +251,60 @@ fn usual(status: u16) -> ReplyOutcome {
 }
 
 impl Rule {
-    fn fits(&self, answer: &PlatformResponse, json: Option<&Json>) -> bool {
+    fn fits(&self, read: &ReadReply<'_>) -> bool {
+        let ReadReply { answer, json, sent } = read;
         let status = i64::from(answer.status);
         (self.status.is_empty() || self.status.iter().any(|range| range.contains(status)))
             && !(self.not_json && json.is_some())
-            && self.json.iter().all(|condition| {
-                json.is_some_and(|json| condition.test.holds(json.pointer(&condition.at).map(Cow::Borrowed)))
-            })
+            && self.fits_text(&answer.body)
+            && self.fits_json(json.as_ref(), *sent)
             && self.headers.iter().all(|condition| {
                 let header = answer.header(&condition.at);
-                condition.test.holds(header.map(|text| Cow::Owned(Json::String(text.to_owned()))))
+                condition.test.holds(header.map(|text| Cow::Owned(Json::String(text.to_owned()))), *sent)
             })
+    }
+
+    fn fits_text(&self, body: &[u8]) -> bool {
+        if self.text.is_none() && self.text_not.is_none() {
+            return true;
+        }
+        let body = String::from_utf8_lossy(body).to_ascii_lowercase();
+        self.text.as_ref().is_none_or(|text| body.contains(text))
+            && self.text_not.as_ref().is_none_or(|text| !body.contains(text))
+    }
+
+    /// Whether what it says of a document holds of this one.
+    pub(crate) fn fits_json(&self, json: Option<&Json>, sent: usize) -> bool {
+        self.json.iter().all(|condition| {
+            let found = json.map(|json| json.pointer(&condition.at).map(Cow::Borrowed));
+            found.is_some_and(|found| condition.test.holds(found, sent))
+        })
+    }
+
+    /// The wait that it says itself.
+    fn wait(&self, answer: &PlatformResponse, now: Time) -> Option<i64> {
+        let until = self.retry_at.as_ref().and_then(|place| place.wait(answer, now));
+        self.after_ms.max(until)
+    }
+
+    /// What it keeps of a document.
+    pub(crate) fn kept(&self, json: Option<&Json>) -> Pairs {
+        let value = |(name, at): &(String, String)| {
+            let found = json?.pointer(at).and_then(plain)?;
+            Some((name.clone(), shorten(&found, MAX_WORDS)))
+        };
+        self.keep.iter().filter_map(value).collect()
     }
 }
 
 impl ReplyCondition {
-    fn holds(&self, found: Option<Cow<'_, Json>>) -> bool {
+    fn holds(&self, found: Option<Cow<'_, Json>>, sent: usize) -> bool {
         let found = found.filter(|found| !found.is_null());
         match (self, found) {
             (ReplyCondition::Exists(wanted), found) => found.is_some() == *wanted,
             (_, None) => false,
             (ReplyCondition::OneOf(wanted), Some(found)) => wanted.iter().any(|wanted| wanted.is(&found)),
-            (ReplyCondition::EqualsSent, Some(found)) => whole_number(&found) == Some(EVENTS_IN_A_REQUEST),
+            (ReplyCondition::EqualsSent, Some(found)) => whole_number(&found) == i64::try_from(sent).ok(),
             (ReplyCondition::Contains(wanted), Some(found)) => {
                 found.as_str().is_some_and(|text| text.to_ascii_lowercase().contains(wanted.as_str()))
             }
@@ -232,7 +323,7 @@ impl ExpectedValue {
     }
 }
 
-fn whole_number(found: &Json) -> Option<i64> {
+pub(crate) fn whole_number(found: &Json) -> Option<i64> {
     match found {
         Json::Number(number) => number.as_i64(),
         Json::String(text) => text.trim().parse().ok(),
@@ -240,7 +331,7 @@ fn whole_number(found: &Json) -> Option<i64> {
     }
 }
 
-fn warnings(json: Option<&Json>, at: Option<&str>) -> Vec<String> {
+pub(crate) fn warnings(json: Option<&Json>, at: Option<&str>) -> Vec<String> {
     let found = at.and_then(|at| json?.pointer(at));
     match found {
         None | Some(Json::Null) => Vec::new(),
@@ -257,7 +348,7 @@ fn plain(found: &Json) -> Option<Cow<'_, str>> {
     }
 }
 
-fn shown(found: &Json) -> String {
+pub(crate) fn shown(found: &Json) -> String {
     plain(found).map(Cow::into_owned).unwrap_or_default()
 }
 

@@ -1,23 +1,30 @@
 //! The `[reply]` part of a destination.toml: rules, and where the answer says why and how long to wait.
 
+use crate::domain::sent::Confirmation;
 use crate::template::destination::reply::{
     Condition, ExpectedValue, NumberRange, ReasonPart, ReplyCondition, ReplyOutcome, ReplyRules, Rule,
 };
-use crate::template::destination::wait::{WaitPlace, WaitRule, WaitUnit};
+use crate::template::destination::wait::{RetryAt, WaitPlace, WaitRule, WaitUnit};
 use crate::template::diagnostic::Problem;
 use crate::template::toml_doc::table::Table;
-use crate::template::toml_doc::text::Scalar;
+use crate::template::toml_doc::text::{Scalar, Text};
 
 /// Reads `[reply]`; what is wrong is kept as problems of its document.
 pub(crate) fn read(table: &Table<'_>) -> ReplyRules {
     ReplyRules {
         rules: table.read_tables("rule", rule),
-        reasons: table.read_tables("reason", |part| ReasonPart {
-            label: part.text("label").map(|label| label.value),
-            at: pointer(part, "at"),
-        }),
+        reasons: table.read_tables("reason", reason),
         waits: table.read_tables("wait", wait_place),
+        confirmation: table
+            .parsed("confirmation", |text| {
+                text.one_of(&Confirmation::ALL.map(|known| (known.as_str(), known)))
+            })
+            .unwrap_or_default(),
     }
+}
+
+pub(crate) fn reason(part: &Table<'_>) -> ReasonPart {
+    ReasonPart { label: part.text("label").map(|label| label.value), at: pointer(part, "at") }
 }
 
 fn wait_place(table: &Table<'_>) -> WaitPlace {
@@ -30,7 +37,7 @@ fn wait_place(table: &Table<'_>) -> WaitPlace {
     }
 }
 
-fn rule(table: &Table<'_>) -> Rule {
+pub(crate) fn rule(table: &Table<'_>) -> Rule {
     let status = table.scalars("status").unwrap_or_default();
     let status = status.into_iter().filter_map(|status| match wanted(status) {
         ExpectedValue::Range(range) => Some(range),
@@ -44,9 +51,12 @@ fn rule(table: &Table<'_>) -> Rule {
     let outcomes = ReplyOutcome::NAMES.map(|(outcome, name)| (name, outcome));
     let then = table.required("then", "\"delivered\"", |text| text.one_of(&outcomes));
     let named = |header: &Table<'_>| condition(header, header.needed_text("name").to_lowercase());
+    let lower = |key| table.text(key).map(|text| text.value.to_ascii_lowercase());
     let rule = Rule {
         status: status.collect(),
         not_json: table.flag("not_json").unwrap_or(false),
+        text: lower("text"),
+        text_not: lower("text_not"),
         json: table
             .read_tables("json", |place| condition(place, pointer(place, "at")))
             .into_iter()
@@ -61,14 +71,48 @@ fn rule(table: &Table<'_>) -> Rule {
             Some(true) => WaitRule::Destination,
             Some(false) => WaitRule::Delivery,
         },
+        after_ms: table.number("after_seconds", 1..=86_400).map(|seconds: i64| seconds * 1_000),
+        retry_at: table.read_table("retry_at", retry_at),
+        keep: keep(table),
     };
-    if rule.warnings.is_some() && rule.then != ReplyOutcome::Delivered {
+    let is_delivered = matches!(rule.then, ReplyOutcome::Delivered | ReplyOutcome::Duplicate);
+    if rule.warnings.is_some() && !is_delivered {
         table.problem("warnings", "only a delivered answer has warnings", "take `warnings` out");
     }
-    if rule.concerns != WaitRule::AsUsual && rule.then != ReplyOutcome::Retry {
-        table.problem("hold", "only an answer that is tried again asks for a wait", "take `hold` out");
+    if !rule.keep.is_empty() && !is_delivered {
+        table.problem("keep", "only of a delivered answer something is kept", "take `keep` out");
+    }
+    let waits = [
+        ("hold", rule.concerns != WaitRule::AsUsual),
+        ("after_seconds", rule.after_ms.is_some()),
+        ("retry_at", rule.retry_at.is_some()),
+    ];
+    for (key, _) in waits.into_iter().filter(|(_, says)| *says && rule.then != ReplyOutcome::Retry) {
+        let what = "only an answer that is tried again asks for a wait";
+        table.problem(key, what, format!("take `{key}` out"));
     }
     rule
+}
+
+fn retry_at(table: &Table<'_>) -> RetryAt {
+    let units = [("s", WaitUnit::Seconds), ("ms", WaitUnit::Milliseconds)];
+    RetryAt {
+        header: table.needed_text("header").to_lowercase(),
+        unit: table.parsed("unit", |text| text.one_of(&units)).unwrap_or(WaitUnit::Seconds),
+    }
+}
+
+/// `keep = { name = "/pointer" }`.
+fn keep(table: &Table<'_>) -> Vec<(String, String)> {
+    let Some(keep) = table.table("keep") else { return Vec::new() };
+    let read = |(name, at): (&str, Text)| match pointer_of(&at) {
+        Ok(pointer) => Some((name.to_owned(), pointer)),
+        Err(problem) => {
+            keep.problem(name, problem.what, problem.hint);
+            None
+        }
+    };
+    keep.free_texts().into_iter().filter_map(read).collect()
 }
 
 fn condition(table: &Table<'_>, at: String) -> Option<Condition<String>> {
@@ -102,12 +146,13 @@ fn wanted(scalar: Scalar) -> ExpectedValue {
     ExpectedValue::Scalar(scalar)
 }
 
-fn pointer(table: &Table<'_>, key: &'static str) -> String {
-    let pointer = table.required(key, "\"/…\"", |text| {
-        let is_pointer = text.value.is_empty() || text.value.starts_with('/');
-        let what = || format!("{} is not a JSON pointer", text.shown());
-        let pointer = is_pointer.then(|| text.value.clone());
-        pointer.ok_or_else(|| Problem::new(what(), "begin it with `/`, as in `/error/code`"))
-    });
-    pointer.unwrap_or_default()
+pub(crate) fn pointer(table: &Table<'_>, key: &'static str) -> String {
+    table.required(key, "\"/…\"", pointer_of).unwrap_or_default()
+}
+
+fn pointer_of(text: &Text) -> Result<String, Problem> {
+    let is_pointer = text.value.is_empty() || text.value.starts_with('/');
+    let what = || format!("{} is not a JSON pointer", text.shown());
+    let pointer = is_pointer.then(|| text.value.clone());
+    pointer.ok_or_else(|| Problem::new(what(), "begin it with `/`, as in `/error/code`"))
 }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::domain::click::{Click, Pairs};
-use crate::domain::delivery::{OutgoingRequest, Reply, ReplyVerdict};
+use crate::domain::delivery::{OutgoingRequest, Reply};
 use crate::domain::event::EventName;
 use crate::domain::ids::DeliveryId;
 use crate::domain::sent::SentEvent;
 use crate::domain::skip::{ClickParts, SkipReason};
 use crate::domain::time::Time;
 use crate::template::destination::auth::Credentials;
+use crate::template::destination::batch::BatchVerdict;
 use crate::template::destination::compile::TemplatedLine;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::digest::SigningKey;
@@ -198,8 +199,8 @@ impl Templated {
     }
 
     /// What a reply means. No secret that the platform echoes is quoted in a reason.
-    pub(crate) fn classify(&self, reply: &Reply, now: Time) -> ReplyVerdict {
-        let mut verdict = self.template.reply().classify(reply, now);
+    pub(crate) fn classify(&self, reply: &Reply, sent: usize, now: Time) -> BatchVerdict {
+        let mut verdict = self.template.file.batch.classify(self.template.reply(), reply, sent, now);
         for quoted in verdict.quoted_mut() {
             for secret in &self.secrets {
                 *quoted = quoted.replace(secret.as_str(), "***");

@@ -47,14 +47,34 @@ impl WaitUnit {
 }
 
 /// What the rule that fits says of waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum WaitRule {
     /// `Retry-After` of a 429 or 503, and the places that say so.
+    #[default]
     AsUsual,
     /// The whole destination, wherever the wait is written.
     Destination,
     /// This delivery alone.
     Delivery,
+}
+
+/// A header that holds the time at which to come again, counted from 1970.
+#[derive(Debug)]
+pub(crate) struct RetryAt {
+    /// In lower case.
+    pub header: String,
+    /// What its number counts.
+    pub unit: WaitUnit,
+}
+
+impl RetryAt {
+    /// How long that is from now, within 0 and 24 hours; `None` where the header is absent or no number.
+    pub(crate) fn wait(&self, answer: &PlatformResponse, now: Time) -> Option<i64> {
+        longest(answer, &self.header, |text| {
+            let time = text.trim().parse::<i64>().ok()?.checked_mul(self.unit.millis())?;
+            Some(time.saturating_sub(now.as_millis()).clamp(0, DAY_MS))
+        })
+    }
 }
 
 /// What an answer asks for, in milliseconds from now: 0 to 24 hours each.

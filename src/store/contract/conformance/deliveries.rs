@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::delivery::{DeliveryState, DeliveryStateName, ReplyVerdict};
 use crate::domain::expiry::AgeRule;
 use crate::domain::routing::{Changes, Route};
-use crate::domain::sent::Confirmation;
+use crate::domain::sent::{Confirmation, LaterVerdict};
 use crate::domain::skip::SkipReason;
 use crate::store::contract::Store;
 use crate::store::contract::arrival::Receipt;
@@ -162,7 +162,7 @@ pub fn attempts_are_kept_in_order_with_what_was_sent_and_answered(engine: &Engin
             assert!(body.starts_with(&format!("{id}: {round} ")), "{body}");
         }
         assert_eq!(attempts.len(), 5);
-        assert_eq!(attempts[4].verdict, ReplyVerdict::Delivered { warnings: vec![] });
+        assert_eq!(attempts[4].verdict, ReplyVerdict::delivered());
     }
 }
 
@@ -235,8 +235,12 @@ pub fn what_is_confirmed_is_delivered_and_says_when_and_by_which_request(engine:
     let store = engine.open();
     let receipt = sale("t1").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
-    let confirmation = Confirmation { request_id: "batch-7".to_owned(), tries: 3, at: at(90_000) };
-    let state = DeliveryState::Delivered { at: at(1), confirmation: Some(Box::new(confirmation)) };
+    let later = LaterVerdict { request_id: "batch-7".to_owned(), tries: 3, at: at(90_000) };
+    let state = DeliveryState::Delivered {
+        at: at(1),
+        confirmation: Confirmation::Confirmed,
+        later: Some(Box::new(later)),
+    };
     wait(store.record(one(AttemptOutcome { state: state.clone(), ..delivered(&work, at(1)) }))).unwrap();
     drop(store);
     let store = engine.open();
