@@ -264,3 +264,11 @@ const SUB_ID_NAMES: [&[&str]; 5] = [
 pub fn find<'a>(pairs: &'a Pairs, name: &str) -> Option<&'a str> {
     pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
+
+/// Whether `pattern` is `name`, or its beginning with a `*` after it.
+pub fn is_covered(pattern: &str, name: &[u8]) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning.as_bytes()),
+        None => name == pattern.as_bytes(),
+    }
+}

@@ -80,6 +80,12 @@ impl Currency {
         iso_currency::Currency::from_code(code.as_str()).map(|_| code).ok_or(NoCurrency::Unknown)
     }
 
+    /// How many digits behind the mark can be paid, by ISO 4217: 2 of most, 0 of `JPY`, 3 of `KWD`.
+    fn minor_digits(self) -> u32 {
+        let known = iso_currency::Currency::from_code(self.as_str());
+        u32::from(known.and_then(|known| known.exponent()).unwrap_or(2))
+    }
+
     /// Three capitals.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("???")
@@ -131,9 +137,32 @@ impl Money {
     /// assert_eq!(payable("6.5", "JPY"), "6 JPY");
     /// ```
     pub fn payable(self) -> Money {
-        let digits = iso_currency::Currency::from_code(self.currency.as_str());
-        let digits = u32::from(digits.and_then(|known| known.exponent()).unwrap_or(2));
-        let mut amount = self.amount.round_dp_with_strategy(digits, RoundingStrategy::MidpointNearestEven);
+        self.to_digits_of_currency(RoundingStrategy::MidpointNearestEven)
+    }
+
+    /// A whole number of the currency's smallest units, such as cents; what is exactly between two is rounded away from
+    /// zero. `None` where the number has more than 28 digits then.
+    ///
+    /// ```
+    /// use postbridge::domain::money::{Currency, Money};
+    ///
+    /// let minor = |amount: &str, currency| {
+    ///     let currency = Currency::parse(currency).unwrap();
+    ///     Money::new(amount.parse().unwrap(), currency).minor_units().unwrap().to_string()
+    /// };
+    /// assert_eq!(minor("7.5", "USD"), "750");
+    /// assert_eq!(minor("7", "JPY"), "7");
+    /// assert_eq!(minor("0.0005", "KWD"), "1");
+    /// ```
+    pub fn minor_units(self) -> Option<Decimal> {
+        let rounded = self.to_digits_of_currency(RoundingStrategy::MidpointAwayFromZero).amount;
+        let is_whole = rounded.scale() == self.currency.minor_digits();
+        is_whole.then(|| Decimal::try_from_i128_with_scale(rounded.mantissa(), 0).ok()).flatten()
+    }
+
+    fn to_digits_of_currency(self, strategy: RoundingStrategy) -> Money {
+        let digits = self.currency.minor_digits();
+        let mut amount = self.amount.round_dp_with_strategy(digits, strategy);
         amount.rescale(digits);
         Money { amount, ..self }
     }

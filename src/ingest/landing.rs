@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use percent_encoding::percent_decode;
 use serde::Deserialize;
 
-use crate::domain::click::{Click, ClickContext, ClickKind, ClickOrigin, Pairs, find};
+use crate::domain::click::{Click, ClickContext, ClickKind, ClickOrigin, Pairs, find, is_covered};
 use crate::domain::filter::{ClickFacts, classify};
 use crate::domain::omission::{Omission, OmissionReason, Omissions};
 use crate::domain::ruleset::Ruleset;
@@ -23,6 +23,8 @@ use crate::template::source::params::segments;
 const MOST_READ: usize = 256;
 /// The most that are kept of each sort.
 const MOST_KEPT: usize = 64;
+/// The most cookies that are kept of one name with a `*`: pages of many shops have one for each shop.
+const MOST_OF_PATTERN: usize = 8;
 /// The longest value, in bytes; a longer one is left out: half an id is none.
 const LONGEST_VALUE: usize = 2048;
 /// The longest name that a `*` matches.
@@ -64,7 +66,7 @@ impl VisitorEnricher {
         let mut context = self.context(origin, &browser);
         let omitted = &mut context.omitted;
         let params = self.landing.params.pick(carried).named("params", omitted);
-        let cookies = self.landing.cookies.pick(cookies).named("cookies", omitted);
+        let cookies = self.landing.cookies.pick_few(cookies).named("cookies", omitted);
         let sub_ids = self.landing.sub_ids.pick(carried).named("sub_ids", omitted);
         if browser.agent_bytes > LONGEST_AGENT {
             let bytes = (browser.agent_bytes, LONGEST_AGENT);
@@ -141,17 +143,33 @@ impl NamePatterns {
 
     /// What is kept of these pairs: each name once, the first, with a value.
     pub fn pick(&self, carried: &CarriedPairs<'_>) -> PickedPairs {
+        self.pick_at_most(MOST_KEPT, carried)
+    }
+
+    /// The same, and at most eight of those that one `*` covers.
+    pub fn pick_few(&self, carried: &CarriedPairs<'_>) -> PickedPairs {
+        self.pick_at_most(MOST_OF_PATTERN, carried)
+    }
+
+    fn pick_at_most(&self, most_of_pattern: usize, carried: &CarriedPairs<'_>) -> PickedPairs {
         let mut picked = PickedPairs::default();
+        let mut of_pattern = vec![0_usize; self.0.len()];
         for (name, value) in carried.0.iter().filter(|(_, value)| !value.is_empty()) {
-            let Some(known) = self.spelling(&String::from_utf8_lossy(name)) else { continue };
+            let name = String::from_utf8_lossy(name);
+            let Some(known) = self.spelling(&name) else { continue };
             if picked.pairs.iter().any(|(had, _)| *had == known) {
                 continue;
             }
             let value = String::from_utf8_lossy(value);
+            let covered = self.pattern(&known).and_then(|number| of_pattern.get_mut(number));
             let reason = match picked.pairs.len() {
                 _ if value.len() > LONGEST_VALUE => OmissionReason::ClickValueTooLong,
                 MOST_KEPT => OmissionReason::TooManyNames,
+                _ if covered.as_ref().is_some_and(|kept| **kept >= most_of_pattern) => {
+                    OmissionReason::TooManyNames
+                }
                 _ => {
+                    covered.into_iter().for_each(|kept| *kept += 1);
                     picked.pairs.push((known, value.into_owned()));
                     continue;
                 }
@@ -159,6 +177,13 @@ impl NamePatterns {
             picked.missing.push((known, reason, value.len()));
         }
         picked
+    }
+
+    /// The number of the name with a `*` that covers this one; `None` of one that is declared itself.
+    fn pattern(&self, name: &str) -> Option<usize> {
+        let is_declared = self.0.iter().any(|known| known == name);
+        let covers = |known: &String| known.ends_with('*') && is_covered_in_any_case(known, name.as_bytes());
+        if is_declared { None } else { self.0.iter().position(covers) }
     }
 
     /// Which names are kept first where there are too many: 0 is declared, 1 is covered by a `*`, 2 is neither.
@@ -211,14 +236,6 @@ impl PickedPairs {
             omitted.add(Omission::new(&format!("{sort}.{name}"), reason, (bytes, 0)));
         }
         self.pairs
-    }
-}
-
-/// Whether `pattern` is `name`, or its beginning with a `*` after it.
-fn is_covered(pattern: &str, name: &[u8]) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(beginning) => name.starts_with(beginning.as_bytes()),
-        None => name == pattern.as_bytes(),
     }
 }
 

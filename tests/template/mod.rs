@@ -9,6 +9,7 @@ mod destination_replies;
 mod destination_requests;
 mod destination_stories;
 mod envelopes;
+mod helpers;
 mod macro_urls;
 mod multipart;
 mod payload_markers;

@@ -6,10 +6,11 @@ use handlebars::template::{HelperTemplate, Parameter, Subexpression, Template, T
 
 use crate::template::destination::calculation;
 use crate::template::destination::expression::{
-    Expression, Helper, HelperCall, RenderScope, TemplatePiece, ValueKind,
+    Expression, Helper, HelperCall, ReadOptions, RenderScope, TemplatePiece, ValueKind,
 };
 use crate::template::destination::fields::{self, FIELDS};
 use crate::template::destination::helpers::{HELPERS, RAW, find_helper};
+use crate::template::destination::quotes::with_backslashes_doubled;
 use crate::template::diagnostic::{Problem, did_you_mean};
 
 /// In an envelope: the list of the events.
@@ -39,7 +40,7 @@ impl CompileContext<'_> {
 /// and an empty text is in its place, so that what is around it can be checked too.
 pub(crate) fn pieces(source: &CompileContext<'_>, text: &str) -> (Vec<TemplatePiece>, Vec<Problem>) {
     let template = check_text(source, text).and_then(|()| {
-        Template::compile(text).map_err(|error| {
+        Template::compile(&with_backslashes_doubled(text)).map_err(|error| {
             let line = error.pos().map_or(1, |(line, _)| line);
             let what = format!("the template cannot be read: {}", error.reason());
             source.problem(line, what, "write values as `{{helper name}}`")
@@ -192,7 +193,10 @@ fn call(
         helper.options.iter().map(|option| expression.hash.get(*option).map(resolve_one).transpose());
     let options = options.collect::<Result<Vec<_>, _>>()?;
     check_kinds(helper, &arguments).map_err(|(what, hint)| source.problem(line, what, hint))?;
-    let expression = Expression::Call(Box::new(HelperCall { helper, arguments, options }));
+    let prepared = helper.prepare.map_or(Ok(ReadOptions::Nothing), |prepare| prepare(&options));
+    let prepared =
+        prepared.map_err(|(what, hint)| source.problem(line, format!("`{name}`: {what}"), hint))?;
+    let expression = Expression::Call(Box::new(HelperCall { helper, arguments, options, prepared }));
     let what = if name == "number" && calculation::is_no_number(&expression) {
         "what `number` is given here is never a number, whatever its values are"
     } else if calculation::is_joined(&expression) {

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
+use jiff::tz::TimeZone;
+use regex::Regex;
 use rust_decimal::Decimal;
 
 use crate::domain::click::{Click, Pairs};
@@ -13,6 +15,7 @@ use crate::domain::remark::Remark;
 use crate::domain::time::Time;
 use crate::template::destination::digest::HexDigest;
 use crate::template::destination::normalize::Unreadable;
+use crate::template::destination::normalize::email::AliasRule;
 
 /// What an expression can come to. Absent and empty are both `Null`.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,6 +126,8 @@ pub(crate) struct Helper {
     /// Fewest and most arguments.
     pub arguments: (usize, usize),
     pub options: &'static [&'static str],
+    /// What is made of its options when a template is read.
+    pub prepare: Option<Prepare>,
     /// Of a look-up: where it looks, as the names of remarks begin.
     pub looks_in: Option<&'static str>,
     /// What its arguments must be; `None`: anything.
@@ -133,12 +138,30 @@ pub(crate) struct Helper {
     pub run: for<'a> fn(&'a HelperCall, &RenderScope<'a>) -> RenderValue<'a>,
 }
 
+/// What a helper's options say, where they are read once, with the template.
+pub(crate) enum ReadOptions {
+    Nothing,
+    /// How many digits are behind the mark.
+    Decimals(u32),
+    /// What of an e-mail address is another way of writing the same one.
+    Aliases(AliasRule),
+    Pattern(Regex),
+    /// What a second is divided into.
+    PerSecond(i64),
+    /// As `strftime` writes it, in this zone.
+    Moment(String, TimeZone),
+}
+
+/// Reads a call's options, in the order of [`Helper::options`]; else what is wrong with them, and what to write.
+pub(crate) type Prepare = fn(&[Option<Expression>]) -> Result<ReadOptions, (String, String)>;
+
 /// A helper with its arguments.
 pub(crate) struct HelperCall {
     pub helper: &'static Helper,
     pub arguments: Vec<Expression>,
     /// In the order of [`Helper::options`].
     pub options: Vec<Option<Expression>>,
+    pub prepared: ReadOptions,
 }
 
 impl HelperCall {

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use crate::domain::address;
-use crate::domain::click::CustomerTrait;
+use crate::domain::click::{Agent, CustomerTrait};
 use crate::domain::consent::Consent;
-use crate::domain::ids::Occasion;
+use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, Occasion, VisitorId};
+use crate::domain::offer::CampaignRef;
 use crate::template::destination::expression::{ContextField, RenderScope, RenderValue, ValueKind};
 use crate::template::destination::normalize::{Unreadable, is_blank};
 use crate::template::source::character_reference::without_ampersands;
@@ -83,6 +84,25 @@ pub(crate) static FIELDS: &[ContextField] = &[
     }),
     field("click.ad_user_data", ValueKind::Truth, |s| consent(s, |said| said.ad_user_data)),
     field("click.ad_personalization", ValueKind::Truth, |s| consent(s, |said| said.ad_personalization)),
+    field("click.visitor_id", ValueKind::Text, |s| {
+        RenderValue::maybe(s.click.and_then(|c| c.context.visitor.as_ref()).map(VisitorId::as_str))
+    }),
+    field("click.country", ValueKind::Text, |s| {
+        RenderValue::maybe(s.click.and_then(|c| c.context.country.as_deref()))
+    }),
+    field("click.device", ValueKind::Text, |s| agent(s, |agent| Some(&agent.device))),
+    field("click.system", ValueKind::Text, |s| agent(s, |agent| agent.system.as_deref())),
+    field("click.browser", ValueKind::Text, |s| agent(s, |agent| agent.browser.as_deref())),
+    field("offer_id", ValueKind::Text, |s| placed(s, |placed| Some(placed.offer.as_str()))),
+    field("campaign_id", ValueKind::Text, |s| {
+        placed(s, |placed| placed.campaign.as_ref().map(CampaignId::as_str))
+    }),
+    field("affiliate_id", ValueKind::Text, |s| {
+        placed(s, |placed| placed.affiliate.as_ref().map(AffiliateId::as_str))
+    }),
+    field("creative_id", ValueKind::Text, |s| {
+        placed(s, |placed| placed.creative.as_ref().map(CreativeId::as_str))
+    }),
     field("traits.email", ValueKind::Text, |s| customer(s, CustomerTrait::Email)),
     field("traits.phone", ValueKind::Text, |s| customer(s, CustomerTrait::Phone)),
     field("traits.first_name", ValueKind::Text, |s| customer(s, CustomerTrait::FirstName)),
@@ -100,6 +120,16 @@ pub(crate) static FIELDS: &[ContextField] = &[
 
 pub(crate) fn find(name: &str) -> Option<&'static ContextField> {
     FIELDS.iter().find(|field| field.name == name)
+}
+
+/// What the browser said of itself with the click.
+fn agent<'a>(scope: &RenderScope<'a>, part: impl Fn(&'a Agent) -> Option<&'a str>) -> RenderValue<'a> {
+    RenderValue::maybe(scope.click.and_then(|click| click.context.agent.as_ref()).and_then(part))
+}
+
+/// Which offer it is of, and who brought it.
+fn placed<'a>(scope: &RenderScope<'a>, part: impl Fn(&'a CampaignRef) -> Option<&'a str>) -> RenderValue<'a> {
+    RenderValue::maybe(scope.conversion.campaign_ref.as_ref().and_then(part))
 }
 
 /// What is known of the customer: the postback's word wins over the click's.

@@ -18,6 +18,7 @@ pub(crate) mod normalize;
 pub(crate) mod parameters;
 pub(crate) mod payload;
 pub(crate) mod payload_text;
+pub(crate) mod quotes;
 pub mod ready;
 pub mod rendering;
 pub(crate) mod reply;

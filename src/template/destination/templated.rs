@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::domain::click::{Click, Pairs};
+use crate::domain::click::{Click, Pairs, is_covered};
 use crate::domain::delivery::{OutgoingRequest, Reply};
 use crate::domain::event::EventName;
 use crate::domain::ids::DeliveryId;
@@ -162,7 +162,7 @@ impl Templated {
             !value.is_empty() && part.texts().any(is_in)
         };
         let named = |pairs: &'_ Pairs, names: &[String]| -> Pairs {
-            let known = pairs.iter().filter(|(name, value)| names.contains(name) && is_in(value));
+            let known = pairs.iter().filter(|(name, value)| is_named(names, name) && is_in(value));
             known.cloned().collect()
         };
         let of_click = |click: &Click| {
@@ -246,6 +246,11 @@ impl Templated {
             None => Ok(headers),
         }
     }
+}
+
+/// Whether one of the names that a template declares is this one, or covers it.
+fn is_named(names: &[String], name: &str) -> bool {
+    names.iter().any(|known| is_covered(known, name.as_bytes()))
 }
 
 /// The fewest characters behind a host that are kept secret: fewer are no key, and to mask such a word

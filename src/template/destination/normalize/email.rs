@@ -6,14 +6,33 @@ use crate::template::destination::normalize::{Unreadable, unless_hashed};
 const MAX_ADDRESS: usize = 254;
 const MAX_LOCAL: usize = 64;
 
-/// Trimmed and lower-cased, dots and `+tag` kept; letters of every script may stand on both sides.
-pub(crate) fn email(text: &str) -> Result<String, Unreadable> {
+/// What of an address a platform takes for another way of writing the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct AliasRule {
+    /// Of addresses at [`GMAIL`], dots before the `@`, and what is from a `+` on.
+    pub gmail: bool,
+    /// Dots before the `@`, whatever the domain.
+    pub dots: bool,
+    /// What is from a `+` on, whatever the domain.
+    pub plus: bool,
+}
+
+/// Where dots and `+tag` make no other mailbox, as its help pages said in 2026-11.
+const GMAIL: [&str; 2] = ["gmail.com", "googlemail.com"];
+
+/// Trimmed and lower-cased; dots and `+tag` are kept unless `rule` drops them. Letters of every script may stand on both
+/// sides.
+pub(crate) fn email(text: &str, rule: AliasRule) -> Result<String, Unreadable> {
     unless_hashed(text, |text| {
         let lower = text.to_lowercase();
-        let sound = lower.split_once('@').is_some_and(|(local, domain)| {
-            is_local_part(local) && is_domain(domain) && text.len() <= MAX_ADDRESS
-        });
-        if sound { Ok(lower) } else { Err(Unreadable::Malformed) }
+        let (local, domain) = lower.split_once('@').ok_or(Unreadable::Malformed)?;
+        if !is_local_part(local) || !is_domain(domain) || text.len() > MAX_ADDRESS {
+            return Err(Unreadable::Malformed);
+        }
+        let is_gmail = rule.gmail && GMAIL.contains(&domain);
+        let kept = if rule.plus || is_gmail { local.split('+').next().unwrap_or_default() } else { local };
+        let kept = if rule.dots || is_gmail { kept.replace('.', "") } else { kept.to_owned() };
+        if kept.is_empty() { Err(Unreadable::Malformed) } else { Ok(format!("{kept}@{domain}")) }
     })
 }
 
