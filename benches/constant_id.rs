@@ -186,6 +186,7 @@ fn draft(id: Id, number: u64) -> Outcome<Draft> {
         transaction_id: Some(transaction),
         click_id: Some(click_id(id, number)),
         item_id: None,
+        items: Vec::new(),
         value,
         negative_received: None,
         payout: None,

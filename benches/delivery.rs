@@ -293,6 +293,7 @@ async fn arrive(store: &dyn Store, transaction: String) {
         transaction_id: Some(transaction.clone()),
         click_id: Some(CLICK.to_owned()),
         item_id: Some("sku-77".to_owned()),
+        items: Vec::new(),
         value: Some(Money::new(
             parse_decimal("49.90", DecimalMark::Dot).expect("a decimal"),
             Currency::parse("USD").expect("a currency"),

@@ -218,6 +218,7 @@ fn arrival(number: usize) -> Arrival {
         transaction_id: value("tid"),
         click_id: value("s2"),
         item_id: value("oid"),
+        items: Vec::new(),
         value: value("price")
             .and_then(|price| parse_decimal(&price, DecimalMark::Dot))
             .and_then(|price| Currency::parse("USD").map(|currency| Money::new(price, currency))),

@@ -274,6 +274,7 @@ fn arrival(number: u64, of_offers: bool) -> Option<Arrival> {
         transaction_id: Some(format!("{:018}", scramble(number ^ 0x7171) % 1_000_000_000_000_000_000)),
         click_id: Some(format!("click-{affiliate}")),
         item_id: None,
+        items: Vec::new(),
         value: Some(Money::new(parse_decimal("7.50", DecimalMark::Dot)?, Currency::parse("USD")?)),
         negative_received: None,
         payout: None,

@@ -9,6 +9,7 @@ use crate::domain::consent::{Consent, ConsentRecord};
 use crate::domain::event::EventName;
 use crate::domain::history::{Cause, Change, FieldChange};
 use crate::domain::ids::{ConversionId, DestinationId, OfferId, Seq, SourceId, VisitorId};
+use crate::domain::item::SoldItem;
 use crate::domain::money::Money;
 use crate::domain::offer::{CampaignRef, PayoutFrom};
 use crate::domain::rejection::note::ReportNote;
@@ -86,6 +87,8 @@ pub struct Draft {
     pub click_id: Option<String>,
     /// Which item of the order it is, where each is reported as a conversion of its own.
     pub item_id: Option<String>,
+    /// The things of the order, where the report names several.
+    pub items: Vec<SoldItem>,
     /// What is reported to the ad platform as the event's worth. Always there for [`EventClaim::ByValue`], but
     /// where an offer's terms say what it is worth.
     pub value: Option<Money>,
@@ -144,6 +147,8 @@ pub struct Conversion {
     pub attribution: Attribution,
     /// Which item of the order it is; taken from a repeat where the first report lacked it.
     pub item_id: Option<String>,
+    /// The things of the order, as first reported; taken from a repeat where the first report had none.
+    pub items: Vec<SoldItem>,
     /// What ad platforms are sent as its worth. At the endpoints of the network's side the revenue, else the
     /// payout, where none was reported.
     pub value: Option<Money>,
@@ -208,7 +213,8 @@ impl Conversion {
     /// The conversion by its ids and amounts alone: without what is known of the person.
     #[must_use]
     pub fn ids_only(&self) -> Conversion {
-        Conversion { traits: CustomerTraits::default(), params: Pairs::new(), ..self.clone() }
+        let (traits, params, items) = (CustomerTraits::default(), Pairs::new(), Vec::new());
+        Conversion { traits, params, items, ..self.clone() }
     }
 
     /// The order it belongs to, as the advertiser reported it.

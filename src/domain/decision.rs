@@ -249,6 +249,7 @@ fn fresh(draft: &Draft, arrived: ArrivalContext) -> Conversion {
         transaction_id: draft.transaction_id.clone(),
         attribution: Attribution::NoClickId,
         item_id: draft.item_id.clone(),
+        items: draft.items.clone(),
         value: draft.value,
         payout: draft.payout,
         revenue: draft.revenue,
@@ -318,6 +319,9 @@ fn repeat<F: Facts>(
         return Ok(Decision::Duplicate { conversion: earlier, notes });
     }
     now.traits.fill(&draft.traits);
+    if now.items.is_empty() {
+        now.items.clone_from(&draft.items);
+    }
     fields.extend(named_now(&mut now.item_id, draft.item_id.as_ref()).map(FieldChange::ItemId));
     let transaction = named_now(&mut now.transaction_id, draft.transaction_id.as_ref());
     fields.extend(transaction.map(FieldChange::TransactionId));

@@ -34,6 +34,7 @@ pub mod history;
 pub mod ids;
 pub mod ignored;
 pub mod import_refusal;
+pub mod item;
 pub mod landing_url;
 pub(crate) mod moment;
 pub mod money;

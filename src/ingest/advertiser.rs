@@ -207,6 +207,7 @@ pub fn draft(source: SourceId, report: AdvertiserReport) -> Draft {
         transaction_id: report.unique_id,
         click_id: Some(report.click_id),
         item_id: None,
+        items: Vec::new(),
         // Where it is absent, the offer's terms decide what the sale is worth.
         value: report.amount.map(money),
         negative_received: None,

@@ -190,6 +190,7 @@ fn draft(
         transaction_id,
         click_id,
         item_id: None,
+        items: Vec::new(),
         value,
         negative_received: None,
         payout: None,

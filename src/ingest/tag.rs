@@ -255,6 +255,7 @@ fn draft(event: TagEvent) -> Draft {
         transaction_id,
         click_id: Some(event.click.as_str().to_owned()),
         item_id: None,
+        items: Vec::new(),
         value: event.value,
         negative_received: None,
         payout: None,

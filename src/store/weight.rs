@@ -11,6 +11,7 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
 use crate::domain::filter_verdict::FilterHit;
 use crate::domain::ids::ClickId;
+use crate::domain::item::SoldItem;
 use crate::store::table::conversion::Record;
 
 /// What an entry of a cache takes besides its key and its value's own bytes.
@@ -59,7 +60,8 @@ fn of_conversion(conversion: &Conversion) -> usize {
     let traits: usize = conversion.traits.0.values().map(|value| value.len() + TEXT).sum();
     let lists = conversion.history.len() + conversion.considered.len() + conversion.remarks.len();
     // A change, a click that was considered or a remark is one to four short texts.
-    of_pairs(&conversion.params) + traits + lists * 8 * TEXT
+    let items: usize = conversion.items.iter().map(|item| size_of::<SoldItem>() + item.text_bytes()).sum();
+    of_pairs(&conversion.params) + traits + items + lists * 8 * TEXT
 }
 
 fn of_pairs(pairs: &Pairs) -> usize {

@@ -20,6 +20,7 @@ use crate::domain::ids::{
     AffiliateId, CampaignId, ClickId, ConversionId, CreativeId, DeliveryId, DestinationId, IdError, Occasion,
     OfferId, Seq, SourceId,
 };
+use crate::domain::item::SoldItem;
 use crate::domain::money::{Currency, Money};
 use crate::domain::offer::CampaignRef;
 use crate::domain::routing::Changes;
@@ -202,6 +203,7 @@ fn conversion(table: &Table<'_>, now: Time, click: Option<&Click>) -> Option<Con
         received_at,
         transaction_id,
         item_id: text("item_id"),
+        items: table.read_tables("items", item),
         traits: traits(table, "traits"),
         params: texts(table, "params").into_iter().collect(),
         history: Vec::new(),
@@ -216,6 +218,17 @@ fn conversion(table: &Table<'_>, now: Time, click: Option<&Click>) -> Option<Con
         reuse: None,
         once: None,
     })
+}
+
+fn item(table: &Table<'_>) -> SoldItem {
+    let text = |key: &'static str| table.text(key).map(|text| text.value);
+    SoldItem {
+        id: text("id"),
+        name: text("name"),
+        category: text("category"),
+        quantity: table.parsed("quantity", decimal),
+        price: table.parsed("price", decimal),
+    }
 }
 
 /// `given` is the click id that the postback named; alone it finds no click.

@@ -26,7 +26,7 @@ use crate::view::delivery::{AttemptView, DeliveryView};
 use crate::view::postback::PostbackView;
 use crate::view::reason::ReasonView;
 use crate::view::schema::{ConsentAnswers, StatusWord, TimeText};
-use crate::view::value::{CampaignRefView, MoneyView, PairsView, answered};
+use crate::view::value::{CampaignRefView, ItemView, MoneyView, PairsView, answered};
 
 /// What was reported of a conversion: all that is known of one that is only previewed.
 #[derive(Serialize, JsonSchema)]
@@ -46,6 +46,8 @@ pub struct ReportedView<'a> {
     transaction_id: Option<&'a str>,
     /// What was sold, where the report says it.
     item_id: Option<&'a str>,
+    /// The things of the order, where the report names several.
+    items: Vec<ItemView<'a>>,
     /// What ad platforms are sent; null where nothing says what the sale is worth.
     value: Option<MoneyView>,
     /// What the affiliate earns.
@@ -72,6 +74,7 @@ impl<'a> ReportedView<'a> {
             status: conversion.status.as_str(),
             transaction_id: conversion.transaction_id.as_deref(),
             item_id: conversion.item_id.as_deref(),
+            items: conversion.items.iter().map(ItemView::of).collect(),
             value: conversion.value.map(MoneyView::of),
             payout: conversion.payout.map(MoneyView::of),
             revenue: conversion.revenue.map(MoneyView::of),

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use crate::domain::click::{CustomerTrait, CustomerTraits, Pairs};
 use crate::domain::consent::Consent;
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId};
+use crate::domain::item::SoldItem;
 use crate::domain::money::Money;
 use crate::domain::offer::CampaignRef;
 use crate::store::contract::lookup::Page;
@@ -25,6 +26,31 @@ pub struct MoneyView {
 impl MoneyView {
     pub fn of(money: Money) -> MoneyView {
         MoneyView { amount: money.amount.to_string(), currency: money.currency.to_string() }
+    }
+}
+
+/// One thing of an order; what was not reported is null.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Item")]
+pub struct ItemView<'a> {
+    id: Option<&'a str>,
+    name: Option<&'a str>,
+    category: Option<&'a str>,
+    /// A decimal, as reported.
+    quantity: Option<String>,
+    /// Of one of it, in the currency of the conversion: a decimal, as reported.
+    price: Option<String>,
+}
+
+impl<'a> ItemView<'a> {
+    pub fn of(item: &'a SoldItem) -> ItemView<'a> {
+        ItemView {
+            id: item.id.as_deref(),
+            name: item.name.as_deref(),
+            category: item.category.as_deref(),
+            quantity: item.quantity.map(|quantity| quantity.to_string()),
+            price: item.price.map(|price| price.to_string()),
+        }
     }
 }
 

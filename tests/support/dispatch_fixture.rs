@@ -177,6 +177,7 @@ pub fn draft(transaction: &str, status: Status) -> Draft {
         transaction_id: Some(transaction.to_owned()),
         click_id: None,
         item_id: None,
+        items: Vec::new(),
         value: None,
         negative_received: None,
         payout: None,

@@ -54,6 +54,7 @@ pub fn conversion() -> Conversion {
         transaction_id: Some("1".to_owned()),
         attribution: Attribution::Matched { given: click.to_string(), click, reading: MatchMethod::Exact },
         item_id: Some("565".to_owned()),
+        items: Vec::new(),
         value: Some(Money::new("7.00".parse().unwrap(), Currency::parse("USD").unwrap())),
         payout: None,
         revenue: None,

@@ -10,6 +10,7 @@ mod destination_requests;
 mod destination_stories;
 mod envelopes;
 mod helpers;
+mod items;
 mod macro_urls;
 mod multipart;
 mod payload_markers;

@@ -22,6 +22,8 @@ pub enum WantedValue {
     JsonText,
     /// A JSON object whose values are texts.
     JsonTexts,
+    /// A text that is a list, next to another one.
+    ListAsLong,
 }
 
 /// What a member belongs to that an own server sends of a click.
@@ -108,6 +110,7 @@ impl WantedValue {
             WantedValue::ClickId => "a click id",
             WantedValue::JsonText => "a text",
             WantedValue::JsonTexts => "an object of texts",
+            WantedValue::ListAsLong => "a list as long as that of the items before it",
         }
     }
 }

@@ -297,6 +297,14 @@ enum LinePart {
     Raw(Expression),
 }
 
+/// The line of a value that names what only an item has.
+fn line_of_item(piece: &TemplatePiece) -> Option<usize> {
+    match piece {
+        TemplatePiece::Value { expression, line, .. } => fields::is_of_item(expression).then_some(*line),
+        TemplatePiece::Text { .. } => None,
+    }
+}
+
 /// How a [`TemplatedLine`] writes the values in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
@@ -340,6 +348,10 @@ impl TemplatedLine {
         if encoding == Encoding::Parameter && pieces.iter().any(is_raw) {
             let what = "`raw` is in a parameter, which is encoded once and whole".to_owned();
             problems.push(source.problem(1, what, "write the value without it"));
+        }
+        if let Some(line) = pieces.iter().find_map(line_of_item) {
+            let (what, hint) = fields::OUTSIDE_OF_ITEMS;
+            problems.push(source.problem(line, what.to_owned(), hint));
         }
         let calculates = match encoding {
             Encoding::None | Encoding::Parameter => calculation::in_header(&pieces),

@@ -1,7 +1,7 @@
 //! What is between `{{` and `}}` after parsing: names, look-ups and helpers, all known to exist.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use jiff::tz::TimeZone;
 use regex::Regex;
@@ -11,6 +11,7 @@ use crate::domain::click::{Click, Pairs};
 use crate::domain::conversion::Conversion;
 use crate::domain::customer::CustomerFormat;
 use crate::domain::ids::DeliveryId;
+use crate::domain::item::SoldItem;
 use crate::domain::remark::Remark;
 use crate::domain::time::Time;
 use crate::template::destination::digest::HexDigest;
@@ -86,8 +87,26 @@ pub(crate) struct RenderScope<'a> {
     pub test: bool,
     /// How the conversion's source writes customer data.
     pub customer: CustomerFormat,
+    /// The number of the item that is being written, where a payload writes each.
+    pub item: Cell<usize>,
     /// What was there and could not be used, in the order in which it was found.
     pub left_out: RefCell<Vec<Remark>>,
+}
+
+impl<'a> RenderScope<'a> {
+    /// How often what is written for each item is written: a conversion without a list has one item where it has an id
+    /// of one.
+    pub(crate) fn item_count(&self) -> usize {
+        match self.conversion.items.len() {
+            0 => usize::from(self.conversion.item_id.is_some()),
+            count => count,
+        }
+    }
+
+    /// The item that is being written; `None` where the conversion has no list of them.
+    pub(crate) fn item(&self) -> Option<&'a SoldItem> {
+        self.conversion.items.get(self.item.get())
+    }
 }
 
 impl RenderScope<'_> {

@@ -6,8 +6,11 @@ use crate::domain::address;
 use crate::domain::click::{Agent, CustomerTrait};
 use crate::domain::consent::Consent;
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, Occasion, VisitorId};
+use crate::domain::item;
 use crate::domain::offer::CampaignRef;
-use crate::template::destination::expression::{ContextField, RenderScope, RenderValue, ValueKind};
+use crate::template::destination::expression::{
+    ContextField, Expression, RenderScope, RenderValue, ValueKind,
+};
 use crate::template::destination::normalize::{Unreadable, is_blank};
 use crate::template::source::character_reference::without_ampersands;
 use crate::template::source::params::segments;
@@ -33,6 +36,23 @@ pub(crate) static FIELDS: &[ContextField] = &[
     field("occasion", ValueKind::Text, occasion),
     field("transaction_id", ValueKind::Text, |s| RenderValue::maybe(s.conversion.transaction_id.as_deref())),
     field("item_id", ValueKind::Text, |s| RenderValue::maybe(s.conversion.item_id.as_deref())),
+    field("item_count", ValueKind::Number, |s| {
+        item::count(&s.conversion.items).map_or(RenderValue::Null, RenderValue::Decimal)
+    }),
+    field("item.id", ValueKind::Text, |s| match s.item() {
+        Some(item) => RenderValue::maybe(item.id.as_deref()),
+        None => RenderValue::maybe(s.conversion.item_id.as_deref()),
+    }),
+    field("item.name", ValueKind::Text, |s| RenderValue::maybe(s.item().and_then(|i| i.name.as_deref()))),
+    field("item.category", ValueKind::Text, |s| {
+        RenderValue::maybe(s.item().and_then(|i| i.category.as_deref()))
+    }),
+    field("item.quantity", ValueKind::Number, |s| {
+        s.item().and_then(|i| i.quantity).map_or(RenderValue::Null, RenderValue::Decimal)
+    }),
+    field("item.price", ValueKind::Number, |s| {
+        s.item().and_then(|i| i.price).map_or(RenderValue::Null, RenderValue::Decimal)
+    }),
     field("click_id", ValueKind::Text, click_id),
     field("attribution", ValueKind::Text, |s| RenderValue::text(s.conversion.attribution.state().as_str())),
     field("value", ValueKind::Number, |s| {
@@ -117,6 +137,19 @@ pub(crate) static FIELDS: &[ContextField] = &[
     field("traits.ip", ValueKind::Text, |s| RenderValue::owned(customer_ip(s))),
     field("traits.user_agent", ValueKind::Text, |s| customer(s, CustomerTrait::UserAgent)),
 ];
+
+/// Whether it names what only an item has.
+pub(crate) fn is_of_item(expression: &Expression) -> bool {
+    expression.any(&|one| matches!(one, Expression::Field(field) if field.name.starts_with(ITEM)))
+}
+
+const ITEM: &str = "item.";
+
+/// What is said of such a name where no item is written.
+pub(crate) const OUTSIDE_OF_ITEMS: (&str, &str) = (
+    "a name of an item is where no item is written",
+    "write it inside of `{\"$each\": \"items\", …}` in a list of the payload; `item_id` is the conversion's own",
+);
 
 pub(crate) fn find(name: &str) -> Option<&'static ContextField> {
     FIELDS.iter().find(|field| field.name == name)

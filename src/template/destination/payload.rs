@@ -38,6 +38,8 @@ pub(crate) enum NodeShape {
     JsonText(Box<PayloadNode>),
     /// `{"$keep": …}`: also where it is empty.
     Kept(Box<PayloadNode>),
+    /// `{"$each": "items", …}` in an array: once for each item.
+    Each(Box<PayloadNode>),
     /// Of an envelope: the list of the events is written here, later.
     Events,
 }
@@ -120,7 +122,9 @@ impl PayloadNode {
                 let is_direct = elements.iter().any(|node| matches!(node.shape, NodeShape::Events));
                 below.filter(|_| !is_direct)
             }
-            NodeShape::JsonText(inner) => inner.places_of_events().filter(|places| *places == 0),
+            NodeShape::JsonText(inner) | NodeShape::Each(inner) => {
+                inner.places_of_events().filter(|places| *places == 0)
+            }
         }
     }
 
@@ -135,7 +139,7 @@ impl PayloadNode {
             NodeShape::Value(expression) => expression.any(test),
             NodeShape::Object(members) => members.iter().any(|(_, node)| node.any(test)),
             NodeShape::Array(elements) => elements.iter().any(|node| node.any(test)),
-            NodeShape::JsonText(inner) | NodeShape::Kept(inner) => inner.any(test),
+            NodeShape::JsonText(inner) | NodeShape::Kept(inner) | NodeShape::Each(inner) => inner.any(test),
         }
     }
 
@@ -153,7 +157,7 @@ impl PayloadNode {
             NodeShape::Object(_) => b"{}",
             NodeShape::Array(_) => b"[]",
             NodeShape::JsonText(_) => b"\"\"",
-            NodeShape::Kept(inner) => inner.empty(),
+            NodeShape::Kept(inner) | NodeShape::Each(inner) => inner.empty(),
             NodeShape::Null | NodeShape::Literal(_) | NodeShape::Value(_) | NodeShape::Events => b"null",
         }
     }
@@ -182,9 +186,7 @@ impl PayloadNode {
                 }
                 wrote && is_whole.get()
             }
-            NodeShape::Array(elements) => {
-                write_all((b'[', b']'), elements, to, |node, to| node.write(scope, to))
-            }
+            NodeShape::Array(elements) => write_elements(elements, scope, to),
             NodeShape::JsonText(inner) => {
                 let mut text = RenderedPayload::empty(Vec::new(), 0);
                 inner.write(scope, &mut text)
@@ -196,6 +198,7 @@ impl PayloadNode {
                 }
                 true
             }
+            NodeShape::Each(inner) => inner.write(scope, to),
             NodeShape::Events => {
                 to.events = Some(start);
                 true
@@ -224,6 +227,22 @@ impl RenderedPayload {
             member.take_if(|range| range.start >= start);
         }
     }
+}
+
+/// Writes an array: what is for each item as often as there are items.
+fn write_elements(elements: &[PayloadNode], scope: &RenderScope<'_>, to: &mut RenderedPayload) -> bool {
+    let is_each = |node: &PayloadNode| matches!(node.shape, NodeShape::Each(_));
+    if !elements.iter().any(is_each) {
+        return write_all((b'[', b']'), elements, to, |node, to| node.write(scope, to));
+    }
+    let turns = |node| (0..if is_each(node) { scope.item_count() } else { 1 }).map(move |turn| (node, turn));
+    let all: Vec<(&PayloadNode, usize)> = elements.iter().flat_map(turns).collect();
+    write_all((b'[', b']'), &all, to, |(node, turn), to| {
+        if is_each(node) {
+            scope.item.set(*turn);
+        }
+        node.write(scope, to)
+    })
 }
 
 /// Writes a text as JSON. Writing to a vector cannot fail, and a text always has a JSON form.

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use crate::template::destination::calculation;
 use crate::template::destination::compile::{CompileContext, pieces};
 use crate::template::destination::expression::{Expression, TemplatePiece};
+use crate::template::destination::fields;
 use crate::template::destination::helpers::RAW;
 use crate::template::destination::payload::{MemberKey, NodeShape, Payload, PayloadNode};
 use crate::template::diagnostic::{Problem, did_you_mean};
@@ -17,6 +18,10 @@ const MARK: char = '\u{E000}';
 const JSON_TEXT: &str = "$string";
 const KEEP: &str = "$keep";
 const NEEDS: &str = "$needs";
+const EACH: &str = "$each";
+const VALUE: &str = "$value";
+/// What [`EACH`] can name.
+const ITEMS: &str = "items";
 
 /// Reads a JSON template. A value is a typed helper and is where a JSON value is.
 pub(crate) fn parse(source: &CompileContext<'_>, text: &str) -> Result<Payload, Vec<Problem>> {
@@ -43,6 +48,8 @@ struct MarkedPayload {
     expressions: Vec<Option<Expression>>,
     /// Where each stretch of text begins in `json`, and on which line of the file.
     stretches: Vec<(usize, usize)>,
+    /// The numbers of the values that name what only an item has, with their lines.
+    of_items: Vec<(usize, usize)>,
     in_string: bool,
     /// Whether a value is the last that was taken.
     after_value: bool,
@@ -55,6 +62,9 @@ impl MarkedPayload {
             TemplatePiece::Value { expression, line, bare } => {
                 let wrong = self.wrong_value(&expression, bare);
                 self.json.push_str(&format!("\"{MARK}{}\"", self.expressions.len()));
+                if fields::is_of_item(&expression) {
+                    self.of_items.push((self.expressions.len(), source.first_line + line - 1));
+                }
                 self.expressions.push(Some(expression));
                 self.after_value = true;
                 let at =
@@ -114,6 +124,15 @@ impl MarkedPayload {
             let hint = "compare it with the platform's example";
             vec![Problem::new(what, hint).at(source.file, source.first_line + line - 1)]
         })?;
+        let mut inside = Vec::new();
+        marks_of_items(&json, false, &mut inside);
+        let outside = self.of_items.iter().filter(|(number, _)| !inside.contains(number));
+        let (what, hint) = fields::OUTSIDE_OF_ITEMS;
+        let problems: Vec<Problem> =
+            outside.map(|(_, line)| Problem::new(what, hint).at(source.file, *line)).collect();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
         let root = node(json, &mut self.expressions)
             .map_err(|(what, hint)| vec![Problem::new(what, hint).in_file(source.file)])?;
         if root.is_compound() {
@@ -179,12 +198,64 @@ fn node(json: Json, expressions: &mut [Option<Expression>]) -> Result<PayloadNod
             None => NodeShape::Literal(Json::String(text).to_string()),
         },
         Json::Array(elements) => NodeShape::Array(
-            elements.into_iter().map(|element| node(element, expressions)).collect::<Result<_, _>>()?,
+            elements
+                .into_iter()
+                .map(|element| element_node(element, expressions))
+                .collect::<Result<_, _>>()?,
         ),
         Json::Object(members) => object(members, expressions)?,
         scalar => NodeShape::Literal(scalar.to_string()),
     };
     Ok(PayloadNode::new(shape))
+}
+
+/// An element of an array, which may be written once for each item.
+fn element_node(json: Json, expressions: &mut [Option<Expression>]) -> Result<PayloadNode, Malformed> {
+    let mut members = match json {
+        Json::Object(members) if members.contains_key(EACH) => members,
+        other => return node(other, expressions),
+    };
+    let list = members.shift_remove(EACH).unwrap_or_default();
+    if list.as_str() != Some(ITEMS) {
+        let what = format!("`{EACH}` names {list}, of which there is no list");
+        return Err((what, format!("write `\"{EACH}\": \"{ITEMS}\"`")));
+    }
+    if members.values().any(holds_each) {
+        let what = format!("`{EACH}` is inside of another `{EACH}`");
+        return Err((what, "an item has no items".to_owned()));
+    }
+    let body = match members.shift_remove(VALUE) {
+        None => PayloadNode::new(object(members, expressions)?),
+        Some(value) if members.is_empty() => node(value, expressions)?,
+        Some(_) => {
+            let what = format!("a member is next to `{VALUE}`");
+            return Err((what, format!("`{VALUE}` is alone with `{EACH}`: the element is its value")));
+        }
+    };
+    Ok(PayloadNode::new(NodeShape::Each(Box::new(body))))
+}
+
+fn holds_each(json: &Json) -> bool {
+    match json {
+        Json::Array(elements) => elements.iter().any(holds_each),
+        Json::Object(members) => members.contains_key(EACH) || members.values().any(holds_each),
+        _ => false,
+    }
+}
+
+/// The numbers of the values that are written for an item.
+fn marks_of_items(json: &Json, is_inside: bool, found: &mut Vec<usize>) {
+    match json {
+        Json::String(text) if is_inside => {
+            found.extend(text.strip_prefix(MARK).and_then(|number| number.parse::<usize>().ok()));
+        }
+        Json::Array(elements) => elements.iter().for_each(|one| marks_of_items(one, is_inside, found)),
+        Json::Object(members) => {
+            let is_inside = is_inside || members.contains_key(EACH);
+            members.values().for_each(|one| marks_of_items(one, is_inside, found));
+        }
+        _ => {}
+    }
 }
 
 fn object(
@@ -202,6 +273,10 @@ fn object(
             };
         }
     }
+    if members.contains_key(EACH) {
+        let what = format!("`{EACH}` is in no list");
+        return Err((what, format!("write `[{{\"{EACH}\": \"{ITEMS}\", …}}]`")));
+    }
     let needs =
         members.shift_remove(NEEDS).map(|named| needs(&named, &members)).transpose()?.unwrap_or_default();
     let mut nodes = Vec::with_capacity(members.len());
@@ -211,7 +286,7 @@ fn object(
             return Err((what, "write the name of a member as text".to_owned()));
         }
         if name.starts_with('$')
-            && let Some(near) = did_you_mean(&name, [JSON_TEXT, KEEP, NEEDS])
+            && let Some(near) = did_you_mean(&name, [JSON_TEXT, KEEP, NEEDS, EACH])
         {
             return Err((format!("`{name}` is no marker"), format!("did you mean `{near}`?")));
         }

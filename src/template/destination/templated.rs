@@ -1,6 +1,6 @@
 //! A destination that a template describes, with its settings, compiled once. Renders requests, classifies replies.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -101,6 +101,7 @@ impl Templated {
             settings: &self.settings,
             test: mode == DestinationMode::Test,
             customer: input.customer,
+            item: Cell::default(),
             left_out: RefCell::default(),
         };
         let rendered = self.render_in(&scope)?;

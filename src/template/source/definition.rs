@@ -17,6 +17,7 @@ use crate::domain::routing::SourcePolicy;
 use crate::domain::status::Status;
 use crate::template::diagnostic::{Problem, did_you_mean};
 use crate::template::source::html_repair;
+use crate::template::source::items::ItemRules;
 use crate::template::source::params::{ParamNames, Params};
 
 /// What one configured source says over its template.
@@ -48,6 +49,8 @@ pub struct SourceTemplate {
     pub(crate) extra: Vec<UrlParam>,
     /// What each mapped field reads, the first reading that holds a value.
     pub(crate) fields: Vec<(Field, Vec<FieldRule>)>,
+    /// Where the things of an order are.
+    pub(crate) items: Option<ItemRules>,
     /// Parameters kept under their own names.
     pub(crate) keep: Vec<usize>,
     /// The headers, in lower case, that `[verify]` and `[map]` name.

@@ -7,6 +7,7 @@ use crate::domain::click::{CustomerTrait, Pairs};
 use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Draft, EventClaim};
+use crate::domain::item::SoldItem;
 use crate::domain::money::{Currency, Money, parse_decimal};
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::note::notes_text;
@@ -71,13 +72,22 @@ pub fn draft_json(draft: &Draft) -> Value {
         "params": pairs_json(&draft.params),
         "note": notes_text(&draft.notes),
     });
-    // Few senders say anything of it.
+    // Few senders say anything of these.
+    if let (Value::Object(members), false) = (&mut document, draft.items.is_empty()) {
+        members.insert("items".to_owned(), draft.items.iter().map(item_json).collect());
+    }
     if let (Value::Object(members), true) = (&mut document, draft.consent != Consent::default()) {
         let Consent { ad_user_data, ad_personalization } = draft.consent;
         let answers = json!({"ad_user_data": ad_user_data, "ad_personalization": ad_personalization});
         members.insert("consent".to_owned(), answers);
     }
     document
+}
+
+fn item_json(item: &SoldItem) -> Value {
+    let SoldItem { id, name, category, quantity, price } = item;
+    let (quantity, price) = (quantity.map(|it| it.to_string()), price.map(|it| it.to_string()));
+    json!({ "id": id, "name": name, "category": category, "quantity": quantity, "price": price })
 }
 
 fn money_json(money: Money) -> Value {
@@ -100,6 +110,7 @@ impl SourceTemplate {
         let index = self.names.find(&param.name);
         let field = index.and_then(|index| self.field_of(index));
         let kept = index.is_some_and(|index| self.keep.contains(&index));
+        let of_item = self.is_of_item(index, &param.name);
         let outcome = match index {
             Some(_) if param.is_damaged() => ParamOutcome::LeftOut("bytes that are no text"),
             Some(_) if params.other(&param.name).is_some() => {
@@ -108,15 +119,24 @@ impl SourceTemplate {
             Some(index) if kept || field.is_some() => {
                 self.wrong(index, field, param).map_or(ParamOutcome::Taken, ParamOutcome::LeftOut)
             }
+            _ if of_item => ParamOutcome::Taken,
             _ => ParamOutcome::NotRead,
         };
-        let mapped = field.map(|field| ExplainedField::Mapped(field.name()));
+        let name = field.map(Field::name).or(of_item.then_some("items"));
+        let mapped = name.map(ExplainedField::Mapped);
         ExplainedParam {
             param: param.name.clone(),
             received_text: shown(&param.name, &param.value),
             field: mapped.or(kept.then_some(ExplainedField::KeptByName)),
             outcome,
         }
+    }
+
+    /// Whether it is, or is a list of, what is known of an item.
+    fn is_of_item(&self, index: Option<usize>, name: &str) -> bool {
+        self.items.as_ref().is_some_and(|rules| {
+            index.is_some_and(|index| rules.reads(index)) || rules.place(&self.names.key(name)).is_some()
+        })
     }
 
     pub(crate) fn field_of(&self, index: usize) -> Option<Field> {

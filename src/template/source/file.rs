@@ -12,6 +12,7 @@ use crate::template::source::definition::{
     BodyLimits, EventRules, Field, FieldRule, NetworkLinks, Provenance, SourceTemplate, UrlParam, ValuePiece,
 };
 use crate::template::source::fields::{self, field};
+use crate::template::source::items::{self, ItemRules};
 use crate::template::source::map::yes_or_no;
 use crate::template::source::params::{MAX_PARAMS, ParamNames, check_param};
 use crate::template::source::time;
@@ -38,7 +39,8 @@ fn build(root: &Table<'_>) -> SourceTemplate {
     let decimal = decimal(root);
     let (times, zone) = time::read(root);
     let fields = fields::read(root, &mut names, (decimal, &times));
-    let keep = keep(root, &mut names, &fields);
+    let items = items::read(root, &mut names);
+    let keep = keep(root, &mut names, (&fields, items.as_ref()));
     let statuses = statuses(root, &fields);
     let template = SourceTemplate {
         name: name(root).unwrap_or_default(),
@@ -48,6 +50,7 @@ fn build(root: &Table<'_>) -> SourceTemplate {
         names,
         postback,
         extra,
+        items,
         keep,
         // Nothing in a file can name one yet.
         headers: Vec::new(),
@@ -152,8 +155,13 @@ fn entries(root: &Table<'_>, key: &'static str, names: &mut ParamNames) -> Vec<U
 }
 
 /// What the URL names and no field reads is kept under its own name; `keep` adds more.
-fn keep(root: &Table<'_>, names: &mut ParamNames, fields: &[(Field, Vec<FieldRule>)]) -> Vec<usize> {
-    let mut kept: Vec<usize> = (0..names.list.len()).filter(|index| !reads(fields, *index)).collect();
+fn keep(
+    root: &Table<'_>,
+    names: &mut ParamNames,
+    (fields, items): (&[(Field, Vec<FieldRule>)], Option<&ItemRules>),
+) -> Vec<usize> {
+    let is_read = |index: usize| reads(fields, index) || items.is_some_and(|rules| rules.reads(index));
+    let mut kept: Vec<usize> = (0..names.list.len()).filter(|index| !is_read(*index)).collect();
     for text in root.readable_texts("keep") {
         match check_param(&text.value).map(|()| names.intern(&text.value)) {
             Ok(index) if kept.contains(&index) => {}

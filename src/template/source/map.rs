@@ -4,6 +4,7 @@
 //! inferred from or needs, and a status or currency that was received and is none. Anywhere else it counts as absent
 //! and is named in the note; so does an id that is a macro or a placeholder.
 
+mod items;
 mod values;
 
 use std::borrow::Cow;
@@ -140,6 +141,7 @@ impl<'a> Mapping<'a> {
             transaction_id,
             click_id,
             item_id: self.optional(Field::ItemId, ValueUse::Id),
+            items: self.items(),
             value,
             negative_received,
             payout: self.money(Field::Payout, currency, None),

@@ -10,6 +10,7 @@ pub mod fault;
 pub(crate) mod fields;
 pub(crate) mod file;
 pub(crate) mod html_repair;
+pub(crate) mod items;
 pub(crate) mod json_body;
 pub(crate) mod map;
 pub mod multipart;

@@ -213,6 +213,11 @@ impl ParamNames {
         index
     }
 
+    /// A name as it is compared.
+    pub(crate) fn key<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        if self.loose { Cow::Owned(fold(name)) } else { Cow::Borrowed(name) }
+    }
+
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
         if self.loose { self.index.get(fold(name).as_str()).copied() } else { self.index.get(name).copied() }
     }
@@ -223,7 +228,7 @@ impl ParamNames {
 
     /// Whether one of the names is inside of `name`, as `customer.email` is inside of `customer`.
     pub(crate) fn has_within(&self, name: &str) -> bool {
-        let key = if self.loose { Cow::Owned(fold(name)) } else { Cow::Borrowed(name) };
+        let key = self.key(name);
         let is_within =
             |known: &String| known.strip_prefix(key.as_ref()).is_some_and(|rest| rest.starts_with('.'));
         self.index.keys().any(is_within)

@@ -6,20 +6,24 @@ use crate::domain::rejection::param::ParamFault;
 use crate::domain::text::trim;
 use crate::template::source::definition::SourceTemplate;
 use crate::template::source::fault::UnusableParam;
+use crate::template::source::items::ItemRules;
 use crate::template::source::params::{Param, ParamFilter, Params, problem, too_many, twice};
 use crate::template::source::request;
 
 impl ParamFilter for SourceTemplate {
     fn reads(&self, name: &str) -> bool {
-        self.names.find(name).is_some()
+        let is_of_item =
+            || self.items.as_ref().is_some_and(|rules| rules.place(&self.names.key(name)).is_some());
+        self.names.find(name).is_some() || is_of_item()
     }
 
     fn reads_within(&self, name: &str) -> bool {
-        self.names.has_within(name)
+        let has_items = || self.items.as_ref().is_some_and(|rules| rules.has_within(&self.names.key(name)));
+        self.names.has_within(name) || has_items()
     }
 
     fn max_leaves(&self) -> usize {
-        self.body.max_leaves
+        self.body.max_leaves + self.items.as_ref().map_or(0, ItemRules::most_leaves)
     }
 }
 
