@@ -41,7 +41,8 @@ impl<'a> Mapping<'a> {
     fn listed_items(&mut self, rules: &ItemRules, read: &mut ReadItems) {
         let params = self.params;
         let mut by_number: BTreeMap<usize, Vec<(ItemPlace, &'a Param)>> = BTreeMap::new();
-        for param in &params.pairs {
+        // Most parameters are of no list, which their names show without being compared.
+        for param in params.pairs.iter().filter(|param| param.name.contains('.')) {
             if let Some(place) = rules.place(&self.template.names.key(&param.name)) {
                 by_number.entry(place.number).or_default().push((place, param));
             }
