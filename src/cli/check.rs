@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::app::open_files::{connections, hard_limit};
 use crate::cli::{ConfigPath, Failure, count, listing, print, print_json};
+use crate::clock::Clock;
 use crate::config::configuration::Config;
 use crate::template::diagnostic::Problem;
 use crate::view::problem::DiagnosticView;
@@ -30,9 +31,13 @@ impl Check {
     pub fn run(self) -> Result<(), Failure> {
         let path = self.config.path();
         let result = Config::load(&path);
+        let now = Clock::system().now();
         let lowered = result.as_ref().ok().and_then(|config| connections(config, hard_limit()).1);
         let (problems, warnings) = match &result {
-            Ok(config) => (&[][..], config.warnings.iter().chain(&lowered).cloned().collect::<Vec<_>>()),
+            Ok(config) => (&[][..], {
+                let warnings = config.warnings.iter().chain(&lowered).cloned();
+                warnings.chain(config.expiring(now)).collect::<Vec<_>>()
+            }),
             Err(problems) => (problems.as_slice(), Vec::new()),
         };
         if self.json {
@@ -50,8 +55,8 @@ impl Check {
 
 fn in_words(file: &str, config: Option<&Config>, problems: &[Problem], warnings: &[Problem]) -> String {
     let mut text: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
-    for Problem { at, what, hint } in warnings {
-        let warning = Problem { what: format!("warning: {what}"), at: at.clone(), hint: hint.clone() };
+    for problem in warnings {
+        let warning = Problem { what: format!("warning: {}", problem.what), ..problem.clone() };
         text.push_str(&format!("{warning}\n"));
     }
     match config {

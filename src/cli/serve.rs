@@ -102,7 +102,8 @@ impl ProcessSignals {
 
 /// What `check` warns of, as log lines.
 fn log_warnings(config: &Config) {
-    for Problem { what, at, hint } in &config.warnings {
+    let expiring = config.expiring(Clock::system().now());
+    for Problem { what, at, hint, .. } in config.warnings.iter().chain(&expiring) {
         warn!(at, hint, "{what}");
     }
 }

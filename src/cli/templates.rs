@@ -1,28 +1,49 @@
-//! `postbridge templates list|test`: the catalog, and the stories of a user's own templates.
+//! `postbridge templates list|show|test`: the catalog, one template of it, and the stories of a user's own.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
 use crate::cli::{ConfigPath, Failure, count, print, print_json};
 use crate::config::templates;
+use crate::story::lint;
 use crate::story::run::{Expectations, run_destination_stories};
 use crate::story::source::run_source_stories;
 use crate::template::catalog::Catalog;
-use crate::template::diagnostic::Problem;
+use crate::template::destination::definition::DestinationTemplate;
+use crate::template::diagnostic::{Problem, did_you_mean};
+use crate::template::provenance::{FactDoubt, PlatformFact, Provenance};
+use crate::template::source::definition::SourceTemplate;
 use crate::view::template::CatalogView;
 
 #[derive(Subcommand)]
 pub enum Templates {
     /// Name every template: the built-in ones and your own.
     List(ListTemplates),
+    /// Show one template: what it needs, and where its facts are from.
+    Show(ShowTemplate),
     /// Run the fixture stories of your own templates.
     Test(TestTemplates),
 }
 
 #[derive(Args)]
 pub struct ListTemplates {
+    /// A folder of your own templates [default: the one that the configuration names, if any]
+    #[arg(value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// Print one JSON document: {"sources","destinations"}.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigPath,
+}
+
+#[derive(Args)]
+pub struct ShowTemplate {
+    /// Its name; where a source and a destination have it, both are shown.
+    name: String,
     /// A folder of your own templates [default: the one that the configuration names, if any]
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
@@ -47,6 +68,7 @@ impl Templates {
     pub fn run(self) -> Result<(), Failure> {
         match self {
             Templates::List(command) => command.run(),
+            Templates::Show(command) => command.run(),
             Templates::Test(command) => command.run(),
         }
     }
@@ -56,14 +78,50 @@ impl ListTemplates {
     fn run(self) -> Result<(), Failure> {
         let folder = own_folder(self.folder, &self.config)?;
         let catalog = Catalog::load(folder.as_deref()).map_err(Failure::usage)?;
-        if !self.json {
-            return print(&in_words(&catalog));
-        }
         let sources = catalog.source_names().into_iter().filter_map(|name| catalog.source(name));
         let destinations = catalog.destination_names().into_iter();
         let destinations = destinations.filter_map(|name| catalog.destination(name));
-        print_json(&CatalogView::of(&sources.collect::<Vec<_>>(), &destinations.collect::<Vec<_>>()))
+        show(&sources.collect::<Vec<_>>(), &destinations.collect::<Vec<_>>(), self.json)
     }
+}
+
+impl ShowTemplate {
+    fn run(self) -> Result<(), Failure> {
+        let folder = own_folder(self.folder, &self.config)?;
+        let catalog = Catalog::load(folder.as_deref()).map_err(Failure::usage)?;
+        let sources = Vec::from_iter(catalog.source(&self.name));
+        let destinations = Vec::from_iter(catalog.destination(&self.name));
+        if sources.is_empty() && destinations.is_empty() {
+            let names = || catalog.source_names().into_iter().chain(catalog.destination_names());
+            let hint = match did_you_mean(&self.name, names()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "`postbridge templates list` names them all".to_owned(),
+            };
+            let what = format!("there is no template `{}`", self.name);
+            return Err(Failure::usage(vec![Problem::new(what, hint)]));
+        }
+        show(&sources, &destinations, self.json)
+    }
+}
+
+fn show(
+    sources: &[Arc<SourceTemplate>],
+    destinations: &[Arc<DestinationTemplate>],
+    json: bool,
+) -> Result<(), Failure> {
+    if json {
+        return print_json(&CatalogView::of(sources, destinations));
+    }
+    let mut text = String::new();
+    if !sources.is_empty() {
+        text.push_str("sources\n");
+        sources.iter().for_each(|template| source_lines(&mut text, template));
+    }
+    if !destinations.is_empty() {
+        text.push_str(if sources.is_empty() { "destinations\n" } else { "\ndestinations\n" });
+        destinations.iter().for_each(|template| destination_lines(&mut text, template));
+    }
+    print(&text)
 }
 
 impl TestTemplates {
@@ -85,6 +143,8 @@ impl TestTemplates {
         let more = run_destination_stories(&catalog, &wanted, &fixtures.join("destinations"), expectations);
         report.passed.extend(more.passed);
         report.problems.extend(more.problems);
+        let own = destinations.iter().filter_map(|name| catalog.destination(name));
+        report.problems.extend(own.flat_map(|template| lint::lacking(&template)));
         let templates = sources.len() + destinations.len();
         if templates == 0 {
             let what = format!("there is no template in {}", folder.display());
@@ -122,41 +182,49 @@ fn own_folder(typed: Option<PathBuf>, config: &ConfigPath) -> Result<Option<Path
     templates::templates_folder(&path).map_err(Failure::usage)
 }
 
-fn in_words(catalog: &Catalog) -> String {
-    let mut text = String::from("sources\n");
-    for template in catalog.source_names().into_iter().filter_map(|name| catalog.source(name)) {
-        let currency = if template.maps_currency() { "" } else { "needs a currency in the configuration" };
-        line(&mut text, template.name(), currency);
-        for fact in template.provenance() {
-            line(&mut text, "  known from", &format!("{} ({}): {}", fact.source, fact.date, fact.what));
+fn source_lines(text: &mut String, template: &SourceTemplate) {
+    let currency = if template.maps_currency() { "" } else { "needs a currency in the configuration" };
+    line(text, template.name(), currency);
+    for fact in template.provenance() {
+        known_from(text, fact, &fact.fact);
+    }
+}
+
+fn destination_lines(text: &mut String, template: &DestinationTemplate) {
+    line(text, template.name(), template.label());
+    for setting in template.settings() {
+        let needed = match (setting.required, &setting.default) {
+            (true, None) => "required",
+            _ => "optional",
+        };
+        let secret = match (setting.secret, setting.secret_path) {
+            (true, _) => ", secret",
+            (false, true) => ", secret behind the host",
+            (false, false) => "",
+        };
+        line(text, &format!("  {}", setting.name), &format!("{} ({needed}{secret})", setting.label));
+    }
+    let events: Vec<&str> = template.events().keys().map(String::as_str).collect();
+    line(text, "  events", &events.join(", "));
+    for (name, kept) in [("  landing params", template.landing_params()), ("  cookies", template.cookies())] {
+        if !kept.is_empty() {
+            line(text, name, &format!("{} (to be recorded with the click)", kept.join(", ")));
         }
     }
-    text.push_str("\ndestinations\n");
-    for template in catalog.destination_names().into_iter().filter_map(|name| catalog.destination(name)) {
-        line(&mut text, template.name(), template.label());
-        for setting in template.settings() {
-            let needed = match (setting.required, &setting.default) {
-                (true, None) => "required",
-                _ => "optional",
-            };
-            let secret = match (setting.secret, setting.secret_path) {
-                (true, _) => ", secret",
-                (false, true) => ", secret behind the host",
-                (false, false) => "",
-            };
-            line(&mut text, &format!("  {}", setting.name), &format!("{} ({needed}{secret})", setting.label));
-        }
-        let events: Vec<&str> = template.events().keys().map(String::as_str).collect();
-        line(&mut text, "  events", &events.join(", "));
-        for (name, kept) in
-            [("  landing params", template.landing_params()), ("  cookies", template.cookies())]
-        {
-            if !kept.is_empty() {
-                line(&mut text, name, &format!("{} (to be recorded with the click)", kept.join(", ")));
-            }
-        }
+    line(text, "  verified", if template.is_verified() { "yes" } else { "no" });
+    let doubt = |doubt: FactDoubt| format!("{} ({})", doubt.about.as_str(), doubt.reason());
+    let doubts: Vec<String> = template.doubts().into_iter().map(doubt).collect();
+    if !doubts.is_empty() {
+        line(text, "  in doubt", &doubts.join(", "));
     }
-    text
+    for PlatformFact { about, provenance } in template.facts() {
+        known_from(text, provenance, &format!("{}: {}", about.as_str(), provenance.fact));
+    }
+}
+
+fn known_from(text: &mut String, provenance: &Provenance, fact: &str) {
+    let Provenance { from, seen, level, .. } = provenance;
+    line(text, "  known from", &format!("{from} ({seen}, {}): {fact}", level.as_str()));
 }
 
 fn line(text: &mut String, name: &str, value: &str) {

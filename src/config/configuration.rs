@@ -17,6 +17,7 @@ use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::routing::SourcePolicy;
 use crate::domain::ruleset::{Ruleset, usual};
+use crate::domain::time::Time;
 use crate::template::catalog::Catalog;
 use crate::template::destination::rendering::DestinationMode;
 use crate::template::diagnostic::Problem;
@@ -78,6 +79,12 @@ impl Config {
             targets: self.outgoing.iter().map(|to| (to.id.clone(), to.target())).collect(),
             filters: self.filters.clone(),
         }
+    }
+
+    /// The settings whose value the platforms take only until a day that is near: to be printed with the warnings.
+    pub fn expiring(&self, now: Time) -> Vec<Problem> {
+        let all = self.destinations.iter().flat_map(|destination| &destination.expiring);
+        all.filter_map(|(setting, at)| Some(Problem { at: at.clone(), ..setting.warning(now)? })).collect()
     }
 
     /// What keeps `new` from taking this configuration's place while the program runs: addresses, the

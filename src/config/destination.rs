@@ -18,11 +18,13 @@ use crate::template::catalog::Catalog;
 use crate::template::destination::batch::BatchSize;
 use crate::template::destination::batch_file::{LONGEST_WAIT_MS, MOST_EVENTS};
 use crate::template::destination::definition::DestinationTemplate;
+use crate::template::destination::expiring::ExpiringSetting;
 use crate::template::destination::file::{SettingKind, SettingSpec};
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::DestinationMode;
 use crate::template::destination::spec::{DestinationSpec, SpecPart};
 use crate::template::diagnostic::Problem;
+use crate::template::toml_doc::document::Document;
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
 use crate::template::typed_text::event_name;
@@ -39,6 +41,8 @@ pub struct Destination {
     pub allow_private_network: bool,
     /// How long one request may take in all.
     pub timeout_ms: u64,
+    /// The settings whose value the platform takes only until a day, each with its place in the file.
+    pub expiring: Vec<(ExpiringSetting, String)>,
 }
 
 /// The keys whose default is that of the default file's example.
@@ -114,21 +118,18 @@ fn read(
             return None;
         }
     };
-    match (has_endpoint, plain_url) {
-        (true, _) => exposure::warn_of_plain_secrets(&section, "endpoint", &destination),
-        (false, Some(setting)) => exposure::warn_of_plain_secrets(&table, &setting, &destination),
-        (false, None) => exposure::warn_of_plain_secrets(&section, "template", &destination),
-    }
+    warn_of_plain_secrets((&section, &table), has_endpoint, plain_url, &destination);
     let consent = destination.consent_need();
     let route = Route { only: only?, consent, ..route_of(&template, id?) };
     Some(Destination {
-        ready: Arc::new(destination),
         route,
         max_per_second: max_per_second.or_else(|| template.max_per_second()),
         max_in_flight: max_in_flight?,
         batch,
         allow_private_network: allow_private_network?,
         timeout_ms: timeout_ms?,
+        expiring: places.of_expiring(&destination, document),
+        ready: Arc::new(destination),
     })
 }
 
@@ -168,6 +169,20 @@ fn warn_of_odd_secrets(table: &Table<'_>, template: &DestinationTemplate, given:
         if let Some(secret) = given.get(&spec.name) {
             exposure::warn_of_odd_secret(table, &spec.name, secret.trim());
         }
+    }
+}
+
+/// What the address of a destination's secrets is named by: its endpoint, a setting, or its template.
+fn warn_of_plain_secrets(
+    (section, settings): (&Table<'_>, &Table<'_>),
+    has_endpoint: bool,
+    plain_url: Option<String>,
+    destination: &ReadyDestination,
+) {
+    match (has_endpoint, plain_url) {
+        (true, _) => exposure::warn_of_plain_secrets(section, "endpoint", destination),
+        (false, Some(setting)) => exposure::warn_of_plain_secrets(settings, &setting, destination),
+        (false, None) => exposure::warn_of_plain_secrets(section, "template", destination),
     }
 }
 
@@ -280,6 +295,19 @@ impl SettingPositions {
             mode: own("mode"),
             endpoint: own("endpoint"),
         }
+    }
+
+    /// The settings whose value the platform takes only until a day, each with its place.
+    fn of_expiring(
+        &self,
+        ready: &ReadyDestination,
+        document: &Document<'_>,
+    ) -> Vec<(ExpiringSetting, String)> {
+        let placed = |setting: ExpiringSetting| {
+            let line = self.line(&SpecPart::Setting(setting.name.clone()));
+            (setting, document.place(line))
+        };
+        ready.expiring().into_iter().map(placed).collect()
     }
 
     /// The line of what the problem is about; where that is not written, of the settings or the destination.

@@ -12,7 +12,7 @@ use crate::domain::click::{Click, ClickContext, CustomerTrait, CustomerTraits};
 use crate::domain::consent::{Consent, ConsentRecord};
 use crate::domain::conversion::Conversion;
 use crate::domain::customer::{CustomerFormat, DateOrder};
-use crate::domain::delivery::{PlatformResponse, Reply};
+use crate::domain::delivery::{OutgoingRequest, PlatformResponse, Reply};
 use crate::domain::event::EventName;
 use crate::domain::exchange::{NoAnswer, SendRefused};
 use crate::domain::expiry;
@@ -27,6 +27,7 @@ use crate::domain::routing::Changes;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::template::destination::definition::DestinationTemplate;
+use crate::template::destination::envelope::EventPart;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::destination::spec::DestinationSpec;
@@ -101,18 +102,24 @@ impl Story {
         Ok(ReadyDestination::of_postback(self.delivery.destination.clone(), self.mode, postback))
     }
 
-    pub(crate) fn render(&self, destination: &ReadyDestination) -> Result<Rendering, Problem> {
+    /// What a request carries of the conversion, or why nothing is sent.
+    pub(crate) fn render(&self, destination: &ReadyDestination) -> Result<Rendering<EventPart>, Problem> {
         let expires_at = expiry::expires_at(self.conversion.event_time, destination.max_age_ms());
         if let Some(reason) = expiry::too_old(self.conversion.event_time, expires_at, self.now) {
             return Ok(Rendering { rendered: Rendered::Skip { reason }, remarks: Vec::new() });
         }
-        destination.render(&RenderInput {
+        destination.render_event(&RenderInput {
             conversion: &self.conversion,
             click: self.click.as_ref(),
             delivery: &self.delivery,
             now: self.now,
             customer: self.customer,
         })
+    }
+
+    /// The request that carries it alone.
+    pub(crate) fn request(&self, destination: &ReadyDestination, part: &EventPart) -> OutgoingRequest {
+        destination.assemble(&[part], &self.delivery, self.now).request
     }
 }
 

@@ -3,5 +3,6 @@
 //! Nothing here is part of a running relay.
 
 pub(crate) mod file;
+pub mod lint;
 pub mod run;
 pub mod source;

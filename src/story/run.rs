@@ -13,10 +13,12 @@ use crate::domain::remark::Remark;
 use crate::domain::sent::Confirmation;
 use crate::domain::skip::SkipReason;
 use crate::story::file::Story;
+use crate::story::lint;
 use crate::template::catalog::Catalog;
 use crate::template::destination::batch::{BatchVerdict, EventVerdict};
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::rendering::{Rendered, Rendering};
+use crate::template::destination::schema::EventSchema;
 use crate::template::diagnostic::Problem;
 use crate::view::reason::ReasonView;
 
@@ -39,6 +41,8 @@ pub struct StoryReport {
     pub passed: Vec<String>,
     /// Each that did not, and each that a template lacks.
     pub problems: Vec<Problem>,
+    /// `template/rule` of each payload that a schema refuses, as it must.
+    pub refused: Vec<String>,
 }
 
 impl StoryReport {
@@ -58,7 +62,8 @@ pub(crate) fn run_each<E>(
     report: &mut StoryReport,
     run: impl Fn(&Path) -> Result<(E, Result<(), Problem>), Vec<Problem>>,
 ) -> Option<Vec<E>> {
-    let folders = folders(&directory.join(name));
+    let mut folders = folders(&directory.join(name));
+    folders.retain(|folder| file_name(folder) != lint::BROKEN);
     let mut endings = Vec::new();
     for folder in &folders {
         match run(folder) {
@@ -92,7 +97,14 @@ pub fn run_destination_stories(
             report.problems.push(no_template("destination", name));
             continue;
         };
-        let outcomes = run_each(directory, name, &mut report, |folder| run(&template, folder, expectations));
+        let schema = template.schema().map_err(|problem| report.problems.push(problem)).ok().flatten();
+        let outcomes = run_each(directory, name, &mut report, |folder| {
+            run(&template, schema.as_ref(), folder, expectations)
+        });
+        if let Some(schema) = &schema {
+            let refused = lint::check_broken(schema, &directory.join(name), &mut report.problems);
+            report.refused.extend(refused.iter().map(|rule| format!("{name}/{rule}")));
+        }
         if let Some(outcomes) = outcomes {
             let mut coverage = Coverage::default();
             outcomes.into_iter().for_each(|outcome| coverage.take(outcome));
@@ -119,7 +131,10 @@ fn run_outgoing(folder: &Path, expectations: Expectations) -> Result<Result<(), 
         }
         let Rendering { rendered, remarks } = story.render(&destination)?;
         let found = match rendered {
-            Rendered::Request(request, _) => json!({ "method": request.method, "url": request.url }),
+            Rendered::Request(part, _) => {
+                let request = story.request(&destination, &part);
+                json!({ "method": request.method, "url": request.url })
+            }
             Rendered::Skip { reason } => skipped(&reason),
         };
         Ok(with_remarks(found, &remarks))
@@ -185,6 +200,7 @@ impl Coverage {
 /// How a story ends, and whether that is what was expected.
 fn run(
     template: &Arc<DestinationTemplate>,
+    schema: Option<&EventSchema>,
     folder: &Path,
     expectations: Expectations,
 ) -> Result<(StoryOutcome, Result<(), Problem>), Vec<Problem>> {
@@ -198,9 +214,15 @@ fn run(
         None => {
             let rendering = story.render(&destination).map_err(|problem| problem.in_file(&place))?;
             let (found, outcome) = match rendering.rendered {
-                Rendered::Request(request, _) => {
-                    let event = story.event().to_owned();
-                    (sent(&request).map_err(|problem| problem.in_file(&place))?, StoryOutcome::Sent { event })
+                Rendered::Request(part, _) => {
+                    let wrong = schema.map(|schema| lint::wrong_event(template, schema, folder, &part));
+                    match wrong {
+                        Some(wrong) if !wrong.is_empty() => return Err(wrong),
+                        _ => {}
+                    }
+                    let request = story.request(&destination, &part);
+                    let found = sent(&request).map_err(|problem| problem.in_file(&place))?;
+                    (found, StoryOutcome::Sent { event: story.event().to_owned() })
                 }
                 Rendered::Skip { reason } => (skipped(&reason), StoryOutcome::Skipped),
             };

@@ -256,12 +256,15 @@ fn list(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// The endings of the files that a template's folder may have.
+const FILE_KINDS: [&str; 4] = ["toml", "hbs", "md", "json"];
+
 /// The texts of one template's folder, or what of it cannot be read.
 fn read_files(folder: &Path) -> Result<Files, Vec<Problem>> {
     let (mut files, mut problems) = (Files::new(), Vec::new());
     for path in list(folder).map_err(|error| vec![unreadable(folder, &error)])? {
-        let known = path.extension().is_some_and(|kind| kind == "toml" || kind == "hbs" || kind == "md");
-        if !known || path.is_dir() {
+        let is_read = |kind: &std::ffi::OsStr| FILE_KINDS.iter().any(|known| kind == *known);
+        if !path.extension().is_some_and(is_read) || path.is_dir() {
             continue;
         }
         match fs::read_to_string(&path) {

@@ -13,17 +13,66 @@ pub struct Problem {
     pub at: String,
     /// How to fix it: an imperative sentence.
     pub hint: String,
+    /// The rule of destination templates that it is about, where it is one of the few that have a code.
+    pub code: Option<LintCode>,
+}
+
+/// A rule of destination templates that programs may ask for by its code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LintCode {
+    /// A value is in a payload without a typed helper.
+    BareValue,
+    /// A name, setting or helper does not exist.
+    UnknownName,
+    /// A time is written in another unit than the schema says.
+    WrongTimeUnit,
+    /// An ad platform's template requires nothing, so that what is refused for certain is sent.
+    NoMinimum,
+    /// A requirement is on a place that no request has.
+    UnknownPlace,
+    /// No request names what the platform could know an event again by.
+    NoDedupId,
+}
+
+impl LintCode {
+    /// Every one of them.
+    pub const ALL: [LintCode; 6] = [
+        LintCode::BareValue,
+        LintCode::UnknownName,
+        LintCode::WrongTimeUnit,
+        LintCode::NoMinimum,
+        LintCode::UnknownPlace,
+        LintCode::NoDedupId,
+    ];
+
+    /// The word of it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LintCode::BareValue => "bare_value",
+            LintCode::UnknownName => "unknown_name",
+            LintCode::WrongTimeUnit => "wrong_time_unit",
+            LintCode::NoMinimum => "no_minimum",
+            LintCode::UnknownPlace => "unknown_place",
+            LintCode::NoDedupId => "no_dedup_id",
+        }
+    }
 }
 
 impl Problem {
     /// A problem without a place; [`Problem::at`] adds one.
     pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Problem {
-        Problem { what: what.into(), at: String::new(), hint: hint.into() }
+        Problem { what: what.into(), at: String::new(), hint: hint.into(), code: None }
     }
 
     /// The same problem, placed at a file and line (1-based).
     pub fn at(mut self, file: &str, line: usize) -> Problem {
         self.at = format!("{file}:{line}");
+        self
+    }
+
+    /// The same problem, of a rule that has a code.
+    pub fn coded(mut self, code: LintCode) -> Problem {
+        self.code = Some(code);
         self
     }
 
@@ -40,6 +89,9 @@ impl fmt::Display for Problem {
             write!(f, "{}: ", self.at)?;
         }
         write!(f, "{}", self.what)?;
+        if let Some(code) = self.code {
+            write!(f, " [{}]", code.as_str())?;
+        }
         if !self.hint.is_empty() {
             write!(f, "\n  hint: {}", self.hint)?;
         }

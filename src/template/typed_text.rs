@@ -5,6 +5,7 @@ use rust_decimal::Decimal;
 
 use crate::domain::event::EventName;
 use crate::domain::money::{Currency, DecimalMark, NoCurrency, parse_decimal};
+use crate::domain::time::Time;
 use crate::template::diagnostic::Problem;
 use crate::template::toml_doc::text::Text;
 
@@ -45,6 +46,18 @@ pub fn currency(text: &Text) -> Result<Currency, Problem> {
             "write its three letters of ISO 4217: \"USD\", \"EUR\"",
         )
     })
+}
+
+/// The beginning of a day in UTC, written as in `2026-11-29`.
+///
+/// # Errors
+/// It is written otherwise, or there is no such day.
+pub fn day(text: &Text) -> Result<Time, Problem> {
+    let begins = (text.value.len() == "2026-11-29".len())
+        .then(|| Time::parse(&format!("{}T00:00:00Z", text.value)))
+        .flatten();
+    let what = || format!("{} is not a day", text.shown());
+    begins.ok_or_else(|| Problem::new(what(), "write it as in \"2026-11-29\""))
 }
 
 /// A time zone by its name.

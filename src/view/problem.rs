@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::template::diagnostic::Problem;
+use crate::template::diagnostic::{LintCode, Problem};
 use crate::view::schema::ErrorWord;
 
 /// `{"error":{"code","message","hint"}}`.
@@ -38,6 +38,9 @@ pub struct DiagnosticView<'a> {
     /// Null where it is not known.
     line: Option<u64>,
     hint: &'a str,
+    /// Of a rule of destination templates that has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
 }
 
 impl<'a> DiagnosticView<'a> {
@@ -46,6 +49,7 @@ impl<'a> DiagnosticView<'a> {
             Some((file, line)) if line.bytes().all(|b| b.is_ascii_digit()) => (file, line.parse().ok()),
             _ => (problem.at.as_str(), None),
         };
-        DiagnosticView { message: &problem.what, file, line, hint: &problem.hint }
+        let code = problem.code.map(LintCode::as_str);
+        DiagnosticView { message: &problem.what, file, line, hint: &problem.hint, code }
     }
 }

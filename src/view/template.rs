@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::domain::time::HOUR_MS;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::file::SettingSpec;
-use crate::template::source::definition::{Provenance, SourceTemplate};
+use crate::template::provenance::{FactDoubt, PlatformFact, Provenance};
+use crate::template::source::definition::SourceTemplate;
 
 /// Every template, the built-in ones and a user's own.
 #[derive(Serialize)]
@@ -58,14 +60,45 @@ impl<'a> SourceTemplateView<'a> {
 /// Where a fact of a template is documented.
 #[derive(Serialize)]
 struct ProvenanceView<'a> {
-    what: &'a str,
-    source: &'a str,
-    date: &'a str,
+    fact: &'a str,
+    from: &'a str,
+    seen: &'a str,
+    level: &'static str,
 }
 
 impl<'a> ProvenanceView<'a> {
     fn of(fact: &'a Provenance) -> ProvenanceView<'a> {
-        ProvenanceView { what: &fact.what, source: &fact.source, date: &fact.date }
+        let Provenance { fact, from, seen, level } = fact;
+        ProvenanceView { fact, from, seen, level: level.as_str() }
+    }
+}
+
+/// Where a fact of a platform is documented.
+#[derive(Serialize)]
+struct PlatformFactView<'a> {
+    about: &'static str,
+    #[serde(flatten)]
+    provenance: ProvenanceView<'a>,
+}
+
+impl<'a> PlatformFactView<'a> {
+    fn of(fact: &'a PlatformFact) -> PlatformFactView<'a> {
+        PlatformFactView { about: fact.about.as_str(), provenance: ProvenanceView::of(&fact.provenance) }
+    }
+}
+
+/// A kind of fact that cannot be relied on.
+#[derive(Serialize)]
+struct FactDoubtView {
+    about: &'static str,
+    /// `third_party`, `doubtful` or `no_source`.
+    reason: &'static str,
+}
+
+impl FactDoubtView {
+    fn all(template: &DestinationTemplate) -> Vec<FactDoubtView> {
+        let view = |doubt: FactDoubt| FactDoubtView { about: doubt.about.as_str(), reason: doubt.reason() };
+        template.doubts().into_iter().map(view).collect()
     }
 }
 
@@ -80,6 +113,15 @@ struct DestinationTemplateView<'a> {
     landing_params: &'a [String],
     cookies: &'a [String],
     has_test_mode: bool,
+    auth: Vec<&'static str>,
+    /// Of the event's time; null where no helper of times writes it.
+    time_unit: Option<&'static str>,
+    /// Null: no limit is known.
+    max_age_hours: Option<i64>,
+    /// Whether nothing that is needed is in doubt.
+    verified: bool,
+    doubts: Vec<FactDoubtView>,
+    provenance: Vec<PlatformFactView<'a>>,
 }
 
 impl<'a> DestinationTemplateView<'a> {
@@ -93,6 +135,12 @@ impl<'a> DestinationTemplateView<'a> {
             landing_params: template.landing_params(),
             cookies: template.cookies(),
             has_test_mode: template.has_test_mode(),
+            auth: template.auth_kinds(),
+            time_unit: template.time_unit(),
+            max_age_hours: template.max_age_ms().map(|age| age / HOUR_MS),
+            verified: template.is_verified(),
+            doubts: FactDoubtView::all(template),
+            provenance: template.facts().iter().map(PlatformFactView::of).collect(),
         }
     }
 }

@@ -252,7 +252,7 @@ fn templates_list_reports_what_a_click_is_to_keep_and_where_facts_come_from() {
     assert_eq!(meta["landing_params"], json!(["fbclid"]));
     assert_eq!(meta["cookies"], json!(["_fbc", "_fbp"]));
     let fact = &named("sources", "cake")["provenance"][0];
-    for key in ["what", "source", "date"] {
+    for key in ["fact", "from", "seen", "level"] {
         assert!(!fact[key].as_str().unwrap().is_empty(), "{fact:#}");
     }
     let words = out(&postbridge(folder.path(), &["templates", "list"]));
@@ -359,4 +359,54 @@ fn bad_usage_ends_with_2_and_help_with_0() {
     for command in ["init", "check", "url", "preview", "templates", "serve", "demo"] {
         assert!(out(&help).contains(command), "{}", out(&help));
     }
+}
+
+#[test]
+fn templates_show_shows_one_template_with_where_its_facts_are_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = out(&postbridge(folder.path(), &["templates", "show", "meta"]));
+    for text in
+        ["verified           yes", "in doubt           replies (doubtful)", "(2026-11-20, vendor): time: "]
+    {
+        assert!(words.contains(text), "no `{text}` in {words}");
+    }
+    assert!(!words.contains("webhook") && !words.contains("sources"), "{words}");
+    let shown = json_of(&postbridge(folder.path(), &["templates", "show", "meta", "--json"]));
+    let meta = &shown["destinations"][0];
+    assert_eq!(
+        (&meta["verified"], &meta["doubts"][0]["about"]),
+        (&json!(true), &json!("replies")),
+        "{meta:#}"
+    );
+    assert_eq!((&meta["time_unit"], &meta["max_age_hours"]), (&json!("seconds"), &json!(168)), "{meta:#}");
+    assert_eq!(meta["provenance"][0]["level"], "vendor", "{meta:#}");
+    let wrong = postbridge(folder.path(), &["templates", "show", "met"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(err(&wrong).contains("did you mean `meta`?"), "{}", err(&wrong));
+}
+
+#[test]
+fn templates_test_names_what_a_template_lacks_by_its_code_and_ends_with_1() {
+    let own = tempfile::tempdir().unwrap();
+    let folder = own.path().join("destinations/mine");
+    fs::create_dir_all(&folder).unwrap();
+    let toml = "label = \"Mine\"\n[events]\nPurchase = \"buy\"\n[request]\nurl = \"https://a.example/\"\n";
+    fs::write(folder.join("destination.toml"), toml).unwrap();
+    fs::write(folder.join("event.json.hbs"), "{\"value\": {{number value}}}").unwrap();
+    let ran = postbridge(own.path(), &["templates", "test", "."]);
+    assert_eq!(ran.status.code(), Some(1), "{}", err(&ran));
+    for text in
+        ["destination.toml:1: `mine` requires nothing", "[no_minimum]", "[no_dedup_id]", "hint: say under"]
+    {
+        assert!(err(&ran).contains(text), "no `{text}` in {}", err(&ran));
+    }
+
+    fs::write(folder.join("event.json.hbs"), "{\n\"value\": {{value}}}").unwrap();
+    let ran = postbridge(own.path(), &["templates", "test", "."]);
+    assert_eq!(ran.status.code(), Some(2), "a template that cannot be used");
+    assert!(
+        err(&ran).contains("event.json.hbs:2: a bare value is in a JSON template [bare_value]"),
+        "{}",
+        err(&ran)
+    );
 }

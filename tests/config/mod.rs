@@ -1,6 +1,7 @@
 //! The configuration file: what it may say, and what is said of a mistake.
 
 mod creatives;
+mod expiring;
 mod file;
 mod network;
 mod problems;

@@ -2,6 +2,7 @@
 
 mod http_api;
 mod links;
+mod platforms;
 mod readme;
 mod reason_codes;
 mod rejection_codes;

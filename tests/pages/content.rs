@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use postbridge::domain::delivery::{DestinationState, Hold, ReplyVerdict};
 use postbridge::domain::ids::{ClickId, DestinationId};
+use postbridge::domain::time::Time;
 use postbridge::ingest::click::ClickDraft;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
@@ -232,6 +233,18 @@ async fn a_destination_on_hold_says_until_when_and_why() {
     fixture.pages.ops.workers = Arc::new(move || vec![worker.clone()]);
     let page = fixture.get("/destinations").await;
     assert_eq!(page.text.matches("HTTP 429").count(), 1, "once, where it is also the last error");
+}
+
+#[tokio::test]
+async fn a_destination_says_how_sure_its_facts_are_and_which_setting_expires() {
+    let fixture = PagesFixture::busy().await;
+    let page = fixture.get("/destinations").await;
+    page.shows("Facts of the template: verified; in doubt: replies (doubtful)").hides("takes until");
+    fixture.pages.ops.clock.set(Time::parse("2028-04-02T00:00:00Z").unwrap());
+    let page = fixture.get("/destinations").await;
+    page.shows(
+        "The setting <code>version</code> is <code>v26.0</code>, which the platform takes until 2028-06-01",
+    );
 }
 
 #[tokio::test]

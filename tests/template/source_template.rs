@@ -98,7 +98,7 @@ fn a_template_reports_its_own_ways() {
     assert_eq!(cake.default_dedup(), Dedup::Transaction);
     let (positive, zero) = cake.default_events().unwrap();
     assert_eq!((positive.as_str(), zero.as_str()), ("Purchase", "Lead"));
-    assert!(cake.provenance().iter().all(|fact| !fact.source.is_empty()));
+    assert!(cake.provenance().iter().all(|fact| !fact.from.is_empty()));
     let own = template(&format!("{SMALL}\n[reply]\ntext = \"OK\"\n[dedup]\nmode = \"click\""));
     assert_eq!((own.reply_text(), own.default_dedup()), (Some("OK"), Dedup::Click));
 }

@@ -30,6 +30,18 @@ pub(crate) enum Auth {
 const KINDS: [&str; 7] = ["none", "bearer", "header", "query", "basic", "standard-webhooks", "hmac-proof"];
 
 impl Auth {
+    /// What a template calls it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Auth::Header { name, prefix, .. } if name == "authorization" && prefix == "Bearer " => "bearer",
+            Auth::Header { .. } => "header",
+            Auth::Query { .. } => "query",
+            Auth::Basic { .. } => "basic",
+            Auth::HmacProof { .. } => "hmac-proof",
+            Auth::StandardWebhooks { .. } => "standard-webhooks",
+        }
+    }
+
     /// Whether the setting with this number leaves by it. A key that only signs does not.
     pub(crate) fn sends(&self, number: usize) -> bool {
         match self {

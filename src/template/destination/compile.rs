@@ -11,7 +11,7 @@ use crate::template::destination::expression::{
 use crate::template::destination::fields::{self, FIELDS};
 use crate::template::destination::helpers::{HELPERS, RAW, find_helper};
 use crate::template::destination::quotes::with_backslashes_doubled;
-use crate::template::diagnostic::{Problem, did_you_mean};
+use crate::template::diagnostic::{LintCode, Problem, did_you_mean};
 
 /// In an envelope: the list of the events.
 const EVENTS: &str = "events";
@@ -126,11 +126,11 @@ fn piece(
             let bare = bare && !matches!(expression, Expression::Call(_));
             Ok(Some(TemplatePiece::Value { expression, line, bare }))
         }
-        TemplateElement::HtmlExpression(_) => Err(source.problem(
-            line,
-            "a value is in three braces".to_owned(),
-            "write two braces and a typed helper: `{{json name}}`",
-        )),
+        TemplateElement::HtmlExpression(_) => {
+            let hint = "write two braces and a typed helper: `{{json name}}`";
+            let problem = source.problem(line, "a value is in three braces".to_owned(), hint);
+            Err(problem.coded(LintCode::BareValue))
+        }
         TemplateElement::PartialExpression(_) | TemplateElement::PartialBlock(_) => {
             Err(source.problem(line, "partials are not allowed".to_owned(), "write the text out"))
         }
@@ -162,7 +162,7 @@ fn resolve(
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("helpers: {}", list(HELPERS.iter().map(|helper| helper.name))),
         };
-        source.problem(line, format!("there is no helper `{name}`"), hint)
+        source.problem(line, format!("there is no helper `{name}`"), hint).coded(LintCode::UnknownName)
     })?;
     call(source, helper, expression, line)
 }
@@ -187,7 +187,8 @@ fn call(
             [] => format!("`{name}` has no options"),
             options => format!("`{name}` has the options {}", list(options.iter().copied())),
         };
-        return Err(source.problem(line, format!("`{name}` has no option `{unknown}`"), hint));
+        let problem = source.problem(line, format!("`{name}` has no option `{unknown}`"), hint);
+        return Err(problem.coded(LintCode::UnknownName));
     }
     let options =
         helper.options.iter().map(|option| expression.hash.get(*option).map(resolve_one).transpose());
@@ -248,12 +249,12 @@ fn resolve_name(source: &CompileContext<'_>, name: &str, line: usize) -> Result<
     if let Some(setting) = name.strip_prefix("settings.") {
         return match source.settings.iter().position(|known| known == setting) {
             Some(index) => Ok(Expression::Setting(index)),
-            None => Err(source.problem(
-                line,
-                format!("there is no setting `{setting}`"),
-                near(setting, source.settings.iter().map(String::as_str))
-                    .unwrap_or_else(|| "declare it in destination.toml as a [[setting]]".to_owned()),
-            )),
+            None => {
+                let hint = near(setting, source.settings.iter().map(String::as_str))
+                    .unwrap_or_else(|| "declare it in destination.toml as a [[setting]]".to_owned());
+                let problem = source.problem(line, format!("there is no setting `{setting}`"), hint);
+                Err(problem.coded(LintCode::UnknownName))
+            }
         };
     }
     fields::find(name).map(Expression::Field).ok_or_else(|| {
@@ -263,7 +264,7 @@ fn resolve_name(source: &CompileContext<'_>, name: &str, line: usize) -> Result<
             None => near(name, FIELDS.iter().map(|field| field.name)),
         };
         let hint = hint.unwrap_or_else(|| format!("names: {}", list(FIELDS.iter().map(|field| field.name))));
-        source.problem(line, format!("there is no `{name}`"), hint)
+        source.problem(line, format!("there is no `{name}`"), hint).coded(LintCode::UnknownName)
     })
 }
 

@@ -15,13 +15,17 @@ use crate::template::destination::payload::Payload;
 use crate::template::destination::payload_text;
 use crate::template::destination::reply::ReplyRules;
 use crate::template::destination::require::{self, LocatedRequirement, RequestParts};
-use crate::template::diagnostic::Problem;
+use crate::template::diagnostic::{LintCode, Problem};
 use crate::template::toml_doc::text::Text;
 
 /// One platform's dialect, read and checked as a whole; shared by every account that speaks it.
 pub struct DestinationTemplate {
     name: String,
+    /// Its folder, as problems name it.
+    pub(crate) place: String,
     setup: String,
+    /// What `schema.json` holds.
+    pub(crate) schema: Option<String>,
     pub(crate) file: DestinationFile,
     pub(crate) url: TemplatedLine,
     pub(crate) headers: Vec<(String, TemplatedLine)>,
@@ -42,7 +46,8 @@ pub(crate) struct EventBody {
 
 impl DestinationTemplate {
     /// Reads a folder: `destination.toml`, `event.json.hbs`, optionally `event.<Event>.json.hbs`,
-    /// `envelope.json.hbs` and `setup.md`. `name` is the folder's name; the folder is at `place`, which is how problems name it.
+    /// `envelope.json.hbs`, `schema.json` and `setup.md`. `name` is the folder's name; the folder is at `place`, which
+    /// is how problems name it.
     ///
     /// # Errors
     /// Everything that is wrong in any of the files, at once.
@@ -91,7 +96,9 @@ impl DestinationTemplate {
         match (url, headers.into_iter().collect::<Option<Vec<_>>>()) {
             (Some(url), Some(headers)) if problems.is_empty() => Ok(DestinationTemplate {
                 name: name.to_owned(),
+                place: place.to_owned(),
                 setup: files.get("setup.md").cloned().unwrap_or_default(),
+                schema: files.get("schema.json").cloned(),
                 file,
                 url,
                 headers,
@@ -200,7 +207,8 @@ impl DestinationTemplate {
         self.any(&|expression| matches!(expression, Expression::Setting(index) if *index == number))
     }
 
-    fn any(&self, test: &dyn Fn(&Expression) -> bool) -> bool {
+    /// Whether `test` holds for anything in any payload, the URL, a parameter or a header.
+    pub(crate) fn any(&self, test: &dyn Fn(&Expression) -> bool) -> bool {
         self.bodies.iter().filter_map(|body| body.payload.as_ref()).any(|payload| payload.any(test))
             || self.url.any(test)
             || self.query.any(test)
@@ -300,7 +308,7 @@ fn nowhere(required: &str) -> Problem {
         _ if required.starts_with("form:") => ("form", "name a parameter of [request.form]"),
         _ => ("request", "write `/member/of/the/payload`, `?parameter` or `form:parameter`"),
     };
-    Problem::new(format!("the {part} has no `{required}`"), hint)
+    Problem::new(format!("the {part} has no `{required}`"), hint).coded(LintCode::UnknownPlace)
 }
 
 const EVENT_FILE: &str = "event.json.hbs";

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 
 use crate::domain::event::EventName;
 use crate::domain::routing::Changes;
-use crate::domain::time::HOUR_MS;
+use crate::domain::time::{HOUR_MS, Time};
 use crate::template::destination::auth::{self, Auth, number_of};
 use crate::template::destination::batch::{BatchRules, RateUnit};
 use crate::template::destination::batch_file;
@@ -14,9 +14,10 @@ use crate::template::destination::reply::ReplyRules;
 use crate::template::destination::reply_file;
 use crate::template::destination::require::{Requirement, RequirementTest};
 use crate::template::diagnostic::Problem;
+use crate::template::provenance::{self, PlatformFact};
 use crate::template::toml_doc::table::{self, Table};
 use crate::template::toml_doc::text::Text;
-use crate::template::typed_text::decimal;
+use crate::template::typed_text::{day, decimal};
 
 /// What a destination.toml says, its texts not yet compiled.
 pub(crate) struct DestinationFile {
@@ -42,6 +43,8 @@ pub(crate) struct DestinationFile {
     pub rate_unit: RateUnit,
     /// For how long the platform counts an event once that it is sent again; `None`: it counts each.
     pub dedup_ms: Option<i64>,
+    /// Where what it says is from.
+    pub facts: Vec<PlatformFact>,
 }
 
 pub(crate) struct RequestPart {
@@ -93,6 +96,7 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
         max_per_second,
         rate_unit,
         dedup_ms: root.number("dedup_hours", 1..=87_600).map(|hours: i64| hours.saturating_mul(HOUR_MS)),
+        facts: provenance::read_of_platform(root),
         settings,
         request: request?,
     })
@@ -129,8 +133,13 @@ fn setting(table: &Table<'_>) -> SettingSpec {
         secret_path: table.flag("secret_path").unwrap_or(false),
         hint: table.text("hint").unwrap_or_default().value,
         default: table.text("default").map(|default| default.value),
+        expires: table.parsed("expires", day),
         kind: table.parsed("kind", |text| text.one_of(&kinds)).unwrap_or(SettingKind::Text),
     };
+    if spec.expires.is_some() && spec.default.is_none() {
+        let what = format!("`{}` has no default that could expire", spec.name);
+        table.problem("expires", what, "give it a `default`, or take `expires` out");
+    }
     if spec.secret_path && spec.kind != SettingKind::Url {
         let what = format!("`{}` has no path to keep secret", spec.name);
         table.problem("secret_path", what, "write kind = \"url\" with `secret_path`");
@@ -211,6 +220,8 @@ pub struct SettingSpec {
     /// Where to find it.
     pub hint: String,
     pub default: Option<String>,
+    /// From when the platform refuses the default, where that is known.
+    pub expires: Option<Time>,
     pub kind: SettingKind,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here sends, waits or knows a platform's name.
 
+pub mod about;
 pub(crate) mod auth;
 pub mod batch;
 pub(crate) mod batch_file;
@@ -10,6 +11,7 @@ pub(crate) mod compile;
 pub mod definition;
 pub(crate) mod digest;
 pub mod envelope;
+pub mod expiring;
 pub(crate) mod expression;
 pub(crate) mod fields;
 pub(crate) mod file;
@@ -25,6 +27,7 @@ pub(crate) mod reply;
 pub(crate) mod reply_file;
 pub(crate) mod reply_rows;
 pub(crate) mod require;
+pub mod schema;
 pub mod spec;
 pub mod templated;
 pub mod wait;

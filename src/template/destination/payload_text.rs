@@ -8,7 +8,7 @@ use crate::template::destination::expression::{Expression, TemplatePiece};
 use crate::template::destination::fields;
 use crate::template::destination::helpers::RAW;
 use crate::template::destination::payload::{MemberKey, NodeShape, Payload, PayloadNode};
-use crate::template::diagnostic::{Problem, did_you_mean};
+use crate::template::diagnostic::{LintCode, Problem, did_you_mean};
 
 /// Marks the number of an expression in the JSON text while its structure is read.
 const MARK: char = '\u{E000}';
@@ -61,14 +61,17 @@ impl MarkedPayload {
             TemplatePiece::Text { text, line } => self.take_text(source, &text, line),
             TemplatePiece::Value { expression, line, bare } => {
                 let wrong = self.wrong_value(&expression, bare);
+                let is_bare = bare && !self.in_string;
                 self.json.push_str(&format!("\"{MARK}{}\"", self.expressions.len()));
                 if fields::is_of_item(&expression) {
                     self.of_items.push((self.expressions.len(), source.first_line + line - 1));
                 }
                 self.expressions.push(Some(expression));
                 self.after_value = true;
-                let at =
-                    |(what, hint)| Problem::new(what, hint).at(source.file, source.first_line + line - 1);
+                let at = |(what, hint)| {
+                    let problem = Problem::new(what, hint).at(source.file, source.first_line + line - 1);
+                    if is_bare { problem.coded(LintCode::BareValue) } else { problem }
+                };
                 wrong.map_or(Ok(()), |wrong| Err(at(wrong)))
             }
         }

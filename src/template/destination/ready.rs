@@ -11,6 +11,7 @@ use crate::domain::time::Time;
 use crate::template::destination::batch::{BatchSize, BatchVerdict, RateUnit};
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::envelope::{AssembledRequest, EventPart, RequestHead};
+use crate::template::destination::expiring::ExpiringSetting;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::destination::spec::{DestinationSpec, SpecProblem};
 use crate::template::destination::templated::Templated;
@@ -109,6 +110,14 @@ impl ReadyDestination {
         match &self.kind {
             Kind::Templated(destination) => &destination.secrets,
             Kind::Postback(postback) => postback.url.secrets(),
+        }
+    }
+
+    /// The settings in use whose value the platform takes only until a day.
+    pub fn expiring(&self) -> Vec<ExpiringSetting> {
+        match &self.kind {
+            Kind::Templated(destination) => destination.expiring(),
+            Kind::Postback(_) => Vec::new(),
         }
     }
 

@@ -19,6 +19,7 @@ use crate::template::destination::compile::TemplatedLine;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::digest::SigningKey;
 use crate::template::destination::envelope::{self, AssembledRequest, EventPart, RequestHead};
+use crate::template::destination::expiring::ExpiringSetting;
 use crate::template::destination::expression::RenderScope;
 use crate::template::destination::file::{SettingKind, SettingSpec};
 use crate::template::destination::payload::MAX_PAYLOAD_BYTES;
@@ -197,6 +198,12 @@ impl Templated {
         let beginning = self.template.url.beginning(&self.settings);
         let url = Url::parse(self.endpoint.as_deref().unwrap_or(&beginning)).ok();
         url.filter(|_| sends)
+    }
+
+    /// The settings in use whose value the platform takes only until a day.
+    pub(crate) fn expiring(&self) -> Vec<ExpiringSetting> {
+        let settings = self.template.settings().iter().zip(&self.settings);
+        settings.filter_map(|(spec, used)| ExpiringSetting::of(spec, used.as_deref())).collect()
     }
 
     /// What a reply means. No secret that the platform echoes is quoted in a reason.

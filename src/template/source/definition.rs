@@ -16,6 +16,7 @@ use crate::domain::postback::MappingVersion;
 use crate::domain::routing::SourcePolicy;
 use crate::domain::status::Status;
 use crate::template::diagnostic::{Problem, did_you_mean};
+use crate::template::provenance::Provenance;
 use crate::template::source::html_repair;
 use crate::template::source::items::ItemRules;
 use crate::template::source::params::{ParamNames, Params};
@@ -89,17 +90,6 @@ pub(crate) struct NetworkLinks {
     /// A link to another host is the network's where its query has all of these parameters, each a number.
     /// None: links are not known by their shape.
     pub(crate) query: Vec<String>,
-}
-
-/// Where a template's facts come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Provenance {
-    /// What is known from there.
-    pub what: String,
-    /// The page or document.
-    pub source: String,
-    /// When it was read: a year and a month, or a day.
-    pub date: String,
 }
 
 /// What a postback can say about a conversion.

@@ -8,8 +8,9 @@ use crate::domain::event::EventName;
 use crate::domain::money::{Currency, DecimalMark, parse_decimal};
 use crate::domain::status::Status;
 use crate::template::diagnostic::Problem;
+use crate::template::provenance;
 use crate::template::source::definition::{
-    BodyLimits, EventRules, Field, FieldRule, NetworkLinks, Provenance, SourceTemplate, UrlParam, ValuePiece,
+    BodyLimits, EventRules, Field, FieldRule, NetworkLinks, SourceTemplate, UrlParam, ValuePiece,
 };
 use crate::template::source::fields::{self, field};
 use crate::template::source::items::{self, ItemRules};
@@ -66,7 +67,7 @@ fn build(root: &Table<'_>) -> SourceTemplate {
         statuses,
         fields,
         links: links(root),
-        provenance: root.read_tables("provenance", provenance).into_iter().flatten().collect(),
+        provenance: provenance::read_all(root),
     };
     root.read_table("verify", |verify| verify.parsed("kind", scheme));
     check_whole(root, &template);
@@ -224,11 +225,6 @@ fn decimal(root: &Table<'_>) -> DecimalMark {
 fn dedup(root: &Table<'_>) -> Dedup {
     let mode = root.read_table("dedup", |dedup| dedup.parsed("mode", |text| text.one_of(&Dedup::NAMES)));
     mode.flatten().unwrap_or_default()
-}
-
-fn provenance(table: &Table<'_>) -> Option<Provenance> {
-    let [what, source, date] = ["what", "source", "date"].map(|key| table.required_text(key, "\"…\""));
-    Some(Provenance { what: what?.value, source: source?.value, date: date?.value })
 }
 
 /// Reads the section.

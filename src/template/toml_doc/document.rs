@@ -99,6 +99,11 @@ impl<'a> Document<'a> {
         (sorted(self.problems), sorted(self.warnings))
     }
 
+    /// How problems name a line of the document.
+    pub fn place(&self, line: usize) -> String {
+        format!("{}:{line}", self.file)
+    }
+
     /// The line of a byte offset, counted from 1.
     pub(super) fn line(&self, offset: usize) -> usize {
         self.line_ends.partition_point(|end| *end < offset) + 1

@@ -11,8 +11,10 @@ use crate::domain::time::Time;
 use crate::domain::unsent::UnsentCode;
 use crate::ops::{self, DestinationBacklogs, DestinationHealth};
 use crate::store::contract::work::Backlog;
+use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::DestinationMode;
+use crate::template::provenance::FactDoubt;
 use crate::view::destination::DestinationView;
 use crate::web::pages::{PageContent, PageExit, Pages, document};
 
@@ -26,6 +28,7 @@ impl Pages {
             document(&DestinationCard::of(
                 destination,
                 DestinationView::of(destination, worker, queue, health.at),
+                health.at,
             ))
         };
         let is_known =
@@ -47,6 +50,10 @@ impl Pages {
 struct DestinationCard<'a> {
     mode_note: &'static str,
     setup: &'a str,
+    /// How sure the facts of its template are; of an outgoing postback none.
+    facts: Option<String>,
+    /// The settings whose value the platform soon refuses.
+    expiring: Vec<String>,
     /// Where the last error, which is shown anyway, does not say the same.
     hold_reason: Option<String>,
     hold_hint: &'static str,
@@ -56,13 +63,16 @@ struct DestinationCard<'a> {
 }
 
 impl<'a> DestinationCard<'a> {
-    fn of(ready: &'a ReadyDestination, destination: DestinationView<'a>) -> DestinationCard<'a> {
+    fn of(ready: &'a ReadyDestination, destination: DestinationView<'a>, now: Time) -> DestinationCard<'a> {
+        let warnings = ready.expiring().into_iter().filter_map(|setting| setting.warning(now));
         let last_error = destination.last_error.as_ref().map(|last| &last.reason);
         let hold = destination.on_hold.as_ref().map(|hold| &hold.reason);
         let hold = hold.filter(|hold| last_error.is_none_or(|last| last != *hold));
         DestinationCard {
             mode_note: mode_note(ready.mode()),
             setup: ready.template().map_or("", |template| template.setup().trim()),
+            facts: ready.template().map(facts),
+            expiring: warnings.map(|warning| format!("{}: {}", warning.what, warning.hint)).collect(),
             hold_hint: UnsentCode::DestinationOnHold.fix(),
             pause_hint: UnsentCode::DestinationPaused.fix(),
             hold_reason: hold.map(|reason| reason.sentence().to_owned()),
@@ -78,6 +88,17 @@ struct RemovedDestinationCard {
     held: u64,
     waiting: u64,
     until: Option<Time>,
+}
+
+/// Whether a template is verified, and what is in doubt.
+fn facts(template: &DestinationTemplate) -> String {
+    let doubt = |doubt: FactDoubt| format!("{} ({})", doubt.about.as_str(), doubt.reason());
+    let doubts: Vec<String> = template.doubts().into_iter().map(doubt).collect();
+    let verified = if template.is_verified() { "verified" } else { "not verified" };
+    match doubts.as_slice() {
+        [] => verified.to_owned(),
+        doubts => format!("{verified}; in doubt: {}", doubts.join(", ")),
+    }
 }
 
 fn mode_note(mode: DestinationMode) -> &'static str {

@@ -1,0 +1,133 @@
+//! What is wrong with a destination template although it can be used: what its stories send is checked against its
+//! schema, and the template for what it lacks.
+
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use crate::template::destination::definition::DestinationTemplate;
+use crate::template::destination::envelope::EventPart;
+use crate::template::destination::schema::{EventSchema, SchemaFault, event_of};
+use crate::template::diagnostic::{LintCode, Problem};
+
+/// The folder among a template's stories with payloads that its schema must refuse.
+pub(crate) const BROKEN: &str = "broken";
+
+/// A payload that a schema must refuse, and why.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BrokenPayload {
+    breaks: String,
+    payload: Json,
+}
+
+/// What an ad platform's template lacks.
+pub fn lacking(template: &DestinationTemplate) -> Vec<Problem> {
+    let at = |problem: Problem, line| problem.at(&format!("{}/destination.toml", template.place()), line);
+    let mut problems = Vec::new();
+    if template.is_personal() && template.requirements() == 0 {
+        let what = format!(
+            "`{}` requires nothing, so what the platform refuses for certain is sent",
+            template.name()
+        );
+        let hint = "say under [[require]] what an event needs: an identifier, a value with its currency";
+        problems.push(at(Problem::new(what, hint).coded(LintCode::NoMinimum), 1));
+    }
+    if !template.names_an_id() {
+        let what = format!("no request of `{}` names `event_id` or `transaction_id`", template.name());
+        let hint =
+            "write `{{json event_id}}` where the platform knows an event again by: it is the same in retries";
+        problems.push(at(Problem::new(what, hint).coded(LintCode::NoDedupId), 1));
+    }
+    problems
+}
+
+/// What is wrong with an event that a story sends. `place` is the story's.
+pub(crate) fn wrong_event(
+    template: &DestinationTemplate,
+    schema: &EventSchema,
+    place: &Path,
+    event: &EventPart,
+) -> Vec<Problem> {
+    let faults = schema.faults(&event_of(event)).into_iter();
+    faults.map(|fault| placed(template, place, &fault)).collect()
+}
+
+fn placed(template: &DestinationTemplate, story: &Path, fault: &SchemaFault) -> Problem {
+    let what = match fault.at.as_str() {
+        "" => format!("schema.json: {}", fault.what),
+        at => format!("schema.json: `{at}`: {}", fault.what),
+    };
+    if !fault.is_in_another_unit {
+        let hint = "fix the template, or the schema by the platform's page";
+        return Problem::new(what, hint).in_file(&story.display().to_string());
+    }
+    let hint = "`{{unix …}}` writes seconds, `{{unix_ms …}}` milliseconds: take the one that schema.json has";
+    let problem = Problem::new(what, hint).coded(LintCode::WrongTimeUnit);
+    match line_of_member(template.place(), &fault.at) {
+        Some((file, line)) => problem.at(&file, line),
+        None => problem.in_file(&story.display().to_string()),
+    }
+}
+
+/// Where the template writes the member with this pointer: the first line of a payload that has its name.
+fn line_of_member(folder: &str, at: &str) -> Option<(String, usize)> {
+    let member = format!("\"{}\"", at.rsplit('/').next()?);
+    let entries = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    let mut files: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|kind| kind == "hbs")).collect();
+    files.sort();
+    files.into_iter().find_map(|path| {
+        let line = fs::read_to_string(&path).ok()?.lines().position(|line| line.contains(&member))?;
+        Some((path.display().to_string(), line + 1))
+    })
+}
+
+/// Whether the schema refuses each of the payloads in the folder `broken` of a template's stories, and for what it is
+/// there. Answers the rules that are broken.
+pub(crate) fn check_broken(schema: &EventSchema, stories: &Path, problems: &mut Vec<Problem>) -> Vec<String> {
+    let entries = fs::read_dir(stories.join(BROKEN)).into_iter().flatten().flatten();
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+    files.sort();
+    let mut broken = Vec::new();
+    for path in files {
+        match check_one(schema, &path) {
+            Ok(breaks) => broken.push(breaks),
+            Err(problem) => problems.push(problem.in_file(&path.display().to_string())),
+        }
+    }
+    broken
+}
+
+fn check_one(schema: &EventSchema, path: &Path) -> Result<String, Problem> {
+    let hint = "write {\"breaks\": \"type\", \"payload\": {…}}";
+    let text = fs::read_to_string(path)
+        .map_err(|error| Problem::new(format!("it cannot be read: {error}"), hint))?;
+    let BrokenPayload { breaks, payload } =
+        serde_json::from_str(&text).map_err(|error| Problem::new(format!("it is none: {error}"), hint))?;
+    let faults = schema.faults(&payload);
+    let is_meant = |fault: &SchemaFault| keywords(&breaks).contains(&fault.keyword.as_str());
+    if faults.is_empty() {
+        let what = format!("schema.json lets it through, and it breaks `{breaks}`");
+        return Err(Problem::new(what, "bound the member in schema.json"));
+    }
+    match faults.iter().find(|fault| !is_meant(fault)) {
+        Some(other) => {
+            let what =
+                format!("it breaks `{}` and not `{breaks}`: `{}`: {}", other.keyword, other.at, other.what);
+            Err(Problem::new(what, "let it break one rule"))
+        }
+        None => Ok(breaks),
+    }
+}
+
+/// The keywords of a schema that a word of `breaks` is for.
+fn keywords(breaks: &str) -> Vec<&str> {
+    match breaks {
+        "missing" => vec!["required"],
+        "unit" => vec!["maximum", "minimum", "exclusiveMaximum", "exclusiveMinimum", "pattern", "format"],
+        keyword => vec![keyword],
+    }
+}

@@ -1,0 +1,75 @@
+//! What a destination template says about itself: how sure it is, and what its platform asks for.
+
+use crate::template::destination::definition::DestinationTemplate;
+use crate::template::destination::expression::Expression;
+use crate::template::destination::schema::EventSchema;
+use crate::template::diagnostic::Problem;
+use crate::template::provenance::{self, FactDoubt, PlatformFact};
+
+/// The helpers that write a time, and the unit that each gives.
+const TIME_UNITS: [(&str, &str); 4] =
+    [("unix", "seconds"), ("unix_ms", "milliseconds"), ("unix_us", "microseconds"), ("rfc3339", "RFC 3339")];
+
+impl DestinationTemplate {
+    /// Where the template's facts are from, in the order of the file.
+    pub fn facts(&self) -> &[PlatformFact] {
+        &self.file.facts
+    }
+
+    /// Whether nothing that it needs to be right is in doubt.
+    pub fn is_verified(&self) -> bool {
+        provenance::is_verified(self.facts())
+    }
+
+    /// What of its facts is in doubt.
+    pub fn doubts(&self) -> Vec<FactDoubt> {
+        provenance::doubts(self.facts())
+    }
+
+    /// How its requests say who sends them: the words of `[request.auth]`, `none` where nothing does.
+    pub fn auth_kinds(&self) -> Vec<&'static str> {
+        let kinds: Vec<_> = self.auth().iter().map(|auth| auth.kind()).collect();
+        if kinds.is_empty() { vec!["none"] } else { kinds }
+    }
+
+    /// In what the platform is given the time of an event; `None` where no helper of times writes it.
+    pub fn time_unit(&self) -> Option<&'static str> {
+        let is_written_by = |helper: &str| {
+            self.any(&|expression| match expression {
+                Expression::Call(call) if call.helper.name == helper => {
+                    call.arguments.iter().any(|argument| argument.any(&is_event_time))
+                }
+                _ => false,
+            })
+        };
+        TIME_UNITS.into_iter().find(|(helper, _)| is_written_by(helper)).map(|(_, unit)| unit)
+    }
+
+    /// The schema of one event, where the folder has one.
+    ///
+    /// # Errors
+    /// It is not JSON, or not a schema.
+    pub fn schema(&self) -> Result<Option<EventSchema>, Problem> {
+        let place = format!("{}/schema.json", self.place);
+        self.schema.as_deref().map(|text| EventSchema::parse(&place, text)).transpose()
+    }
+
+    /// Its folder, as problems name it.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// How many things `[[require]]` asks for.
+    pub fn requirements(&self) -> usize {
+        self.file.requirements.len()
+    }
+
+    /// Whether any request names what the platform can know an event again by.
+    pub fn names_an_id(&self) -> bool {
+        ["event_id", "transaction_id"].into_iter().any(|name| self.names(name))
+    }
+}
+
+fn is_event_time(expression: &Expression) -> bool {
+    matches!(expression, Expression::Field(field) if field.name == "event_time")
+}

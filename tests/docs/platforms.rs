@@ -1,0 +1,95 @@
+//! docs/platforms.md: the table of the built-in destination templates, written from them.
+
+use std::path::{Path, PathBuf};
+
+use postbridge::template::catalog::Catalog;
+use postbridge::template::destination::definition::DestinationTemplate;
+
+use crate::support::golden;
+
+const BEGIN: &str = "<!-- platforms: made by tests/docs/platforms.rs -->\n";
+const END: &str = "<!-- end of platforms -->\n";
+const HEAD: &str = "| template | platform | verified | in doubt | events | auth | event time | largest age | batch | test mode | stories | of replies | lines |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+const HOUR_MS: i64 = 3_600_000;
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The files in a folder and the folders in it.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let inside = |path: PathBuf| if path.is_dir() { files(&path) } else { vec![path] };
+    entries.flat_map(inside).collect()
+}
+
+/// How many stories a template has, and how many of them are of a reply.
+fn stories(name: &str) -> (usize, usize) {
+    let files = files(&repository().join("fixtures/destinations").join(name));
+    let stories: Vec<_> = files.iter().filter(|path| path.ends_with("story.toml")).collect();
+    let is_of_reply = |path: &&&PathBuf| {
+        let text = std::fs::read_to_string(path).unwrap();
+        text.lines().any(|line| line.trim() == "[reply]")
+    };
+    (stories.len(), stories.iter().filter(is_of_reply).count())
+}
+
+fn lines(name: &str) -> usize {
+    let files = files(&repository().join("templates/destinations").join(name));
+    files.iter().map(|path| std::fs::read_to_string(path).unwrap().lines().count()).sum()
+}
+
+/// The number that `[batch]` of a template names.
+fn batch(name: &str) -> String {
+    let file = repository().join("templates/destinations").join(name).join("destination.toml");
+    let text = std::fs::read_to_string(file).unwrap();
+    let section = text.split("[batch]").nth(1).unwrap_or_default();
+    let max = section.lines().find_map(|line| line.strip_prefix("max = "));
+    max.and_then(|max| max.split_whitespace().next()).unwrap_or("1").to_owned()
+}
+
+fn line(template: &DestinationTemplate) -> String {
+    let name = template.name();
+    let doubt = |doubt: &postbridge::template::provenance::FactDoubt| {
+        format!("`{}` ({})", doubt.about.as_str(), doubt.reason())
+    };
+    let doubts: Vec<String> = template.doubts().iter().map(doubt).collect();
+    let (stories, replies) = stories(name);
+    let age = template.max_age_ms().map_or("not known".to_owned(), |age| match age / HOUR_MS {
+        hours if hours % 24 == 0 => format!("{} days", hours / 24),
+        hours => format!("{hours} hours"),
+    });
+    let columns = [
+        format!("`{name}`"),
+        format!("[{}]({})", template.label(), template.docs()),
+        if template.is_verified() { "yes" } else { "no" }.to_owned(),
+        doubts.join(", "),
+        template.events().len().to_string(),
+        template.auth_kinds().join(", "),
+        template.time_unit().unwrap_or("not sent").to_owned(),
+        age,
+        batch(name),
+        if template.has_test_mode() { "yes" } else { "no" }.to_owned(),
+        stories.to_string(),
+        replies.to_string(),
+        lines(name).to_string(),
+    ];
+    format!("| {} |\n", columns.join(" | "))
+}
+
+#[test]
+fn the_page_of_platforms_has_a_row_for_every_built_in_template() {
+    let file = repository().join("docs/platforms.md");
+    let page = std::fs::read_to_string(&file).unwrap();
+    let (before, rest) = page.split_once(BEGIN).expect("a beginning of the table");
+    let (written, after) = rest.split_once(END).expect("an end of the table");
+    let catalog = Catalog::load(None).unwrap();
+    let names = catalog.destination_names().into_iter();
+    let rows: String = names.map(|name| line(&catalog.destination(name).unwrap())).collect();
+    let made = format!("{HEAD}{rows}");
+    if golden::is_rewritten() {
+        std::fs::write(&file, format!("{before}{BEGIN}{made}{END}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(written, made, "run this test with BLESS=1 and look at what it changed in docs/platforms.md");
+}

@@ -1,0 +1,201 @@
+//! The schemas of events: every template has one that is strict, and refuses what is broken.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use postbridge::story::lint;
+use postbridge::story::run::{Expectations, run_destination_stories};
+use postbridge::template::catalog::Catalog;
+use postbridge::template::destination::schema::EventSchema;
+use postbridge::template::diagnostic::LintCode;
+use serde_json::{Value, json};
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every object of a schema that is about the visitor, by the name of its member.
+fn of_the_visitor<'s>(schema: &'s Value, found: &mut Vec<(&'s str, &'s Value)>) {
+    for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+        let is_object = member["properties"].is_object();
+        if is_object && (name.starts_with("user") || name == "traits") {
+            found.push((name, member));
+        }
+        of_the_visitor(member, found);
+    }
+}
+
+#[test]
+fn every_destination_template_has_a_schema_that_knows_every_member_of_an_event_and_its_visitor() {
+    for name in Catalog::load(None).unwrap().destination_names() {
+        let file = repository().join("templates/destinations").join(name).join("schema.json");
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let schema: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(schema["additionalProperties"], false, "{name}");
+        let mut visitor = Vec::new();
+        of_the_visitor(&schema, &mut visitor);
+        assert!(!visitor.is_empty(), "{name} says nothing of the visitor");
+        for (member, of_visitor) in visitor {
+            assert_eq!(of_visitor["additionalProperties"], false, "{name}: {member}");
+        }
+    }
+}
+
+/// That every story's payload passes is asserted where the stories run.
+#[test]
+fn every_schema_refuses_a_wrong_type_a_wrong_unit_and_a_missing_member() {
+    let catalog = Catalog::load(None).unwrap();
+    let names = catalog.destination_names();
+    let stories = repository().join("fixtures/destinations");
+    let report = run_destination_stories(&catalog, &names, &stories, Expectations::Check);
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+    let refused: BTreeSet<&str> = report.refused.iter().map(String::as_str).collect();
+    for name in names {
+        for rule in ["type", "unit", "missing"] {
+            assert!(
+                refused.contains(format!("{name}/{rule}").as_str()),
+                "{name}/{rule} is not in {refused:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_built_in_template_lacks_a_minimum_or_an_id() {
+    let catalog = Catalog::load(None).unwrap();
+    for name in catalog.destination_names() {
+        let lacking = lint::lacking(&catalog.destination(name).unwrap());
+        assert!(lacking.is_empty(), "{lacking:?}");
+    }
+}
+
+#[test]
+fn a_number_out_of_bounds_is_known_for_a_time_in_another_unit() {
+    let schema = json!({"properties": {"at": {"type": "integer", "minimum": 1_000_000_000, "maximum": 9_999_999_999_i64}}});
+    let schema = EventSchema::parse("schema.json", &schema.to_string()).unwrap();
+    let is_in_another = |at: i64| {
+        let faults = schema.faults(&json!({"at": at}));
+        faults.first().map(|fault| (fault.keyword.clone(), fault.is_in_another_unit))
+    };
+    assert_eq!(is_in_another(1_790_000_000), None);
+    assert_eq!(is_in_another(1_790_000_000_000), Some(("maximum".to_owned(), true)));
+    assert_eq!(is_in_another(1_790_000_000_000_000), Some(("maximum".to_owned(), true)));
+    assert_eq!(is_in_another(7), Some(("minimum".to_owned(), false)));
+}
+
+#[test]
+fn a_schema_that_is_none_is_named_with_its_file() {
+    let named = |text: &str| EventSchema::parse("mine/schema.json", text).err().unwrap().to_string();
+    assert!(named("{").starts_with("mine/schema.json:1: it is not JSON"), "{}", named("{"));
+    let odd = named(r#"{"type": "whole"}"#);
+    assert!(odd.starts_with("mine/schema.json: it is not a schema"), "{odd}");
+}
+
+/// A user's folder with one template and its stories.
+struct OwnFolder(tempfile::TempDir);
+
+impl OwnFolder {
+    fn with(files: &[(&str, &str)]) -> OwnFolder {
+        let folder = OwnFolder(tempfile::tempdir().unwrap());
+        files.iter().for_each(|(path, text)| folder.write(path, text));
+        folder
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.0.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// What is wrong with it, by place and code.
+    fn found(&self) -> Vec<(String, Option<LintCode>)> {
+        let catalog = match Catalog::load(Some(self.0.path())) {
+            Ok(catalog) => catalog,
+            Err(problems) => return self.placed(problems),
+        };
+        let stories = self.0.path().join("fixtures/destinations");
+        let report = run_destination_stories(&catalog, &["mine"], &stories, Expectations::Check);
+        let lacking = lint::lacking(&catalog.destination("mine").unwrap());
+        self.placed(report.problems.into_iter().chain(lacking).filter(|problem| problem.code.is_some()))
+    }
+
+    fn placed(
+        &self,
+        problems: impl IntoIterator<Item = postbridge::template::diagnostic::Problem>,
+    ) -> Vec<(String, Option<LintCode>)> {
+        let root = format!("{}/", self.0.path().display());
+        problems.into_iter().map(|problem| (problem.at.replace(&root, ""), problem.code)).collect()
+    }
+}
+
+const TOML: &str = r#"label = "Mine"
+[events]
+Purchase = "buy"
+[request]
+url = "https://a.example/"
+[[require]]
+all = ["/id"]
+why = "it needs one"
+"#;
+const SCHEMA: &str = r#"{"type": "object", "additionalProperties": false, "properties": {
+  "id": {"type": "string"}, "sold_at": {"type": "integer", "minimum": 1000000000, "maximum": 9999999999}}}"#;
+const STORY: &str = "now = \"2026-11-28T12:00:00Z\"\n[conversion]\nvalue = \"7.00\"\n";
+const FOLDER: &str = "destinations/mine";
+
+fn own(toml: &str, payload: &str) -> Vec<(String, Option<LintCode>)> {
+    let folder = OwnFolder::with(&[
+        ("destinations/mine/destination.toml", toml),
+        ("destinations/mine/event.json.hbs", payload),
+        ("destinations/mine/schema.json", SCHEMA),
+        ("fixtures/destinations/mine/sale/story.toml", STORY),
+    ]);
+    folder.found()
+}
+
+#[test]
+fn each_rule_of_templates_is_found_with_its_code_and_its_line() {
+    let whole = "{\n  \"id\": {{json event_id}},\n  \"sold_at\": {{unix event_time}}\n}";
+    assert_eq!(own(TOML, whole), []);
+    let found = |toml: &str, payload: &str, place: &str, code: LintCode| {
+        assert_eq!(own(toml, payload), [(format!("{FOLDER}/{place}"), Some(code))]);
+    };
+    let payload = |from: &str, to: &str| whole.replace(from, to);
+    found(TOML, &payload("json event_id", "event_id"), "event.json.hbs:2", LintCode::BareValue);
+    found(TOML, &payload("json event_id", "json event_ident"), "event.json.hbs:2", LintCode::UnknownName);
+    found(TOML, &payload("unix ", "unix_ms "), "event.json.hbs:3", LintCode::WrongTimeUnit);
+    found(TOML, &payload("json event_id", "json click_id"), "destination.toml:1", LintCode::NoDedupId);
+    found(&TOML.replace("/id", "/ident"), whole, "destination.toml:6", LintCode::UnknownPlace);
+    let (nothing, _) = TOML.split_once("[[require]]").unwrap();
+    found(nothing, whole, "destination.toml:1", LintCode::NoMinimum);
+    assert_eq!(own(&format!("personal = false\n{nothing}"), whole), [], "the operator's own takes anything");
+}
+
+#[test]
+fn what_a_story_sends_is_checked_against_the_schema_of_its_template() {
+    let folder = OwnFolder::with(&[
+        ("destinations/mine/destination.toml", TOML),
+        ("destinations/mine/event.json.hbs", "{\"id\": {{json event_id}}, \"name\": {{json event}}}"),
+        ("destinations/mine/schema.json", SCHEMA),
+        ("fixtures/destinations/mine/sale/story.toml", STORY),
+        ("fixtures/destinations/mine/broken/kind.json", "{\"breaks\": \"type\", \"payload\": {\"id\": 7}}"),
+        (
+            "fixtures/destinations/mine/broken/none.json",
+            "{\"breaks\": \"type\", \"payload\": {\"id\": \"7\"}}",
+        ),
+        (
+            "fixtures/destinations/mine/broken/other.json",
+            "{\"breaks\": \"missing\", \"payload\": {\"id\": 7}}",
+        ),
+    ]);
+    let catalog = Catalog::load(Some(folder.0.path())).unwrap();
+    let stories = folder.0.path().join("fixtures/destinations");
+    let report = run_destination_stories(&catalog, &["mine"], &stories, Expectations::Check);
+    let said: String = report.problems.iter().map(|problem| format!("{problem}\n")).collect();
+    assert_eq!(report.refused, ["mine/type"]);
+    for part in
+        ["mine/sale: schema.json: ", "('name' was unexpected)", "none.json: schema.json lets it through"]
+    {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    assert!(said.contains("other.json: it breaks `type` and not `missing`"), "{said}");
+}
