@@ -13,7 +13,6 @@ use crate::domain::customer::CustomerFormat;
 use crate::domain::decision::{self, ArrivalContext, Decision};
 use crate::domain::delivery::{Delivery, DeliveryState, SentRequest};
 use crate::domain::delivery_reason::DeathReason;
-use crate::domain::expiry;
 use crate::domain::facts::Facts;
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq};
 use crate::domain::rejection::Rejection;
@@ -209,7 +208,8 @@ fn deliveries(
 ) -> Vec<PreviewedDelivery> {
     let PreviewSetup { network, destinations, forecast } = setup;
     let routes = &network.rules.routes;
-    let rules = PlanRules { policy: &network.policy, routes, consent: conversion.consent_with(click) };
+    let consent = conversion.consent_with(click);
+    let rules = PlanRules { policy: &network.policy, routes, consent, click: click.map(|click| click.at) };
     let previewed = |delivery: Delivery| {
         let destination =
             destinations.iter().find(|destination| *destination.id() == delivery.destination)?;
@@ -268,8 +268,12 @@ fn outgoing_state(
 ) -> DeliveryState {
     let policy = usual(conversion.source.clone());
     // An outgoing postback is sent whatever the visitor answered.
-    let rules =
-        PlanRules { policy: &policy, routes: std::slice::from_ref(route), consent: Consent::default() };
+    let rules = PlanRules {
+        policy: &policy,
+        routes: std::slice::from_ref(route),
+        consent: Consent::default(),
+        click: None,
+    };
     let forwarding = Forwarding { policy: Some(&policy), on: route.on.as_deref() };
     match routing::plan(conversion, &[], &rules, now).first() {
         Some(delivery) => at_its_turn(forecast, destination, forwarding, (conversion, click, delivery)),
@@ -288,8 +292,8 @@ fn rendered(
     (now, customer): (Time, CustomerFormat),
 ) -> PreviewedDelivery {
     let to = destination.id().clone();
-    let expires_at = expiry::expires_at(conversion.event_time, destination.max_age_ms());
-    if let Some(reason) = expiry::too_old(conversion.event_time, expires_at, now) {
+    let too_old = destination.age_limits().too_old(conversion, click.map(|click| click.at), now);
+    if let Some(reason) = too_old {
         let (mode, request, remarks) = (destination.mode(), Err(Unmade::Skipped(reason)), Vec::new());
         return PreviewedDelivery { destination: to, mode, state, request, remarks };
     }

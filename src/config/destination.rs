@@ -159,7 +159,14 @@ fn batch_of(
 
 /// A destination's route, as far as its template says.
 fn route_of(template: &DestinationTemplate, id: DestinationId) -> Route {
-    Route { changes: template.changes(), max_age_ms: template.max_age_ms(), ..Route::to(id) }
+    let limits = template.age_limits();
+    Route {
+        changes: template.changes(),
+        max_age_ms: limits.event_ms,
+        max_click_age_ms: limits.click_ms,
+        min_click_age_ms: template.min_click_age_ms(),
+        ..Route::to(id)
+    }
 }
 
 /// A token that was pasted with more than itself is refused by the platform at the first sale.

@@ -52,6 +52,7 @@ pub fn rules_of<'a>(
         policy: forwarding.policy,
         on: forwarding.on,
         consent: destination.consent_need(),
+        max_click_age_ms: destination.age_limits().click_ms,
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::code::{CodedReason, ReasonCode, codes};
 use crate::domain::exchange::{NoAnswer, PlatformAnswer, SendRefused};
 use crate::domain::ids::DestinationId;
-use crate::domain::skip::{duration, too_old};
+use crate::domain::skip::{click_too_old, duration, too_old};
 use crate::domain::time::Time;
 
 codes! {
@@ -35,6 +35,9 @@ codes! {
         UnsendableRequest = "unsendable_request",
             "the request cannot be sent as HTTP",
             "fix what the reason names, reload, then retry";
+        StaleClick = "stale_click",
+            "the click grew too old for the platform while its conversion waited",
+            "nothing to do for this one; see that the destination is sent to in time";
     }
 }
 
@@ -111,6 +114,10 @@ pub enum DeathReason {
     RenderingFailed,
     /// Its code says whether the address or the request is refused.
     Refused(SendRefused),
+    StaleClick {
+        click_time: Time,
+        max_age_ms: i64,
+    },
 }
 
 /// What ends a delivery's time.
@@ -152,6 +159,7 @@ impl CodedReason for DeathReason {
             DeathReason::PlatformRejected(_) => DeathCode::PlatformRejected,
             DeathReason::Redirected(_) => DeathCode::Redirected,
             DeathReason::TooOld { .. } => DeathCode::TooOld,
+            DeathReason::StaleClick { .. } => DeathCode::StaleClick,
             DeathReason::GaveUp { .. } => DeathCode::GaveUp,
             DeathReason::Unrendered { .. } => DeathCode::Unrendered,
             DeathReason::RenderingFailed => DeathCode::RenderingFailed,
@@ -171,6 +179,10 @@ impl CodedReason for DeathReason {
             DeathReason::TooOld { event_time, max_age_ms } => format!(
                 "{}; it waited here until the platform would no longer take it",
                 too_old(*event_time, *max_age_ms)
+            ),
+            DeathReason::StaleClick { click_time, max_age_ms } => format!(
+                "{}; it waited here until the platform would no longer take it",
+                click_too_old(*click_time, *max_age_ms)
             ),
             DeathReason::GaveUp { attempts, next_due, limit, last } => {
                 let (end, last) = (limit.sentence(), last.sentence());

@@ -7,7 +7,7 @@ use crate::domain::consent::{Consent, ConsentNeed};
 use crate::domain::conversion::{Conversion, Dedup};
 use crate::domain::customer::CustomerFormat;
 use crate::domain::delivery::{Delivery, DeliveryState};
-use crate::domain::expiry;
+use crate::domain::expiry::AgeLimits;
 use crate::domain::ids::{AffiliateId, CampaignId, ClickId, DestinationId, Occasion, OfferId, SourceId};
 use crate::domain::offer::CampaignRef;
 use crate::domain::reporter;
@@ -75,6 +75,10 @@ pub struct Route {
     pub delay_ms: i64,
     /// How old an event may be that it takes, in milliseconds since it happened; `None`: of any age.
     pub max_age_ms: Option<i64>,
+    /// How old its click may be, in milliseconds; `None`: of any age.
+    pub max_click_age_ms: Option<i64>,
+    /// How old the click must be before anything is sent: the platform knows it only then.
+    pub min_click_age_ms: Option<i64>,
     /// How many of a hundred conversions it is sent: 0–100, decided by the click id.
     pub percent: u8,
 }
@@ -157,18 +161,28 @@ impl Route {
             on: None,
             delay_ms: 0,
             max_age_ms: None,
+            max_click_age_ms: None,
+            min_click_age_ms: None,
             percent: 100,
         }
     }
 
-    /// The last moment at which it takes the conversion's event; `None`: at any time.
-    pub fn expires_at(&self, conversion: &Conversion) -> Option<Time> {
-        expiry::expires_at(conversion.event_time, self.max_age_ms)
+    /// How old a conversion and its click may be that it takes.
+    pub fn age_limits(&self) -> AgeLimits {
+        AgeLimits { event_ms: self.max_age_ms, click_ms: self.max_click_age_ms }
     }
 
-    /// The moment before which nothing of what is planned now is sent; `None` without a delay.
-    fn not_before(&self, now: Time) -> Option<Time> {
-        (self.delay_ms > 0).then(|| now.plus_millis(self.delay_ms))
+    /// Whether it asks how old the click is.
+    pub fn asks_for_click_age(&self) -> bool {
+        self.max_click_age_ms.or(self.min_click_age_ms).is_some()
+    }
+
+    /// The moment before which nothing of what is planned now is sent; `None` without a delay. `click`: when the click
+    /// was.
+    fn not_before(&self, click: Option<Time>, now: Time) -> Option<Time> {
+        let by_delay = (self.delay_ms > 0).then(|| now.plus_millis(self.delay_ms));
+        let by_click = click.zip(self.min_click_age_ms).map(|(click, age)| click.plus_millis(age));
+        by_delay.into_iter().chain(by_click.filter(|known| *known > now)).max()
     }
 
     /// What advertisers report is the network's business: an ad account takes it only where it names whose
@@ -254,6 +268,8 @@ pub struct PlanRules<'a> {
     pub routes: &'a [Route],
     /// The visitor's latest answers.
     pub consent: Consent,
+    /// When the click was, where there is one.
+    pub click: Option<Time>,
 }
 
 /// The deliveries of a conversion after it was received, changed or was matched. Pure, and the whole rule:
@@ -274,14 +290,14 @@ pub fn plan(
 ) -> Vec<Delivery> {
     let PlanRules { policy, routes, .. } = rules;
     let mut deliveries = earlier.to_vec();
-    expire_anew(&mut deliveries, conversion, routes);
+    expire_anew(&mut deliveries, conversion, rules);
     if conversion.attribution.click().is_some() {
         release_held(&mut deliveries, rules, now);
     }
     let occasion =
         conversion.history.last().map_or(Occasion::First, |change| Occasion::Change(change.number));
     for route in routes.iter().filter(|route| route.takes(conversion)) {
-        let first = first_state(conversion, policy, route, now);
+        let first = first_state(conversion, rules, route, now);
         let mine = || earlier.iter().filter(|delivery| delivery.destination == route.destination);
         let unfinished = mine().any(|delivery| delivery.state.is_to_be_sent());
         let reported = mine().any(Delivery::has_reported);
@@ -298,8 +314,10 @@ pub fn plan(
                 destination: route.destination.clone(),
                 occasion,
                 kind: DeliveryKind::Event,
-                not_before: route.not_before(now).filter(|_| !matches!(first, DeliveryState::Held { .. })),
-                expires_at: route.expires_at(conversion),
+                not_before: route
+                    .not_before(rules.click, now)
+                    .filter(|_| !matches!(first, DeliveryState::Held { .. })),
+                expires_at: route.age_limits().expires_at(conversion, rules.click, None),
                 state: first,
                 attempts: 0,
                 possible_repeat: false,
@@ -314,16 +332,16 @@ pub fn is_forwardable(conversion: &Conversion, policy: &SourcePolicy) -> bool {
     conversion.status != Status::Scrubbed && policy.forward_status.contains(&conversion.status)
 }
 
-fn first_state(conversion: &Conversion, policy: &SourcePolicy, route: &Route, now: Time) -> DeliveryState {
+fn first_state(conversion: &Conversion, rules: &PlanRules<'_>, route: &Route, now: Time) -> DeliveryState {
     if !route.is_chosen(conversion) {
         let reason = SkipReason::NotChosen { percent: route.percent };
         return DeliveryState::Skipped { at: now, reason };
     }
-    let due = route.not_before(now).unwrap_or(now);
+    let due = route.not_before(rules.click, now).unwrap_or(now);
     if conversion.attribution.click().is_some() {
         return DeliveryState::Waiting { due };
     }
-    match policy.unmatched {
+    match rules.policy.unmatched {
         Unmatched::Hold { hours } => DeliveryState::Held { until: now.plus_hours(i64::from(hours)) },
         Unmatched::Forward => DeliveryState::Waiting { due },
         Unmatched::Drop => DeliveryState::Skipped { at: now, reason: SkipReason::NoClick },
@@ -340,10 +358,11 @@ fn allowed(state: DeliveryState, route: &Route, consent: Consent, now: Time) -> 
 }
 
 /// Gives what is unfinished the time that its destination's maximum age allows now: a reload may have changed it.
-fn expire_anew(deliveries: &mut [Delivery], conversion: &Conversion, routes: &[Route]) {
+fn expire_anew(deliveries: &mut [Delivery], conversion: &Conversion, rules: &PlanRules<'_>) {
     for delivery in deliveries.iter_mut().filter(|delivery| delivery.state.is_unfinished()) {
-        if let Some(route) = routes.iter().find(|route| route.destination == delivery.destination) {
-            delivery.expires_at = route.expires_at(conversion);
+        if let Some(route) = rules.routes.iter().find(|route| route.destination == delivery.destination) {
+            let before = delivery.expires_at;
+            delivery.expires_at = route.age_limits().expires_at(conversion, rules.click, before);
         }
     }
 }
@@ -353,7 +372,7 @@ fn release_held(deliveries: &mut [Delivery], rules: &PlanRules<'_>, now: Time) {
     for delivery in deliveries {
         if matches!(delivery.state, DeliveryState::Held { .. }) {
             let route = rules.routes.iter().find(|route| route.destination == delivery.destination);
-            delivery.not_before = route.and_then(|route| route.not_before(now));
+            delivery.not_before = route.and_then(|route| route.not_before(rules.click, now));
             let waiting = DeliveryState::Waiting { due: delivery.not_before.unwrap_or(now) };
             delivery.state = match route {
                 Some(route) => allowed(waiting, route, rules.consent, now),

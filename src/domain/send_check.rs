@@ -4,7 +4,7 @@ use crate::domain::click::Click;
 use crate::domain::consent::ConsentNeed;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
-use crate::domain::expiry::{AgeRule, EndedUnsent, expired};
+use crate::domain::expiry::{AgeRule, ClickEnd, EndedUnsent, expired};
 use crate::domain::routing::{Changes, Route, SourcePolicy, is_forwardable};
 use crate::domain::skip::{ForwardedBy, SkipReason};
 use crate::domain::status::Status;
@@ -23,6 +23,8 @@ pub struct SendRules<'a> {
     pub on: Option<&'a [Status]>,
     /// What it needs of the visitor's consent.
     pub consent: ConsentNeed,
+    /// How old the click may be, in milliseconds; `None`: of any age.
+    pub max_click_age_ms: Option<i64>,
 }
 
 impl<'a> SendRules<'a> {
@@ -34,6 +36,7 @@ impl<'a> SendRules<'a> {
             policy,
             on: route.on.as_deref(),
             consent: route.consent,
+            max_click_age_ms: route.max_click_age_ms,
         }
     }
 }
@@ -60,7 +63,7 @@ pub struct AtItsTurn<'a> {
 ///   it never reports.
 /// - What the visitor's consent does not allow is not sent, except a change to a conversion that the
 ///   destination knows; see [`by_ids_alone`].
-/// - An event that is too old for the platform is not sent: see [`expired`].
+/// - An event that is too old for the platform, or whose click is, is not sent: see [`expired`].
 pub fn ended_unsent(rules: &SendRules<'_>, turn: AtItsTurn<'_>, now: Time) -> Option<EndedUnsent> {
     if let Some(by) = not_reported(rules, turn) {
         let status = turn.conversion.status;
@@ -70,9 +73,13 @@ pub fn ended_unsent(rules: &SendRules<'_>, turn: AtItsTurn<'_>, now: Time) -> Op
         return Some(EndedUnsent::Skipped(reason));
     }
     match rules.age {
-        AgeRule::Counts => expired(turn.delivery, turn.conversion.event_time, now),
+        AgeRule::Counts => expired(turn.delivery, turn.conversion.event_time, click_end(rules, turn), now),
         AgeRule::Suspended => None,
     }
+}
+
+fn click_end(rules: &SendRules<'_>, turn: AtItsTurn<'_>) -> Option<ClickEnd> {
+    Some(ClickEnd { click: turn.click?.at, max_age_ms: rules.max_click_age_ms? })
 }
 
 /// Whether the delivery restates or retracts what the destination was sent before the visitor's consent

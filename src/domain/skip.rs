@@ -47,6 +47,9 @@ codes! {
         ValueTooLow = "value_too_low",
             "the platform would refuse it, because a value is too low",
             "send a value that the platform takes, then retry";
+        StaleClick = "stale_click",
+            "the click was too old for the platform before its conversion could be sent",
+            "nothing to do for this one; see that the source reports sooner";
     }
 }
 
@@ -68,6 +71,7 @@ pub enum SkipReason {
     EventNotNamed { event: EventName },
     PayloadIncomplete(Box<MissingValue>),
     ValueTooLow(Box<LowValue>),
+    StaleClick { click_time: Time, max_age_ms: i64 },
 }
 
 /// Who says which statuses are sent.
@@ -142,6 +146,7 @@ impl CodedReason for SkipReason {
             SkipReason::ConsentUnknown => SkipCode::ConsentUnknown,
             SkipReason::DestinationRemoved => SkipCode::DestinationRemoved,
             SkipReason::TooOld { .. } => SkipCode::TooOld,
+            SkipReason::StaleClick { .. } => SkipCode::StaleClick,
             SkipReason::EventNotNamed { .. } => SkipCode::EventNotNamed,
             SkipReason::PayloadIncomplete(_) => SkipCode::PayloadIncomplete,
             SkipReason::ValueTooLow(_) => SkipCode::ValueTooLow,
@@ -160,7 +165,8 @@ impl CodedReason for SkipReason {
             SkipReason::NotChosen { .. }
             | SkipReason::Off
             | SkipReason::Shadow
-            | SkipReason::DestinationRemoved => None,
+            | SkipReason::DestinationRemoved
+            | SkipReason::StaleClick { .. } => None,
         }
     }
 
@@ -187,6 +193,12 @@ impl CodedReason for SkipReason {
             }
             SkipReason::TooOld { event_time, max_age_ms } => {
                 format!("{}, and the platform takes no older event", too_old(*event_time, *max_age_ms))
+            }
+            SkipReason::StaleClick { click_time, max_age_ms } => {
+                format!(
+                    "{}, and the platform takes no conversion of an older one",
+                    click_too_old(*click_time, *max_age_ms)
+                )
             }
             SkipReason::EventNotNamed { event } => {
                 format!("the destination has no name for the event `{event}`")
@@ -247,6 +259,11 @@ impl ClickParts {
 /// That an event is older than the platform takes.
 pub(in crate::domain) fn too_old(event_time: Time, max_age_ms: i64) -> String {
     format!("event_time {event_time} is more than {} ago", duration(max_age_ms))
+}
+
+/// That a click is older than the platform takes.
+pub(in crate::domain) fn click_too_old(click_time: Time, max_age_ms: i64) -> String {
+    format!("the click at {click_time} is more than {} ago", duration(max_age_ms))
 }
 
 /// `7 days`, `36 hours`, `90 s`.

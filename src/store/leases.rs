@@ -168,7 +168,7 @@ fn claimed_as(
         return None;
     }
     let index = shared.index.lock();
-    delivery.expires_at = index.queues.max_ages.expires_at(&record.conversion, &delivery);
+    delivery.expires_at = index.queues.max_ages.expires_at(&record.conversion, click.as_deref(), &delivery);
     delivery.possible_repeat |= index.queues.held.has_run_out(slot);
     drop(index);
     let (id, sent_before) = (delivery.id(record.conversion.id), delivery::sent_before(deliveries, &delivery));

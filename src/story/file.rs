@@ -15,7 +15,6 @@ use crate::domain::customer::{CustomerFormat, DateOrder};
 use crate::domain::delivery::{OutgoingRequest, PlatformResponse, Reply};
 use crate::domain::event::EventName;
 use crate::domain::exchange::{NoAnswer, SendRefused};
-use crate::domain::expiry;
 use crate::domain::ids::{
     AffiliateId, CampaignId, ClickId, ConversionId, CreativeId, DeliveryId, DestinationId, IdError, Occasion,
     OfferId, Seq, SourceId,
@@ -104,8 +103,8 @@ impl Story {
 
     /// What a request carries of the conversion, or why nothing is sent.
     pub(crate) fn render(&self, destination: &ReadyDestination) -> Result<Rendering<EventPart>, Problem> {
-        let expires_at = expiry::expires_at(self.conversion.event_time, destination.max_age_ms());
-        if let Some(reason) = expiry::too_old(self.conversion.event_time, expires_at, self.now) {
+        let click = self.click.as_ref().map(|click| click.at);
+        if let Some(reason) = destination.age_limits().too_old(&self.conversion, click, self.now) {
             return Ok(Rendering { rendered: Rendered::Skip { reason }, remarks: Vec::new() });
         }
         destination.render_event(&RenderInput {

@@ -128,7 +128,7 @@ fn planned(
     let mut policy = usual(conversion.source.clone());
     policy.unmatched = Unmatched::Forward;
     let consent = Consent { ad_user_data, ad_personalization: None };
-    let rules = PlanRules { policy: &policy, routes: std::slice::from_ref(route), consent };
+    let rules = PlanRules { policy: &policy, routes: std::slice::from_ref(route), consent, click: None };
     plan(conversion, earlier, &rules, noon(0))
 }
 

@@ -51,7 +51,12 @@ fn campaigns() -> Route {
 fn planned(conversion: &Conversion, earlier: &[Delivery], route: &Route) -> Vec<Delivery> {
     let policy = usual(conversion.source.clone());
     let routes = std::slice::from_ref(route);
-    plan(conversion, earlier, &PlanRules { policy: &policy, routes, consent: Consent::default() }, noon())
+    plan(
+        conversion,
+        earlier,
+        &PlanRules { policy: &policy, routes, consent: Consent::default(), click: None },
+        noon(),
+    )
 }
 
 fn changed(conversion: &Conversion, status: Status) -> Conversion {
@@ -161,7 +166,7 @@ fn a_scrubbed_conversion_is_forwarded_nowhere_whatever_is_configured() {
     let mut policy = usual(scrubbed.source.clone());
     policy.forward_status = Status::ALL.to_vec();
     let ads = Route::to(DestinationId::parse("ads").unwrap());
-    let rules = PlanRules { policy: &policy, routes: &[ads], consent: Consent::default() };
+    let rules = PlanRules { policy: &policy, routes: &[ads], consent: Consent::default(), click: None };
     assert!(plan(&scrubbed, &[], &rules, noon()).is_empty());
 }
 

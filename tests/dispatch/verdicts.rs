@@ -74,6 +74,7 @@ fn rules(policy: Option<&SourcePolicy>) -> SendRules<'_> {
         policy,
         on: None,
         consent: ConsentNeed::default(),
+        max_click_age_ms: None,
     }
 }
 

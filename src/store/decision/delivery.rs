@@ -228,7 +228,7 @@ impl CommitGroup<'_> {
         if let Some(delivery) = record.standing.deliveries.get_mut(place).filter(|_| !is_late) {
             delivery.state = state.clone();
             delivery.attempts = attempts;
-            delivery.expires_at = self.max_ages.expires_at(&record.conversion, delivery);
+            delivery.expires_at = self.max_ages.expires_at(&record.conversion, None, delivery);
             let is_open = matches!(state, DeliveryState::Waiting { .. }) && attempt.verdict.may_be_taken();
             delivery.possible_repeat |= match repeat {
                 RepeatRisk::AfterTheUnknown => ran_out || is_open,
@@ -259,9 +259,9 @@ impl CommitGroup<'_> {
         let Some(delivery) = record.standing.deliveries.get_mut(place) else {
             return Ok(Err(RetryRefused::Unknown));
         };
-        delivery.expires_at = self.max_ages.expires_at(&record.conversion, delivery);
+        delivery.expires_at = self.max_ages.expires_at(&record.conversion, None, delivery);
         let too_old = retry.age == AgeRule::Counts
-            && expired(delivery, record.conversion.event_time, retry.now).is_some();
+            && expired(delivery, record.conversion.event_time, None, retry.now).is_some();
         let slot = DeliverySlot::new(number, place);
         let leased = slot.map(|slot| self.facts.is_leased(&retry.id.destination, slot)).transpose()?;
         let leased = leased.unwrap_or(false);

@@ -52,8 +52,13 @@ impl CommitGroup<'_> {
         };
         let delivery = record.standing.deliveries.get(slot.place()).cloned();
         let Some(mut delivery) = delivery.filter(waits) else { return Ok(None) };
-        delivery.expires_at = self.max_ages.expires_at(&record.conversion, &delivery);
-        let end = self.ended_at_its_turn(&record, &delivery, now)?;
+        let click: Option<Arc<Click>> = match record.conversion.attribution.click() {
+            Some(id) => unless_damaged(self.answered_click(id), "a click")?.flatten(),
+            None => None,
+        };
+        let click = click.as_deref();
+        delivery.expires_at = self.max_ages.expires_at(&record.conversion, click, &delivery);
+        let end = self.ended_at_its_turn(&record, click, &delivery, now);
         let ran_out = self.ran_out(slot.seq(), slot.place())?;
         Ok(Some(DueToEnd { slot, record, delivery, ran_out, end }))
     }
@@ -81,20 +86,16 @@ impl CommitGroup<'_> {
     fn ended_at_its_turn(
         &self,
         record: &Record,
+        click: Option<&Click>,
         delivery: &Delivery,
         now: Time,
-    ) -> Known<Option<EndedUnsent>> {
-        let route = self.rules.routes.iter().find(|route| route.destination == delivery.destination);
-        let Some(route) = route else { return Ok(None) };
+    ) -> Option<EndedUnsent> {
+        let route = self.rules.routes.iter().find(|route| route.destination == delivery.destination)?;
         let conversion = &record.conversion;
-        let click: Option<Arc<Click>> = match conversion.attribution.click() {
-            Some(id) => unless_damaged(self.answered_click(id), "a click")?.flatten(),
-            None => None,
-        };
         let sent_before = delivery::sent_before(&record.standing.deliveries, delivery);
-        let turn = AtItsTurn { conversion, delivery, click: click.as_deref(), sent_before };
+        let turn = AtItsTurn { conversion, delivery, click, sent_before };
         let policy = self.rules.policies.get(&conversion.source).map(Arc::as_ref);
-        Ok(ended_unsent(&SendRules::of(route, policy), turn, now))
+        ended_unsent(&SendRules::of(route, policy), turn, now)
     }
 
     /// The click with its visitor's latest answers, wherever they were given.

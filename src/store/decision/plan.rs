@@ -17,7 +17,7 @@ impl CommitGroup<'_> {
         earlier: &[Delivery],
         now: Time,
     ) -> Known<Vec<Delivery>> {
-        let asks = self.rules.routes.iter().any(|route| route.consent.asks());
+        let asks = self.rules.routes.iter().any(|route| route.consent.asks() || route.asks_for_click_age());
         let click = match conversion.attribution.click().filter(|_| asks) {
             // Sending reads it again, and does not go on without it.
             Some(id) => unless_damaged(self.click_now(id), "a click")?.flatten(),
@@ -41,7 +41,7 @@ impl CommitGroup<'_> {
         } else {
             Consent::default()
         };
-        let rules = PlanRules { policy: &policy, routes, consent };
+        let rules = PlanRules { policy: &policy, routes, consent, click: click.map(|click| click.at) };
         Ok(plan(conversion, earlier, &rules, now))
     }
 

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
-use crate::domain::expiry;
+use crate::domain::expiry::AgeLimits;
 use crate::domain::ids::DestinationId;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::target::TargetId;
@@ -105,19 +106,25 @@ fn both_ends(queues: &DestinationQueues) -> BothEnds {
     (queues.ends(true), queues.ends(false))
 }
 
-/// How old an event may be that a configured destination takes, in milliseconds.
+/// How old what a configured destination takes may be.
 #[derive(Debug, Clone, Default)]
-pub struct MaxAges(HashMap<DestinationId, Option<i64>>);
+pub struct MaxAges(HashMap<DestinationId, AgeLimits>);
 
 impl MaxAges {
     fn of(rules: &Ruleset) -> MaxAges {
-        MaxAges(rules.routes.iter().map(|route| (route.destination.clone(), route.max_age_ms)).collect())
+        MaxAges(rules.routes.iter().map(|route| (route.destination.clone(), route.age_limits())).collect())
     }
 
-    /// The last moment at which a delivery may be sent: by what is configured now, else as it was planned.
-    pub fn expires_at(&self, conversion: &Conversion, delivery: &Delivery) -> Option<Time> {
+    /// The last moment at which a delivery may be sent: by what is configured now, else as it was planned. `click`: its
+    /// click, where it is at hand.
+    pub fn expires_at(
+        &self,
+        conversion: &Conversion,
+        click: Option<&Click>,
+        delivery: &Delivery,
+    ) -> Option<Time> {
         match self.0.get(&delivery.destination) {
-            Some(max_age_ms) => expiry::expires_at(conversion.event_time, *max_age_ms),
+            Some(limits) => limits.expires_at(conversion, click.map(|click| click.at), delivery.expires_at),
             None => delivery.expires_at,
         }
     }

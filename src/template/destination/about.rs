@@ -1,5 +1,6 @@
 //! What a destination template says about itself: how sure it is, and what its platform asks for.
 
+use crate::domain::expiry::AgeLimits;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::expression::Expression;
 use crate::template::destination::schema::EventSchema;
@@ -57,6 +58,16 @@ impl DestinationTemplate {
     /// Its folder, as problems name it.
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// How old an event and its click may be.
+    pub fn age_limits(&self) -> AgeLimits {
+        AgeLimits { event_ms: self.file.max_age_ms, click_ms: self.file.max_click_age_ms }
+    }
+
+    /// How old a click must be before anything of it is sent, in milliseconds.
+    pub fn min_click_age_ms(&self) -> Option<i64> {
+        self.file.min_click_age_ms
     }
 
     /// How many things `[[require]]` asks for.

@@ -29,6 +29,8 @@ pub(crate) struct DestinationFile {
     pub landing_params: Vec<String>,
     pub cookies: Vec<String>,
     pub max_age_ms: Option<i64>,
+    pub max_click_age_ms: Option<i64>,
+    pub min_click_age_ms: Option<i64>,
     pub changes: Changes,
     /// Whether it is an ad platform's, which gets nothing of a visitor who refused `ad_user_data`.
     pub personal: bool,
@@ -73,7 +75,10 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
     });
     let (max_per_second, rate_unit) = rate.unwrap_or_default();
     let batch = root.read_table("batch", batch_file::read).unwrap_or_default();
-    let max_age_hours = root.number("max_age_hours", 1..=87_600);
+    let hours = |key: &'static str| {
+        let hours = root.number(key, 1..=87_600);
+        hours.map(|hours: i64| hours.saturating_mul(HOUR_MS))
+    };
     let custom = root.parsed("custom_events", |text| text.one_of(&[("pass", true), ("skip", false)]));
     let changes = [("ignore", Changes::Ignore), ("send", Changes::Send)];
     let needs =
@@ -86,7 +91,9 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
         pass_custom_events: custom.unwrap_or_default(),
         landing_params: texts(root, "landing_params"),
         cookies: texts(root, "cookies"),
-        max_age_ms: max_age_hours.map(|hours: i64| hours.saturating_mul(HOUR_MS)),
+        max_age_ms: hours("max_age_hours"),
+        max_click_age_ms: hours("max_click_age_hours"),
+        min_click_age_ms: hours("min_click_age_hours"),
         changes: root.parsed("changes", |text| text.one_of(&changes)).unwrap_or(Changes::Ignore),
         personal: root.flag("personal").unwrap_or(true),
         test: root.read_table("test", needs),
@@ -95,7 +102,7 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
         batch,
         max_per_second,
         rate_unit,
-        dedup_ms: root.number("dedup_hours", 1..=87_600).map(|hours: i64| hours.saturating_mul(HOUR_MS)),
+        dedup_ms: hours("dedup_hours"),
         facts: provenance::read_of_platform(root),
         settings,
         request: request?,

@@ -4,6 +4,7 @@ use url::Url;
 
 use crate::domain::consent::{Consent, ConsentNeed};
 use crate::domain::delivery::{OutgoingRequest, Reply, ReplyVerdict};
+use crate::domain::expiry::AgeLimits;
 use crate::domain::ids::{DeliveryId, DestinationId};
 use crate::domain::remark::Remark;
 use crate::domain::routing::Changes;
@@ -137,9 +138,9 @@ impl ReadyDestination {
         }
     }
 
-    /// How old an event may be, in milliseconds since it happened.
-    pub fn max_age_ms(&self) -> Option<i64> {
-        self.template()?.max_age_ms()
+    /// How old an event and its click may be.
+    pub fn age_limits(&self) -> AgeLimits {
+        self.template().map(DestinationTemplate::age_limits).unwrap_or_default()
     }
 
     /// How many events a request carries, and how long one waits for others, unless the account says otherwise.

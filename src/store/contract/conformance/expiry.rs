@@ -9,7 +9,9 @@ use crate::domain::status::Status;
 use crate::store::contract::Store;
 use crate::store::contract::conformance::fixture::attempt::{dead, failed, one};
 use crate::store::contract::conformance::fixture::engine::EngineUnderTest;
-use crate::store::contract::conformance::fixture::received::{DAY, HOUR, Sale, at, sale, wait};
+use crate::store::contract::conformance::fixture::received::{
+    DAY, HOUR, Sale, at, click, sale, unscreened, wait,
+};
 use crate::store::contract::conformance::fixture::work::{
     backlog, claim, claim_some, delivery_id, states, trace,
 };
@@ -123,6 +125,24 @@ pub fn an_expiry_outlives_a_restart_and_an_attempt(engine: &EngineUnderTest) {
         [("dead", "too_old")],
         "a retry that fell due too late is no first attempt"
     );
+    assert_eq!(states(&*store, &receipt)[0].as_str(), "dead");
+}
+
+pub fn what_waits_too_long_for_its_click_ends_by_the_age_of_the_click(engine: &EngineUnderTest) {
+    let store = engine.open();
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
+    let receipt = {
+        let mut sale = sale_with_age("t1", DAY).click("c1");
+        sale.routes[0].max_click_age_ms = Some(HOUR);
+        sale.receive(&*store)
+    };
+    // The click was a second before.
+    let end = HOUR - 1_000;
+    assert_eq!(expire(&*store, end), [], "at the last moment it is still sent");
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    assert_eq!(work.delivery.expires_at, Some(at(end)));
+    wait(store.record(one(failed(&work, at(1), at(5 * HOUR))))).unwrap();
+    assert_eq!(expire(&*store, end + 1), [("dead", "stale_click")]);
     assert_eq!(states(&*store, &receipt)[0].as_str(), "dead");
 }
 

@@ -126,6 +126,7 @@ macro_rules! store_conformance {
                 what_is_no_longer_sent_is_skipped_as_at_its_turn,
                 another_maximum_age_counts_for_what_is_unfinished,
                 an_expiry_outlives_a_restart_and_an_attempt,
+                what_waits_too_long_for_its_click_ends_by_the_age_of_the_click,
                 a_retry_is_refused_when_the_event_is_too_old,
             }
             keyless_reports {
