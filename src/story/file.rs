@@ -34,6 +34,7 @@ use crate::template::diagnostic::Problem;
 use crate::template::macros::grammar::Grammar;
 use crate::template::macros::outgoing::OutgoingPostback;
 use crate::template::macros::url::{MacroUrl, POSTBACK_NAMES};
+use crate::template::toml_doc::overlay;
 use crate::template::toml_doc::table::{self, Table};
 use crate::template::toml_doc::text::Text;
 use crate::template::typed_text::{currency, decimal, event_name};
@@ -55,12 +56,19 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    /// Reads a story.toml.
+    /// Reads a story.toml; what it does not say is as in the stories' `defaults.toml`, which problems call `defaults.0`.
     ///
     /// # Errors
     /// Everything that cannot be read, each with its line.
-    pub(crate) fn parse(place: &str, text: &str) -> Result<Story, Vec<Problem>> {
-        table::read(place, text, read)
+    pub(crate) fn parse(
+        place: &str,
+        text: &str,
+        defaults: Option<(&str, &str)>,
+    ) -> Result<Story, Vec<Problem>> {
+        match defaults {
+            Some(defaults) => overlay::read_over((place, text), defaults, read),
+            None => table::read(place, text, read),
+        }
     }
 
     pub(crate) fn event(&self) -> &str {

@@ -31,6 +31,9 @@ pub enum Expectations {
     Rewrite,
 }
 
+/// What every story of a folder begins with, next to the stories.
+const DEFAULTS: &str = "defaults.toml";
+
 /// What a story must come to.
 const EXPECTED: &str = "expected.json";
 
@@ -148,7 +151,12 @@ fn read(folder: &Path) -> Result<(String, Story), Vec<Problem>> {
     let place = folder.join("story.toml").display().to_string();
     let text = fs::read_to_string(folder.join("story.toml"))
         .map_err(|error| Problem::new(format!("it cannot be read: {error}"), "add it").in_file(&place))?;
-    let story = Story::parse(&place, &text)?;
+    let file = folder.with_file_name(DEFAULTS);
+    let (defaults, file) = (fs::read_to_string(&file).ok(), file.display().to_string());
+    let defaults = defaults.as_deref().map(|text| (file.as_str(), text));
+    // What is wrong with the defaults is placed in their file.
+    defaults.map(|(file, text)| Story::parse(file, text, None)).transpose()?;
+    let story = Story::parse(&place, &text, defaults)?;
     Ok((place, story))
 }
 

@@ -22,3 +22,4 @@ mod source_params;
 mod source_stories;
 mod source_template;
 mod source_values;
+mod story_defaults;

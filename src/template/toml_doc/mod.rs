@@ -4,5 +4,6 @@
 
 pub(crate) mod document;
 pub(crate) mod outside;
+pub(crate) mod overlay;
 pub(crate) mod table;
 pub(crate) mod text;
