@@ -20,6 +20,7 @@ use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::ClickId;
+use crate::domain::item::SoldItem;
 use crate::domain::money::Money;
 use crate::domain::rejection::note::omission_notes;
 use crate::domain::routing::Route;
@@ -199,6 +200,14 @@ fn in_words(preview: &Preview) -> String {
     text
 }
 
+/// What is known of one thing of an order, on one line.
+fn item_words(item: &SoldItem) -> String {
+    let texts = [item.id.clone(), item.name.clone(), item.category.clone()].into_iter().flatten();
+    let quantity = item.quantity.map(|quantity| format!("× {quantity}"));
+    let price = item.price.map(|price| format!("at {price}"));
+    texts.chain(quantity).chain(price).collect::<Vec<_>>().join(" ")
+}
+
 fn conversion_words(text: &mut String, conversion: &Conversion) {
     text.push_str("\naccepted\n");
     line(text, "event", conversion.event.as_str());
@@ -215,6 +224,9 @@ fn conversion_words(text: &mut String, conversion: &Conversion) {
         if let Some(value) = value {
             line(text, name, &value);
         }
+    }
+    for item in &conversion.items {
+        line(text, "item", &item_words(item));
     }
     for (name, value) in &conversion.params {
         line(text, name, value);

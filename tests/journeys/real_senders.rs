@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::support::platform::Platform;
-use crate::support::relay::{Answer, CAMPAIGN, KEY, Relay, Setup, TOKEN, ask};
+use crate::support::relay::{Answer, CAMPAIGN, KEY, Relay, Setup, TOKEN, ask, wait_until};
+use crate::support::signed_in::cookie;
 
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 const JSON: &str = "Content-Type: application/json\r\n";
@@ -17,7 +18,7 @@ const JSON: &str = "Content-Type: application/json\r\n";
 /// A relay with a source of each kind, and what it runs on.
 struct SendersFixture {
     relay: Relay,
-    _platform: Platform,
+    platform: Platform,
     _folder: tempfile::TempDir,
 }
 
@@ -28,7 +29,7 @@ fn fixture() -> SendersFixture {
     setup.extra.push_str(
         "[[source]]\nid = \"shop\"\ntemplate = \"generic\"\nkey = \"shop-key-0123456789\"\ncurrency = \"USD\"\n",
     );
-    SendersFixture { relay: setup.start(), _platform: platform, _folder: folder }
+    SendersFixture { relay: setup.start(), platform, _folder: folder }
 }
 
 impl SendersFixture {
@@ -335,4 +336,44 @@ fn a_name_that_no_one_reads_never_stops_a_sale() {
         b"",
     );
     assert!(reported.text().contains("different values"), "{}", reported.text());
+}
+
+#[test]
+fn an_order_of_several_things_is_shown_and_sent_with_each_of_them() {
+    let fixture = fixture();
+    let (id, hash) =
+        ("visitor-0123456789abcdef", "b4c9a289323b21a01c3e940f150eb9b8c542587f1abfd8f0e1cc1ffc5e475514");
+    let order = json!({
+        "event_name": "sale", "order_id": "A-77", "click_id": id, "value": "25.50", "email": hash, "items": [
+            {"sku": "MUG-1", "title": "<b>Mug</b>", "qty": 2, "unit_price": "5.75"},
+            {"sku": "TEA-9", "category": "Tea", "quantity": 1, "price": "$7"},
+        ],
+    });
+    let click =
+        json!({"click_id": id, "landing_url": "https://shop.example/", "user_agent": "Mozilla/5.0 X"});
+    assert_eq!(fixture.relay.post("/api/v1/clicks", &click.to_string()).status, 200);
+    let reported = fixture.post("shop", JSON, order.to_string().as_bytes());
+    assert_eq!(reported["status"], "accepted", "{reported}");
+    assert!(fixture.noted("left_out"), "a price that is not a number");
+    let trace = fixture.transaction(&reported);
+    assert_eq!(
+        trace["items"],
+        json!([
+            {"id": "MUG-1", "name": "<b>Mug</b>", "category": null, "quantity": "2", "price": "5.75"},
+            {"id": "TEA-9", "name": null, "category": "Tea", "quantity": "1", "price": null},
+        ])
+    );
+    assert!(wait_until(std::time::Duration::from_secs(10), || fixture.platform.count() == 1), "it is sent");
+    let sent = fixture.platform.received().remove(0).json();
+    let custom = &sent["data"][0]["custom_data"];
+    assert_eq!((&custom["content_ids"], &custom["num_items"]), (&json!(["MUG-1", "TEA-9"]), &json!(3)));
+    assert_eq!(custom["contents"][1], json!({"id": "TEA-9", "quantity": 1, "category": "Tea"}));
+    let path = format!("/conversions/{}", reported["conversion_id"].as_str().unwrap());
+    let page = fixture.relay.send("GET", &path, &cookie(&fixture.relay, TOKEN), "").text();
+    for shown in [
+        "<code>MUG-1</code> &lt;b&gt;Mug&lt;/b&gt; × 2 at 5.75 USD",
+        "<code>TEA-9</code> <small>Tea</small> × 1",
+    ] {
+        assert!(page.contains(shown), "{shown} in {page}");
+    }
 }
