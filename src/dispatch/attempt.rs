@@ -11,20 +11,24 @@ use crate::dispatch::answer;
 use crate::dispatch::context::{
     AttemptContext, InFlightPermit, ProbeGuard, RECORDING, SendSetup, TargetSetup,
 };
-use crate::dispatch::decide;
+use crate::dispatch::decide::{self, RetryLimits, SettledAttempt};
 use crate::dispatch::health::SendGate;
 use crate::dispatch::open_leases::OpenLeases;
 use crate::dispatch::prepare::{Prepared, prepare, rules_of};
 use crate::dispatch::rate::SharedRate;
 use crate::dispatch::settle::{FinishedAttempt, settle};
 use crate::domain::attempt::{BatchPlace, Exchange};
-use crate::domain::delivery::Reply;
+use crate::domain::click::Pairs;
+use crate::domain::delivery::{DeliveryState, Reply, ReplyVerdict};
+use crate::domain::delivery_reason::RetryReason;
+use crate::domain::exchange::NoAnswer;
 use crate::domain::reconcile::Observed;
 use crate::domain::remark::Remark;
 use crate::domain::routing::Forwarding;
 use crate::domain::send_check::SendRules;
 use crate::domain::sent::SentEvent;
 use crate::domain::time::Time;
+use crate::send::client::KEPT_BODY;
 use crate::store::contract::work::{Claimed, RepeatRisk};
 use crate::store::crash;
 use crate::template::destination::batch::EventVerdict;
@@ -32,6 +36,8 @@ use crate::template::destination::envelope::EventPart;
 
 /// A body with several events is no larger than this.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// By this status the platform says that a request is too large.
+const TOO_LARGE: u16 = 413;
 
 /// What the attempt at some deliveries to one destination needs.
 pub struct AttemptJob {
@@ -41,11 +47,11 @@ pub struct AttemptJob {
     pub work: Vec<Claimed>,
     /// When their leases run out, by the clock that no one sets: then or a moment later.
     pub lease_ends: Duration,
-    pub place: InFlightPermit,
+    pub permit: InFlightPermit,
     pub probing: ProbeGuard,
     /// What the worker gives back if this is cut off.
     pub leases: OpenLeases,
-    /// For what is sent besides the first request; `None`: only the receiver limits.
+    /// For what is sent besides the first request, which is paid for; `None`: only the receiver limits.
     pub rate: Option<SharedRate>,
 }
 
@@ -55,8 +61,8 @@ struct ReadyEvent {
     part: EventPart,
     sent: Box<SentEvent>,
     remarks: Vec<Remark>,
-    /// Whether a request of this attempt carried it already, and the platform may have taken it.
-    may_be_taken: bool,
+    /// The exchange of a request of this attempt that carried it already, where the platform may have taken it.
+    carried_by: Option<(Arc<Exchange>, Option<BatchPlace>)>,
 }
 
 /// Runs an attempt to its durable end. The place is freed when the last answer is in.
@@ -67,66 +73,48 @@ pub async fn run(mut job: AttemptJob) {
         let leases = work.iter().map(|claimed| claimed.lease.token).collect();
         return job.shared.release(leases).await;
     }
-    let began = stopwatch();
     let (mut finished, ready) = job.prepare(work, at);
-    for attempt in &mut finished {
-        attempt.took = began.elapsed();
-    }
-    let mut requests = requests_of(ready, job.to.events());
-    let mut is_first = true;
-    while let Some(events) = requests.pop_front() {
-        if let Some(rate) = &job.rate {
-            match std::mem::take(&mut is_first) {
-                true => rate.rest_of(events.len()).await,
-                false => rate.request(events.len()).await,
-            }
-        }
-        if !job.may_leave(job.shared.clock.now()) {
-            if !job.has_time() {
-                job.to.carry_less(events.len());
-            }
-            requests.push_front(events);
-            break;
-        }
-        let again = job.send(events, &mut finished).await;
-        match again.is_empty() {
-            true => job.to.carry_more(),
-            false => put_first(&mut requests, again),
-        }
-        // What is known is not kept waiting for the answers to other requests; the last is recorded without a place.
-        if !requests.is_empty() && !finished.is_empty() {
-            job.record(std::mem::take(&mut finished)).await;
+    let mut requests = requests_of(ready, job.to.most_events());
+    job.send_all(&mut requests, &mut finished).await;
+    let now = job.shared.clock.now();
+    let mut unsent = Vec::new();
+    for event in requests.into_iter().flatten() {
+        match event.carried_by {
+            None => unsent.push(event.claimed.lease.token),
+            Some(_) => finished.push(job.cut_off(event, now)),
         }
     }
-    let left: Vec<_> = requests.iter().flatten().map(|event| event.claimed.lease.token).collect();
-    let AttemptJob { shared, place, probing, leases, .. } = job;
+    let AttemptJob { shared, permit, probing, leases, .. } = job;
     drop(probing);
-    leases.have_ended(finished.iter().map(|attempt| attempt.claimed.lease.token));
+    leases.mark_ended(finished.iter().map(|attempt| attempt.claimed.lease.token));
     // Never closed, so never refused; a closed one would only mean no bound.
     let bound = shared.recording.acquire().await.ok();
-    drop(place);
+    drop(permit);
     crash::point("dispatch.before_record");
     settle(&shared, &leases, finished).await;
     drop(bound);
-    shared.release(left).await;
+    shared.release(unsent).await;
 }
 
 /// Those that can share a request do, at most `most` of them.
 fn requests_of(ready: Vec<ReadyEvent>, most: usize) -> VecDeque<Vec<ReadyEvent>> {
-    let mut requests: VecDeque<Vec<ReadyEvent>> = VecDeque::new();
+    let mut requests: Vec<(usize, Vec<ReadyEvent>)> = Vec::new();
     for event in ready {
-        let has_room = |request: &&mut Vec<ReadyEvent>| {
-            let bytes: usize = request.iter().map(|other| other.part.size()).sum();
+        let size = event.part.size();
+        let has_room = |(bytes, request): &&mut (usize, Vec<ReadyEvent>)| {
             request.len() < most
-                && bytes.saturating_add(event.part.size()) <= MAX_BODY_BYTES
+                && bytes.saturating_add(size) <= MAX_BODY_BYTES
                 && request.first().is_some_and(|first| first.part.joins(&event.part))
         };
         match requests.iter_mut().find(has_room) {
-            Some(request) => request.push(event),
-            None => requests.push_back(vec![event]),
+            Some((bytes, request)) => {
+                *bytes += size;
+                request.push(event);
+            }
+            None => requests.push((size, vec![event])),
         }
     }
-    requests
+    requests.into_iter().map(|(_, request)| request).collect()
 }
 
 /// What an answer did not explain: in two halves where it explained nothing, else without what it explained.
@@ -139,6 +127,16 @@ fn put_first(requests: &mut VecDeque<Vec<ReadyEvent>>, again: UnexplainedEvents)
     requests.push_front(events);
 }
 
+/// A request whose answer is in, or that got none.
+struct AnsweredRequest {
+    /// When it was made.
+    at: Time,
+    took: Duration,
+    /// When its answer was in.
+    now: Time,
+    exchange: Arc<Exchange>,
+}
+
 /// The events of a request of which its answer does not say what became of them.
 struct UnexplainedEvents {
     events: Vec<ReadyEvent>,
@@ -146,24 +144,51 @@ struct UnexplainedEvents {
     all: bool,
 }
 
-impl UnexplainedEvents {
-    fn is_empty(&self) -> bool {
-        self.events.is_empty()
-    }
-}
-
 impl AttemptJob {
+    /// Sends one request after the other, until none is left or nothing more may leave.
+    async fn send_all(
+        &mut self,
+        requests: &mut VecDeque<Vec<ReadyEvent>>,
+        finished: &mut Vec<FinishedAttempt>,
+    ) {
+        let mut is_first = true;
+        while let Some(events) = requests.pop_front() {
+            let sent = events.len();
+            if !std::mem::take(&mut is_first) {
+                if let Some(rate) = &self.rate {
+                    rate.request(sent).await;
+                }
+                if !self.may_leave(self.shared.clock.now()) {
+                    if !self.has_time() {
+                        self.to.carry_less(sent);
+                    }
+                    return requests.push_front(events);
+                }
+            }
+            let again = self.send(events, finished).await;
+            match again.events.is_empty() {
+                true => self.to.carry_more(sent),
+                false => put_first(requests, again),
+            }
+            // What is known is not kept waiting for the answers to other requests; the last is recorded without a place.
+            if !requests.is_empty() && !finished.is_empty() {
+                self.record(std::mem::take(finished)).await;
+            }
+        }
+    }
+
     /// What ends unsent, and what is to leave.
     fn prepare(&self, work: Vec<Claimed>, at: Time) -> (Vec<FinishedAttempt>, Vec<ReadyEvent>) {
         let (mut finished, mut ready) = (Vec::new(), Vec::with_capacity(work.len()));
         for claimed in work {
+            let began = stopwatch();
             match prepare(&self.to.destination, &self.rules(&claimed, at), &claimed, at) {
                 Prepared::Ended { settled, request, remarks } => {
                     let exchange =
                         request.map(|request| Exchange { request: request.masked(), answer: None });
                     finished.push(FinishedAttempt {
                         at,
-                        took: Duration::ZERO,
+                        took: began.elapsed(),
                         settled: *settled,
                         observed: self.observed(&claimed),
                         exchange: exchange.map(Arc::new),
@@ -175,7 +200,7 @@ impl AttemptJob {
                     });
                 }
                 Prepared::Ready { part, sent, remarks } => {
-                    ready.push(ReadyEvent { claimed, part: *part, sent, remarks, may_be_taken: false });
+                    ready.push(ReadyEvent { claimed, part: *part, sent, remarks, carried_by: None });
                 }
             }
         }
@@ -189,59 +214,105 @@ impl AttemptJob {
         finished: &mut Vec<FinishedAttempt>,
     ) -> UnexplainedEvents {
         let (at, began) = (self.shared.clock.now(), stopwatch());
-        let none = || UnexplainedEvents { events: Vec::new(), all: false };
-        let Some(first) = events.first() else { return none() };
+        let Some(first) = events.first() else { return UnexplainedEvents { events, all: false } };
         let parts: Vec<&EventPart> = events.iter().map(|event| &event.part).collect();
         let assembled = self.to.destination.assemble(&parts, &first.claimed.id, at);
-        let reply = self.to.client.send(&assembled.request).await;
+        let of_event =
+            |event: &ReadyEvent| (event.claimed.lease.token, self.repeat(&event.claimed, false, at));
+        self.leases.mark_sent(events.iter().map(of_event));
+        let reply = self.to.client.send_with(&assembled.request, events.len()).await;
         crash::point("dispatch.after_send");
         let now = self.shared.clock.now();
-        let carried = (&assembled.request, events.len());
+        let sent = events.len();
+        let carried = (&assembled.request, sent);
         let (verdict, shown) = answer::classify(&self.to.destination, carried, &reply, now);
         let current = self.setup.generation == self.shared.generation.load(Ordering::Acquire);
         self.probing.classified(&verdict.request, current, now);
         let (request, places) = assembled.masked();
         let answer = match shown.unwrap_or(reply) {
-            Reply::Answer(answer) => Some(answer),
+            Reply::Answer(answer) => Some(answer.cut_to(KEPT_BODY)),
             Reply::Failed(_) | Reply::Forbidden(_) => None,
         };
+        if sent > 1 && answer.as_ref().is_some_and(|answer| answer.status == TOO_LARGE) {
+            self.to.carry_less(sent);
+        }
         let exchange = Arc::new(Exchange { request, answer });
-        let took = began.elapsed();
-        let sent = events.len();
+        let answered = AnsweredRequest { at, took: began.elapsed(), now, exchange };
         let mut places = places.into_iter().enumerate();
         let mut again = Vec::new();
-        for (event, said) in events.into_iter().zip(verdict.events) {
+        let said = verdict.events.into_iter().chain(std::iter::repeat_with(|| None));
+        for (mut event, said) in events.into_iter().zip(said) {
             let place = places.next().and_then(|(number, place)| batch_place(number, sent, &place));
-            let Some(EventVerdict { verdict: said, kept }) = said else {
-                let may_be_taken = event.may_be_taken || verdict.may_be_taken;
-                again.push(ReadyEvent { may_be_taken, ..event });
-                continue;
-            };
-            let settled = decide::after(said, &event.claimed, self.setup.age(now), &self.setup.schedule, now);
-            let is_sent = settled.verdict.may_be_taken();
-            let mut sent = Some(event.sent).filter(|_| is_sent);
-            if let Some(sent) = &mut sent {
-                sent.reply = kept;
+            // Of a single event something is always said; if it were not, it would be sent again for ever.
+            let alone = || EventVerdict { verdict: verdict.request.clone(), kept: Pairs::new() };
+            match said.or_else(|| (sent == 1).then(alone)) {
+                Some(said) => finished.push(self.explained((event, place), said, &answered)),
+                None => {
+                    if verdict.may_be_taken {
+                        event.carried_by = Some((Arc::clone(&answered.exchange), place));
+                    }
+                    again.push(event);
+                }
             }
-            finished.push(FinishedAttempt {
-                at,
-                took,
-                settled,
-                observed: self.observed(&event.claimed),
-                exchange: Some(Arc::clone(&exchange)),
-                place,
-                remarks: event.remarks,
-                sent,
-                repeat: self.repeat(&event.claimed, event.may_be_taken, now),
-                claimed: event.claimed,
-            });
         }
         UnexplainedEvents { all: again.len() == sent, events: again }
     }
 
+    /// What an event's attempt became, by what the answer says of it.
+    fn explained(
+        &self,
+        (event, place): (ReadyEvent, Option<BatchPlace>),
+        said: EventVerdict,
+        answered: &AnsweredRequest,
+    ) -> FinishedAttempt {
+        let EventVerdict { verdict, kept } = said;
+        let now = answered.now;
+        let limits =
+            RetryLimits { age: self.setup.age(now), click_ms: self.to.destination.age_limits().click_ms };
+        let settled = decide::after(verdict, &event.claimed, limits, &self.setup.schedule, now);
+        let sent = Some(event.sent).filter(|_| settled.verdict.may_be_taken());
+        let next = match settled.state {
+            DeliveryState::Waiting { due } => due,
+            _ => now,
+        };
+        FinishedAttempt {
+            at: answered.at,
+            took: answered.took,
+            settled,
+            observed: self.observed(&event.claimed),
+            exchange: Some(Arc::clone(&answered.exchange)),
+            place,
+            remarks: event.remarks,
+            sent: sent.map(|sent| Box::new(SentEvent { reply: kept, ..*sent })),
+            repeat: self.repeat(&event.claimed, event.carried_by.is_some(), next),
+            claimed: event.claimed,
+        }
+    }
+
+    /// What is recorded of an event that a request carried whose answer did not explain what became of it, where nothing
+    /// more may leave now: it is due again at once, and not charged.
+    fn cut_off(&self, event: ReadyEvent, now: Time) -> FinishedAttempt {
+        let (exchange, place) = event.carried_by.unzip();
+        let reason = RetryReason::NoAnswer(NoAnswer::CutOff);
+        let verdict = ReplyVerdict::Retry { reason, after_ms: None, hold_ms: None };
+        let (state, attempts) = (DeliveryState::Waiting { due: now }, event.claimed.delivery.attempts);
+        FinishedAttempt {
+            at: now,
+            took: Duration::ZERO,
+            settled: SettledAttempt { verdict, state, attempts },
+            observed: self.observed(&event.claimed),
+            exchange,
+            place: place.flatten(),
+            remarks: event.remarks,
+            sent: Some(event.sent),
+            repeat: self.repeat(&event.claimed, true, now),
+            claimed: event.claimed,
+        }
+    }
+
     /// Records what has ended while others are still to leave.
     async fn record(&self, finished: Vec<FinishedAttempt>) {
-        self.leases.have_ended(finished.iter().map(|attempt| attempt.claimed.lease.token));
+        self.leases.mark_ended(finished.iter().map(|attempt| attempt.claimed.lease.token));
         crash::point("dispatch.before_record");
         settle(&self.shared, &self.leases, finished).await;
     }
@@ -258,10 +329,10 @@ impl AttemptJob {
         Observed { changes, hears }
     }
 
-    /// Whether the platform may have the event twice, or would, if it is sent again.
-    fn repeat(&self, claimed: &Claimed, was_sent: bool, now: Time) -> RepeatRisk {
+    /// Whether the platform may have the event twice, or would, if it is sent again at `next`.
+    fn repeat(&self, claimed: &Claimed, was_sent: bool, next: Time) -> RepeatRisk {
         // The event cannot have been sent before it was received.
-        let since = now.millis_since(claimed.conversion.received_at);
+        let since = next.millis_since(claimed.conversion.received_at);
         match self.to.destination.dedup_ms() {
             Some(counted_once) if since <= counted_once => RepeatRisk::CountedOnce,
             _ if was_sent => RepeatRisk::Certain,

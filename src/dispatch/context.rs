@@ -61,19 +61,19 @@ impl SendSetup {
     }
 
     /// How many events the next request may carry.
-    pub fn events(&self) -> usize {
+    pub fn most_events(&self) -> usize {
         self.events_now.load(Ordering::Relaxed).max(1)
     }
 
-    /// A request with this many was not done with in time: the next carry half of them.
+    /// A request with this many was too large, or was not done with in time: the next carry half of them.
     pub fn carry_less(&self, events: usize) {
-        self.events_now.store((events / 2).max(1), Ordering::Relaxed);
+        self.events_now.fetch_min((events / 2).max(1), Ordering::Relaxed);
     }
 
-    /// A request was done with as it was: the next may carry twice as many again.
-    pub fn carry_more(&self) {
-        let now = self.events();
-        if now < self.batch.max_events {
+    /// A request with this many was done with as it was: if none carries more, the next may carry twice as many again.
+    pub fn carry_more(&self, events: usize) {
+        let now = self.most_events();
+        if now < self.batch.max_events && events >= now {
             let more = now.saturating_mul(2).min(self.batch.max_events);
             self.events_now.store(more, Ordering::Relaxed);
         }
@@ -106,7 +106,7 @@ impl TargetSetup {
 
     /// The most events that one request to it carries.
     pub fn events_in_a_request(&self) -> usize {
-        self.destinations.values().map(|to| to.events()).max().unwrap_or(1)
+        self.destinations.values().map(|to| to.most_events()).max().unwrap_or(1)
     }
 
     /// How long what is due may wait for more to be due.
@@ -133,6 +133,8 @@ pub struct AttemptContext {
     /// The earliest retry that this worker has scheduled.
     pub next_retry: Mutex<Option<Time>>,
     pub in_flight: AtomicUsize,
+    /// The events of those attempts.
+    pub in_hand: AtomicUsize,
     pub retrying: AtomicUsize,
     pub generation: AtomicU64,
     /// Wakes the worker: a place is free, a probe was answered, a retry has its time.
@@ -146,22 +148,30 @@ pub struct AttemptContext {
 pub struct InFlightPermit {
     shared: Arc<AttemptContext>,
     destination: DestinationId,
+    events: usize,
     retry: bool,
 }
 
 impl InFlightPermit {
-    pub fn take(shared: &Arc<AttemptContext>, destination: DestinationId, retry: bool) -> InFlightPermit {
+    /// Of an attempt at so many events; whether they were tried before.
+    pub fn take(
+        shared: &Arc<AttemptContext>,
+        destination: DestinationId,
+        (events, retry): (usize, bool),
+    ) -> InFlightPermit {
         shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        shared.in_hand.fetch_add(events, Ordering::Relaxed);
         shared.retrying.fetch_add(usize::from(retry), Ordering::Relaxed);
         shared.tallies.change(&destination, |tally| tally.in_flight += 1);
         shared.meters.sending(true);
-        InFlightPermit { shared: Arc::clone(shared), destination, retry }
+        InFlightPermit { shared: Arc::clone(shared), destination, events, retry }
     }
 }
 
 impl Drop for InFlightPermit {
     fn drop(&mut self) {
         self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.shared.in_hand.fetch_sub(self.events, Ordering::Relaxed);
         self.shared.retrying.fetch_sub(usize::from(self.retry), Ordering::Relaxed);
         self.shared.tallies.change(&self.destination, |tally| {
             tally.in_flight = tally.in_flight.saturating_sub(1);

@@ -4,7 +4,7 @@ use crate::dispatch::schedule::Schedule;
 use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::delivery::{DeliveryState, ReplyVerdict};
 use crate::domain::delivery_reason::DeathReason;
-use crate::domain::expiry::{AgeRule, EndedUnsent, last_retry};
+use crate::domain::expiry::{AgeRule, ClickEnd, EndedUnsent, last_retry};
 use crate::domain::time::Time;
 use crate::store::contract::work::Claimed;
 
@@ -40,12 +40,27 @@ impl SettledAttempt {
     }
 }
 
+/// By what time a delivery is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryLimits {
+    /// Whether the time may end it.
+    pub age: AgeRule,
+    /// How old its click may be that the platform takes, in milliseconds; `None`: of any age.
+    pub click_ms: Option<i64>,
+}
+
+impl From<AgeRule> for RetryLimits {
+    fn from(age: AgeRule) -> RetryLimits {
+        RetryLimits { age, click_ms: None }
+    }
+}
+
 /// What an answer makes of a delivery. A park charges no attempt and keeps the delivery's place in
 /// the queue; a retry that would come after the limit is a dead letter now.
 pub fn after(
     verdict: ReplyVerdict,
     claimed: &Claimed,
-    age: AgeRule,
+    limits: impl Into<RetryLimits>,
     schedule: &Schedule,
     now: Time,
 ) -> SettledAttempt {
@@ -71,8 +86,10 @@ pub fn after(
         ReplyVerdict::Retry { reason, after_ms, .. } => {
             let due = schedule.next(&claimed.id, attempts, now, *after_ms);
             let due = claimed.delivery.not_before.map_or(due, |not_before| due.max(not_before));
+            let RetryLimits { age, click_ms } = limits.into();
+            let click_end = || Some(ClickEnd { click: claimed.click.as_ref()?.at, max_age_ms: click_ms? });
             let limit = match age {
-                AgeRule::Counts => Some(last_retry(&claimed.delivery, &claimed.conversion)),
+                AgeRule::Counts => Some(last_retry(&claimed.delivery, &claimed.conversion, click_end(), now)),
                 AgeRule::Suspended => None,
             };
             let state = match limit.filter(|(until, _)| due > *until) {

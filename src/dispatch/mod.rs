@@ -318,6 +318,7 @@ impl Dispatch {
             tallies: self.tallies.clone(),
             next_retry: Mutex::default(),
             in_flight: AtomicUsize::new(0),
+            in_hand: AtomicUsize::new(0),
             retrying: AtomicUsize::new(0),
             generation: AtomicU64::new(setup.generation),
             poke,

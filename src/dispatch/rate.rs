@@ -55,6 +55,14 @@ impl Limiter {
         self.shared.clone()
     }
 
+    /// The most events that a request carries so that it need not wait much longer than a second for its turn.
+    pub fn most_events(&self) -> usize {
+        match self.rate.unit {
+            RateUnit::Requests => usize::MAX,
+            RateUnit::Events => self.rate.per_second.get() as usize,
+        }
+    }
+
     /// How long until one more may leave; takes the permission when that is now.
     pub fn take(&mut self) -> Option<Duration> {
         if self.held {
@@ -70,23 +78,23 @@ impl Limiter {
         }
     }
 
-    /// The permission is used by one that leaves.
-    pub fn used(&mut self) {
-        self.held = false;
+    /// Waits until a request with this many events may leave, and uses the permission that was taken.
+    pub async fn use_for(&mut self, events: usize) {
+        if !std::mem::take(&mut self.held) {
+            self.shared.wait_for(1).await;
+        }
+        if self.shared.unit == RateUnit::Events {
+            self.shared.wait_for(events.saturating_sub(1)).await;
+        }
     }
 }
 
 impl SharedRate {
-    /// Waits until a request with this many events may leave.
+    /// Waits until one more request with this many events may leave.
     pub async fn request(&self, events: usize) {
-        self.wait_for(1).await;
-        self.rest_of(events).await;
-    }
-
-    /// The same for one that has its first permission.
-    pub async fn rest_of(&self, events: usize) {
-        if self.unit == RateUnit::Events {
-            self.wait_for(events.saturating_sub(1)).await;
+        match self.unit {
+            RateUnit::Requests => self.wait_for(1).await,
+            RateUnit::Events => self.wait_for(events).await,
         }
     }
 

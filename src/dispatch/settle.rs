@@ -73,7 +73,7 @@ pub async fn settle(shared: &AttemptContext, leases: &OpenLeases, finished: Vec<
     }
     let tokens: Vec<_> = outcomes.iter().map(|outcome| outcome.lease).collect();
     let recorded = shared.record(outcomes).await;
-    leases.are_recorded(tokens.into_iter());
+    leases.forget(&tokens);
     for (recorded, counted) in recorded.unwrap_or_default().into_iter().zip(counted) {
         count(shared, recorded, &counted, now);
     }

@@ -11,12 +11,13 @@ use tokio::task::{Id, JoinSet};
 use crate::dispatch::attempt::{self, AttemptJob};
 use crate::dispatch::context::{AttemptContext, InFlightPermit, ProbeGuard, SendSetup, TargetSetup};
 use crate::dispatch::health::{Probe, SendGate};
-use crate::dispatch::open_leases::{OpenLease, OpenLeases};
+use crate::dispatch::open_leases::{LeaseStage, OpenLease, OpenLeases};
 use crate::dispatch::rate::Limiter;
 use crate::dispatch::shares::{ShareRequest, Shares};
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::{DeliveryState, ReplyVerdict};
 use crate::domain::delivery_reason::RetryReason;
+use crate::domain::exchange::NoAnswer;
 use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
 use crate::store::contract::error::StoreError;
@@ -35,6 +36,10 @@ const MOVING: Duration = Duration::from_millis(100);
 /// What one claim hands out at most, but for one request that carries more: leases that wait for their turn are kept
 /// few.
 const CLAIM: usize = 256;
+/// How long the record of what was cut off may take: a stop does not wait for a disk that hangs.
+const LAST_RECORD: Duration = Duration::from_secs(5);
+/// How many events a target has in hand at most, whatever its places: each holds its conversion and its click.
+const MOST_IN_HAND: usize = 4 * 1024;
 
 /// What a worker is ordered from outside.
 #[derive(Clone)]
@@ -54,6 +59,8 @@ struct AskedClaim {
     running: Duration,
     /// Whether what it hands out is a probe.
     probe: bool,
+    /// How many of what it hands out share a request.
+    events: usize,
 }
 
 /// The running loop of one target.
@@ -156,13 +163,15 @@ impl Worker {
 
     async fn claim(&mut self, now: Time, most: usize, probe: bool) -> NextStep {
         // A probe is about one delivery.
-        let events = if probe { 1 } else { self.setup.events_in_a_request() };
-        let mut most = (most / events).max(1);
+        let mut events = if probe { 1 } else { self.setup.events_in_a_request() };
+        let in_hand = self.shared.in_hand.load(Ordering::Relaxed);
+        let mut most = (most / events).max(1).min(MOST_IN_HAND.saturating_sub(in_hand).div_ceil(events));
         if let Some(limiter) = &mut self.limiter {
             if let Some(wait) = limiter.take() {
                 return NextStep::Pause(wait);
             }
-            most = most.min(limiter.burst());
+            events = events.min(limiter.most_events());
+            most = most.min(limiter.burst().div_ceil(events));
         }
         let in_flight = self.shared.in_flight.load(Ordering::Relaxed);
         let retrying = self.shared.retrying.load(Ordering::Relaxed);
@@ -172,7 +181,7 @@ impl Worker {
         };
         let wanted = wanted.times(events);
         let request = self.request(now, WantedWork::Due { fresh: wanted.fresh, retries: wanted.retries });
-        let asked = AskedClaim { running: self.shared.clock.running(), probe };
+        let asked = AskedClaim { running: self.shared.clock.running(), probe, events };
         let claim = match self.answered(self.shared.store.claim(request).await) {
             Ok(claim) => claim,
             Err(next) => return next,
@@ -200,14 +209,14 @@ impl Worker {
     /// What a request needs (a place, the rate's permission, the lease) is taken here and not in the claim.
     async fn send(&mut self, work: Vec<Claimed>, asked: AskedClaim) -> NextStep {
         let mut elsewhere = Vec::new();
-        for (destination, work) in shared_requests(work, &self.setup) {
+        for (destination, work) in shared_requests(work, asked.events) {
             // A reload that moves a destination reaches the store and its old worker one after the other.
             let Some(to) = self.setup.destinations.get(&destination).cloned() else {
                 elsewhere.extend(work.into_iter().map(|claimed| claimed.lease.token));
                 continue;
             };
-            while let Some(wait) = self.limiter.as_mut().and_then(Limiter::take) {
-                tokio::time::sleep(wait).await;
+            if let Some(limiter) = &mut self.limiter {
+                limiter.use_for(work.len()).await;
             }
             self.start(to, work, asked).await;
         }
@@ -229,14 +238,11 @@ impl Worker {
         let (Some(probing), Some(first)) = (probing, work.first()) else {
             return self.release(work.into_iter().map(|claimed| claimed.lease.token).collect()).await;
         };
-        if let Some(limiter) = &mut self.limiter {
-            limiter.used();
-        }
         // All of one claim are leased for as long.
         let lease_ends = asked.running.saturating_add(first.lease.lasts);
         let (destination, is_retry) = (first.id.destination.clone(), first.delivery.attempts > 0);
         let job = AttemptJob {
-            place: InFlightPermit::take(&self.shared, destination, is_retry),
+            permit: InFlightPermit::take(&self.shared, destination, (work.len(), is_retry)),
             probing,
             lease_ends,
             leases: leases.clone(),
@@ -252,7 +258,7 @@ impl Worker {
 
     async fn probe_oldest(&mut self) -> NextStep {
         let oldest = self.request(self.shared.clock.now(), WantedWork::Oldest);
-        let asked = AskedClaim { running: self.shared.clock.running(), probe: true };
+        let asked = AskedClaim { running: self.shared.clock.running(), probe: true, events: 1 };
         match self.answered(self.shared.store.claim(oldest).await) {
             Ok(LeasedWork { work, .. }) if work.is_empty() => NextStep::Sleep { until: None, arrivals: true },
             Ok(LeasedWork { work, .. }) => self.send(work, asked).await,
@@ -303,7 +309,15 @@ impl Worker {
     async fn wait_for_more(&mut self) {
         let longest = self.setup.longest_wait();
         if !longest.is_zero() {
-            self.pause(longest).await;
+            let now = self.shared.clock.now();
+            let due = self.next_look().map_or(i64::MAX, |due| due.millis_since(now));
+            let span = longest.min(Duration::from_millis(due.max(0).unsigned_abs()));
+            tokio::select! {
+                biased;
+                _ = self.orders.changed() => {}
+                () = self.shared.poke.notified() => self.look_for_retries(),
+                () = tokio::time::sleep(span) => {}
+            }
         }
         self.shares.news();
     }
@@ -343,15 +357,24 @@ impl Worker {
             Err(fault) => fault,
         };
         let Some(leases) = self.leased.remove(&fault.id()) else { return };
-        let open = leases.take();
-        if fault.is_cancelled() {
-            // The record of what has ended may wait for the disk: without the lease it would be late, and the event sent
-            // again.
-            let left = open.iter().filter(|lease| !lease.has_ended);
-            return self.release(left.map(|lease| lease.token).collect()).await;
+        let (at, was_cut) = (self.shared.clock.now(), fault.is_cancelled());
+        // The record of what has ended may wait for the disk: without the lease it would be late, and the event sent again.
+        let open = leases.take().into_iter().filter(|lease| !was_cut || lease.stage != LeaseStage::Ended);
+        let (left, unsent): (Vec<_>, Vec<_>) = open.partition(|lease| lease.stage != LeaseStage::Unsent);
+        self.release(unsent.into_iter().map(|lease| lease.token).collect()).await;
+        let outcome = |lease| match was_cut {
+            true => cut_off(lease, at),
+            false => self.failed(lease, at),
+        };
+        let outcomes: Vec<_> = left.into_iter().map(outcome).collect();
+        if outcomes.is_empty() {
+            return;
         }
-        let at = self.shared.clock.now();
-        self.shared.record(open.into_iter().map(|lease| self.failed(lease, at)).collect()).await;
+        let recorded = tokio::time::timeout(LAST_RECORD, self.shared.record(outcomes));
+        if recorded.await.is_err() {
+            // Their leases run out without a word, which says the same.
+            tracing::warn!("the store did not take the record of what was cut off");
+        }
     }
 
     /// What is recorded of a delivery whose attempt failed inside.
@@ -394,23 +417,32 @@ impl Worker {
     }
 }
 
-/// What was claimed, by the requests that it may share: of one destination, first attempts and later ones apart, since
-/// they have their own places.
-fn shared_requests(work: Vec<Claimed>, setup: &TargetSetup) -> Vec<(DestinationId, Vec<Claimed>)> {
-    let mut requests: Vec<(DestinationId, Vec<Claimed>)> = Vec::new();
+/// What was claimed, by the requests that it may share: at most so many of one destination, first attempts and later
+/// ones apart, since they have their own places.
+fn shared_requests(work: Vec<Claimed>, most: usize) -> Vec<(DestinationId, Vec<Claimed>)> {
+    let mut requests: Vec<(DestinationId, Vec<Claimed>)> = Vec::with_capacity(work.len().div_ceil(most));
+    let is_retry = |claimed: &Claimed| claimed.delivery.attempts > 0;
     for claimed in work {
-        let most = setup.destinations.get(&claimed.id.destination).map_or(1, |to| to.events());
         let joins = |(destination, others): &&mut (DestinationId, Vec<Claimed>)| {
-            let is_retry = |claimed: &Claimed| claimed.delivery.attempts > 0;
             others.len() < most
                 && *destination == claimed.id.destination
                 && others.first().is_some_and(|first| is_retry(first) == is_retry(&claimed))
         };
-        // Of those that are full none takes more, so the last ones are looked at first.
-        match requests.iter_mut().rev().take(4).find(joins) {
+        // First attempts are handed out before later ones, so what takes one more is among the last.
+        match requests.iter_mut().rev().take(2).find(joins) {
             Some((_, others)) => others.push(claimed),
             None => requests.push((claimed.id.destination.clone(), vec![claimed])),
         }
     }
     requests
+}
+
+/// What is recorded of a delivery whose request had left when its attempt was cut off: what became of it no one knows,
+/// and it is due again at once.
+fn cut_off(lease: OpenLease, at: Time) -> AttemptOutcome {
+    let OpenLease { id, token, attempts, .. } = lease;
+    let reason = RetryReason::NoAnswer(NoAnswer::CutOff);
+    let verdict = ReplyVerdict::Retry { reason, after_ms: None, hold_ms: None };
+    let (state, attempt) = (DeliveryState::Waiting { due: at }, Attempt::unsent(at, verdict));
+    AttemptOutcome { id, lease: token, attempt, state, attempts, observed: None, repeat: lease.repeat }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::delivery_reason::{DeathReason, ParkReason, RetryReason};
 use crate::domain::exchange::{NoAnswer, PlatformAnswer, SendRefused};
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion};
+use crate::domain::mask::without_secret;
 use crate::domain::sent::{Confirmation, DeliveryKind, LaterVerdict};
 use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
@@ -26,6 +27,8 @@ pub struct Delivery {
     /// The last moment at which the platform still takes the event, by the maximum age that was configured when the
     /// delivery was planned or looked at last. `None`: it takes an event of any age.
     pub expires_at: Option<Time>,
+    /// When the first attempt began that counted; `None`: none has.
+    pub first_attempt_at: Option<Time>,
     /// Attempts that counted: what left and was answered, or failed on the way. A parked
     /// destination's probes do not count.
     pub attempts: u32,
@@ -276,6 +279,14 @@ mod serde_bytes_vec {
 }
 
 impl PlatformResponse {
+    /// The same with at most so many bytes of its body.
+    #[must_use]
+    pub fn cut_to(mut self, most: usize) -> PlatformResponse {
+        self.truncated |= self.body.len() > most;
+        self.body.truncate(most);
+        self
+    }
+
     /// The value of a header, by its lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
@@ -402,42 +413,4 @@ pub struct Hold {
     pub until: Time,
     /// What the receiver said.
     pub reason: RetryReason,
-}
-
-/// `text` with every spelling of `secret` replaced; `None` where it holds none, as most texts do.
-pub fn without_secret(text: &str, secret: &str) -> Option<String> {
-    let first = secret.bytes().next()?;
-    let mut masked = String::new();
-    let (mut kept, mut at) = (0, 0);
-    while let Some(byte) = text.as_bytes().get(at) {
-        let may_begin = *byte == first || *byte == b'%' || (*byte == b'+' && first == b' ');
-        let found =
-            if may_begin { spelled(text.as_bytes().get(at..).unwrap_or_default(), secret) } else { None };
-        match found {
-            Some(length) => {
-                masked.push_str(text.get(kept..at).unwrap_or_default());
-                masked.push_str("***");
-                at += length;
-                kept = at;
-            }
-            None => at += 1,
-        }
-    }
-    (kept > 0).then(|| masked + text.get(kept..).unwrap_or_default())
-}
-
-/// How many bytes at the front of `text` spell `secret`, plain or percent-encoded.
-fn spelled(text: &[u8], secret: &str) -> Option<usize> {
-    let mut at = 0;
-    for wanted in secret.bytes() {
-        let byte = *text.get(at)?;
-        let hex = |offset: usize| char::from(*text.get(at + offset)?).to_digit(16);
-        at += match (byte, hex(1), hex(2)) {
-            _ if byte == wanted => 1,
-            (b'+', ..) if wanted == b' ' => 1,
-            (b'%', Some(high), Some(low)) if high * 16 + low == u32::from(wanted) => 3,
-            _ => return None,
-        };
-    }
-    Some(at)
 }

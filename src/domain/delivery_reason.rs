@@ -129,6 +129,8 @@ pub enum LimitKind {
     PlatformAge(i64),
     /// The platform names no age; our own patience ends after this many milliseconds.
     Patience(i64),
+    /// The platform takes no event whose click is older than this many milliseconds.
+    ClickAge(i64),
 }
 
 /// Why an attempt is to be repeated, with what it is about.
@@ -215,6 +217,9 @@ impl LimitKind {
                 format!("the platform takes no event older than {}", duration(age))
             }
             LimitKind::Patience(patience) => format!("a delivery is tried for {}", duration(patience)),
+            LimitKind::ClickAge(age) => {
+                format!("the platform takes no event whose click is older than {}", duration(age))
+            }
         }
     }
 }

@@ -63,6 +63,8 @@ pub enum NoAnswer {
     BrokeOff { status: u16, cause: String },
     #[error("no whole answer within {after_ms} ms")]
     Timeout { after_ms: u64 },
+    #[error("sending ended before it was known what became of it: it is sent again")]
+    CutOff,
 }
 
 impl NoAnswer {
@@ -72,7 +74,7 @@ impl NoAnswer {
             NoAnswer::NoConnection { cause }
             | NoAnswer::ConnectionEnded { cause }
             | NoAnswer::BrokeOff { cause, .. } => Some(cause),
-            NoAnswer::ConnectTimeout | NoAnswer::Timeout { .. } => None,
+            NoAnswer::ConnectTimeout | NoAnswer::Timeout { .. } | NoAnswer::CutOff => None,
         }
     }
 }

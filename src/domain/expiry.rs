@@ -6,9 +6,9 @@ use crate::domain::delivery_reason::{DeathReason, LimitKind};
 use crate::domain::skip::SkipReason;
 use crate::domain::time::{DAY_MS, Time};
 
-/// How long a platform without an age limit is tried, from the conversion's arrival. By then a
-/// person has to look; the dead letter can be retried at any later time.
-pub const PATIENCE_MS: i64 = 30 * DAY_MS;
+/// How long a platform without an age limit is tried, from the first attempt. By then a person has to look; the dead
+/// letter can be retried at any later time.
+pub const PATIENCE_MS: i64 = 7 * DAY_MS;
 
 /// Whether the time may end a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,11 +151,23 @@ pub fn expired(
 }
 
 /// The last moment at which a failed attempt is repeated, and what sets it: the platform's age, which counts from
-/// when the event happened, else our patience, which counts from its arrival. Patience ends retries alone: what
-/// a person retries after a year is sent once.
-pub fn last_retry(delivery: &Delivery, conversion: &Conversion) -> (Time, LimitKind) {
+/// when the event or its click happened, else our patience, which counts from the first attempt; the one that failed
+/// `now` where none did before. Patience ends retries alone: what a person retries after a year is sent once.
+pub fn last_retry(
+    delivery: &Delivery,
+    conversion: &Conversion,
+    click_end: Option<ClickEnd>,
+    now: Time,
+) -> (Time, LimitKind) {
+    let by_click = |until: Time| click_end.filter(|click_end| click_end.at() == until);
     match delivery.expires_at {
-        Some(until) => (until, LimitKind::PlatformAge(until.millis_since(conversion.event_time))),
-        None => (conversion.received_at.plus_millis(PATIENCE_MS), LimitKind::Patience(PATIENCE_MS)),
+        Some(until) => match by_click(until) {
+            Some(click_end) => (until, LimitKind::ClickAge(click_end.max_age_ms)),
+            None => (until, LimitKind::PlatformAge(until.millis_since(conversion.event_time))),
+        },
+        None => {
+            let first = delivery.first_attempt_at.unwrap_or(now);
+            (first.plus_millis(PATIENCE_MS), LimitKind::Patience(PATIENCE_MS))
+        }
     }
 }

@@ -36,6 +36,7 @@ pub mod ignored;
 pub mod import_refusal;
 pub mod item;
 pub mod landing_url;
+pub mod mask;
 pub(crate) mod moment;
 pub mod money;
 pub mod money_sum;

@@ -58,6 +58,7 @@ pub fn reconcile(
                 state,
                 not_before,
                 expires_at,
+                first_attempt_at: None,
                 attempts,
                 possible_repeat: false,
             });

@@ -319,6 +319,7 @@ pub fn plan(
                     .filter(|_| !matches!(first, DeliveryState::Held { .. })),
                 expires_at: route.age_limits().expires_at(conversion, rules.click, None),
                 state: first,
+                first_attempt_at: None,
                 attempts: 0,
                 possible_repeat: false,
             });

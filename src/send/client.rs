@@ -13,6 +13,8 @@ use crate::send::guard::{Resolver, check_url};
 
 /// The most of an answer's body that is kept, in bytes. The rest is not read.
 pub const KEPT_BODY: usize = 64 * 1024;
+/// For each further event of a request, so much more of the answer is read.
+const BODY_OF_AN_EVENT: usize = 4 * 1024;
 /// The most of an answer's headers that is kept, in bytes of names and values.
 const KEPT_HEADERS: usize = 16 * 1024;
 
@@ -87,6 +89,12 @@ impl Client {
 
     /// Sends the request and waits for the answer or the deadline, whichever is first.
     pub async fn send(&self, request: &OutgoingRequest) -> Reply {
+        self.send_with(request, 1).await
+    }
+
+    /// The same for a request with so many events, whose answer may say something of each.
+    pub async fn send_with(&self, request: &OutgoingRequest, events: usize) -> Reply {
+        let most = KEPT_BODY.saturating_add(events.saturating_sub(1).saturating_mul(BODY_OF_AN_EVENT));
         let request = match self.build(request) {
             Ok(request) => request,
             Err(refused) => return Reply::Forbidden(refused),
@@ -94,7 +102,7 @@ impl Client {
         let deadline = Duration::from_millis(self.policy.timeout_ms);
         let exchange = async {
             match self.http.execute(request).await {
-                Ok(response) => read(response).await,
+                Ok(response) => read(response, most).await,
                 Err(cause) => failed(cause),
             }
         };
@@ -130,7 +138,7 @@ fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, SendRefused> {
     Ok(headers)
 }
 
-async fn read(mut response: Response) -> Reply {
+async fn read(mut response: Response, most: usize) -> Reply {
     let status = response.status().as_u16();
     let headers = kept_headers(response.headers());
     let mut body: Vec<u8> = Vec::new();
@@ -138,7 +146,7 @@ async fn read(mut response: Response) -> Reply {
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) => {
-                let room = KEPT_BODY.saturating_sub(body.len());
+                let room = most.saturating_sub(body.len());
                 if chunk.len() > room {
                     body.extend(chunk.iter().take(room));
                     truncated = true;

@@ -286,11 +286,119 @@ async fn what_is_cut_off_in_the_middle_is_given_back_and_sent_once_more() {
     let sales = fixture.sales("t", 30).await;
     platform.wait_for(2).await;
     dispatch.stop(Duration::from_millis(50)).await;
+    let cut: Vec<String> =
+        platform.received().iter().filter(|sent| names(sent).len() > 1).flat_map(names).collect();
+    assert!(cut.len() > 20, "{cut:?}");
     gate.open();
     let dispatch = fixture.dispatch(&targets);
-    kept(&fixture, &sales, "delivered").await;
+    for (number, (delivery, attempts)) in kept(&fixture, &sales, "delivered").await.iter().enumerate() {
+        // No one knows what became of the request that was cut off; it is on record, and not charged.
+        let was_cut = cut.contains(&format!("t-{number}"));
+        let found = (delivery.attempts, attempts.len(), delivery.possible_repeat);
+        assert_eq!(found, (1, 1 + usize::from(was_cut), was_cut), "{number}");
+        assert_eq!(format!("{:?}", attempts[0].verdict).contains("CutOff"), was_cut);
+    }
     dispatch.stop(Duration::from_secs(5)).await;
     let store = Arc::clone(&fixture.store);
     drop(fixture);
     assert_eq!(Arc::strong_count(&store), 1, "nothing of it still runs");
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_large_is_halved_and_the_next_carry_less() {
+    let platform = Platform::start(|request| match names(request).len() {
+        0..=20 => all_or_none(request),
+        _ => Act::status(413, "too large"),
+    });
+    let targets = [batching(&platform, ALL)];
+    let fixture = DispatchFixture::new(&targets);
+    let sales = fixture.sales("t", 300).await;
+    let dispatch = fixture.dispatch(&targets);
+    for (delivery, attempts) in kept(&fixture, &sales, "delivered").await {
+        assert_eq!((delivery.attempts, attempts.len(), delivery.possible_repeat), (1, 1, false));
+    }
+    let taken = taken(&platform, |request| names(request).len() <= 20);
+    assert_eq!((taken.len(), taken.values().max()), (300, Some(&1)));
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn events_that_a_refusal_names_are_dead_and_the_others_are_sent_without_them() {
+    let platform = Platform::start(|request| {
+        let bad: Vec<String> = names(request)
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| is_bad(name))
+            .map(|(index, _)| format!("{{\"index\":{index}}}"))
+            .collect();
+        match bad.is_empty() {
+            true => all_or_none(request),
+            false => Act::status(400, &format!("{{\"errors\":[{}]}}", bad.join(","))),
+        }
+    });
+    let named = "[batch]\nmax = 100\nverdict = \"all\"\nrows = { at = \"/errors\", index = \"index\" }\n";
+    let targets = [batching(&platform, named)];
+    let fixture = DispatchFixture::new(&targets);
+    let probe = fixture.sale("probe").await;
+    let (sales, bad) = (fixture.sales("t", 30).await, fixture.sales("bad", 2).await);
+    let dispatch = fixture.dispatch(&targets);
+    fixture.reaches(probe, "delivered").await;
+    kept(&fixture, &sales, "delivered").await;
+    for (delivery, attempts) in kept(&fixture, &bad, "dead").await {
+        let place = attempts[0].place.unwrap();
+        let own = place.own_part(&attempts[0].request().unwrap().body).unwrap().to_owned();
+        assert!(own.contains("\"bad-"), "{own}");
+        assert_eq!((delivery.attempts, place.events), (1, 32));
+    }
+    assert_eq!(platform.count(), 3, "a probe, what was refused, and the rest");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn what_was_not_explained_when_the_account_is_refused_is_on_record_and_may_be_there_twice() {
+    let platform = Platform::start(|request| match request.number {
+        1 => Act::ok("{\"received\":3}"),
+        2 => Act::status(401, "{\"error\":\"token\"}"),
+        _ => Act::ok(&format!("{{\"received\":{}}}", names(request).len())),
+    });
+    let mut target = batching(&platform, EACH);
+    target.batch.max_wait_ms = 200;
+    let targets = [target];
+    let fixture = DispatchFixture::new(&targets);
+    let dispatch = fixture.dispatch(&targets);
+    fixture.reaches(fixture.sale("probe").await, "delivered").await;
+    let sales = fixture.sales("t", 4).await;
+    let kept = kept(&fixture, &sales, "delivered").await;
+    assert_eq!(platform.received()[1..3].iter().map(|sent| names(sent).len()).collect::<Vec<_>>(), [4, 2]);
+    for (delivery, attempts) in &kept {
+        assert_eq!((delivery.attempts, delivery.possible_repeat), (1, true), "{attempts:?}");
+        assert!(attempts.len() >= 2, "the account's refusal, or that nothing was explained: {attempts:?}");
+    }
+    let cut_off = kept.iter().filter(|(_, attempts)| format!("{:?}", attempts[0].verdict).contains("CutOff"));
+    let exchanges: Vec<&str> =
+        cut_off.map(|(_, attempts)| attempts[0].request().unwrap().body.as_str()).collect();
+    assert_eq!(exchanges.len(), 2, "those that were not sent again before the refusal");
+    assert!(exchanges.iter().all(|body| body.contains("t-0") && body.contains("t-3")), "{exchanges:?}");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_rate_of_events_is_used_to_the_full_and_nothing_waits_until_its_lease_is_over() {
+    let platform = Platform::start(all_or_none);
+    let mut target = batching(&platform, "[rate]\ncounts = \"events\"\n[batch]\nmax = 100\n");
+    target.max_per_second = Some(100);
+    let targets = [target];
+    let fixture = DispatchFixture::new(&targets);
+    let sales = fixture.sales("t", 250).await;
+    let began = Instant::now();
+    let dispatch = fixture.dispatch(&targets);
+    for (delivery, attempts) in kept(&fixture, &sales, "delivered").await {
+        assert_eq!((delivery.attempts, attempts.len(), delivery.possible_repeat), (1, 1, false));
+    }
+    assert!(
+        (Duration::from_secs(2)..Duration::from_secs(6)).contains(&began.elapsed()),
+        "{:?}",
+        began.elapsed()
+    );
+    dispatch.stop(Duration::from_secs(5)).await;
 }

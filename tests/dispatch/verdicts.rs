@@ -9,7 +9,7 @@ use postbridge::domain::conversion::{Conversion, Dedup};
 use postbridge::domain::delivery::{Delivery, DeliveryState, OutgoingRequest, ReplyVerdict};
 use postbridge::domain::delivery_reason::{DeathReason, LimitKind, RetryReason};
 use postbridge::domain::exchange::NoAnswer;
-use postbridge::domain::expiry::{AgeRule, EndedUnsent, PATIENCE_MS, last_retry};
+use postbridge::domain::expiry::{AgeRule, ClickEnd, EndedUnsent, PATIENCE_MS, last_retry};
 use postbridge::domain::history::{Cause, Change};
 use postbridge::domain::ids::{DeliveryId, DestinationId, Occasion, Seq, SourceId};
 use postbridge::domain::reconcile::{Observed, reconcile, superseded};
@@ -48,6 +48,7 @@ fn claimed() -> Claimed {
         state: DeliveryState::Waiting { due: at(0) },
         not_before: None,
         expires_at: Some(at(WEEK)),
+        first_attempt_at: None,
         attempts: 0,
         possible_repeat: false,
     };
@@ -182,8 +183,16 @@ fn without_an_age_limit_nothing_is_too_old_and_patience_ends_retries_alone() {
     claimed.conversion.received_at = at(DAY_MS);
     let rules = rules(Some(&policy));
     assert_eq!(ended(&rules, &claimed, at(400 * DAY_MS)), None);
-    let limit = last_retry(&claimed.delivery, &claimed.conversion);
-    assert_eq!(limit, (at(DAY_MS + PATIENCE_MS), LimitKind::Patience(PATIENCE_MS)), "from its arrival");
+    let limit = |claimed: &Claimed, now| last_retry(&claimed.delivery, &claimed.conversion, None, now);
+    let patience = LimitKind::Patience(PATIENCE_MS);
+    assert_eq!(limit(&claimed, at(3 * DAY_MS)), (at(3 * DAY_MS + PATIENCE_MS), patience), "from now");
+    claimed.delivery.first_attempt_at = Some(at(2 * DAY_MS));
+    let from_the_first = (at(2 * DAY_MS + PATIENCE_MS), patience);
+    assert_eq!(limit(&claimed, at(3 * DAY_MS)), from_the_first, "from its first attempt");
+    let click_end = Some(ClickEnd { click: at(0), max_age_ms: 5 * DAY_MS });
+    claimed.delivery.expires_at = Some(at(5 * DAY_MS));
+    let by_click = last_retry(&claimed.delivery, &claimed.conversion, click_end, at(0));
+    assert_eq!(by_click, (at(5 * DAY_MS), LimitKind::ClickAge(5 * DAY_MS)));
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub mod engines;
 pub mod golden;
 pub mod http1_server;
 pub mod known_conversions;
+pub mod known_events;
 pub mod known_facts;
 pub mod link_fixture;
 pub mod lost_answers;

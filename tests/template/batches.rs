@@ -96,7 +96,9 @@ fn of_each_event_the_answer_says_what_became_of_it_and_the_rest_is_what_it_count
         (200, r#"{"ok":3,"partialErrors":[{"Message":"slow"}]}"#, 3, "CCC"),
         // The whole request is refused.
         (400, r#"{"error":"x"}"#, 3, "???"),
-        (400, r#"{"partialErrors":[{"Index":1}]}"#, 3, "?D?"),
+        (400, r#"{"partialErrors":[{"Index":1}]}"#, 3, "?D?!"),
+        (400, "<html>", 3, "???"),
+        (200, "", 3, "???!"),
         (400, r#"{"ok":2,"partialErrors":[{"Index":1}]}"#, 3, "CDC"),
         (400, r#"{"ok":1,"partialErrors":[{"Index":1}]}"#, 3, "???!"),
         (413, r#"{"ok":2,"partialErrors":[{"Index":1}]}"#, 3, "???"),
@@ -109,7 +111,9 @@ fn of_each_event_the_answer_says_what_became_of_it_and_the_rest_is_what_it_count
         (200, r#"{"ok":0}"#, 1, "D"),
         (200, r#"{"ok":0,"partialErrors":[{"Index":0}]}"#, 1, "D"),
         (200, r#"{"ok":1,"partialErrors":[{"Index":1}]}"#, 1, "D"),
-        (200, "{}", 1, "C"),
+        // Nothing in the answer is about it: only the status says that it was taken.
+        (200, "{}", 1, "V"),
+        (200, "<html>", 1, "V"),
         (400, "", 1, "D"),
         (413, "", 1, "D"),
     ] {
@@ -151,7 +155,7 @@ fn a_row_names_its_event_by_a_pattern_by_its_key_or_by_its_place() {
     for (rows, body, expected) in [
         (
             "rows = { at = \"/error/details/*/field\", pattern = 'events\\[(\\d+)\\]' }",
-            r#"{"error":{"details":[{"field":"events[2].value"},{"field":"events[0].id"},{"field":"root"}]}}"#,
+            r#"{"error":{"details":[{"field":"events[2].value"},{"field":"events[0].id"}]}}"#,
             "DCD",
         ),
         (
@@ -169,6 +173,11 @@ fn a_row_names_its_event_by_a_pattern_by_its_key_or_by_its_place() {
         ("rows = { at = \"/errors/*\" }", r#"{"errors":{"0":"bad"}}"#, "DCC"),
         ("rows = { at = \"/errors/*\", first = 1 }", r#"{"errors":{"1":"bad","3":"worse"}}"#, "DCD"),
         ("rows = { at = \"/errors/*\" }", r#"{"errors":{"7":"bad"}}"#, "???!"),
+        // Rows that name no event leave it open, although all that fail are named.
+        ("rows = { at = \"/e\", index = \"i\" }", r#"{"e":[{"i":0},{"message":"all failed"}]}"#, "???!"),
+        ("rows = { at = \"/e\", index = \"i\" }", "", "???!"),
+        ("rows = { at = \"/e\", index = \"i\" }", r#"{"e":[null,{"i":1}]}"#, "CDC"),
+        ("rows = { at = \"/errors/*\" }", r#"{"errors":{"0":null,"2":"worse"}}"#, "CCD"),
         ("rows = { at = \"\", index = \"event\" }", r#"{"event":1,"reason":"bad"}"#, "CDC"),
         ("rows = { at = \"/a~1b\", index = \"/at/index\" }", r#"{"a/b":[{"at":{"index":0}}]}"#, "DCC"),
     ] {
@@ -183,6 +192,7 @@ fn a_row_names_its_event_by_a_pattern_by_its_key_or_by_its_place() {
         (200, format!("[{processed},{{\"status\":\"failed\"}}]"), "???!"),
         (200, format!("[{processed},{processed},{processed},{processed}]"), "???!"),
         (422, "[]".to_owned(), "???"),
+        (200, format!("[null,{{\"status\":\"failed\"}},null]"), "CDC"),
     ] {
         assert_eq!(said(&by_place, status, &format!("{{\"events\":{events}}}"), 3), expected, "{events}");
     }
@@ -208,6 +218,17 @@ fn where_a_request_is_taken_whole_or_not_at_all_its_events_are_known_only_when_i
     let named = of("[batch]\nmax = 100\nverdict = \"all\"\nrows = { at = \"/bad\", index = \"i\" }\n");
     assert_eq!(said(&named, 400, r#"{"bad":[{"i":1}]}"#, 3), "?D?", "the others were not taken");
     assert_eq!(said(&named, 400, r#"{"bad":[{"i":5}]}"#, 3), "???");
+    let strict = ready(Arc::new(parse("[batch]\nmax = 100\n", "[[reply.rule]]\nstatus = [401, 403, 429, 503]\nthen = \"dead\"\n[[reply.rule]]\nstatus = [413]\nthen = \"retry\"\n[[reply.rule]]\nstatus = [200]\ntext = \"bad\"\nthen = \"dead\"\n").unwrap()), &[]);
+    for (status, body, expected) in [
+        (401, "", "DDD"),
+        (403, "", "DDD"),
+        (429, "", "DDD"),
+        (503, "", "DDD"),
+        (413, "", "???"),
+        (200, "bad", "???!"),
+    ] {
+        assert_eq!(said(&strict, status, body, 3), expected, "{status}");
+    }
     assert_eq!(said(&named, 400, r#"{"bad":[{"i":0}]}"#, 1), "D");
     let counted = of("[batch]\nmax = 100\nverdict = \"count\"\n");
     assert_eq!(said(&counted, 200, "", 3), "OOO");
@@ -261,6 +282,11 @@ fn what_a_batch_cannot_be_is_a_mistake_with_its_line() {
             "cannot park the destination",
         ),
         ("[batch]\nmax_wait_ms = 600000\n", "max_wait_ms"),
+        ("[batch]\nmax = 10\naccepted = \"/n\"\n", "`accepted` is looked at"),
+        (
+            "[batch]\nmax = 10\nrows = { at = \"/e\" }\n[[batch.row]]\nstatus = [422]\nthen = \"dead\"\n",
+            "unknown key `status`",
+        ),
         ("[rate]\ncounts = \"bytes\"\n", "counts"),
         ("dedup = 3\n", "dedup"),
     ] {

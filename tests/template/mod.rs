@@ -16,6 +16,7 @@ mod macro_urls;
 mod multipart;
 mod payload_markers;
 mod phone_numbers;
+mod platforms;
 mod provenance;
 mod source_bodies;
 mod source_params;

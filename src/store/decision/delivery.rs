@@ -76,7 +76,11 @@ impl Order for RecordAttempts {
     }
 
     fn weight(&self) -> usize {
-        self.0.iter().filter_map(|outcome| outcome.attempt.exchange.as_deref()).map(of_exchange).sum()
+        // One that several share is stored once: they are next to one another.
+        let mut exchanges: Vec<_> =
+            self.0.iter().filter_map(|outcome| outcome.attempt.exchange.as_ref()).collect();
+        exchanges.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        exchanges.into_iter().map(|exchange| of_exchange(exchange)).sum()
     }
 }
 
@@ -227,9 +231,13 @@ impl CommitGroup<'_> {
         }
         if let Some(delivery) = record.standing.deliveries.get_mut(place).filter(|_| !is_late) {
             delivery.state = state.clone();
+            if attempts > delivery.attempts {
+                delivery.first_attempt_at.get_or_insert(attempt.at);
+            }
             delivery.attempts = attempts;
             delivery.expires_at = self.max_ages.expires_at(&record.conversion, None, delivery);
-            let is_open = matches!(state, DeliveryState::Waiting { .. }) && attempt.verdict.may_be_taken();
+            let is_open = matches!(state, DeliveryState::Waiting { .. } | DeliveryState::Dead { .. })
+                && attempt.verdict.may_be_taken();
             delivery.possible_repeat |= match repeat {
                 RepeatRisk::AfterTheUnknown => ran_out || is_open,
                 RepeatRisk::Certain => true,

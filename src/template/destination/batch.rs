@@ -146,10 +146,37 @@ impl BatchVerdict {
     pub(crate) fn of_all(events: usize, verdict: ReplyVerdict) -> BatchVerdict {
         BatchVerdict::same(events, ClassifiedReply { verdict, kept: Pairs::new() })
     }
+}
+
+/// Why the rows of an answer say nothing.
+enum RowsFault {
+    /// The answer is no JSON, or was cut off.
+    NoJson,
+    /// A row is about an event that was not sent, or there is not one for each where there has to be.
+    Misnumbered,
+}
+
+/// What the rows of an answer say.
+struct NamedEvents {
+    /// Of each event; `None`: nothing.
+    events: Vec<Option<EventVerdict>>,
+    /// Whether each that was not taken is among them: there is a row for every event, or the platform says so.
+    are_all: bool,
+}
+
+impl NamedEvents {
+    /// Whether what was sent is what is named as not taken, and what is counted as taken.
+    fn add_up(&self, counted: Option<usize>) -> bool {
+        let is_taken = |event: &&Option<EventVerdict>| event.as_ref().is_none_or(EventVerdict::is_taken);
+        match counted {
+            Some(counted) => counted == self.events.iter().filter(is_taken).count(),
+            None => self.are_all || self.events.iter().all(Option::is_some),
+        }
+    }
 
     /// What is said of each, and of `others` where nothing is.
-    fn each(named: Vec<Option<EventVerdict>>, request: ReplyVerdict, others: &EventVerdict) -> BatchVerdict {
-        let events = named.into_iter().map(|event| event.or_else(|| Some(others.clone()))).collect();
+    fn with(self, request: ReplyVerdict, others: &EventVerdict) -> BatchVerdict {
+        let events = self.events.into_iter().map(|event| event.or_else(|| Some(others.clone()))).collect();
         BatchVerdict { events, request, may_be_taken: false }
     }
 }
@@ -170,11 +197,17 @@ impl BatchRules {
             Err(verdict) => return BatchVerdict::of_all(sent, verdict),
         };
         let whole = rules.of_answer(&read, now);
+        let status = read.answer.status;
+        if status == TOO_LARGE && sent > 1 {
+            return BatchVerdict { events: vec![None; sent], request: whole.verdict, may_be_taken: false };
+        }
         match &whole.verdict {
             ReplyVerdict::Delivered { .. } => self.accepted(&read, whole),
-            ReplyVerdict::Dead { reason: DeathReason::PlatformRejected(answer) } => {
-                let status = answer.status;
-                self.refused(&read, whole, status)
+            // What refuses the account or asks for a wait is about all of them, whatever the template makes of it.
+            ReplyVerdict::Dead { reason: DeathReason::PlatformRejected(_) }
+                if matches!(status, 200..=299 | 400..=499) && !matches!(status, 401 | 403 | 429) =>
+            {
+                self.refused(&read, whole)
             }
             _ => BatchVerdict::same(sent, whole),
         }
@@ -184,52 +217,51 @@ impl BatchRules {
     fn accepted(&self, read: &ReadReply<'_>, whole: ClassifiedReply) -> BatchVerdict {
         match self.verdict {
             VerdictBy::All => BatchVerdict::same(read.sent, whole),
-            VerdictBy::Count => {
-                let ClassifiedReply { mut verdict, kept } = whole;
-                if let ReplyVerdict::Delivered {
-                    confirmation: confirmation @ Confirmation::Confirmed, ..
-                } = &mut verdict
-                {
-                    *confirmation = Confirmation::Counted;
-                }
-                BatchVerdict::same(read.sent, ClassifiedReply { verdict, kept })
-            }
+            VerdictBy::Count => BatchVerdict::same(read.sent, whole.sure_as(Confirmation::Counted)),
             VerdictBy::Each => {
-                let named = self.named(read);
-                let counted = self.counted(read);
-                // Of a single event the rule that fits says it too.
-                let is_alone = read.sent == 1 && counted.is_none() && named.is_some();
-                if !is_alone && !self.adds_up(&named, counted) {
-                    return self.uncertain(read, whole, counted);
+                let (named, counted) = (self.named(read), self.counted(read));
+                match named {
+                    Ok(named) if named.add_up(counted) => {
+                        let others = EventVerdict { verdict: whole.verdict.clone(), kept: whole.kept };
+                        named.with(whole.verdict, &others)
+                    }
+                    // Of a single event the rule says that it was taken, and nothing else does.
+                    Ok(_) | Err(RowsFault::NoJson) if read.sent == 1 && counted.is_none() => {
+                        BatchVerdict::same(1, whole.sure_as(Confirmation::Unverified))
+                    }
+                    _ => self.uncertain(read, whole, counted),
                 }
-                let others = EventVerdict { verdict: whole.verdict.clone(), kept: whole.kept };
-                BatchVerdict::each(named.unwrap_or_default(), whole.verdict, &others)
             }
         }
     }
 
     /// Of an answer that refuses the request.
-    fn refused(&self, read: &ReadReply<'_>, whole: ClassifiedReply, status: u16) -> BatchVerdict {
-        let named = self.named(read).filter(|_| status != TOO_LARGE);
-        let counted = self.counted(read).filter(|_| status != TOO_LARGE);
-        let says_of_all = named.as_ref().is_some_and(|named| named.iter().all(Option::is_some));
-        if self.verdict == VerdictBy::Each && (says_of_all || counted.is_some_and(|counted| counted > 0)) {
-            if !self.adds_up(&named, counted) {
-                return self.uncertain(read, whole, counted);
-            }
-            let others = EventVerdict { verdict: ReplyVerdict::delivered(), kept: Pairs::new() };
-            return BatchVerdict::each(named.unwrap_or_default(), whole.verdict, &others);
+    fn refused(&self, read: &ReadReply<'_>, whole: ClassifiedReply) -> BatchVerdict {
+        let (named, counted) = (self.named(read), self.counted(read));
+        let says_of_all = named.as_ref().is_ok_and(|named| named.events.iter().all(Option::is_some));
+        let by_each = self.verdict == VerdictBy::Each;
+        if by_each && (says_of_all || counted.is_some_and(|counted| counted > 0)) {
+            return match named {
+                Ok(named) if named.add_up(counted) => {
+                    let others = EventVerdict { verdict: ReplyVerdict::delivered(), kept: Pairs::new() };
+                    named.with(whole.verdict, &others)
+                }
+                _ => self.uncertain(read, whole, counted),
+            };
         }
-        if read.sent <= 1 {
-            let own = named.and_then(|mut named| named.pop()).flatten().filter(|own| !own.is_taken());
-            let whole_verdict = whole.verdict.clone();
-            let own = own.unwrap_or(EventVerdict { verdict: whole.verdict, kept: whole.kept });
-            return BatchVerdict { events: vec![Some(own)], request: whole_verdict, may_be_taken: false };
-        }
-        // Nothing of it was taken: those that are not named as refused are sent again without those that are.
+        // Those that are not named as refused are sent again without those that are.
         let refused = |event: Option<EventVerdict>| event.filter(|event| !event.is_taken());
-        let events = named.unwrap_or_else(|| vec![None; read.sent]).into_iter().map(refused).collect();
-        BatchVerdict { events, request: whole.verdict, may_be_taken: false }
+        let named = named.map_or_else(|_| vec![None; read.sent], |named| named.events);
+        let mut events: Vec<_> = named.into_iter().map(refused).collect();
+        let names_some = events.iter().any(Option::is_some);
+        let may_be_taken =
+            matches!(read.answer.status, 200..=299) || (by_each && counted.is_none() && names_some);
+        let request = whole.verdict.clone();
+        if let [only @ None] = &mut events[..] {
+            *only = Some(EventVerdict { verdict: whole.verdict, kept: whole.kept });
+        }
+        let may_be_taken = may_be_taken && events.iter().any(Option::is_none);
+        BatchVerdict { events, request, may_be_taken }
     }
 
     /// Where what the answer counts and what it names do not add up.
@@ -253,27 +285,19 @@ impl BatchRules {
         BatchVerdict::of_all(1, verdict)
     }
 
-    /// Whether what was sent is what is named as not taken, and what is counted as taken.
-    fn adds_up(&self, named: &Option<Vec<Option<EventVerdict>>>, counted: Option<usize>) -> bool {
-        let Some(named) = named else { return false };
-        let taken = named.iter().filter(|event| event.as_ref().is_none_or(EventVerdict::is_taken)).count();
-        match counted {
-            Some(counted) => counted == taken,
-            None => self.complete || named.iter().all(Option::is_some),
-        }
-    }
-
     fn counted(&self, read: &ReadReply<'_>) -> Option<usize> {
         let found = read.json.as_ref()?.pointer(self.accepted.as_ref()?)?;
         usize::try_from(whole_number(found)?).ok()
     }
 
-    /// What the rows of an answer say of each event; `None` where a row names none that was sent.
-    fn named(&self, read: &ReadReply<'_>) -> Option<Vec<Option<EventVerdict>>> {
+    /// What the rows of an answer say of each event.
+    fn named(&self, read: &ReadReply<'_>) -> Result<NamedEvents, RowsFault> {
         let mut events = vec![None; read.sent];
-        let (Some(place), Some(json)) = (&self.rows, &read.json) else { return Some(events) };
-        for row in place.rows(json, read.sent) {
-            let event = events.get_mut(row.event?)?;
+        let Some(place) = &self.rows else { return Ok(NamedEvents { events, are_all: false }) };
+        let json = read.json.as_ref().ok_or(RowsFault::NoJson)?;
+        let found = place.rows(json, read.sent).ok_or(RowsFault::Misnumbered)?;
+        for row in found.rows {
+            let event = row.event.and_then(|number| events.get_mut(number)).ok_or(RowsFault::Misnumbered)?;
             let said = self.of_row(&row, read);
             // An event may have a row for each thing that is wrong with it: the first that refuses it counts.
             let is_worse = |earlier: &EventVerdict| earlier.is_taken() && !said.is_taken();
@@ -281,7 +305,8 @@ impl BatchRules {
                 *event = Some(said);
             }
         }
-        Some(events)
+        let are_all = found.one_for_each || (self.complete && !found.is_nameless);
+        Ok(NamedEvents { events, are_all })
     }
 
     fn of_row(&self, row: &Row<'_>, read: &ReadReply<'_>) -> EventVerdict {

@@ -28,7 +28,7 @@ pub(crate) fn read(table: &Table<'_>) -> BatchRules {
     let read_rows = table.read_table("rows", rows);
     let (rows, row_reasons) = read_rows.unwrap_or_default();
     let row_rules = table.read_tables("row", |row| {
-        let rule = reply_file::rule(row);
+        let rule = reply_file::row_rule(row);
         if rule.then == ReplyOutcome::Park {
             row.problem("then", "one event cannot park the destination", "write a [[reply.rule]] for that");
         }
@@ -58,6 +58,10 @@ fn check(table: &Table<'_>, batch: &BatchRules) {
         let hint = "name the count by `accepted = \"/…\"`, or write `complete = true` where the platform says that it \
                     names every event that it did not take";
         table.problem("verdict", "nothing shows that every event is named that was not taken", hint);
+    }
+    if batch.verdict != VerdictBy::Each && batch.accepted.is_some() {
+        let hint = "write verdict = \"each\", or a reply rule with `equals_sent`";
+        table.problem("accepted", "`accepted` is looked at with `verdict = \"each\"` alone", hint);
     }
     if batch.rows.is_none() && !batch.row_rules.is_empty() {
         table.problem("row", "there are rules for rows, and no `rows`", "say where the answer has them");

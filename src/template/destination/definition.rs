@@ -93,6 +93,13 @@ impl DestinationTemplate {
             let hint = "write what is around the events, with `{{events}}` in their place, or max = 1";
             problems.push(Problem::new(what, hint).in_file(place));
         }
+        if file.batch.max > 1
+            && file.request.auth.iter().any(|auth| matches!(auth, Auth::StandardWebhooks { .. }))
+        {
+            let what = "`standard-webhooks` signs one event, and `max` in [batch] is above 1";
+            let hint = "write max = 1: the receiver knows a repeat by the id of the one event";
+            problems.push(Problem::new(what, hint).in_file(&toml));
+        }
         match (url, headers.into_iter().collect::<Option<Vec<_>>>()) {
             (Some(url), Some(headers)) if problems.is_empty() => Ok(DestinationTemplate {
                 name: name.to_owned(),

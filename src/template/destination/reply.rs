@@ -37,6 +37,18 @@ pub(crate) struct ClassifiedReply {
     pub kept: Pairs,
 }
 
+impl ClassifiedReply {
+    /// Where the event counts as confirmed, only as sure as this.
+    pub(crate) fn sure_as(mut self, sure: Confirmation) -> ClassifiedReply {
+        if let ReplyVerdict::Delivered { confirmation: confirmation @ Confirmation::Confirmed, .. } =
+            &mut self.verdict
+        {
+            *confirmation = sure;
+        }
+        self
+    }
+}
+
 /// An answer as rules look at it.
 pub(crate) struct ReadReply<'a> {
     pub answer: &'a PlatformResponse,
@@ -181,6 +193,7 @@ impl ReplyRules {
                 let reason = RetryReason::PlatformUnavailable(said());
                 let after_ms = asked.after_ms.max(by_rule);
                 let hold_ms = asked.hold_ms.max(by_rule.filter(|_| concerns == WaitRule::Destination));
+                let hold_ms = hold_ms.filter(|wait| *wait > 0);
                 ReplyVerdict::Retry { reason, after_ms, hold_ms }
             }
             ReplyOutcome::Dead if (300..=399).contains(&answer.status) => {

@@ -48,8 +48,6 @@ pub(crate) fn rule(table: &Table<'_>) -> Rule {
             None
         }
     });
-    let outcomes = ReplyOutcome::NAMES.map(|(outcome, name)| (name, outcome));
-    let then = table.required("then", "\"delivered\"", |text| text.one_of(&outcomes));
     let named = |header: &Table<'_>| condition(header, header.needed_text("name").to_lowercase());
     let lower = |key| table.text(key).map(|text| text.value.to_ascii_lowercase());
     let rule = Rule {
@@ -57,23 +55,36 @@ pub(crate) fn rule(table: &Table<'_>) -> Rule {
         not_json: table.flag("not_json").unwrap_or(false),
         text: lower("text"),
         text_not: lower("text_not"),
-        json: table
-            .read_tables("json", |place| condition(place, pointer(place, "at")))
-            .into_iter()
-            .flatten()
-            .collect(),
         headers: table.read_tables("header", named).into_iter().flatten().collect(),
-        then: then.unwrap_or(ReplyOutcome::Dead),
-        why: table.text("why").map(|why| why.value),
-        warnings: table.text("warnings").map(|at| at.value),
         concerns: match table.flag("hold") {
             None => WaitRule::AsUsual,
             Some(true) => WaitRule::Destination,
             Some(false) => WaitRule::Delivery,
         },
-        after_ms: table.number("after_seconds", 1..=86_400).map(|seconds: i64| seconds * 1_000),
         retry_at: table.read_table("retry_at", retry_at),
+        ..row_rule(table)
+    };
+    let waits = [("hold", rule.concerns != WaitRule::AsUsual), ("retry_at", rule.retry_at.is_some())];
+    for (key, _) in waits.into_iter().filter(|(_, says)| *says && rule.then != ReplyOutcome::Retry) {
+        let what = "only an answer that is tried again asks for a wait";
+        table.problem(key, what, format!("take `{key}` out"));
+    }
+    rule
+}
+
+/// What a rule can say of one event's row as well as of a whole answer.
+pub(crate) fn row_rule(table: &Table<'_>) -> Rule {
+    let outcomes = ReplyOutcome::NAMES.map(|(outcome, name)| (name, outcome));
+    let then = table.required("then", "\"delivered\"", |text| text.one_of(&outcomes));
+    let json = table.read_tables("json", |place| condition(place, pointer(place, "at")));
+    let rule = Rule {
+        json: json.into_iter().flatten().collect(),
+        then: then.unwrap_or(ReplyOutcome::Dead),
+        why: table.text("why").map(|why| why.value),
+        warnings: table.text("warnings").map(|at| at.value),
+        after_ms: table.number("after_seconds", 1..=86_400).map(|seconds: i64| seconds * 1_000),
         keep: keep(table),
+        ..Rule::default()
     };
     let is_delivered = matches!(rule.then, ReplyOutcome::Delivered | ReplyOutcome::Duplicate);
     if rule.warnings.is_some() && !is_delivered {
@@ -82,14 +93,9 @@ pub(crate) fn rule(table: &Table<'_>) -> Rule {
     if !rule.keep.is_empty() && !is_delivered {
         table.problem("keep", "only of a delivered answer something is kept", "take `keep` out");
     }
-    let waits = [
-        ("hold", rule.concerns != WaitRule::AsUsual),
-        ("after_seconds", rule.after_ms.is_some()),
-        ("retry_at", rule.retry_at.is_some()),
-    ];
-    for (key, _) in waits.into_iter().filter(|(_, says)| *says && rule.then != ReplyOutcome::Retry) {
+    if rule.after_ms.is_some() && rule.then != ReplyOutcome::Retry {
         let what = "only an answer that is tried again asks for a wait";
-        table.problem(key, what, format!("take `{key}` out"));
+        table.problem("after_seconds", what, "take `after_seconds` out");
     }
     rule
 }

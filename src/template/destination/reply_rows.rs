@@ -43,31 +43,39 @@ enum RowKey<'a> {
 }
 
 impl RowPlace {
-    /// Every row of an answer to a request with `sent` events.
-    pub(crate) fn rows<'a>(&self, json: &'a Json, sent: usize) -> Vec<Row<'a>> {
+    /// Every row of an answer to a request with `sent` events; `None` where it has a list of rows that are an event's by
+    /// their place, and not one for each: no one could say which is missing.
+    pub(crate) fn rows<'a>(&self, json: &'a Json, sent: usize) -> Option<FoundRows<'a>> {
         let mut found = Vec::new();
         below(json, &self.at, None, &mut found);
         let steps_in = self.at.last().is_some_and(|step| step == "*");
-        let mut rows = Vec::new();
+        let mut places = Vec::new();
         for (key, content) in found {
             match content {
                 Json::Array(items) if !steps_in => {
                     let numbered = items.iter().enumerate();
-                    rows.extend(numbered.map(|(number, item)| (Some(RowKey::Position(number)), item)));
+                    places.extend(numbered.map(|(number, item)| (Some(RowKey::Position(number)), item)));
                 }
-                Json::Null => {}
-                other => rows.push((key, other)),
+                other => places.push((key, other)),
             }
         }
-        // Rows that are an event's by their place in a list must be there for all: no one could say which is missing.
-        let by_position = rows.iter().filter(|(key, _)| matches!(key, Some(RowKey::Position(_)))).count();
-        if matches!(self.index, RowIndex::Place) && by_position > 0 && by_position != sent {
-            return vec![Row { event: None, content: json }];
+        let by_position = places.iter().filter(|(key, _)| matches!(key, Some(RowKey::Position(_)))).count();
+        let one_for_each = matches!(self.index, RowIndex::Place) && by_position > 0;
+        if one_for_each && by_position != sent {
+            return None;
         }
-        rows.into_iter().flat_map(|(key, content)| self.of(key, content)).collect()
+        let (mut rows, mut is_nameless) = (Vec::new(), false);
+        // A row of null has nothing to say of its event.
+        for (key, content) in places.into_iter().filter(|(_, content)| !content.is_null()) {
+            let of_place = self.of_place(key, content);
+            is_nameless |= of_place.is_empty();
+            rows.extend(of_place);
+        }
+        Some(FoundRows { rows, one_for_each, is_nameless })
     }
 
-    fn of<'a>(&self, key: Option<RowKey<'_>>, content: &'a Json) -> Vec<Row<'a>> {
+    /// The events that one row is about: none where it names none.
+    fn of_place<'a>(&self, key: Option<RowKey<'_>>, content: &'a Json) -> Vec<Row<'a>> {
         let event = |number: i64| usize::try_from(number.checked_sub(self.first)?).ok();
         match &self.index {
             RowIndex::Place => {
@@ -80,7 +88,6 @@ impl RowPlace {
             }
             RowIndex::Member(at) => match content.pointer(at).filter(|found| !found.is_null()) {
                 Some(found) => vec![Row { event: whole_number(found).and_then(event), content }],
-                // A row that names no event is about the request.
                 None => Vec::new(),
             },
             RowIndex::Pattern(at, pattern) => {
@@ -91,6 +98,15 @@ impl RowPlace {
             }
         }
     }
+}
+
+/// The rows of an answer.
+pub(crate) struct FoundRows<'a> {
+    pub rows: Vec<Row<'a>>,
+    /// Whether there is one for each event, in their order.
+    pub one_for_each: bool,
+    /// Whether one of them names no event: it is about the request, or not understood.
+    pub is_nameless: bool,
 }
 
 /// What these steps lead to, with the last key or number on the way that was a `*`.

@@ -77,7 +77,7 @@ impl EventSchema {
 }
 
 /// One event as a request carries it; of a request without a payload its parameters, each a text.
-pub(crate) fn event_of(part: &EventPart) -> Json {
+pub fn event_of(part: &EventPart) -> Json {
     let object = |pairs: &[u8]| {
         let pairs = form_urlencoded::parse(pairs);
         Json::Object(pairs.map(|(name, value)| (name.into_owned(), Json::from(value.into_owned()))).collect())

@@ -4,7 +4,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 use url::Url;
 
-use crate::domain::delivery;
+use crate::domain::mask;
 use crate::template::diagnostic::{Problem, did_you_mean};
 use crate::template::macros::grammar::{GRAMMARS, Grammar, is_name, is_name_part};
 use crate::template::macros::names;
@@ -151,7 +151,7 @@ impl MacroUrl {
 
     /// As it is written, macros and all; its secrets masked.
     pub fn shown(&self) -> String {
-        let mask = |text: String, secret: &String| delivery::without_secret(&text, secret).unwrap_or(text);
+        let mask = |text: String, secret: &String| mask::without_secret(&text, secret).unwrap_or(text);
         self.secrets.iter().fold(self.written.clone(), mask)
     }
 
