@@ -34,6 +34,9 @@ pub enum Expectations {
 /// What every story of a folder begins with, next to the stories.
 const DEFAULTS: &str = "defaults.toml";
 
+/// The folder among a template's stories with those of its replies, by outcome: `replies/<outcome>/<story>/`.
+const REPLIES: &str = "replies";
+
 /// What a story must come to.
 const EXPECTED: &str = "expected.json";
 
@@ -65,14 +68,14 @@ pub(crate) fn run_each<E>(
     report: &mut StoryReport,
     run: impl Fn(&Path) -> Result<(E, Result<(), Problem>), Vec<Problem>>,
 ) -> Option<Vec<E>> {
-    let mut folders = folders(&directory.join(name));
-    folders.retain(|folder| file_name(folder) != lint::BROKEN);
+    let folders = stories(&directory.join(name));
     let mut endings = Vec::new();
     for folder in &folders {
         match run(folder) {
             Ok((ending, compared)) => {
                 endings.push(ending);
-                report.take(format!("{name}/{}", file_name(folder)), compared);
+                let story = folder.strip_prefix(directory).unwrap_or(folder);
+                report.take(story.display().to_string(), compared);
             }
             Err(problems) => report.problems.extend(problems),
         }
@@ -151,7 +154,7 @@ fn read(folder: &Path) -> Result<(String, Story), Vec<Problem>> {
     let place = folder.join("story.toml").display().to_string();
     let text = fs::read_to_string(folder.join("story.toml"))
         .map_err(|error| Problem::new(format!("it cannot be read: {error}"), "add it").in_file(&place))?;
-    let file = folder.with_file_name(DEFAULTS);
+    let file = template_folder(folder).join(DEFAULTS);
     let (defaults, file) = (fs::read_to_string(&file).ok(), file.display().to_string());
     let defaults = defaults.as_deref().map(|text| (file.as_str(), text));
     // What is wrong with the defaults is placed in their file.
@@ -237,7 +240,25 @@ fn run(
             (with_remarks(found, &rendering.remarks), outcome)
         }
     };
+    misplaced(folder, &outcome).map_err(|problem| vec![problem.in_file(&place)])?;
     Ok((outcome, compare(folder, &found, expectations)))
+}
+
+/// A story in a folder of replies that is not classified as that folder is called.
+fn misplaced(folder: &Path, outcome: &StoryOutcome) -> Result<(), Problem> {
+    let (Some(named), Some(replies)) = (folder.parent(), folder.ancestors().nth(2)) else { return Ok(()) };
+    if file_name(replies) != REPLIES {
+        return Ok(());
+    }
+    let named = file_name(named);
+    match outcome {
+        StoryOutcome::Classified(word) if *word == named => Ok(()),
+        StoryOutcome::Classified(word) => {
+            let what = format!("the reply is classified as {word}, and its folder is of `{named}`");
+            Err(Problem::new(what, format!("put it into `{REPLIES}/{word}`")))
+        }
+        _ => Err(Problem::new("it is no story of a reply", format!("put it next to `{REPLIES}`"))),
+    }
 }
 
 /// Where there are any, they are a member of their own.
@@ -342,6 +363,24 @@ pub(crate) fn compare(folder: &Path, found: &Json, expectations: Expectations) -
             Err(Problem::new(what, hint).in_file(&place))
         }
         None => Ok(()),
+    }
+}
+
+/// The stories of a template, those of its replies last.
+fn stories(directory: &Path) -> Vec<PathBuf> {
+    let mut stories = folders(directory);
+    stories.retain(|folder| ![lint::BROKEN, REPLIES].contains(&file_name(folder).as_str()));
+    let outcomes = folders(&directory.join(REPLIES));
+    stories.extend(outcomes.iter().flat_map(|outcome| folders(outcome)));
+    stories
+}
+
+/// The folder of all stories of the template that a story is of.
+fn template_folder(story: &Path) -> &Path {
+    let mut above = story.ancestors().skip(1);
+    match (above.next(), above.next(), above.next()) {
+        (_, Some(replies), Some(template)) if file_name(replies) == REPLIES => template,
+        (template, ..) => template.unwrap_or(story),
     }
 }
 

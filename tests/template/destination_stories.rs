@@ -74,6 +74,35 @@ fn a_users_own_stories_run_with_the_users_own_templates() {
 }
 
 #[test]
+fn stories_of_replies_may_be_in_a_folder_of_their_outcome_and_share_the_defaults() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let folder = directory.path().join("webhook").join(path);
+        std::fs::create_dir_all(folder.parent().unwrap()).unwrap();
+        std::fs::write(folder, text).unwrap();
+    };
+    let settings = "[settings]\nurl = \"https://hooks.example/in\"\nsecret = \"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz\"\n";
+    write("defaults.toml", settings);
+    write("replies/dead/bad-request/story.toml", "[reply]\nstatus = 400\n");
+    write("replies/park/unauthorized/story.toml", "[reply]\nstatus = 401\n");
+    let run = |expectations| {
+        let catalog = Catalog::load(None).unwrap();
+        run_destination_stories(&catalog, &["webhook"], directory.path(), expectations)
+    };
+    let passed = run(Expectations::Rewrite).passed;
+    assert_eq!(passed, ["webhook/replies/dead/bad-request", "webhook/replies/park/unauthorized"]);
+    write("replies/dead/busy/story.toml", "[reply]\nstatus = 503\n");
+    write("replies/dead/sale/story.toml", "[conversion]\nvalue = \"7.00\"\n");
+    let said: Vec<String> = run(Expectations::Check).problems.iter().map(ToString::to_string).collect();
+    let named = |part: &str| said.iter().any(|said| said.contains(part));
+    assert!(
+        named("busy/story.toml: the reply is classified as retry, and its folder is of `dead`"),
+        "{said:#?}"
+    );
+    assert!(named("sale/story.toml: it is no story of a reply"), "{said:#?}");
+}
+
+#[test]
 fn everything_that_is_wrong_with_a_story_is_said_at_once_each_at_its_line() {
     let directory = tempfile::tempdir().unwrap();
     let folder = directory.path().join("webhook/wrong");

@@ -282,6 +282,20 @@ fn a_click_keeps_eight_cookies_of_one_name_with_a_star() {
 }
 
 #[test]
+fn text_is_written_in_lower_case_or_capital_letters() {
+    for (expression, expected) in [
+        ("upper params.x", "\"STRASSE ÉÀ\""),
+        ("lower params.x", "\"straße éà\""),
+        ("upper (country params.x)", "null"),
+    ] {
+        let expression = expression.replace("params.x", "(param \"x\")");
+        assert_eq!(written(&expression, &with_param(" Straße éÀ "), &click()).0, expected, "{expression}");
+    }
+    let country = "upper (country (param \"x\"))";
+    assert_eq!(written(country, &with_param("Germany"), &click()).0, "\"DE\"");
+}
+
+#[test]
 fn what_is_wrong_with_an_option_is_a_mistake_with_its_line() {
     refused("number value decimals=9", &["`number`: `decimals`", "0 to 8"]);
     refused("number value decimals=-1", &["0 to 8"]);

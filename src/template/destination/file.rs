@@ -156,8 +156,8 @@ fn setting(table: &Table<'_>) -> SettingSpec {
 
 fn events(root: &Table<'_>) -> BTreeMap<String, String> {
     let Some(table) = root.table("events") else { return BTreeMap::new() };
-    for ours in table.keys().into_iter().filter(|ours| !EventName::STANDARD.contains(ours)) {
-        let hint = format!("names here are {}", EventName::STANDARD.join(", "));
+    for ours in table.keys().into_iter().filter(|ours| !EventName::known().any(|known| known == *ours)) {
+        let hint = format!("names here are {}", EventName::known().collect::<Vec<_>>().join(", "));
         table.problem(ours, format!("`{ours}` is none of our event names"), hint);
     }
     table.free_texts().into_iter().map(|(ours, theirs)| (ours.to_owned(), theirs.value)).collect()

@@ -80,6 +80,7 @@ pub(crate) static HELPERS: &[Helper] = &[
     }),
     prepared(&["format", "zone"], format::moment, of_time("time", ValueKind::Text, format::time)),
     text_to_text("lower", &[], |call, scope| change(call, scope, |text| Ok(text.trim().to_lowercase()))),
+    text_to_text("upper", &[], |call, scope| change(call, scope, |text| Ok(text.trim().to_uppercase()))),
     text_to_text("snake", &[], |call, scope| change(call, scope, |text| Ok(normalize::snake(text)))),
     Helper {
         options: &["yes", "no"],

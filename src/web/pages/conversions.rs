@@ -62,7 +62,7 @@ impl Pages {
             "sources": options(self.origins(), filters.get("source")),
             "states": options(DeliveryStateName::ALL.map(DeliveryStateName::as_str), filters.get("state")),
             "statuses": options(Status::ALL.map(Status::as_str), filters.get("status")),
-            "events": EventName::STANDARD,
+            "events": EventName::known().collect::<Vec<_>>(),
             "event": filters.get("event"),
             "transaction_id": filters.get("transaction_id"),
             "click_id": filters.get("click_id"),
