@@ -1,6 +1,7 @@
 //! Whole journeys through a built `serve`, from outside.
 
 mod addresses;
+mod every_platform;
 mod main_job;
 mod nginx;
 mod readme_steps;

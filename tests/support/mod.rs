@@ -30,6 +30,7 @@ pub mod report_fixture;
 pub mod sample_paths;
 pub mod signed_in;
 pub mod small_disk;
+pub mod stand_in;
 pub mod store_hook;
 pub mod stories;
 pub mod tag_fixture;
