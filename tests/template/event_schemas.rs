@@ -199,3 +199,44 @@ fn what_a_story_sends_is_checked_against_the_schema_of_its_template() {
     }
     assert!(said.contains("other.json: it breaks `type` and not `missing`"), "{said}");
 }
+
+/// Events as the platforms' pages write them, with every value invented.
+#[test]
+fn an_event_as_the_platforms_page_writes_it_passes_the_schema() {
+    let hash = "b4c9a289323b21a01c3e940f150eb9b8c542587f1abfd8f0e1cc1ffc5e475514";
+    let examples = [
+        (
+            "ga4",
+            json!({"client_id": "1234567890.1700000000", "user_id": "u-42", "timestamp_micros": 1_790_000_000_000_000_i64,
+                "user_properties": {"tier": {"value": "gold"}}, "non_personalized_ads": false,
+                "consent": {"ad_user_data": "GRANTED", "ad_personalization": "DENIED"},
+                "events": [{"name": "purchase", "params": {"transaction_id": "T1", "currency": "USD", "value": 7.0,
+                    "tax": 1, "coupon": "SUMMER", "session_id": "1789999000", "engagement_time_msec": 100,
+                    "items": [{"item_id": "565", "item_name": "Mug", "item_brand": "Acme", "price": 7.0, "quantity": 1}]}}]}),
+        ),
+        (
+            "pinterest",
+            json!({"event_name": "checkout", "action_source": "web", "event_time": 1_790_000_000, "event_id": "x1",
+                "event_source_url": "https://shop.example/thanks", "opt_out": false, "partner_name": "ss-example",
+                "language": "en", "user_data": {"em": [hash], "external_id": [hash], "client_ip_address": "203.0.113.9",
+                    "client_user_agent": "Mozilla/5.0"},
+                "custom_data": {"currency": "USD", "value": "72.39", "content_ids": ["red-mug"], "num_items": 2,
+                    "contents": [{"id": "red-mug", "item_price": "36.10", "quantity": 2, "item_brand": "Acme"}],
+                    "order_id": "T1", "search_string": "mugs", "opt_out_type": "LDP"}}),
+        ),
+        (
+            "snapchat",
+            json!({"event_name": "PURCHASE", "event_time": 1_790_000_000, "event_id": "x1", "action_source": "MOBILE_APP",
+                "app_data": {"advertiser_tracking_enabled": 1, "extinfo": ["a2", "com.example.app"]},
+                "user_data": {"em": [hash], "ph": [hash]},
+                "custom_data": {"currency": "USD", "value": "10",
+                    "contents": [{"id": "3", "quantity": "1", "item_price": "5", "brand": "Acme"}]}}),
+        ),
+    ];
+    let catalog = Catalog::load(None).unwrap();
+    for (name, example) in examples {
+        let schema = catalog.destination(name).unwrap().schema().unwrap().unwrap();
+        let faults: Vec<String> = schema.faults(&example).iter().map(|fault| fault.what.clone()).collect();
+        assert!(faults.is_empty(), "{name}: {faults:?}");
+    }
+}
