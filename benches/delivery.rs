@@ -29,6 +29,7 @@ use postbridge::store::contract::lookup::PageRequest;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::engine::memory::Memory;
 use postbridge::template::catalog::Catalog;
+use postbridge::template::destination::batch::BatchSize;
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::{DestinationMode, RenderInput, Rendered};
 use postbridge::template::destination::spec::DestinationSpec;
@@ -48,13 +49,16 @@ fn main() {
     };
     let deliveries = number("DELIVERIES", 20_000);
     let rounds = number("ROUNDS", 7);
+    let events = number("EVENTS", 1);
     let directory = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("a folder next to the sources");
-    println!("delivery: {deliveries} deliveries a round, {IN_FLIGHT} in flight, {rounds} rounds of each");
+    println!(
+        "delivery: {deliveries} deliveries a round, {events} in a request, {IN_FLIGHT} requests in flight, {rounds} rounds of each"
+    );
     println!("disk: {}, median fdatasync {:?}", file_system(directory.path()), median_sync(directory.path()));
     let sink = Sink::start();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let bench = Bench::prepare(directory.path(), sink.address).await;
+        let bench = Bench::prepare(directory.path(), sink.address, events).await;
         let (mut ours, mut bare, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
         bench.bare(&sink, deliveries / 4).await;
         bench.whole(&sink, deliveries / 4, "warm").await;
@@ -134,8 +138,6 @@ impl Sink {
 
 /// Reads requests as cheaply as can be, so that what is compared is the clients.
 async fn take_all(mut stream: tokio::net::TcpStream, taken: Arc<AtomicUsize>) -> std::io::Result<()> {
-    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
-        content-length: 35\r\n\r\n{\"events_received\":1,\"messages\":[]}";
     let mut buffer: Vec<u8> = Vec::with_capacity(8 * 1024);
     loop {
         let whole = loop {
@@ -149,9 +151,15 @@ async fn take_all(mut stream: tokio::net::TcpStream, taken: Arc<AtomicUsize>) ->
                 return Ok(());
             }
         };
+        let events = memchr::memmem::find_iter(&buffer[..whole], b"\"event_name\":").count();
         buffer.drain(..whole);
-        taken.fetch_add(1, Ordering::Relaxed);
-        stream.write_all(ANSWER).await?;
+        taken.fetch_add(events, Ordering::Relaxed);
+        let body = format!("{{\"events_received\":{events},\"messages\":[]}}");
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(answer.as_bytes()).await?;
     }
 }
 
@@ -165,10 +173,12 @@ struct Bench {
     store: Arc<dyn Store>,
     destination: Arc<ReadyDestination>,
     bare: reqwest::Client,
+    /// How many events a request carries.
+    events: usize,
 }
 
 impl Bench {
-    async fn prepare(directory: &Path, sink: SocketAddr) -> Bench {
+    async fn prepare(directory: &Path, sink: SocketAddr, events: usize) -> Bench {
         let catalog = Catalog::load(None).expect("the built-in templates");
         let spec = DestinationSpec {
             id: DestinationId::parse("main").expect("an id"),
@@ -187,7 +197,7 @@ impl Bench {
         let arrival = ClickArrival { click: click(), screening: Screening::None };
         store.record_click(arrival).await.expect("a recorded click");
         let bare = reqwest::Client::builder().no_proxy().http1_only().build().expect("a client");
-        Bench { store, destination, bare }
+        Bench { store, destination, bare, events }
     }
 
     /// The whole way, from waiting deliveries in the store to their durable ends. Answers how long
@@ -205,7 +215,7 @@ impl Bench {
         let destination = DestinationPlan {
             destination: Arc::clone(&self.destination),
             max_per_second: None,
-            batch: Default::default(),
+            batch: BatchSize { max_events: self.events, max_wait_ms: 0 },
             max_in_flight: IN_FLIGHT,
             allow_private_network: true,
             timeout_ms: 30_000,
@@ -228,7 +238,7 @@ impl Bench {
     async fn bare(&self, sink: &Sink, count: usize) -> (Duration, Duration) {
         let request = self.rendered().await;
         let before = sink.taken.load(Ordering::Relaxed);
-        let left = Arc::new(AtomicUsize::new(count));
+        let left = Arc::new(AtomicUsize::new(count / self.events));
         let (began, spent) = (stopwatch(), cpu_time());
         let loops = (0..IN_FLIGHT).map(|_| {
             let (client, request, left) = (self.bare.clone(), request.clone(), Arc::clone(&left));
@@ -247,7 +257,7 @@ impl Bench {
             task.await.expect("a loop");
         }
         let took = (began.elapsed(), cpu_time() - spent);
-        assert_eq!(sink.taken.load(Ordering::Relaxed) - before, count);
+        assert_eq!(sink.taken.load(Ordering::Relaxed) - before, count / self.events * self.events);
         took
     }
 
@@ -267,8 +277,11 @@ impl Bench {
             now: conversion.received_at,
             customer: Default::default(),
         };
-        match self.destination.render(&input).expect("a request").rendered {
-            Rendered::Request(request, _) => request,
+        match self.destination.render_event(&input).expect("a request").rendered {
+            Rendered::Request(part, _) => {
+                let parts = vec![&part; self.events];
+                self.destination.assemble(&parts, &id, input.now).request
+            }
             Rendered::Skip { reason } => panic!("{reason:?}"),
         }
     }

@@ -1,10 +1,12 @@
-//! What a template costs: a Meta request rendered from text, against a serde struct with the same hashes.
+//! What a template costs: a Meta request rendered from text, against a serde struct with the same hashes; and one event
+//! of every other platform.
 
 // A bench reads the clock, and what is not as it must be ends it.
 #![allow(clippy::restriction, clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::sync::Arc;
 
 use postbridge::clock::stopwatch;
 use postbridge::domain::attribution::{Attribution, MatchMethod};
@@ -16,6 +18,7 @@ use postbridge::domain::money::{Currency, Money};
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::template::catalog::Catalog;
+use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::{DestinationMode, RenderInput, Rendered};
 use postbridge::template::destination::spec::DestinationSpec;
@@ -263,4 +266,55 @@ fn main() {
     );
     compare("a click's data only", &conversion(CustomerTraits::default()));
     compare("every trait known", &conversion(all_traits()));
+    let catalog = Catalog::load(None).unwrap();
+    for name in catalog.destination_names() {
+        event_of(&catalog.destination(name).unwrap());
+    }
+}
+
+/// One event of a platform, everything known.
+fn event_of(template: &Arc<DestinationTemplate>) {
+    let unset = template.settings().iter().filter(|setting| setting.default.is_none());
+    let value = |kind: &str| match kind {
+        "Digits" => "1234567890",
+        "Url" => "https://shop.example/lp",
+        "SigningKey" => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        _ => "a-setting",
+    };
+    let id = DestinationId::parse("main").unwrap();
+    let destination = ReadyDestination::build(DestinationSpec {
+        id: id.clone(),
+        template: Arc::clone(template),
+        mode: DestinationMode::Live,
+        endpoint: None,
+        settings: unset
+            .map(|setting| (setting.name.clone(), value(&format!("{:?}", setting.kind)).to_owned()))
+            .collect(),
+        events: BTreeMap::new(),
+    })
+    .unwrap_or_else(|problems| panic!("{}: {problems:?}", template.name()));
+    let cookie = |name: &String| match name.as_str() {
+        "_ga" => (name.clone(), "GA1.1.123456789.1758460000".to_owned()),
+        "_ga_*" => ("_ga_ABC".to_owned(), "GS2.1.s1758460000$o1$g0$t1758460000".to_owned()),
+        "_fbp" => (name.clone(), "fb.1.1789980000000.1234567890".to_owned()),
+        other => (other.replace('*', "A"), "1758460000000.5d6c2a1e-1111-4222-8333-123456789abc".to_owned()),
+    };
+    let click = Click {
+        params: template.landing_params().iter().map(|name| (name.clone(), "AbC-d_E".repeat(8))).collect(),
+        cookies: template.cookies().iter().map(cookie).collect(),
+        ..click()
+    };
+    let conversion = conversion(all_traits());
+    let delivery = DeliveryId { conversion: conversion.id, destination: id, occasion: Occasion::First };
+    let now = Time::parse("2026-09-21T14:20:00Z").unwrap();
+    let input = RenderInput {
+        conversion: &conversion,
+        click: Some(&click),
+        delivery: &delivery,
+        now,
+        customer: Default::default(),
+    };
+    let size = by_template(&destination, &input).len();
+    let took = median((0..ROUNDS).map(|_| micros(|| by_template(&destination, &input))).collect());
+    println!("| render | {}, {size} bytes | {took:.2} µs |", template.name());
 }
