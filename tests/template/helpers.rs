@@ -282,6 +282,25 @@ fn a_click_keeps_eight_cookies_of_one_name_with_a_star() {
 }
 
 #[test]
+fn a_text_is_one_of_several_or_none_of_them() {
+    for (expression, value, expected) in [
+        (r#"one_of x "A" "B""#, "B", "\"B\""),
+        (r#"one_of x "A" "B""#, "b", "null"),
+        (r#"one_of x "A" "B""#, "", "null"),
+        (r#"none_of x "A" "B""#, "b", "\"b\""),
+        (r#"none_of x "A" "B""#, "A", "null"),
+        (r#"none_of x "A" "B""#, "", "null"),
+        (r#"default (one_of x "A") "other""#, "C", "\"other\""),
+    ] {
+        let call = expression.replace(" x ", " (param \"x\") ");
+        let conversion = if value.is_empty() { conversion() } else { with_param(value) };
+        let found = written(&format!("json ({call})"), &conversion, &click());
+        assert_eq!(found, (expected.to_owned(), Vec::new()), "{expression} of {value}");
+    }
+    refused(r#"json (one_of event_name)"#, &["one_of"]);
+}
+
+#[test]
 fn text_is_written_in_lower_case_or_capital_letters() {
     for (expression, expected) in [
         ("upper params.x", "\"STRASSE ÉÀ\""),

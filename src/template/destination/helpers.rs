@@ -62,6 +62,14 @@ pub(crate) static HELPERS: &[Helper] = &[
     Helper { arguments: (2, 8), options: &["separator"], ..untyped("join", join) },
     Helper { arguments: (2, 2), ..untyped("when", when) },
     Helper {
+        arguments: (2, 16),
+        ..untyped("one_of", |c, s| if is_one_of(c, s) { c.argument(0, s) } else { RenderValue::Null })
+    },
+    Helper {
+        arguments: (2, 16),
+        ..untyped("none_of", |c, s| if is_one_of(c, s) { RenderValue::Null } else { c.argument(0, s) })
+    },
+    Helper {
         gives: ValueKind::Same,
         ..untyped("in_test", |c, s| if s.test { c.argument(0, s) } else { RenderValue::Null })
     },
@@ -156,6 +164,12 @@ fn when<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> RenderValue<'a> {
     }
     scope.leave_out(call.arguments.get(1), Unreadable::Malformed);
     RenderValue::Null
+}
+
+/// Whether the first is the same text as one of the others.
+fn is_one_of<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> bool {
+    let text = call.text(0, scope);
+    text.is_some() && (1..call.arguments.len()).any(|other| call.text(other, scope) == text)
 }
 
 fn epoch<'a>(call: &'a HelperCall, scope: &RenderScope<'a>, per_second: i64) -> RenderValue<'a> {
