@@ -87,10 +87,22 @@ fn line_of_member(folder: &str, at: &str) -> Option<(String, usize)> {
 
 /// Whether the schema refuses each of the payloads in the folder `broken` of a template's stories, and for what it is
 /// there. Answers the rules that are broken.
-pub(crate) fn check_broken(schema: &EventSchema, stories: &Path, problems: &mut Vec<Problem>) -> Vec<String> {
+pub(crate) fn check_broken(
+    schema: Option<&EventSchema>,
+    stories: &Path,
+    problems: &mut Vec<Problem>,
+) -> Vec<String> {
     let entries = fs::read_dir(stories.join(BROKEN)).into_iter().flatten().flatten();
     let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
     files.sort();
+    let Some(schema) = schema else {
+        if let Some(path) = files.first() {
+            let what = "there is no schema.json that could refuse it";
+            let hint = "write what one event may be into the template's folder";
+            problems.push(Problem::new(what, hint).in_file(&path.display().to_string()));
+        }
+        return Vec::new();
+    };
     let mut broken = Vec::new();
     for path in files {
         match check_one(schema, &path) {

@@ -104,14 +104,15 @@ pub fn run_destination_stories(
             continue;
         };
         let schema = template.schema().map_err(|problem| report.problems.push(problem)).ok().flatten();
+        let problems = report.problems.len();
         let outcomes = run_each(directory, name, &mut report, |folder| {
             run(&template, schema.as_ref(), folder, expectations)
         });
-        if let Some(schema) = &schema {
-            let refused = lint::check_broken(schema, &directory.join(name), &mut report.problems);
-            report.refused.extend(refused.iter().map(|rule| format!("{name}/{rule}")));
-        }
-        if let Some(outcomes) = outcomes {
+        // What a story that went wrong covers is not known.
+        let all_ran = report.problems.len() == problems;
+        let refused = lint::check_broken(schema.as_ref(), &directory.join(name), &mut report.problems);
+        report.refused.extend(refused.iter().map(|rule| format!("{name}/{rule}")));
+        if let Some(outcomes) = outcomes.filter(|_| all_ran) {
             let mut coverage = Coverage::default();
             outcomes.into_iter().for_each(|outcome| coverage.take(outcome));
             coverage.missing(&template, &directory.join(name), &mut report.problems);

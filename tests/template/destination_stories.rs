@@ -71,6 +71,12 @@ fn a_users_own_stories_run_with_the_users_own_templates() {
         shown.contains("expected.json:8: expected `\"value\": 7.00`, found `\"value\": \"7.00\"`"),
         "{shown}"
     );
+    assert_eq!(changed.problems.len(), 1, "what a story that went wrong covers is not asked: {shown}");
+    write("destinations/mine/event.json.hbs", "{\"value\": {{number value}}}");
+    write("fixtures/destinations/mine/broken/text.json", "{\"breaks\": \"type\", \"payload\": {}}");
+    let unchecked = run(Expectations::Check).problems;
+    let shown: Vec<String> = unchecked.iter().map(ToString::to_string).collect();
+    assert!(shown.len() == 1 && shown[0].contains("no schema.json that could refuse it"), "{shown:?}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::template::destination::batch_file;
 use crate::template::destination::reply::ReplyRules;
 use crate::template::destination::reply_file;
 use crate::template::destination::require::{Requirement, RequirementTest};
-use crate::template::diagnostic::Problem;
+use crate::template::diagnostic::{Problem, did_you_mean};
 use crate::template::provenance::{self, PlatformFact};
 use crate::template::toml_doc::table::{self, Table};
 use crate::template::toml_doc::text::Text;
@@ -157,7 +157,10 @@ fn setting(table: &Table<'_>) -> SettingSpec {
 fn events(root: &Table<'_>) -> BTreeMap<String, String> {
     let Some(table) = root.table("events") else { return BTreeMap::new() };
     for ours in table.keys().into_iter().filter(|ours| !EventName::known().any(|known| known == *ours)) {
-        let hint = format!("names here are {}", EventName::known().collect::<Vec<_>>().join(", "));
+        let hint = match did_you_mean(ours, EventName::known()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("names here are {}", EventName::known().collect::<Vec<_>>().join(", ")),
+        };
         table.problem(ours, format!("`{ours}` is none of our event names"), hint);
     }
     table.free_texts().into_iter().map(|(ours, theirs)| (ours.to_owned(), theirs.value)).collect()
