@@ -304,6 +304,14 @@ proptest! {
     }
 
     #[test]
+    fn a_number_behind_what_could_be_a_carriers_code_is_read_alike(digits in "86(11|12|17)[0-9]{9,10}") {
+        let plain = user_data(CustomerTrait::Phone, &digits, "ph");
+        for written in [format!("+{digits}"), format!("00{digits}"), format!("+{} {}", &digits[..2], &digits[2..])] {
+            prop_assert_eq!(&user_data(CustomerTrait::Phone, &written, "ph"), &plain, "{}", written);
+        }
+    }
+
+    #[test]
     fn a_click_parameter_is_never_changed(fbclid in "[A-Za-z0-9_-]{1,200}") {
         let mut click = click();
         click.params = vec![("fbclid".to_owned(), fbclid.clone())];

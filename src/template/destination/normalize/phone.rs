@@ -39,7 +39,7 @@ pub(crate) fn reads_numbers_of(region: PhoneRegion) -> bool {
 /// begins with 0 or has no calling code in front is left out, for its hash would be another person's.
 pub(crate) fn phone(text: &str, plus: bool, home: HomeCountry<'_>) -> Result<String, Unreadable> {
     let digits =
-        unless_hashed(text, |text| match plain_digits(text) {
+        unless_hashed(text, |text| match plain_digits(&without_marks(text)) {
             Some((digits, is_international)) if is_international || home.is_unknown() => {
                 if has_shape(digits) { Ok(digits.to_owned()) } else { read(text, home) }
             }
@@ -60,6 +60,23 @@ impl HomeCountry<'_> {
         }
         let code: i32 = self.calling_code?.parse().ok()?;
         PHONE_NUMBER_UTIL.get_region_for_country_code(code)
+    }
+}
+
+/// The same without what people write between digits, and with a `+` for `00`; as it is where there is more in it.
+fn without_marks(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with("00") {
+        return Cow::Borrowed(text);
+    }
+    let is_mark = |c: char| matches!(c, ' ' | '\u{a0}' | '-' | '.' | '(' | ')');
+    let mut inside = text.trim().chars().enumerate();
+    if !inside.all(|(at, c)| c.is_ascii_digit() || is_mark(c) || (c == '+' && at == 0)) {
+        return Cow::Borrowed(text);
+    }
+    let digits: String = text.chars().filter(|c| !is_mark(*c)).collect();
+    match digits.strip_prefix("00") {
+        Some(digits) => Cow::Owned(format!("+{digits}")),
+        None => Cow::Owned(digits),
     }
 }
 
