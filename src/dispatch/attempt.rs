@@ -137,6 +137,12 @@ struct AnsweredRequest {
     exchange: Arc<Exchange>,
 }
 
+impl AnsweredRequest {
+    fn status(&self) -> Option<u16> {
+        self.exchange.answer.as_ref().map(|answer| answer.status)
+    }
+}
+
 /// The events of a request of which its answer does not say what became of them.
 struct UnexplainedEvents {
     events: Vec<ReadyEvent>,
@@ -254,6 +260,11 @@ impl AttemptJob {
                     again.push(event);
                 }
             }
+        }
+        if !again.is_empty() {
+            let (destination, status) = (self.to.destination.id(), answered.status());
+            let (left, may_be_taken) = (again.len(), verdict.may_be_taken);
+            tracing::info!(%destination, status, sent, left, may_be_taken, "events are sent again in smaller requests");
         }
         UnexplainedEvents { all: again.len() == sent, events: again }
     }

@@ -256,22 +256,6 @@ async fn a_sale_waits_for_others_as_long_as_it_may_and_no_longer() {
 }
 
 #[tokio::test]
-async fn a_rate_that_counts_events_counts_all_of_a_request() {
-    let platform = Platform::start(all_or_none);
-    let mut target = batching(&platform, "[rate]\ncounts = \"events\"\n[batch]\nmax = 100\n");
-    target.max_per_second = Some(200);
-    let targets = [target];
-    let fixture = DispatchFixture::new(&targets);
-    let sales = fixture.sales("t", 150).await;
-    let began = Instant::now();
-    let dispatch = fixture.dispatch(&targets);
-    kept(&fixture, &sales, "delivered").await;
-    // 150 events at 200 a second, a twentieth of a second's worth of them at once.
-    assert!(began.elapsed() >= Duration::from_millis(600), "{:?}", began.elapsed());
-    dispatch.stop(Duration::from_secs(5)).await;
-}
-
-#[tokio::test]
 async fn what_is_cut_off_in_the_middle_is_given_back_and_sent_once_more() {
     let gate = Gate::shut();
     let kept_gate = gate.clone();
