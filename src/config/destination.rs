@@ -151,10 +151,12 @@ fn batch_of(
         let what = format!("`max_events` is {events}, and `{}` takes {most} in a request", template.name());
         section.problem("batch", what, "write a lower number, or take it out");
     }
-    BatchSize {
-        max_events: max_events.unwrap_or(usual.max_events).min(most),
-        max_wait_ms: max_wait_ms.unwrap_or(usual.max_wait_ms),
+    let max_events = max_events.unwrap_or(usual.max_events).min(most);
+    if max_events == 1 && max_wait_ms.is_some_and(|wait| wait > 0) {
+        let what = "`max_wait_ms` in `batch`: a request carries one event, so none waits for others";
+        section.warning("batch", what, "name `max_events` too, or take `max_wait_ms` out");
     }
+    BatchSize { max_events, max_wait_ms: max_wait_ms.unwrap_or(usual.max_wait_ms) }
 }
 
 /// A destination's route, as far as its template says.
