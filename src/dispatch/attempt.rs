@@ -17,7 +17,7 @@ use crate::dispatch::open_leases::OpenLeases;
 use crate::dispatch::prepare::{Prepared, prepare, rules_of};
 use crate::dispatch::rate::SharedRate;
 use crate::dispatch::settle::{FinishedAttempt, settle};
-use crate::domain::attempt::{BatchPlace, Exchange};
+use crate::domain::attempt::{BatchPlace, Exchange, LargerRequest};
 use crate::domain::click::Pairs;
 use crate::domain::delivery::{DeliveryState, Reply, ReplyVerdict};
 use crate::domain::delivery_reason::RetryReason;
@@ -36,6 +36,8 @@ use crate::template::destination::envelope::EventPart;
 
 /// A body with several events is no larger than this.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// How much is kept of the answer to a request that was sent again in parts: each part keeps it.
+const KEPT_OF_EARLIER: usize = 4 * 1024;
 /// By this status the platform says that a request is too large.
 const TOO_LARGE: u16 = 413;
 
@@ -78,7 +80,7 @@ pub async fn run(mut job: AttemptJob) {
     job.send_all(&mut requests, &mut finished).await;
     let now = job.shared.clock.now();
     let mut unsent = Vec::new();
-    for event in requests.into_iter().flatten() {
+    for event in requests.into_iter().flat_map(|next| next.events) {
         match event.carried_by {
             None => unsent.push(event.claimed.lease.token),
             Some(_) => finished.push(job.cut_off(event, now)),
@@ -96,8 +98,15 @@ pub async fn run(mut job: AttemptJob) {
     shared.release(unsent).await;
 }
 
+/// Events that are to leave in one request.
+struct NextRequest {
+    events: Vec<ReadyEvent>,
+    /// The requests that carried them before.
+    before: Vec<LargerRequest>,
+}
+
 /// Those that can share a request do, at most `most` of them.
-fn requests_of(ready: Vec<ReadyEvent>, most: usize) -> VecDeque<Vec<ReadyEvent>> {
+fn requests_of(ready: Vec<ReadyEvent>, most: usize) -> VecDeque<NextRequest> {
     let mut requests: Vec<(usize, Vec<ReadyEvent>)> = Vec::new();
     for event in ready {
         let size = event.part.size();
@@ -114,17 +123,17 @@ fn requests_of(ready: Vec<ReadyEvent>, most: usize) -> VecDeque<Vec<ReadyEvent>>
             None => requests.push((size, vec![event])),
         }
     }
-    requests.into_iter().map(|(_, request)| request).collect()
+    requests.into_iter().map(|(_, events)| NextRequest { events, before: Vec::new() }).collect()
 }
 
 /// What an answer did not explain: in two halves where it explained nothing, else without what it explained.
-fn put_first(requests: &mut VecDeque<Vec<ReadyEvent>>, again: UnexplainedEvents) {
-    let UnexplainedEvents { mut events, all } = again;
+fn put_first(requests: &mut VecDeque<NextRequest>, again: UnexplainedEvents) {
+    let UnexplainedEvents { mut events, all, before } = again;
     if all && events.len() > 1 {
         let second = events.split_off(events.len().div_ceil(2));
-        requests.push_front(second);
+        requests.push_front(NextRequest { events: second, before: before.clone() });
     }
-    requests.push_front(events);
+    requests.push_front(NextRequest { events, before });
 }
 
 /// A request whose answer is in, or that got none.
@@ -141,6 +150,16 @@ impl AnsweredRequest {
     fn status(&self) -> Option<u16> {
         self.exchange.answer.as_ref().map(|answer| answer.status)
     }
+
+    /// It, which carried so many events, behind those that carried them before.
+    fn and_before(&self, events: usize) -> Vec<LargerRequest> {
+        let answer = self.exchange.answer.clone().map(|answer| answer.cut_to(KEPT_OF_EARLIER));
+        let took_ms = u32::try_from(self.took.as_millis()).unwrap_or(u32::MAX);
+        let events = u32::try_from(events).unwrap_or(u32::MAX);
+        let mut before = self.exchange.before.clone();
+        before.push(LargerRequest { at: self.at, took_ms, events, answer });
+        before
+    }
 }
 
 /// The events of a request of which its answer does not say what became of them.
@@ -148,18 +167,16 @@ struct UnexplainedEvents {
     events: Vec<ReadyEvent>,
     /// Whether those are all that it carried.
     all: bool,
+    /// It, and those that carried them before it.
+    before: Vec<LargerRequest>,
 }
 
 impl AttemptJob {
     /// Sends one request after the other, until none is left or nothing more may leave.
-    async fn send_all(
-        &mut self,
-        requests: &mut VecDeque<Vec<ReadyEvent>>,
-        finished: &mut Vec<FinishedAttempt>,
-    ) {
+    async fn send_all(&mut self, requests: &mut VecDeque<NextRequest>, finished: &mut Vec<FinishedAttempt>) {
         let mut is_first = true;
-        while let Some(events) = requests.pop_front() {
-            let sent = events.len();
+        while let Some(next) = requests.pop_front() {
+            let sent = next.events.len();
             if !std::mem::take(&mut is_first) {
                 if let Some(rate) = &self.rate {
                     rate.request(sent).await;
@@ -168,13 +185,12 @@ impl AttemptJob {
                     if !self.has_time() {
                         self.to.carry_less(sent);
                     }
-                    return requests.push_front(events);
+                    return requests.push_front(next);
                 }
             }
-            let again = self.send(events, finished).await;
-            match again.events.is_empty() {
-                true => self.to.carry_more(sent),
-                false => put_first(requests, again),
+            match self.send(next, finished).await {
+                None => self.to.carry_more(sent),
+                Some(again) => put_first(requests, again),
             }
             // What is known is not kept waiting for the answers to other requests; the last is recorded without a place.
             if !requests.is_empty() && !finished.is_empty() {
@@ -190,8 +206,11 @@ impl AttemptJob {
             let began = stopwatch();
             match prepare(&self.to.destination, &self.rules(&claimed, at), &claimed, at) {
                 Prepared::Ended { settled, request, remarks } => {
-                    let exchange =
-                        request.map(|request| Exchange { request: request.masked(), answer: None });
+                    let exchange = request.map(|request| Exchange {
+                        request: request.masked(),
+                        answer: None,
+                        before: Vec::new(),
+                    });
                     finished.push(FinishedAttempt {
                         at,
                         took: began.elapsed(),
@@ -213,14 +232,15 @@ impl AttemptJob {
         (finished, ready)
     }
 
-    /// Sends one request. What its answer says of an event ends the event's attempt.
+    /// Sends one request. What its answer says of an event ends the event's attempt; answers what it does not explain.
     async fn send(
         &mut self,
-        events: Vec<ReadyEvent>,
+        next: NextRequest,
         finished: &mut Vec<FinishedAttempt>,
-    ) -> UnexplainedEvents {
+    ) -> Option<UnexplainedEvents> {
+        let NextRequest { events, before } = next;
         let (at, began) = (self.shared.clock.now(), stopwatch());
-        let Some(first) = events.first() else { return UnexplainedEvents { events, all: false } };
+        let first = events.first()?;
         let parts: Vec<&EventPart> = events.iter().map(|event| &event.part).collect();
         let assembled = self.to.destination.assemble(&parts, &first.claimed.id, at);
         let of_event =
@@ -242,7 +262,7 @@ impl AttemptJob {
         if sent > 1 && answer.as_ref().is_some_and(|answer| answer.status == TOO_LARGE) {
             self.to.carry_less(sent);
         }
-        let exchange = Arc::new(Exchange { request, answer });
+        let exchange = Arc::new(Exchange { request, answer, before });
         let answered = AnsweredRequest { at, took: began.elapsed(), now, exchange };
         let mut places = places.into_iter().enumerate();
         let mut again = Vec::new();
@@ -261,12 +281,13 @@ impl AttemptJob {
                 }
             }
         }
-        if !again.is_empty() {
-            let (destination, status) = (self.to.destination.id(), answered.status());
-            let (left, may_be_taken) = (again.len(), verdict.may_be_taken);
-            tracing::info!(%destination, status, sent, left, may_be_taken, "events are sent again in smaller requests");
+        if again.is_empty() {
+            return None;
         }
-        UnexplainedEvents { all: again.len() == sent, events: again }
+        let (destination, status) = (self.to.destination.id(), answered.status());
+        let (left, may_be_taken) = (again.len(), verdict.may_be_taken);
+        tracing::info!(%destination, status, sent, left, may_be_taken, "events are sent again in smaller requests");
+        Some(UnexplainedEvents { all: left == sent, events: again, before: answered.and_before(sent) })
     }
 
     /// What an event's attempt became, by what the answer says of it.

@@ -16,6 +16,22 @@ pub struct Exchange {
     pub request: SentRequest,
     /// Secrets masked. `None`: nothing was sent, or no answer was received.
     pub answer: Option<PlatformResponse>,
+    /// The requests of the same attempt that carried the same events before it, oldest first.
+    pub before: Vec<LargerRequest>,
+}
+
+/// A request that carried an event among more, and whose answer did not say what became of it: it was sent again among
+/// fewer. Its own part of the body was the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LargerRequest {
+    /// When it was made.
+    pub at: Time,
+    /// From then to its whole answer, or to the failure.
+    pub took_ms: u32,
+    /// How many events it carried.
+    pub events: u32,
+    /// Secrets masked; the first of its body. `None`: it got none.
+    pub answer: Option<PlatformResponse>,
 }
 
 /// What an attempt meant for its delivery.
@@ -97,5 +113,10 @@ impl Attempt {
     /// What was received for it.
     pub fn answer(&self) -> Option<&PlatformResponse> {
         self.exchange.as_deref()?.answer.as_ref()
+    }
+
+    /// The requests that carried its event before that one, oldest first.
+    pub fn before(&self) -> &[LargerRequest] {
+        self.exchange.as_deref().map_or(&[], |exchange| &exchange.before)
     }
 }

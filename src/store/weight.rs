@@ -39,8 +39,9 @@ impl Weighter<u64, Arc<Record>> for ByBytes {
 
 /// A request and its answer, by what may be large of them.
 pub fn of_exchange(exchange: &Exchange) -> usize {
-    let answer = exchange.answer.as_ref().map_or(0, |answer| answer.body.len());
-    exchange.request.url.len() + exchange.request.body.len() + answer
+    let before = exchange.before.iter().filter_map(|larger| larger.answer.as_ref());
+    let answers: usize = exchange.answer.iter().chain(before).map(|answer| answer.body.len()).sum();
+    exchange.request.url.len() + exchange.request.body.len() + answers
 }
 
 /// A click. A text takes what it has room for, however short it was made.

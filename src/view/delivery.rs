@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::attempt::{Attempt, AttemptEffect, BatchPlace};
+use crate::domain::attempt::{Attempt, AttemptEffect, BatchPlace, LargerRequest};
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryState, PlatformResponse, ReplyVerdict, SentRequest};
 use crate::domain::event::EventName;
@@ -187,6 +187,9 @@ pub struct AttemptView<'a> {
     batch: Option<BatchView>,
     /// Null where no answer was received.
     response: Option<ResponseView<'a>>,
+    /// The requests of this attempt that carried the event among more before `request`, and whose answers did not say
+    /// what became of it, oldest first: it was sent again among fewer. Its part of their bodies was the same.
+    earlier_requests: Vec<EarlierRequestView<'a>>,
 }
 
 impl<'a> AttemptView<'a> {
@@ -207,7 +210,29 @@ impl<'a> AttemptView<'a> {
             request: attempt.request().map(|request| RequestView::of_event(request, attempt.place)),
             batch: attempt.place.map(BatchView::of),
             response: attempt.answer().map(ResponseView::of),
+            earlier_requests: attempt.before().iter().map(EarlierRequestView::of).collect(),
         }
+    }
+}
+
+/// A request that carried an event before the one that its answer is about.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EarlierRequest")]
+struct EarlierRequestView<'a> {
+    #[schemars(with = "TimeText")]
+    at: Time,
+    took_ms: u32,
+    /// How many it carried.
+    events: u32,
+    /// At most the first 4 KiB of its body. Null where no answer was received.
+    response: Option<ResponseView<'a>>,
+}
+
+impl<'a> EarlierRequestView<'a> {
+    fn of(larger: &'a LargerRequest) -> EarlierRequestView<'a> {
+        let LargerRequest { at, took_ms, events, answer } = larger;
+        let response = answer.as_ref().map(ResponseView::of);
+        EarlierRequestView { at: *at, took_ms: *took_ms, events: *events, response }
     }
 }
 
@@ -303,5 +328,35 @@ impl<'a> ResponseView<'a> {
             body: String::from_utf8_lossy(&response.body),
             truncated: response.truncated,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::EarlierRequestView;
+    use crate::domain::attempt::LargerRequest;
+    use crate::domain::delivery::PlatformResponse;
+    use crate::domain::time::Time;
+
+    #[test]
+    fn a_request_that_carried_an_event_before_is_shown_with_its_answer_and_without_one() {
+        let answer = PlatformResponse {
+            status: 400,
+            headers: vec![("x-id".to_owned(), "7".to_owned())],
+            body: b"{}".to_vec(),
+            truncated: false,
+        };
+        let at = Time::from_millis(1_790_000_000_000).unwrap();
+        let mut larger = LargerRequest { at, took_ms: 90, events: 8, answer: Some(answer) };
+        let shown = serde_json::to_value(EarlierRequestView::of(&larger)).unwrap();
+        let response = json!({"status": 400, "headers": [["x-id", "7"]], "body": "{}", "truncated": false});
+        assert_eq!(
+            shown,
+            json!({"at": "2026-09-21T14:13:20.000Z", "took_ms": 90, "events": 8, "response": response})
+        );
+        larger.answer = None;
+        assert!(serde_json::to_value(EarlierRequestView::of(&larger)).unwrap()["response"].is_null());
     }
 }

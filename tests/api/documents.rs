@@ -170,7 +170,7 @@ fn attempt_document() -> Value {
         "sent": {"event": "text", "value": money(), "event_time": "text", "event_id": "text",
             "ids": {"fbclid": "text"}, "reply": {}},
         "request": {"method": "text", "url": "text", "headers": [["text"]], "body": "text"},
-        "batch": null, "response": {"status": "number", "headers": [["text"]], "body": "text", "truncated": "flag"},
+        "batch": null, "response": {"status": "number", "headers": [["text"]], "body": "text", "truncated": "flag"}, "earlier_requests": [],
     })
 }
 

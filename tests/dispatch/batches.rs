@@ -127,16 +127,34 @@ async fn a_bad_event_is_found_by_halves_and_takes_no_good_one_with_it() {
     let (dead, attempts) = fixture.reaches(bad, "dead").await;
     assert_eq!((dead.attempts, attempts.len()), (1, 1));
     assert!(attempts[0].place.is_none(), "it was alone in the end");
+    is_halved_down(&attempts[0]);
     for (delivery, attempts) in
         kept(&fixture, &good, "delivered").await.into_iter().chain(kept(&fixture, &more, "delivered").await)
     {
         assert_eq!((delivery.attempts, attempts.len(), delivery.possible_repeat), (1, 1, false));
+        is_halved_down(&attempts[0]);
     }
     // 100 events after the probe: 2·log₂ n requests, besides the first of them and the probe.
     assert!(platform.count() <= 2 + 14, "{} requests", platform.count());
     let taken = taken(&platform, |request| !names(request).iter().any(|name| is_bad(name)));
     assert_eq!((taken.len(), taken.values().max()), (100, Some(&1)), "each of the good ones once");
     dispatch.stop(Duration::from_secs(5)).await;
+}
+
+/// Every request that carried its event is on record, from the first with all of them.
+fn is_halved_down(attempt: &Attempt) {
+    let mut carried: Vec<u32> = attempt.before().iter().map(|larger| larger.events).collect();
+    assert_eq!(carried.first(), Some(&100));
+    carried.push(attempt.place.map_or(1, |place| place.events));
+    assert!(
+        carried.windows(2).all(|pair| pair[1] == pair[0] / 2 || pair[1] == pair[0].div_ceil(2)),
+        "{carried:?}"
+    );
+    for larger in attempt.before() {
+        let answer = larger.answer.as_ref().unwrap();
+        assert_eq!((answer.status, &answer.body[..]), (400, &b"{\"error\":\"an event is wrong\"}"[..]));
+        assert!(larger.at <= attempt.at);
+    }
 }
 
 #[tokio::test]

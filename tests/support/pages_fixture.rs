@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use postbridge::clock::Clock;
 use postbridge::config::configuration::Config;
 use postbridge::domain::advertiser_number::AdvertiserNumbers;
-use postbridge::domain::attempt::{Attempt, Exchange};
+use postbridge::domain::attempt::{Attempt, Exchange, LargerRequest};
 use postbridge::domain::click::{Click, CustomerTraits};
 use postbridge::domain::delivery::{
     DeliveryState, DestinationState, PlatformResponse, ReplyVerdict, SentRequest,
@@ -299,7 +299,10 @@ impl PagesFixture {
                 headers: vec![("authorization".to_owned(), "Bearer ***".to_owned())],
                 body: r#"{"data":[{"value":7.50}]}"#.to_owned(),
             };
-            let exchange = Some(Arc::new(Exchange { request, answer: Some(answer) }));
+            let refused =
+                PlatformResponse { body: b"<b>one</b> of them is wrong".to_vec(), ..answer.clone() };
+            let before = vec![LargerRequest { at: now, took_ms: 90, events: 8, answer: Some(refused) }];
+            let exchange = Some(Arc::new(Exchange { request, answer: Some(answer), before }));
             let Claimed { id, lease, .. } = work;
             let attempt = Attempt { took_ms: 182, exchange, ..Attempt::unsent(now, verdict) };
             self.store

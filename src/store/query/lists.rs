@@ -25,6 +25,7 @@ use crate::store::reader::readable;
 use crate::store::records::StoreShared;
 use crate::store::table::conversion::{Record, Sketch};
 use crate::store::table::delivery::DeliverySlot;
+use crate::store::table::exchange::ReadExchanges;
 use crate::store::table::report_line::ReportLine;
 
 /// How many dead letters one call looks at.
@@ -206,6 +207,7 @@ pub fn deliveries(
             && filter.state.is_none_or(|state| delivery.state.name() == state)
             && filter.reason.as_ref().is_none_or(|reason| reason.code.may_be_of(&delivery.state))
     };
+    let mut read = ReadExchanges::new();
     walk.run(|number, head, spent| {
         let Some(sketch) = &head.sketch else { return Ok(Vec::new()) };
         let any = sketch.standing.deliveries.iter().any(wanted);
@@ -220,7 +222,8 @@ pub fn deliveries(
         let mut items = Vec::new();
         for (place, delivery) in record.standing.deliveries.iter().enumerate().rev() {
             if wanted(delivery) {
-                let listed = listed(shared, &record, place)?.filter(|listed| has_reason(filter, listed));
+                let listed =
+                    listed(shared, (&record, place), &mut read)?.filter(|listed| has_reason(filter, listed));
                 items.extend(listed.map(|listed| (place, listed)));
             }
         }
@@ -234,7 +237,7 @@ fn has_reason(filter: &DeliveryFilter, listed: &ListedDelivery) -> bool {
 
 /// Dead letters are few and looked for among many: the index knows them.
 fn dead(walk: &ListWalk<'_>, filter: &DeliveryFilter) -> Result<Page<ListedDelivery>, StoreError> {
-    let mut items = Vec::new();
+    let (mut items, mut read) = (Vec::new(), ReadExchanges::new());
     let slots = walk.shared.index.lock().dead_below(walk.below, DEAD);
     let more = slots.len() == DEAD;
     let end_at = |slot: DeliverySlot| {
@@ -250,7 +253,7 @@ fn dead(walk: &ListWalk<'_>, filter: &DeliveryFilter) -> Result<Page<ListedDeliv
         if !filter.reason.as_ref().is_none_or(may_fit) {
             continue;
         }
-        let Some(listed) = listed(walk.shared, &record, slot.place())? else { continue };
+        let Some(listed) = listed(walk.shared, (&record, slot.place()), &mut read)? else { continue };
         let conversion = &listed.conversion;
         let fits = matches!(listed.delivery.state, DeliveryState::Dead { .. })
             && within(conversion.received_at, filter.of.since, filter.of.until)
@@ -267,7 +270,12 @@ fn dead(walk: &ListWalk<'_>, filter: &DeliveryFilter) -> Result<Page<ListedDeliv
     Ok(Page { items, next_cursor: last.filter(|_| more).and_then(end_at) })
 }
 
-fn listed(shared: &StoreShared, record: &Record, place: usize) -> Result<Option<ListedDelivery>, StoreError> {
+/// A delivery as lists have it. Those of one page that shared a request share what is read of it.
+fn listed(
+    shared: &StoreShared,
+    (record, place): (&Record, usize),
+    read: &mut ReadExchanges,
+) -> Result<Option<ListedDelivery>, StoreError> {
     let standing = &record.standing;
     let (Some(delivery), Some(last)) = (standing.deliveries.get(place), standing.last_attempts.get(place))
     else {
@@ -278,8 +286,8 @@ fn listed(shared: &StoreShared, record: &Record, place: usize) -> Result<Option<
         Some(number) => {
             let seq = record.conversion.seq.get();
             let day = shared.index.lock().days.of(seq);
-            let read = day.map_or(Ok(None), |day| shared.reader.attempt(day, *number));
-            readable(read, "an attempt")?.flatten()
+            let found = day.map_or(Ok(None), |day| shared.reader.attempt((day, *number), read));
+            readable(found, "an attempt")?.flatten()
         }
         None => None,
     };

@@ -11,7 +11,7 @@ use crate::store::contract::error::StoreError;
 use crate::store::contract::work::LeaseToken;
 use crate::store::engine::kv::Batch;
 use crate::store::reader::Reader;
-use crate::store::table::exchange::ExchangePlace;
+use crate::store::table::exchange::{ExchangePlace, ReadExchanges};
 
 /// The first byte of its keys.
 pub const PREFIX: u8 = b'A';
@@ -49,26 +49,30 @@ impl Reader {
     }
 
     /// Attempt `number` at a conversion of that day; `None` when it is purged.
-    pub fn attempt(&self, day: i32, number: u64) -> Result<Option<Attempt>, StoreError> {
-        self.stored_attempt(day, number)?.map(|stored| self.with_exchange(stored)).transpose()
+    pub fn attempt(
+        &self,
+        (day, number): (i32, u64),
+        read: &mut ReadExchanges,
+    ) -> Result<Option<Attempt>, StoreError> {
+        self.stored_attempt(day, number)?.map(|stored| self.with_exchange(stored, read)).transpose()
     }
 
-    fn with_exchange(&self, stored: StoredAttempt) -> Result<Attempt, StoreError> {
+    fn with_exchange(&self, stored: StoredAttempt, read: &mut ReadExchanges) -> Result<Attempt, StoreError> {
         let StoredAttempt { mut attempt, exchange, .. } = stored;
         if let Some(place) = exchange {
-            attempt.exchange = self.exchange(place)?;
+            attempt.exchange = self.exchange(place, read)?;
         }
         Ok(attempt)
     }
 
     /// The attempts at a delivery of a conversion of that day that end with number `last`, in order.
     pub fn attempts(&self, day: i32, last: Option<u64>) -> Result<Vec<Attempt>, StoreError> {
-        let mut found = VecDeque::new();
+        let (mut found, mut read) = (VecDeque::new(), ReadExchanges::new());
         let mut next = last;
         while let Some(number) = next {
             let Some(stored) = self.stored_attempt(day, number)? else { break };
             next = stored.before(number);
-            found.push_front(self.with_exchange(stored)?);
+            found.push_front(self.with_exchange(stored, &mut read)?);
         }
         Ok(found.into())
     }

@@ -1,6 +1,7 @@
 //! Exchanges with platforms, each once for all attempts that share it. One is under the day of the newest conversion
 //! that it was about, and goes with that one. The engine packs them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use crate::store::reader::Reader;
 pub const PREFIX: u8 = b'E';
 
 /// Where an exchange is: under the day of the conversion of one of its attempts, by the number of that attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ExchangePlace {
     pub day: i32,
     pub attempt: u64,
@@ -27,10 +28,22 @@ impl ExchangePlace {
     }
 }
 
+/// What was read of exchanges, so that one that many attempts share is read once; `None` of one that is purged.
+pub type ReadExchanges = HashMap<ExchangePlace, Option<Arc<Exchange>>>;
+
 impl Reader {
     /// `None` when it is purged.
-    pub fn exchange(&self, place: ExchangePlace) -> Result<Option<Arc<Exchange>>, StoreError> {
-        Ok(self.record(&place.key())?.map(Arc::new))
+    pub fn exchange(
+        &self,
+        place: ExchangePlace,
+        read: &mut ReadExchanges,
+    ) -> Result<Option<Arc<Exchange>>, StoreError> {
+        if let Some(known) = read.get(&place) {
+            return Ok(known.clone());
+        }
+        let exchange = self.record(&place.key())?.map(Arc::new);
+        read.insert(place, exchange.clone());
+        Ok(exchange)
     }
 }
 
