@@ -109,15 +109,20 @@ impl Story {
         Ok(ReadyDestination::of_postback(self.delivery.destination.clone(), self.mode, postback))
     }
 
-    /// What a request carries of the conversion, or why nothing is sent.
+    /// What a request carries of the conversion, or why nothing is sent: as a relay has it at the delivery's turn.
     pub(crate) fn render(&self, destination: &ReadyDestination) -> Result<Rendering<EventPart>, Problem> {
-        let click = self.click.as_ref().map(|click| click.at);
-        if let Some(reason) = destination.age_limits().too_old(&self.conversion, click, self.now) {
+        let refused = destination.consent_need().refusal(self.conversion.consent_with(self.click.as_ref()));
+        // Of what the destination knows already a change is sent, by ids alone.
+        let restates = destination.changes() == Changes::Send && self.delivery.occasion != Occasion::First;
+        let by_ids = refused.as_ref().filter(|_| restates).map(|_| self.conversion.ids_only());
+        let clicked = self.click.as_ref().map(|click| click.at);
+        let too_old = || destination.age_limits().too_old(&self.conversion, clicked, self.now);
+        if let Some(reason) = refused.filter(|_| !restates).or_else(too_old) {
             return Ok(Rendering { rendered: Rendered::Skip { reason }, remarks: Vec::new() });
         }
         destination.render_event(&RenderInput {
-            conversion: &self.conversion,
-            click: self.click.as_ref(),
+            conversion: by_ids.as_ref().unwrap_or(&self.conversion),
+            click: self.click.as_ref().filter(|_| by_ids.is_none()),
             delivery: &self.delivery,
             now: self.now,
             customer: self.customer,

@@ -80,6 +80,39 @@ fn a_users_own_stories_run_with_the_users_own_templates() {
 }
 
 #[test]
+fn of_a_visitor_who_refused_a_story_sends_a_change_by_ids_alone_and_a_sale_not_at_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = directory.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let toml = "label = \"Mine\"\nchanges = \"send\"\n[events]\nPurchase = \"buy\"\n[request]\nurl = \"https://a.example/\"\n";
+    write("destinations/mine/destination.toml", toml);
+    write(
+        "destinations/mine/event.json.hbs",
+        "{\"email\": {{json traits.email}}, \"ip\": {{json click.ip}}, \"value\": {{number value}}}",
+    );
+    let refused = "[conversion]\nvalue = \"7\"\ntraits = { email = \"ann@shop.example\" }\n\
+                   [click]\nid = \"abc\"\nip = \"203.0.113.9\"\nconsent = { ad_user_data = false }\n";
+    write("stories/mine/sale/story.toml", refused);
+    write("stories/mine/change/story.toml", &format!("change = 1\n{refused}"));
+    let agreed = refused.replace("false", "true");
+    write("stories/mine/agreed/story.toml", &agreed);
+    let catalog = Catalog::load(Some(directory.path())).unwrap();
+    let stories = directory.path().join("stories");
+    run_destination_stories(&catalog, &["mine"], &stories, Expectations::Rewrite);
+    let written = |story: &str| -> serde_json::Value {
+        let text = std::fs::read_to_string(stories.join("mine").join(story).join("expected.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    assert_eq!(written("sale")["code"], "consent_denied");
+    assert_eq!(written("change")["body"], serde_json::json!({"value": 7}));
+    let whole = serde_json::json!({"email": "ann@shop.example", "ip": "203.0.113.9", "value": 7});
+    assert_eq!(written("agreed")["body"], whole);
+}
+
+#[test]
 fn stories_of_replies_may_be_in_a_folder_of_their_outcome_and_share_the_defaults() {
     let directory = tempfile::tempdir().unwrap();
     let write = |path: &str, text: &str| {
