@@ -19,7 +19,8 @@ const WITHOUT_A_CLICK: usize = 4;
 /// Of a hundred events a platform fails so many, each once.
 const FAILING: u64 = 25;
 
-fn setup(folder: &std::path::Path, catalog: &Catalog, stand_ins: &[StandIn]) -> Setup {
+/// With requests of up to so many events, where the platform takes several.
+fn setup(folder: &std::path::Path, catalog: &Catalog, stand_ins: &[StandIn], events: usize) -> Setup {
     let mut extra = format!(
         "[[source]]\nid = \"cake-test\"\ntemplate = \"cake\"\nkey = \"{KEY}\"\ncurrency = \"USD\"\nunmatched = \"forward\"\n"
     );
@@ -29,9 +30,13 @@ fn setup(folder: &std::path::Path, catalog: &Catalog, stand_ins: &[StandIn]) -> 
         write!(
             extra,
             "[[destination]]\nid = \"to-{name}\"\ntemplate = \"{name}\"\nendpoint = \"http://{address}\"\n\
-             allow_private_network = true\n[destination.settings]\n"
+             allow_private_network = true\n"
         )
         .unwrap();
+        if events > 1 && template.max_batch() > 1 {
+            writeln!(extra, "batch = {{ max_events = {events}, max_wait_ms = 50 }}").unwrap();
+        }
+        extra.push_str("[destination.settings]\n");
         for (setting, value) in settings_of(&template) {
             writeln!(extra, "{setting} = \"{value}\"").unwrap();
         }
@@ -93,13 +98,24 @@ fn deliveries(relay: &Relay) -> Option<BTreeMap<(String, String), Value>> {
 
 #[test]
 fn every_sale_reaches_every_platform_once_in_effect_over_faults_and_kills() {
+    journey(1);
+}
+
+#[test]
+fn so_it_does_in_requests_of_several_events() {
+    let most = journey(20);
+    assert!(most.iter().filter(|most| **most > 1).count() >= 5, "{most:?}");
+}
+
+/// Answers the most events that each platform was sent in one request.
+fn journey(events: usize) -> Vec<usize> {
     let catalog = Catalog::load(None).unwrap();
     let names = catalog.destination_names();
     let mut chance = Chance::of_this_run();
     let seed = u64::from(chance.byte()) << 8 | u64::from(chance.byte());
     let stand_ins: Vec<StandIn> = names.iter().map(|name| StandIn::start(name, FAILING, seed)).collect();
     let folder = tempfile::tempdir().unwrap();
-    let setup = || setup(folder.path(), &catalog, &stand_ins);
+    let setup = || setup(folder.path(), &catalog, &stand_ins, events);
     let mut acknowledged = BTreeMap::new();
     let mut relay = setup().start();
     record_clicks(&relay, &catalog, &names);
@@ -145,4 +161,5 @@ fn every_sale_reaches_every_platform_once_in_effect_over_faults_and_kills() {
         println!("{}: {ledger:?}, {} failed once", stand_in.name, stand_in.failed());
         assert!(ledger["delivered"] > SALES / 2, "{}: {ledger:?}", stand_in.name);
     }
+    stand_ins.iter().map(StandIn::most_events).collect()
 }

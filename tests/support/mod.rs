@@ -22,6 +22,7 @@ pub mod pages_fixture;
 pub mod patient_caller;
 pub mod payload_fixture;
 pub mod platform;
+pub mod platform_answers;
 pub mod recount;
 pub mod relay;
 pub mod relay_in_process;

@@ -1,8 +1,8 @@
 //! An ad platform that is not there, by what its template's folder says of it and not by what we make of that: its
 //! schema, the most events of a request, where they are in it, and the answers of its stories.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -10,6 +10,7 @@ use postbridge::template::destination::schema::EventSchema;
 use serde_json::Value;
 
 use crate::support::platform::{Act, Platform, Received};
+use crate::support::platform_answers::PlatformAnswers;
 
 /// A running stand-in of one platform.
 pub struct StandIn {
@@ -27,8 +28,10 @@ struct Ledger {
     refused: Vec<String>,
     /// What was wrong with a request.
     faults: BTreeSet<String>,
-    /// How often each event was not answered as it should be.
-    failed: BTreeMap<String, usize>,
+    /// The most events that a request carried.
+    most_events: usize,
+    /// The events whose request it did not answer as it should, each once.
+    failed: BTreeSet<String>,
 }
 
 /// What the folder of a template says.
@@ -37,24 +40,11 @@ struct PlatformFolder {
     most_events: usize,
     /// The pointer of the events in a request; `None`: it is one event.
     events_at: Option<String>,
-    accepts: Act,
-    retries: Vec<Act>,
-    refuses: Vec<Act>,
+    answers: PlatformAnswers,
 }
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Every `story.toml` below a folder.
-fn stories(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()) {
-        if entry.is_dir() {
-            stories(&entry, found);
-        } else if entry.ends_with("story.toml") {
-            found.push(entry);
-        }
-    }
 }
 
 /// The pointer of a value in a document.
@@ -89,34 +79,10 @@ impl PlatformFolder {
         let toml: toml::Table = text("destination.toml").unwrap().parse().unwrap();
         let most = toml.get("batch").and_then(|batch| batch.get("max")).and_then(toml::Value::as_integer);
         let schema = EventSchema::parse("schema.json", &text("schema.json").unwrap()).unwrap();
-        let (mut accepts, mut retries, mut refuses) = (None, Vec::new(), Vec::new());
-        let mut found = Vec::new();
-        stories(&repository().join("fixtures/destinations").join(name), &mut found);
-        found.sort();
-        for story in found {
-            let toml: toml::Table = std::fs::read_to_string(&story).unwrap().parse().unwrap();
-            let Some(reply) = toml.get("reply").filter(|reply| reply.get("events").is_none()) else {
-                continue;
-            };
-            let Some(act) = act(reply) else { continue };
-            let expected = std::fs::read_to_string(story.with_file_name("expected.json")).unwrap();
-            let expected: Value = serde_json::from_str(&expected).unwrap();
-            let waits =
-                expected["hold_ms"].is_number() || expected["after_ms"].as_i64().is_some_and(|ms| ms > 0);
-            match expected["verdict"].as_str() {
-                Some("delivered") if expected["warnings"] == serde_json::json!([]) => {
-                    accepts.get_or_insert(act);
-                }
-                // A test does not wait as long as a platform may ask for.
-                Some("retry") if !waits => retries.push(act),
-                Some("dead") => refuses.push(act),
-                _ => {}
-            }
-        }
         let most_events = most.map_or(1, |most| usize::try_from(most).unwrap());
         let events_at = text("envelope.json.hbs").ok().map(|envelope| events_at(&envelope));
-        let accepts = accepts.unwrap_or_else(|| panic!("{name} has a story of a plain success"));
-        PlatformFolder { schema, most_events, events_at, accepts, retries, refuses }
+        let answers = PlatformAnswers::of_stories(&repository().join("fixtures/destinations").join(name));
+        PlatformFolder { schema, most_events, events_at, answers }
     }
 
     /// The events of a request, and what is wrong with it.
@@ -144,17 +110,6 @@ impl PlatformFolder {
     }
 }
 
-/// The answer of a story.
-fn act(reply: &toml::Value) -> Option<Act> {
-    let status = u16::try_from(reply.get("status")?.as_integer()?).ok()?;
-    let body = reply.get("body").and_then(toml::Value::as_str).unwrap_or_default();
-    let mut act = Act::status(status, body);
-    for (name, value) in reply.get("headers").and_then(toml::Value::as_table).into_iter().flatten() {
-        act = act.with_header(name, value.as_str()?);
-    }
-    Some(act)
-}
-
 /// The same number for the same text, for chance that can be repeated.
 fn chance(text: &str, seed: u64) -> u64 {
     let mut hash = seed ^ 0xcbf2_9ce4_8422_2325;
@@ -165,8 +120,9 @@ fn chance(text: &str, seed: u64) -> u64 {
 }
 
 impl StandIn {
-    /// Starts one that goes by the folder of this template. Of a hundred events that it sees for the first time it fails
-    /// about `failing`, each once, in one of the platform's own shapes or on the way.
+    /// Starts one that goes by the folder of this template. Of a hundred requests with events that it sees for
+    /// the first time it fails about `failing`, in one of the platform's own shapes or on the way; a quarter as many events
+    /// it refuses for ever, and every request with one of them.
     pub fn start(name: &str, failing: u64, seed: u64) -> StandIn {
         let folder = PlatformFolder::read(name);
         let shared: Arc<Mutex<Ledger>> = Arc::default();
@@ -186,12 +142,17 @@ impl StandIn {
         self.shared.lock().refused.iter().any(|event| event.contains(text))
     }
 
+    /// The most events that one request carried.
+    pub fn most_events(&self) -> usize {
+        self.shared.lock().most_events
+    }
+
     /// What was wrong with what it was sent.
     pub fn faults(&self) -> Vec<String> {
         self.shared.lock().faults.iter().cloned().collect()
     }
 
-    /// How many events were not answered as they should be.
+    /// How many events it did not answer as it should.
     pub fn failed(&self) -> usize {
         self.shared.lock().failed.len()
     }
@@ -201,35 +162,31 @@ impl PlatformFolder {
     fn answer(&self, request: &Received, ledger: &mut Ledger, failing: u64, seed: u64) -> Act {
         let (events, faults) = self.events_of(request);
         ledger.faults.extend(faults);
+        ledger.most_events = ledger.most_events.max(events.len());
         // A value of a query is in the target alone.
         let texts: Vec<String> = events.iter().map(Value::to_string).collect();
-        let whole = texts.join("\n");
-        let drawn = chance(&whole, seed);
-        if !ledger.failed.contains_key(&whole) && drawn % 100 < failing {
-            ledger.failed.insert(whole, 1);
-            let choice = drawn / 100 % 10;
-            let of = |acts: &[Act]| {
-                let number = usize::try_from(drawn / 1_000).unwrap_or_default();
-                acts.get(number % acts.len().max(1)).cloned()
-            };
-            match choice {
+        // One that it never takes, whatever it is sent with.
+        let is_bad = |text: &String| chance(text, !seed) % 100 < failing / 4;
+        let bad = texts.iter().position(is_bad);
+        if let Some(refusal) = bad.and_then(|index| self.answers.refuse(chance(&texts[index], seed), index)) {
+            ledger.refused.extend(texts.into_iter().filter(is_bad));
+            return refusal;
+        }
+        let drawn = chance(&texts.concat(), seed);
+        if drawn % 100 < failing && texts.iter().all(|text| !ledger.failed.contains(text)) {
+            ledger.failed.extend(texts.iter().cloned());
+            return match drawn / 100 % 10 {
                 // The platform took it, and the answer is lost.
                 0 | 1 => {
                     ledger.taken.extend(texts);
-                    return Act::BreakOff;
+                    Act::BreakOff
                 }
-                2 => return Act::Reset,
-                3 => {
-                    if let Some(act) = of(&self.refuses) {
-                        ledger.refused.extend(texts);
-                        return act;
-                    }
-                }
-                _ => {}
-            }
-            return of(&self.retries).unwrap_or(Act::status(503, ""));
+                2 => Act::Reset,
+                _ => self.answers.retry(drawn / 1_000),
+            };
         }
+        let accepted = self.answers.accept(texts.len() as u64);
         ledger.taken.extend(texts);
-        self.accepts.clone()
+        accepted
     }
 }

@@ -1,0 +1,128 @@
+//! The answers of a platform, as the stories of its template have them.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::platform::Act;
+
+/// What a platform may answer, by what it means.
+pub struct PlatformAnswers {
+    accepts: Act,
+    /// To several events, and to how many of them the story has it.
+    accepts_several: Option<(Act, u64)>,
+    retries: Vec<Act>,
+    refuses: Vec<Act>,
+}
+
+impl PlatformAnswers {
+    /// Those of the stories below a folder.
+    pub fn of_stories(folder: &Path) -> PlatformAnswers {
+        let (mut accepts, mut accepts_several) = (None, None);
+        let (mut retries, mut refuses) = (Vec::new(), Vec::new());
+        let mut found = Vec::new();
+        stories(folder, &mut found);
+        found.sort();
+        for story in found {
+            let toml: toml::Table = std::fs::read_to_string(&story).unwrap().parse().unwrap();
+            let Some(reply) = toml.get("reply") else { continue };
+            let Some(act) = act(reply) else { continue };
+            let expected = std::fs::read_to_string(story.with_file_name("expected.json")).unwrap();
+            let expected: Value = serde_json::from_str(&expected).unwrap();
+            if let Some(several) = reply.get("events").and_then(toml::Value::as_integer) {
+                let is_plain =
+                    |event: &Value| event["verdict"] == "delivered" && event["warnings"] == json!([]);
+                if expected["events"].as_array().is_some_and(|events| events.iter().all(is_plain)) {
+                    accepts_several.get_or_insert((act, several.unsigned_abs()));
+                }
+                continue;
+            }
+            let waits =
+                expected["hold_ms"].is_number() || expected["after_ms"].as_i64().is_some_and(|ms| ms > 0);
+            match expected["verdict"].as_str() {
+                Some("delivered") if expected["warnings"] == json!([]) => {
+                    accepts.get_or_insert(act);
+                }
+                // A test does not wait as long as a platform may ask for.
+                Some("retry") if !waits => retries.push(act),
+                // What a status says of the account is not about an event among others.
+                Some("dead") if !matches!(act, Act::Answer { status: 401 | 403 | 429 | 500.., .. }) => {
+                    refuses.push(act);
+                }
+                _ => {}
+            }
+        }
+        let accepts =
+            accepts.unwrap_or_else(|| panic!("{} has no story of a plain success", folder.display()));
+        PlatformAnswers { accepts, accepts_several, retries, refuses }
+    }
+
+    /// It took so many events.
+    pub fn accept(&self, events: u64) -> Act {
+        if events == 1 {
+            return self.accepts.clone();
+        }
+        let (act, of) = self.accepts_several.clone().expect("a story of a success of several events");
+        with_body(act, |body| match serde_json::from_str(body) {
+            Ok(json) => of_as_many(&json, of, events).to_string(),
+            Err(_) => body.replace(&format!(" {of} "), &format!(" {events} ")),
+        })
+    }
+
+    /// A fault that passes.
+    pub fn retry(&self, number: u64) -> Act {
+        choose(&self.retries, number).unwrap_or(Act::status(503, ""))
+    }
+
+    /// It takes nothing of a request, because of the event with this index; `None` where it never says so.
+    pub fn refuse(&self, number: u64, index: usize) -> Option<Act> {
+        let act = choose(&self.refuses, number)?;
+        Some(with_body(act, |body| body.replace("[0]", &format!("[{index}]"))))
+    }
+}
+
+fn choose(acts: &[Act], number: u64) -> Option<Act> {
+    acts.get(usize::try_from(number).unwrap_or_default() % acts.len().max(1)).cloned()
+}
+
+fn with_body(act: Act, change: impl Fn(&str) -> String) -> Act {
+    match act {
+        Act::Answer { status, headers, body } => Act::Answer { status, headers, body: change(&body) },
+        other => other,
+    }
+}
+
+/// What a platform says of `of` events, of `events`: a count, a count in a text, or a row for each.
+fn of_as_many(json: &Value, of: u64, events: u64) -> Value {
+    match json {
+        Value::Number(number) if number.as_u64() == Some(of) => events.into(),
+        Value::String(text) => text.replace(&format!(" {of} "), &format!(" {events} ")).into(),
+        Value::Array(rows) if rows.len() as u64 == of => (0..events).map(|_| rows[0].clone()).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, member)| (name.clone(), of_as_many(member, of, events))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// Every `story.toml` below a folder.
+fn stories(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()) {
+        if entry.is_dir() {
+            stories(&entry, found);
+        } else if entry.ends_with("story.toml") {
+            found.push(entry);
+        }
+    }
+}
+
+/// The answer of a story.
+fn act(reply: &toml::Value) -> Option<Act> {
+    let status = u16::try_from(reply.get("status")?.as_integer()?).ok()?;
+    let body = reply.get("body").and_then(toml::Value::as_str).unwrap_or_default();
+    let mut act = Act::status(status, body);
+    for (name, value) in reply.get("headers").and_then(toml::Value::as_table).into_iter().flatten() {
+        act = act.with_header(name, value.as_str()?);
+    }
+    Some(act)
+}
