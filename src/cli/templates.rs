@@ -8,8 +8,9 @@ use clap::{Args, Subcommand};
 
 use crate::cli::{ConfigPath, Failure, count, print, print_json};
 use crate::config::templates;
+use crate::story::expected::Expectations;
 use crate::story::lint;
-use crate::story::run::{Expectations, run_destination_stories};
+use crate::story::run::run_destination_stories;
 use crate::story::source::run_source_stories;
 use crate::template::catalog::Catalog;
 use crate::template::destination::definition::DestinationTemplate;
@@ -142,6 +143,7 @@ impl TestTemplates {
         let wanted: Vec<&str> = destinations.iter().map(String::as_str).collect();
         let more = run_destination_stories(&catalog, &wanted, &fixtures.join("destinations"), expectations);
         report.passed.extend(more.passed);
+        report.written.extend(more.written);
         report.problems.extend(more.problems);
         let own = destinations.iter().filter_map(|name| catalog.destination(name));
         report.problems.extend(own.flat_map(|template| lint::lacking(&template)));
@@ -150,7 +152,11 @@ impl TestTemplates {
             let what = format!("there is no template in {}", folder.display());
             report.problems.push(Problem::new(what, "put them into sources/*.toml or destinations/<name>/"));
         }
-        let passed: String = report.passed.iter().map(|story| format!("ok {story}\n")).collect();
+        let ended = |story: &String| match report.written.get(story) {
+            Some(change) => format!("written {story}: {change}\n"),
+            None => format!("ok {story}\n"),
+        };
+        let passed: String = report.passed.iter().map(ended).collect();
         print(&format!(
             "{passed}{}, {} as expected, {}\n",
             count(templates, "template", "templates"),

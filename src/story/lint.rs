@@ -119,27 +119,62 @@ fn check_one(schema: &EventSchema, path: &Path) -> Result<String, Problem> {
         .map_err(|error| Problem::new(format!("it cannot be read: {error}"), hint))?;
     let BrokenPayload { breaks, payload } =
         serde_json::from_str(&text).map_err(|error| Problem::new(format!("it is none: {error}"), hint))?;
+    let Some(keywords) = keywords(&breaks) else {
+        let what = format!("`{breaks}` is no rule of a schema");
+        let hint = "write a keyword as `type`, `enum` or `additionalProperties`, else `missing` or `unit`";
+        return Err(Problem::new(what, hint));
+    };
     let faults = schema.faults(&payload);
-    let is_meant = |fault: &SchemaFault| keywords(&breaks).contains(&fault.keyword.as_str());
+    let is_meant = |fault: &SchemaFault| keywords.contains(&fault.keyword.as_str());
     if faults.is_empty() {
         let what = format!("schema.json lets it through, and it breaks `{breaks}`");
         return Err(Problem::new(what, "bound the member in schema.json"));
     }
     match faults.iter().find(|fault| !is_meant(fault)) {
         Some(other) => {
-            let what =
-                format!("it breaks `{}` and not `{breaks}`: `{}`: {}", other.keyword, other.at, other.what);
+            let at = if other.at.is_empty() { String::new() } else { format!("`{}`: ", other.at) };
+            let what = format!("it breaks `{}` and not `{breaks}`: {at}{}", other.keyword, other.what);
             Err(Problem::new(what, "let it break one rule"))
         }
         None => Ok(breaks),
     }
 }
 
-/// The keywords of a schema that a word of `breaks` is for.
-fn keywords(breaks: &str) -> Vec<&str> {
+/// What says how large or of what form a value is.
+const UNITS: [&str; 6] = ["maximum", "minimum", "exclusiveMaximum", "exclusiveMinimum", "pattern", "format"];
+
+/// The other rules of JSON Schema that a payload may break.
+const RULES: [&str; 23] = [
+    "type",
+    "enum",
+    "const",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "items",
+    "prefixItems",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "contains",
+    "required",
+    "minProperties",
+    "maxProperties",
+    "propertyNames",
+    "dependentRequired",
+    "additionalProperties",
+    "unevaluatedProperties",
+    "anyOf",
+    "oneOf",
+    "allOf",
+    "not",
+];
+
+/// The keywords of a schema that a word of `breaks` is for; `None` of a word that is for none.
+fn keywords(breaks: &str) -> Option<Vec<&str>> {
     match breaks {
-        "missing" => vec!["required"],
-        "unit" => vec!["maximum", "minimum", "exclusiveMaximum", "exclusiveMinimum", "pattern", "format"],
-        keyword => vec![keyword],
+        "missing" => Some(vec!["required"]),
+        "unit" => Some(UNITS.to_vec()),
+        keyword => UNITS.iter().chain(&RULES).any(|rule| *rule == keyword).then(|| vec![keyword]),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here is part of a running relay.
 
+pub mod expected;
 pub(crate) mod file;
 pub mod lint;
 pub mod run;

@@ -12,6 +12,7 @@ use crate::domain::delivery::{OutgoingRequest, ReplyVerdict};
 use crate::domain::remark::Remark;
 use crate::domain::sent::Confirmation;
 use crate::domain::skip::SkipReason;
+use crate::story::expected::{Compared, EXPECTED, Expectations, compare};
 use crate::story::file::Story;
 use crate::story::lint;
 use crate::template::catalog::Catalog;
@@ -22,29 +23,19 @@ use crate::template::destination::schema::EventSchema;
 use crate::template::diagnostic::Problem;
 use crate::view::reason::ReasonView;
 
-/// What to do with `expected.json`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expectations {
-    /// Compare, and report every difference.
-    Check,
-    /// Write the result; a person looks at the change.
-    Rewrite,
-}
-
 /// What every story of a folder begins with, next to the stories.
 const DEFAULTS: &str = "defaults.toml";
 
 /// The folder among a template's stories with those of its replies, by outcome: `replies/<outcome>/<story>/`.
 const REPLIES: &str = "replies";
 
-/// What a story must come to.
-const EXPECTED: &str = "expected.json";
-
 /// How the stories of one directory went.
 #[derive(Debug, Default)]
 pub struct StoryReport {
     /// `template/story` of each that ended as expected, or was written.
     pub passed: Vec<String>,
+    /// Each of those whose expectation was written, and what is otherwise in it now.
+    pub written: BTreeMap<String, String>,
     /// Each that did not, and each that a template lacks.
     pub problems: Vec<Problem>,
     /// `template/rule` of each payload that a schema refuses, as it must.
@@ -52,9 +43,14 @@ pub struct StoryReport {
 }
 
 impl StoryReport {
-    fn take(&mut self, story: String, compared: Result<(), Problem>) {
+    fn take(&mut self, story: String, compared: Result<Compared, Problem>) {
         match compared {
-            Ok(()) => self.passed.push(story),
+            Ok(compared) => {
+                if let Compared::Written(change) = compared {
+                    self.written.insert(story.clone(), change);
+                }
+                self.passed.push(story);
+            }
             Err(problem) => self.problems.push(problem),
         }
     }
@@ -66,7 +62,7 @@ pub(crate) fn run_each<E>(
     directory: &Path,
     name: &str,
     report: &mut StoryReport,
-    run: impl Fn(&Path) -> Result<(E, Result<(), Problem>), Vec<Problem>>,
+    run: impl Fn(&Path) -> Result<(E, Result<Compared, Problem>), Vec<Problem>>,
 ) -> Option<Vec<E>> {
     let folders = stories(&directory.join(name));
     let mut endings = Vec::new();
@@ -129,7 +125,10 @@ pub fn run_outgoing_stories(directory: &Path, expectations: Expectations) -> Sto
     report
 }
 
-fn run_outgoing(folder: &Path, expectations: Expectations) -> Result<Result<(), Problem>, Vec<Problem>> {
+fn run_outgoing(
+    folder: &Path,
+    expectations: Expectations,
+) -> Result<Result<Compared, Problem>, Vec<Problem>> {
     let (place, story) = read(folder)?;
     let coverage = || {
         let destination = story.postback()?;
@@ -215,7 +214,7 @@ fn run(
     schema: Option<&EventSchema>,
     folder: &Path,
     expectations: Expectations,
-) -> Result<(StoryOutcome, Result<(), Problem>), Vec<Problem>> {
+) -> Result<(StoryOutcome, Result<Compared, Problem>), Vec<Problem>> {
     let (place, story) = read(folder)?;
     let destination = story.destination(template).map_err(|problem| problem.in_file(&place))?;
     let (found, outcome) = match story.reply() {
@@ -334,37 +333,6 @@ fn classified(verdict: &ReplyVerdict) -> Json {
 
 fn reasoned(verdict: &str, reason: &impl CodedReason) -> Json {
     json!({ "verdict": verdict, "code": reason.code().as_str(), "reason": reason.sentence() })
-}
-
-/// Compares with `expected.json`, text by text: even the order of members and the digits of numbers.
-pub(crate) fn compare(folder: &Path, found: &Json, expectations: Expectations) -> Result<(), Problem> {
-    let path = folder.join(EXPECTED);
-    let text = format!("{found:#}\n");
-    let place = path.display().to_string();
-    if expectations == Expectations::Rewrite {
-        return fs::write(&path, text).map_err(|error| {
-            Problem::new(format!("it cannot be written: {error}"), "fix it").in_file(&place)
-        });
-    }
-    let expected = fs::read_to_string(&path).map_err(|error| {
-        let hint = "run with BLESS=1 to write it, then look at it";
-        Problem::new(format!("it cannot be read: {error}"), hint).in_file(&place)
-    })?;
-    let mut pairs = expected.lines().zip(text.lines()).enumerate();
-    let differing = pairs.find(|(_, (expected, found))| expected != found);
-    let lines = (expected.lines().count(), text.lines().count());
-    let hint = "if this is right, run with BLESS=1 and look at the change";
-    match differing {
-        Some((line, (expected, found))) => {
-            let what = format!("expected `{}`, found `{}`", expected.trim(), found.trim());
-            Err(Problem::new(what, hint).at(&place, line + 1))
-        }
-        None if lines.0 != lines.1 => {
-            let what = format!("expected {} lines, found {}", lines.0, lines.1);
-            Err(Problem::new(what, hint).in_file(&place))
-        }
-        None => Ok(()),
-    }
 }
 
 /// The stories of a template, those of its replies last.

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::domain::ids::SourceId;
-use crate::story::run::{Expectations, StoryReport, compare, no_template, run_each};
+use crate::story::expected::{Compared, Expectations, compare};
+use crate::story::run::{StoryReport, no_template, run_each};
 use crate::template::catalog::Catalog;
 use crate::template::diagnostic::Problem;
 use crate::template::source::definition::{SourceBinding, SourceTemplate};
@@ -53,7 +54,7 @@ fn run(
     template: &SourceTemplate,
     folder: &Path,
     expectations: Expectations,
-) -> Result<(String, Result<(), Problem>), Vec<Problem>> {
+) -> Result<(String, Result<Compared, Problem>), Vec<Problem>> {
     let binding = binding(template, folder)?;
     // The line end that an editor leaves is not part of the request.
     let read = |name: &str| {

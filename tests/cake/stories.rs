@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 
 use postbridge::domain::time::Time;
-use postbridge::story::run::Expectations;
+use postbridge::story::expected::Expectations;
 
 use crate::support::cake_fixture::{CakeFixture, folder};
 use crate::support::stories::expectations;

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::support::stories::{expectations, folders_of};
-use postbridge::story::run::{Expectations, run_destination_stories};
+use postbridge::story::expected::Expectations;
+use postbridge::story::run::run_destination_stories;
 use postbridge::template::catalog::Catalog;
 
 #[test]
@@ -62,17 +63,23 @@ fn a_users_own_stories_run_with_the_users_own_templates() {
     assert!(first.problems.iter().any(|problem| problem.hint.contains("BLESS=1")), "{:?}", first.problems);
     let written = run(Expectations::Rewrite);
     assert!(written.problems.is_empty(), "{:?}", written.problems);
+    assert!(written.written.len() == 5 && written.written.values().all(|change| change == "new"));
     let checked = run(Expectations::Check);
     assert_eq!((checked.passed.len(), checked.problems.len()), (5, 0), "{:?}", checked.problems);
     write("destinations/mine/event.json.hbs", "{\"value\": {{text value}}}");
     let changed = run(Expectations::Check);
+    assert!(changed.written.is_empty() && checked.written.is_empty());
     let shown = changed.problems.iter().map(ToString::to_string).collect::<String>();
     assert!(
         shown.contains("expected.json:8: expected `\"value\": 7.00`, found `\"value\": \"7.00\"`"),
         "{shown}"
     );
     assert_eq!(changed.problems.len(), 1, "what a story that went wrong covers is not asked: {shown}");
+    let rewritten: Vec<_> = run(Expectations::Rewrite).written.into_iter().collect();
+    let change = "line 8 was `\"value\": 7.00`, is `\"value\": \"7.00\"`";
+    assert_eq!(rewritten, [("mine/sale".to_owned(), change.to_owned())], "of the others nothing changed");
     write("destinations/mine/event.json.hbs", "{\"value\": {{number value}}}");
+    assert_eq!(run(Expectations::Rewrite).written.len(), 1);
     write("fixtures/destinations/mine/broken/text.json", "{\"breaks\": \"type\", \"payload\": {}}");
     let unchecked = run(Expectations::Check).problems;
     let shown: Vec<String> = unchecked.iter().map(ToString::to_string).collect();

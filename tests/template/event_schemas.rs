@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use postbridge::story::expected::Expectations;
 use postbridge::story::lint;
-use postbridge::story::run::{Expectations, run_destination_stories};
+use postbridge::story::run::run_destination_stories;
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::schema::EventSchema;
 use postbridge::template::diagnostic::LintCode;
@@ -186,6 +187,7 @@ fn what_a_story_sends_is_checked_against_the_schema_of_its_template() {
             "fixtures/destinations/mine/broken/other.json",
             "{\"breaks\": \"missing\", \"payload\": {\"id\": 7}}",
         ),
+        ("fixtures/destinations/mine/broken/word.json", "{\"breaks\": \"nonsense\", \"payload\": {}}"),
     ]);
     let catalog = Catalog::load(Some(folder.0.path())).unwrap();
     let stories = folder.0.path().join("fixtures/destinations");
@@ -198,6 +200,7 @@ fn what_a_story_sends_is_checked_against_the_schema_of_its_template() {
         assert!(said.contains(part), "{part} is not in {said}");
     }
     assert!(said.contains("other.json: it breaks `type` and not `missing`"), "{said}");
+    assert!(said.contains("word.json: `nonsense` is no rule of a schema"), "{said}");
 }
 
 /// Events as the platforms' pages write them, with every value invented.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use postbridge::story::run::Expectations;
+use postbridge::story::expected::Expectations;
 use postbridge::story::source::run_source_stories;
 use postbridge::template::catalog::Catalog;
 

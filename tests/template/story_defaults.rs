@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use postbridge::story::run::{Expectations, run_destination_stories};
+use postbridge::story::expected::Expectations;
+use postbridge::story::run::run_destination_stories;
 use postbridge::template::catalog::Catalog;
 use serde_json::Value;
 
