@@ -201,6 +201,43 @@ fn an_address_loses_dots_and_tags_as_its_options_say() {
 }
 
 #[test]
+fn a_postal_code_is_cut_whole_or_its_digits_alone_as_its_options_say() {
+    // As it is sent without options, with `whole`, with `digits`; null leaves a remark.
+    for (text, country, cut, whole, digits) in [
+        ("94105-1234", "US", Some("94105"), Some("94105"), Some("94105")),
+        ("94105-1234", "", Some("94105"), Some("94105"), Some("94105")),
+        ("SW1A 1AA", "GB", Some("sw1a1"), Some("sw1a1aa"), None),
+        ("SW1A 1AA", "", Some("sw1a1aa"), Some("sw1a1aa"), None),
+        ("K1A 0B6", "CA", Some("k1a0b6"), Some("k1a0b6"), None),
+        ("1012 AB", "NL", Some("1012ab"), Some("1012ab"), None),
+        ("D02 AF30", "IE", Some("d02af30"), Some("d02af30"), None),
+        ("00-950", "PL", Some("00"), Some("00-950"), Some("00950")),
+        ("100-0001", "JP", Some("100"), Some("100-0001"), Some("1000001")),
+        ("113 51", "SE", Some("11351"), Some("11351"), Some("11351")),
+        ("D-10115", "DE", Some("d"), Some("d-10115"), Some("10115")),
+        ("FI-00100", "FI", Some("fi"), Some("fi-00100"), Some("00100")),
+        ("AD500", "AD", Some("ad500"), Some("ad500"), None),
+        ("Paris 75001", "FR", Some("paris75001"), Some("paris75001"), None),
+        ("10115.0", "DE", Some("10115.0"), Some("10115.0"), Some("10115")),
+        ("?", "DE", None, None, None),
+    ] {
+        for (options, spelt) in
+            [("", cut), ("whole=true", whole), ("digits=true", digits), ("digits=false", cut)]
+        {
+            let mut conversion = conversion();
+            conversion.traits.0.insert(CustomerTrait::Zip, text.to_owned());
+            conversion.traits.0.insert(CustomerTrait::Country, country.to_owned());
+            let expression = format!("zip traits.zip country=traits.country {options}");
+            let expected = match spelt {
+                Some(spelt) => (format!("\"{spelt}\""), vec![]),
+                None => ("null".to_owned(), vec!["traits.zip".to_owned()]),
+            };
+            assert_eq!(written(&expression, &conversion, &click()), expected, "{text} {country} {options}");
+        }
+    }
+}
+
+#[test]
 fn a_part_of_a_cookie_is_captured_or_null_with_a_remark() {
     let session = r"^(?:GS1\.\d\.(\d+)|GS2\.\d\.s(\d+))";
     for (name, value, pattern, part) in [
@@ -336,6 +373,8 @@ fn what_is_wrong_with_an_option_is_a_mistake_with_its_line() {
     refused(r"json (capture event pattern='((\w{50}){50}){50}')", &["cannot be read"]);
     refused(&format!("json (capture event pattern='({})')", "a".repeat(200)), &["202 bytes", "200"]);
     refused("email traits.email gmail=\"yes\"", &["true or false"]);
+    refused("zip traits.zip digits=\"yes\"", &["true or false"]);
+    refused("zip traits.zip digits=true whole=true", &["whole, or its digits alone"]);
     refused("{json (capture event pattern='(a)')}", &["three braces"]);
     refused("capture event pattern='(a)'", &["json"]);
 }

@@ -17,6 +17,7 @@ use crate::domain::time::Time;
 use crate::template::destination::digest::HexDigest;
 use crate::template::destination::normalize::Unreadable;
 use crate::template::destination::normalize::email::AliasRule;
+use crate::template::destination::normalize::place::ZipForm;
 
 /// What an expression can come to. Absent and empty are both `Null`.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,6 +165,8 @@ pub(crate) enum ReadOptions {
     Decimals(u32),
     /// What of an e-mail address is another way of writing the same one.
     Aliases(AliasRule),
+    /// How much of a postal code is kept.
+    Zip(ZipForm),
     Pattern(Regex),
     /// What a second is divided into.
     PerSecond(i64),

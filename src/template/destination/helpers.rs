@@ -120,7 +120,7 @@ pub(crate) static HELPERS: &[Helper] = &[
     text_to_text("person_name", &[], |call, scope| change(call, scope, normalize::person_name)),
     text_to_text("city", &[], |call, scope| change(call, scope, place::city)),
     text_to_text("state", &["country"], |c, s| within(c, s, place::state)),
-    text_to_text("zip", &["country"], |c, s| within(c, s, place::zip)),
+    prepared(&["country", "digits", "whole"], normal::zip_form, text_to_text("zip", &[], normal::zip)),
     text_to_text("country", &[], |call, scope| change(call, scope, place::country)),
     text_to_text("gender", &[], |call, scope| change(call, scope, normalize::gender)),
     text_to_text("birthdate", &[], |c, s| change(c, s, |text| birthdate(text, s.customer.birthdate, s.now))),

@@ -9,6 +9,7 @@ use crate::template::destination::expression::{
 };
 use crate::template::destination::normalize::email::{self as emails, AliasRule};
 use crate::template::destination::normalize::phone::{self as phones, HomeCountry};
+use crate::template::destination::normalize::place::{self, ZipForm};
 use crate::template::destination::normalize::{self, Unreadable};
 
 /// The argument's text as `with` spells it. One that is there and cannot be spelt leaves a remark.
@@ -69,6 +70,35 @@ pub(crate) fn phone<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> Render
     let calling_code = call.option(1, scope).into_text();
     let home = HomeCountry { region: scope.customer.phone_region, calling_code: calling_code.as_deref() };
     change(call, scope, |text| phones::phone(text, plus, home))
+}
+
+/// Reads the options `digits` and `whole` of `zip`, which are behind `country`.
+pub(crate) fn zip_form(options: &[Option<Expression>]) -> Result<ReadOptions, (String, String)> {
+    let flag = |index: usize| match options.get(index) {
+        Some(Some(Expression::Truth(truth))) => Ok(*truth),
+        Some(Some(_)) => {
+            Err(("`digits` and `whole` are true or false".to_owned(), "write digits=true".to_owned()))
+        }
+        _ => Ok(false),
+    };
+    match (flag(1)?, flag(2)?) {
+        (false, false) => Ok(ReadOptions::Zip(ZipForm::Cut)),
+        (true, false) => Ok(ReadOptions::Zip(ZipForm::Digits)),
+        (false, true) => Ok(ReadOptions::Zip(ZipForm::Whole)),
+        (true, true) => {
+            let what = "a postal code is whole, or its digits alone";
+            Err((what.to_owned(), "take `digits` or `whole` out".to_owned()))
+        }
+    }
+}
+
+/// The one spelling of a postal code.
+pub(crate) fn zip<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> RenderValue<'a> {
+    let form = match &call.prepared {
+        ReadOptions::Zip(form) => *form,
+        _ => ZipForm::default(),
+    };
+    within(call, scope, |text, country| place::zip(text, country, form))
 }
 
 /// SHA-256 in lower-case hexadecimal. The hash of nothing is null. What is already such a hash

@@ -29,8 +29,20 @@ pub(crate) fn state(text: &str, within: Option<&str>) -> Result<String, Unreadab
     })
 }
 
-/// Lower-case without white space, cut at a `-`; of the UK: area, district and sector; of the US: five digits.
-pub(crate) fn zip(text: &str, within: Option<&str>) -> Result<String, Unreadable> {
+/// How a platform wants postal codes. Of the US they are five digits in each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum ZipForm {
+    /// Cut at a `-`; of the UK area, district and sector.
+    #[default]
+    Cut,
+    /// Nothing of it is cut.
+    Whole,
+    /// Digits alone. One with letters is none: what is left of it would be another place's.
+    Digits,
+}
+
+/// Lower-case without white space, in the form that is asked for.
+pub(crate) fn zip(text: &str, within: Option<&str>, form: ZipForm) -> Result<String, Unreadable> {
     unless_hashed(text, |text| {
         let country = within.and_then(country_code);
         if country.is_some_and(|country| US_POST.contains(&country)) {
@@ -41,13 +53,40 @@ pub(crate) fn zip(text: &str, within: Option<&str>) -> Result<String, Unreadable
         {
             return Ok(whole);
         }
-        let head = text.split('-').next().unwrap_or_default();
-        let mut plain = lower_without(head, |c| c.is_whitespace() || c.is_control());
-        if country == Some("gb") {
-            plain.truncate(british_sector(&plain).len());
+        match form {
+            ZipForm::Cut => {
+                let head = text.split('-').next().unwrap_or_default();
+                let plain = without_blanks(head);
+                let cut = if country == Some("gb") { british_sector(&plain) } else { &plain };
+                unless_empty(cut.to_owned())
+            }
+            ZipForm::Whole => unless_empty(without_blanks(text)),
+            ZipForm::Digits => digits_alone(text).ok_or(Unreadable::Malformed),
         }
-        if plain.contains(char::is_alphanumeric) { Ok(plain) } else { Err(Unreadable::Malformed) }
     })
+}
+
+fn without_blanks(text: &str) -> String {
+    lower_without(text, |c| c.is_whitespace() || c.is_control())
+}
+
+fn unless_empty(plain: String) -> Result<String, Unreadable> {
+    if plain.contains(char::is_alphanumeric) { Ok(plain) } else { Err(Unreadable::Malformed) }
+}
+
+/// `00-950` → `00950`. What is in front of the first digit may be a country's letters: `FI-00100`, `D-10115`.
+fn digits_alone(text: &str) -> Option<String> {
+    // A number that a spreadsheet wrote as a decimal.
+    let text = text.strip_suffix(".0").unwrap_or(text);
+    let first_digit = text.find(|c: char| c.is_ascii_digit())?;
+    let (front, digits) = text.split_at(first_digit);
+    let letters = front.trim_end_matches(is_mark);
+    let is_prefix = letters.len() <= 2 && letters.bytes().all(|b| b.is_ascii_alphabetic());
+    if !(is_prefix && (letters.is_empty() || letters.len() < front.len())) {
+        return None;
+    }
+    let plain = lower_without(digits, is_mark);
+    plain.bytes().all(|b| b.is_ascii_digit()).then_some(plain)
 }
 
 /// The US and what its post delivers to.
