@@ -228,6 +228,14 @@ fn an_event_as_the_platforms_page_writes_it_passes_the_schema() {
                     "order_id": "T1", "search_string": "mugs", "opt_out_type": "LDP"}}),
         ),
         (
+            "pinterest",
+            json!({"action_source": "web", "event_name": "checkout", "event_time": 1_790_000_000, "event_id": "x1",
+                "event_source_url": "https://shop.example/thanks", "opt_out": false,
+                "user_data": {"em": [hash], "external_id": hash, "click_id": "epik-1", "client_ip_address": "203.0.113.9",
+                    "client_user_agent": "Mozilla/5.0"},
+                "custom_data": {"value": "25.00", "currency": "USD", "order_id": "T1", "num_items": 1}}),
+        ),
+        (
             "snapchat",
             json!({"event_name": "PURCHASE", "event_time": 1_790_000_000, "event_id": "x1", "action_source": "MOBILE_APP",
                 "app_data": {"advertiser_tracking_enabled": 1, "extinfo": ["a2", "com.example.app"]},

@@ -276,6 +276,7 @@ impl BatchRules {
             return BatchVerdict { events: vec![None; read.sent], request: whole.verdict, may_be_taken };
         }
         let why = match counted {
+            Some(1) => "the answer counts the event as accepted, and its rows do not say so".to_owned(),
             Some(counted) => format!("the answer counts {counted} accepted of 1"),
             None => "the answer names an event that was not sent".to_owned(),
         };
