@@ -243,6 +243,24 @@ fn an_event_as_the_platforms_page_writes_it_passes_the_schema() {
                 "custom_data": {"currency": "USD", "value": "10",
                     "contents": [{"id": "3", "quantity": "1", "item_price": "5", "brand": "Acme"}]}}),
         ),
+        (
+            "tiktok",
+            json!({"event": "Purchase", "event_time": 1_790_000_000, "event_id": "x1",
+                "user": {"email": [hash], "phone": [hash], "external_id": hash, "ttclid": "E.C.P.x", "ttp": "ttp-1",
+                    "ip": "203.0.113.9", "user_agent": "Mozilla/5.0"},
+                "page": {"url": "https://shop.example/thanks"},
+                "properties": {"value": 25.0, "currency": "USD", "content_type": "product",
+                    "contents": [{"content_id": "plan", "quantity": 1, "price": 25.0}]}}),
+        ),
+        (
+            "tiktok",
+            json!({"event": "ViewContent", "event_time": 1_790_000_000, "event_id": "1616318632825_357",
+                "user": {"ttclid": "E.C.P.x", "external_id": hash, "phone": hash, "email": hash, "ttp": "ttp-1",
+                    "ip": "203.0.113.9", "user_agent": "Mozilla/5.0"},
+                "page": {"url": "https://shop.example/mug"},
+                "properties": {"contents": [{"content_id": "565", "content_type": "product", "content_name": "Mug"}],
+                    "value": 100, "currency": "USD"}}),
+        ),
     ];
     let catalog = Catalog::load(None).unwrap();
     for (name, example) in examples {
