@@ -236,6 +236,32 @@ fn where_a_request_is_taken_whole_or_not_at_all_its_events_are_known_only_when_i
 }
 
 #[test]
+fn an_answer_that_counts_fewer_than_were_sent_is_believed_of_none_of_them() {
+    let by_number = of("[batch]\nmax = 100\naccepted = \"/n\"\n");
+    let in_text = "[batch]\nmax = 100\naccepted = { at = \"/said\", pattern = '(\\d+) events?' }\n";
+    let in_text = of(in_text);
+    for (count, sent, expected) in
+        [(3, 3, "CCC"), (2, 3, "???!"), (0, 3, "???"), (4, 3, "CCC"), (1, 1, "C"), (0, 1, "D")]
+    {
+        let number = format!(r#"{{"n": {count}}}"#);
+        assert_eq!(said(&by_number, 200, &number, sent), expected, "{count} of {sent}");
+        let text = format!(r#"{{"said": "of 9: took {count} events"}}"#);
+        assert_eq!(said(&in_text, 200, &text, sent), expected, "{count} of {sent} in a text");
+    }
+    // Where nothing is counted the rules decide.
+    for body in ["{}", "no JSON", r#"{"said": 2}"#, r#"{"said": "took events"}"#] {
+        assert_eq!(said(&in_text, 200, body, 3), "CCC", "{body}");
+    }
+    let refused = "[[reply.rule]]\nstatus = [200]\ntext = \"took 0\"\nthen = \"dead\"\n";
+    let batch = "[batch]\nmax = 100\naccepted = { at = \"/said\", pattern = '(\\d+) events?' }\n";
+    let refused = ready(Arc::new(parse(batch, refused).unwrap()), &[]);
+    assert_eq!(said(&refused, 200, r#"{"said": "took 0 events"}"#, 3), "???", "it took none of them");
+    let each = SPARSE.replace("accepted = \"/ok\"", "accepted = { at = \"/ok\", pattern = 'took (\\d+)' }");
+    let taken = r#"{"ok":"took 2","partialErrors":[{"Index":1,"Message":"bad"}]}"#;
+    assert_eq!(said(&of(&each), 200, taken, 3), "CDC");
+}
+
+#[test]
 fn a_rule_reads_text_says_when_to_come_again_and_what_to_keep() {
     let rules = "confirmation = \"unverified\"\n\
         [[reply.rule]]\nstatus = [200]\ntext = \"Already Known\"\nthen = \"duplicate\"\n\
@@ -282,7 +308,12 @@ fn what_a_batch_cannot_be_is_a_mistake_with_its_line() {
             "cannot park the destination",
         ),
         ("[batch]\nmax_wait_ms = 600000\n", "max_wait_ms"),
-        ("[batch]\nmax = 10\naccepted = \"/n\"\n", "`accepted` is looked at"),
+        ("[batch]\nmax = 10\nverdict = \"count\"\naccepted = \"/n\"\n", "`accepted` is looked at"),
+        ("[batch]\nmax = 10\naccepted = \"n\"\n", "not a JSON pointer"),
+        ("[batch]\nmax = 10\naccepted = { pattern = '(\\d+)' }\n", "`at`"),
+        ("[batch]\nmax = 10\naccepted = { at = \"/n\", pattern = '\\d+' }\n", "has not one group"),
+        ("[batch]\nmax = 10\naccepted = { at = \"/n\", patterns = '(\\d+)' }\n", "did you mean `pattern`?"),
+        ("[batch]\nmax = 10\naccepted = 3\n", "accepted"),
         (
             "[batch]\nmax = 10\nrows = { at = \"/e\" }\n[[batch.row]]\nstatus = [422]\nthen = \"dead\"\n",
             "unknown key `status`",

@@ -211,6 +211,47 @@ fn of_several_groups_one_has_to_be_whole() {
 }
 
 #[test]
+fn what_is_required_under_a_condition_is_asked_for_where_it_holds() {
+    let event = r#"{"e": 1, "kind": {{json (param "kind")}}, "name": {{json (param "name")}},
+                   "flags": [{{json (param "flag")}}], "country": {{json (param "country")}}}"#;
+    let toml = "[[require]]\nwhen = { at = \"/kind\", equals = \"a \\\"b\\\"\" }\nall = [\"/name\"]\nwhy = \"x\"\n\
+                [[require]]\nwhen = { at = \"/flags\" }\nany = [\"/country\", \"/name\"]\nwhy = \"x\"\n\
+                [request]\nurl = \"https://ads.example/\"\n";
+    let destination = destination(toml, Some(event));
+    let with = |params: &[(&str, &str)]| Conversion {
+        params: params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        ..conversion()
+    };
+    for (params, lacking) in [
+        (&[][..], None),
+        (&[("kind", "other")], None),
+        (&[("kind", "a \"b\"")], Some(vec!["name"])),
+        (&[("kind", "a \"b\""), ("name", "n")], None),
+        (&[("flag", "LDU")], Some(vec!["country", "name"])),
+        (&[("flag", "LDU"), ("country", "US")], None),
+    ] {
+        let missing = missing(&destination, &with(params), None);
+        assert_eq!(
+            missing,
+            lacking.map(|names| names.into_iter().map(str::to_owned).collect()),
+            "{params:?}"
+        );
+    }
+    for (when, part) in [
+        ("{ at = \"/kid\" }", "the payload has no `/kid`"),
+        ("{ equals = \"a\" }", "`at`"),
+        ("{ at = \"/kind\", eqals = \"a\" }", "did you mean `equals`?"),
+        ("\"/kind\"", "not a table"),
+    ] {
+        let toml = format!(
+            "[[require]]\nwhen = {when}\nall = [\"/name\"]\nwhy = \"x\"\n[request]\nurl = \"https://ads.example/\"\n"
+        );
+        let found = parse(&toml, Some(event)).err().unwrap_or_default();
+        assert!(found.iter().any(|problem| problem.contains(part)), "{when}: {found:?}");
+    }
+}
+
+#[test]
 fn what_no_request_can_have_is_a_mistake_of_the_template() {
     let problems = |toml: &str, event: Option<&str>| parse(toml, event).err().unwrap_or_default();
     let required = |place: &str| {

@@ -10,6 +10,7 @@ mod destination_requests;
 mod destination_stories;
 mod envelopes;
 mod event_schemas;
+mod helper_options;
 mod helpers;
 mod items;
 mod macro_urls;

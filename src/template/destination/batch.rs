@@ -9,10 +9,9 @@ use crate::domain::exchange::{PlatformAnswer, Said};
 use crate::domain::sent::Confirmation;
 use crate::domain::time::Time;
 use crate::template::destination::reply::{
-    ClassifiedReply, ReadReply, ReasonPart, ReplyOutcome, ReplyRules, Rule, shown, warnings, whole_number,
-    words,
+    ClassifiedReply, ReadReply, ReasonPart, ReplyOutcome, ReplyRules, Rule, shown, warnings, words,
 };
-use crate::template::destination::reply_rows::{Row, RowPlace};
+use crate::template::destination::reply_rows::{CountPlace, Row, RowPlace};
 
 /// The platform says that the request, not one of its events, is too large.
 const TOO_LARGE: u16 = 413;
@@ -34,7 +33,7 @@ pub(crate) struct BatchRules {
     /// Where a row says why.
     pub row_reasons: Vec<ReasonPart>,
     /// Where the answer counts the events that were accepted.
-    pub accepted: Option<String>,
+    pub accepted: Option<CountPlace>,
     /// Whether every event that was not accepted is named, so that nothing has to be counted.
     pub complete: bool,
 }
@@ -216,7 +215,10 @@ impl BatchRules {
     /// Of an answer that takes the request.
     fn accepted(&self, read: &ReadReply<'_>, whole: ClassifiedReply) -> BatchVerdict {
         match self.verdict {
-            VerdictBy::All => BatchVerdict::same(read.sent, whole),
+            VerdictBy::All => match self.counted(read) {
+                Some(counted) if counted < read.sent => self.uncertain(read, whole, Some(counted)),
+                _ => BatchVerdict::same(read.sent, whole),
+            },
             VerdictBy::Count => BatchVerdict::same(read.sent, whole.sure_as(Confirmation::Counted)),
             VerdictBy::Each => {
                 let (named, counted) = (self.named(read), self.counted(read));
@@ -254,8 +256,11 @@ impl BatchRules {
         let named = named.map_or_else(|_| vec![None; read.sent], |named| named.events);
         let mut events: Vec<_> = named.into_iter().map(refused).collect();
         let names_some = events.iter().any(Option::is_some);
-        let may_be_taken =
-            matches!(read.answer.status, 200..=299) || (by_each && counted.is_none() && names_some);
+        let may_be_taken = match counted {
+            Some(0) => false,
+            Some(_) => matches!(read.answer.status, 200..=299),
+            None => matches!(read.answer.status, 200..=299) || (by_each && names_some),
+        };
         let request = whole.verdict.clone();
         if let [only @ None] = &mut events[..] {
             *only = Some(EventVerdict { verdict: whole.verdict, kept: whole.kept });
@@ -287,8 +292,7 @@ impl BatchRules {
     }
 
     fn counted(&self, read: &ReadReply<'_>) -> Option<usize> {
-        let found = read.json.as_ref()?.pointer(self.accepted.as_ref()?)?;
-        usize::try_from(whole_number(found)?).ok()
+        self.accepted.as_ref()?.count(read.json.as_ref()?)
     }
 
     /// What the rows of an answer say of each event.

@@ -5,7 +5,7 @@ use regex::RegexBuilder;
 use crate::template::destination::batch::{BatchRules, VerdictBy};
 use crate::template::destination::reply::{ReasonPart, ReplyOutcome};
 use crate::template::destination::reply_file;
-use crate::template::destination::reply_rows::{RowIndex, RowPlace};
+use crate::template::destination::reply_rows::{CountPlace, RowIndex, RowPlace};
 use crate::template::diagnostic::Problem;
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
@@ -42,7 +42,7 @@ pub(crate) fn read(table: &Table<'_>) -> BatchRules {
         rows,
         row_rules,
         row_reasons,
-        accepted: table.has("accepted").then(|| reply_file::pointer(table, "accepted")),
+        accepted: accepted(table),
         complete: table.flag("complete").unwrap_or(false),
     };
     check(table, &batch);
@@ -59,13 +59,24 @@ fn check(table: &Table<'_>, batch: &BatchRules) {
                     names every event that it did not take";
         table.problem("verdict", "nothing shows that every event is named that was not taken", hint);
     }
-    if batch.verdict != VerdictBy::Each && batch.accepted.is_some() {
-        let hint = "write verdict = \"each\", or a reply rule with `equals_sent`";
-        table.problem("accepted", "`accepted` is looked at with `verdict = \"each\"` alone", hint);
+    if batch.verdict == VerdictBy::Count && batch.accepted.is_some() {
+        let hint = "write verdict = \"each\" or \"all\", or a reply rule with `equals_sent`";
+        table.problem("accepted", "`accepted` is looked at with `verdict = \"each\"` or \"all\"", hint);
     }
     if batch.rows.is_none() && !batch.row_rules.is_empty() {
         table.problem("row", "there are rules for rows, and no `rows`", "say where the answer has them");
     }
+}
+
+/// A pointer to a number, or a place with the pattern of the number in its text.
+fn accepted(table: &Table<'_>) -> Option<CountPlace> {
+    if table.plain("accepted").is_some() {
+        return Some(CountPlace { at: reply_file::pointer(table, "accepted"), pattern: None });
+    }
+    table.read_table("accepted", |place| CountPlace {
+        at: reply_file::pointer(place, "at"),
+        pattern: place.parsed("pattern", pattern),
+    })
 }
 
 fn rows(table: &Table<'_>) -> (Option<RowPlace>, Vec<ReasonPart>) {

@@ -167,7 +167,8 @@ pub(crate) enum ReadOptions {
     Aliases(AliasRule),
     /// How much of a postal code is kept.
     Zip(ZipForm),
-    Pattern(Regex),
+    /// What is captured, and what a text may not match.
+    Patterns(Regex, Option<Regex>),
     /// What a second is divided into.
     PerSecond(i64),
     /// As `strftime` writes it, in this zone.

@@ -12,7 +12,7 @@ use crate::template::destination::batch::{BatchRules, RateUnit};
 use crate::template::destination::batch_file;
 use crate::template::destination::reply::ReplyRules;
 use crate::template::destination::reply_file;
-use crate::template::destination::require::{Requirement, RequirementTest};
+use crate::template::destination::require::{RequiredWhen, Requirement, RequirementTest};
 use crate::template::diagnostic::{Problem, did_you_mean};
 use crate::template::provenance::{self, PlatformFact};
 use crate::template::toml_doc::table::{self, Table};
@@ -200,6 +200,10 @@ fn requirement(table: &Table<'_>) -> Option<Requirement> {
     let events = texts(table, "events");
     let why = table.needed_text("why");
     let from_click = table.flag("from_click").unwrap_or(false);
+    let when = table.read_table("when", |when| RequiredWhen {
+        at: when.needed_text("at"),
+        equals: when.text("equals").map(|text| text.value),
+    });
     let one_of = !any.is_empty() || !any_of.is_empty();
     let test = match (one_of, all.is_empty(), number, table.has("at_least")) {
         (true, true, None, false) if any.is_empty() => RequirementTest::AnyOf(any_of),
@@ -214,7 +218,7 @@ fn requirement(table: &Table<'_>) -> Option<Requirement> {
             return None;
         }
     };
-    Some(Requirement { events, test, why, from_click, line: table.line() })
+    Some(Requirement { events, when, test, why, from_click, line: table.line() })
 }
 
 /// A value that a person must give before a template can be used.

@@ -56,7 +56,7 @@ pub(crate) static HELPERS: &[Helper] = &[
     look_up("sub_id", "click.sub_ids", |call, scope| {
         look(call, scope, |s, name| find(&s.click?.sub_ids, name))
     }),
-    prepared(&["pattern"], look_up::pattern, untyped("capture", look_up::capture)),
+    prepared(&["pattern", "not"], look_up::patterns, untyped("capture", look_up::capture)),
     // Default and join.
     Helper { arguments: (2, 8), gives: ValueKind::Same, ..untyped("default", first_present) },
     Helper { arguments: (2, 8), options: &["separator"], ..untyped("join", join) },
@@ -117,6 +117,7 @@ pub(crate) static HELPERS: &[Helper] = &[
     // Normalize: what is already a hash passes through, what cannot be read is null and leaves a remark.
     prepared(&["gmail", "dots", "plus"], normal::aliases, text_to_text("email", &[], normal::email)),
     text_to_text("phone", &["plus", "calling_code"], normal::phone),
+    Helper { arguments: (2, 2), ..text_to_text("without", &[], normal::without) },
     text_to_text("person_name", &[], |call, scope| change(call, scope, normalize::person_name)),
     text_to_text("city", &[], |call, scope| change(call, scope, place::city)),
     text_to_text("state", &["country"], |c, s| within(c, s, place::state)),

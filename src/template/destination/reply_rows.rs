@@ -15,6 +15,26 @@ pub(crate) struct RowPlace {
     pub first: i64,
 }
 
+/// Where an answer counts events.
+#[derive(Debug)]
+pub(crate) struct CountPlace {
+    /// A JSON pointer: to a number, or to a text that holds one.
+    pub at: String,
+    /// In such a text the number is the first group of this pattern.
+    pub pattern: Option<Regex>,
+}
+
+impl CountPlace {
+    /// How many the answer counts; `None` where it does not say.
+    pub(crate) fn count(&self, json: &Json) -> Option<usize> {
+        let found = json.pointer(&self.at)?;
+        match &self.pattern {
+            None => usize::try_from(whole_number(found)?).ok(),
+            Some(pattern) => pattern.captures(found.as_str()?)?.get(1)?.as_str().parse().ok(),
+        }
+    }
+}
+
 /// How a row says which event it is about.
 #[derive(Debug)]
 pub(crate) enum RowIndex {

@@ -1,6 +1,7 @@
 //! What a platform certainly refuses is not sent: requirements on the finished request.
 
 use rust_decimal::Decimal;
+use serde_json::Value as Json;
 
 use crate::domain::skip::{ClickParts, LowValue, MissingValue, SkipReason};
 use crate::template::destination::parameters::{ParameterTable, RenderedParameters};
@@ -11,6 +12,8 @@ use crate::template::destination::payload::{Payload, RenderedPayload};
 pub(crate) struct Requirement {
     /// The platform's names of the events it is for; empty: all.
     pub events: Vec<String>,
+    /// In which requests it is looked at; `None`: in all.
+    pub when: Option<RequiredWhen>,
     pub test: RequirementTest,
     /// Why the platform refuses it otherwise.
     pub why: String,
@@ -30,7 +33,27 @@ pub(crate) enum RequirementTest {
     AtLeast(String, Decimal),
 }
 
+/// What a request has of which something more is required.
+#[derive(Debug, Clone)]
+pub(crate) struct RequiredWhen {
+    /// A place that is there.
+    pub at: String,
+    /// What is there. `None`: anything.
+    pub equals: Option<String>,
+}
+
+impl RequiredWhen {
+    fn holds(&self, found: Option<&str>) -> bool {
+        let Some(found) = found else { return false };
+        // What is in a payload is JSON, a parameter is its own text.
+        let json: Option<Json> = serde_json::from_str(found).ok();
+        let text = json.as_ref().and_then(Json::as_str).unwrap_or(found);
+        self.equals.as_ref().is_none_or(|equals| equals == text)
+    }
+}
+
 impl Requirement {
+    /// Those of the test, and then that of the condition.
     fn places(&self) -> impl Iterator<Item = &String> {
         let groups = match &self.test {
             RequirementTest::AnyOf(groups) => groups.as_slice(),
@@ -41,7 +64,7 @@ impl Requirement {
             RequirementTest::AtLeast(place, _) => Some(place),
             _ => None,
         };
-        groups.iter().flatten().chain(number)
+        groups.iter().flatten().chain(number).chain(self.when.as_ref().map(|when| &when.at))
     }
 }
 
@@ -136,6 +159,9 @@ impl LocatedRequirement {
             return None;
         }
         let found = |place: &Option<RequiredPlace>| written.at((*place)?);
+        if requirement.when.as_ref().is_some_and(|when| !when.holds(self.places.last().and_then(found))) {
+            return None;
+        }
         let why = requirement.why.clone();
         let (fields, any): (Vec<String>, bool) = match &requirement.test {
             RequirementTest::AnyOf(groups) => {

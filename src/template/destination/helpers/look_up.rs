@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use regex::RegexBuilder;
+use regex::{Regex, RegexBuilder};
 
 use crate::domain::click::{Click, Pairs, find, is_covered};
 use crate::template::destination::expression::{
@@ -40,37 +40,56 @@ pub(crate) fn cookie<'a>(cookies: &'a Pairs, name: &str) -> Option<&'a str> {
     find(cookies, name).or_else(|| covered().map(|(_, value)| value.as_str()))
 }
 
-/// Compiles the pattern of `capture`.
-pub(crate) fn pattern(options: &[Option<Expression>]) -> Result<ReadOptions, (String, String)> {
-    let Some(Some(Expression::Text(pattern))) = options.first() else {
-        let hint = r"write one such as pattern='^GA\d\.(\d+)$'";
-        return Err(("it has no `pattern`, or one that is no text in quotes".to_owned(), hint.to_owned()));
+/// Compiles the patterns of `capture`: what is wanted, and what is not.
+pub(crate) fn patterns(options: &[Option<Expression>]) -> Result<ReadOptions, (String, String)> {
+    let wanted = match options.first() {
+        Some(Some(Expression::Text(pattern))) => compiled(pattern)?,
+        _ => {
+            let hint = r"write one such as pattern='^GA\d\.(\d+)$'";
+            return Err((
+                "it has no `pattern`, or one that is no text in quotes".to_owned(),
+                hint.to_owned(),
+            ));
+        }
     };
+    if wanted.captures_len() < 2 {
+        let what = format!("the pattern `{wanted}` has no group");
+        return Err((what, r"put what is wanted in parentheses: '_(\d+)$'".to_owned()));
+    }
+    let unwanted = match options.get(1) {
+        Some(Some(Expression::Text(pattern))) => Some(compiled(pattern)?),
+        Some(Some(_)) => {
+            let what = "`not` is no text in quotes".to_owned();
+            return Err((what, "write one such as not='^ga_'".to_owned()));
+        }
+        _ => None,
+    };
+    Ok(ReadOptions::Patterns(wanted, unwanted))
+}
+
+fn compiled(pattern: &str) -> Result<Regex, (String, String)> {
     if pattern.len() > LONGEST_PATTERN {
         let what = format!("the pattern has {} bytes; {LONGEST_PATTERN} are allowed", pattern.len());
         return Err((what, "shorten it".to_owned()));
     }
     let mut builder = RegexBuilder::new(pattern);
     let compiled = builder.size_limit(MOST_COMPILED).dfa_size_limit(MOST_COMPILED).nest_limit(20).build();
-    let compiled = compiled.map_err(|error| {
+    compiled.map_err(|error| {
         let why = error.to_string();
         let why = why.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
         let what = format!("the pattern `{pattern}` cannot be read: {why}");
         (what, "patterns have no look-around and no back-references".to_owned())
-    })?;
-    if compiled.captures_len() < 2 {
-        let what = format!("the pattern `{pattern}` has no group");
-        return Err((what, r"put what is wanted in parentheses: '_(\d+)$'".to_owned()));
-    }
-    Ok(ReadOptions::Pattern(compiled))
+    })
 }
 
-/// The first group of the pattern that takes part in its match. A value that it does not match leaves a remark.
+/// The first group of the pattern that takes part in its match. A value that it does not match, and one that matches
+/// what is not wanted, leave a remark.
 pub(crate) fn capture<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> RenderValue<'a> {
-    let (Some(text), ReadOptions::Pattern(pattern)) = (call.text(0, scope), &call.prepared) else {
+    let (Some(text), ReadOptions::Patterns(wanted, unwanted)) = (call.text(0, scope), &call.prepared) else {
         return RenderValue::Null;
     };
-    let found = pattern.captures(&text).and_then(|found| {
+    let is_wanted = unwanted.as_ref().is_none_or(|unwanted| !unwanted.is_match(&text));
+    let found = wanted.captures(&text).filter(|_| is_wanted).and_then(|found| {
         let group = found.iter().skip(1).flatten().next()?;
         Some(group.as_str().to_owned())
     });

@@ -7,7 +7,7 @@ use crate::template::destination::digest::{HexDigest, already_hashed};
 use crate::template::destination::expression::{
     Expression, HelperCall, ReadOptions, RenderScope, RenderValue,
 };
-use crate::template::destination::normalize::email::{self as emails, AliasRule};
+use crate::template::destination::normalize::email::{self as emails, AliasRule, GmailRule};
 use crate::template::destination::normalize::phone::{self as phones, HomeCountry};
 use crate::template::destination::normalize::place::{self, ZipForm};
 use crate::template::destination::normalize::{self, Unreadable};
@@ -45,15 +45,21 @@ pub(crate) fn within<'a>(
 
 /// Reads the options `gmail`, `dots` and `plus` of `email`.
 pub(crate) fn aliases(options: &[Option<Expression>]) -> Result<ReadOptions, (String, String)> {
+    let other = || {
+        let what = "`gmail`, `dots` and `plus` are true or false, and `gmail` may be \"dots\"";
+        (what.to_owned(), "write gmail=true, or gmail=\"dots\"".to_owned())
+    };
     let flag = |index: usize| match options.get(index) {
         Some(Some(Expression::Truth(truth))) => Ok(*truth),
-        Some(Some(_)) => {
-            let what = "`gmail`, `dots` and `plus` are true or false";
-            Err((what.to_owned(), "write gmail=true".to_owned()))
-        }
+        Some(Some(_)) => Err(other()),
         _ => Ok(false),
     };
-    Ok(ReadOptions::Aliases(AliasRule { gmail: flag(0)?, dots: flag(1)?, plus: flag(2)? }))
+    let gmail = match options.first() {
+        Some(Some(Expression::Text(text))) if text == "dots" => GmailRule::Dots,
+        _ if flag(0)? => GmailRule::DotsAndPlus,
+        _ => GmailRule::Whole,
+    };
+    Ok(ReadOptions::Aliases(AliasRule { gmail, dots: flag(1)?, plus: flag(2)? }))
 }
 
 /// The one spelling of an address.
@@ -63,6 +69,14 @@ pub(crate) fn email<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> Render
         _ => AliasRule::default(),
     };
     change(call, scope, |text| emails::email(text, rule))
+}
+
+/// The text without the characters of the second one, in any place of it. What is a hash already passes through.
+pub(crate) fn without<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> RenderValue<'a> {
+    let dropped = call.text(1, scope).unwrap_or_default();
+    change(call, scope, |text| {
+        normalize::unless_hashed(text, |text| Ok(text.chars().filter(|c| !dropped.contains(*c)).collect()))
+    })
 }
 
 pub(crate) fn phone<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> RenderValue<'a> {

@@ -9,12 +9,24 @@ const MAX_LOCAL: usize = 64;
 /// What of an address a platform takes for another way of writing the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct AliasRule {
-    /// Of addresses at [`GMAIL`], dots before the `@`, and what is from a `+` on.
-    pub gmail: bool,
+    /// What of addresses at [`GMAIL`] is.
+    pub gmail: GmailRule,
     /// Dots before the `@`, whatever the domain.
     pub dots: bool,
     /// What is from a `+` on, whatever the domain.
     pub plus: bool,
+}
+
+/// What of a Gmail address is another way of writing the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum GmailRule {
+    /// Nothing.
+    #[default]
+    Whole,
+    /// The dots before the `@`.
+    Dots,
+    /// The dots, and what is from a `+` on.
+    DotsAndPlus,
 }
 
 /// Where dots and `+tag` make no other mailbox, as its help pages said in 2026-11.
@@ -29,9 +41,11 @@ pub(crate) fn email(text: &str, rule: AliasRule) -> Result<String, Unreadable> {
         if !is_local_part(local) || !is_domain(domain) || text.len() > MAX_ADDRESS {
             return Err(Unreadable::Malformed);
         }
-        let is_gmail = rule.gmail && GMAIL.contains(&domain);
-        let kept = if rule.plus || is_gmail { local.split('+').next().unwrap_or_default() } else { local };
-        let kept = if rule.dots || is_gmail { kept.replace('.', "") } else { kept.to_owned() };
+        let gmail = if GMAIL.contains(&domain) { rule.gmail } else { GmailRule::Whole };
+        let drops_plus = rule.plus || gmail == GmailRule::DotsAndPlus;
+        let kept = if drops_plus { local.split('+').next().unwrap_or_default() } else { local };
+        let drops_dots = rule.dots || gmail != GmailRule::Whole;
+        let kept = if drops_dots { kept.replace('.', "") } else { kept.to_owned() };
         if kept.is_empty() { Err(Unreadable::Malformed) } else { Ok(format!("{kept}@{domain}")) }
     })
 }
