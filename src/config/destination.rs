@@ -95,7 +95,7 @@ fn read(
     let (settings, events) = (table.as_ref().map(read_settings), events.map(|table| renamed(&table)));
     section.finish_knowing(|key| is_setting(key, template.as_deref()));
     let (template, table, settings) = (template?, table?, settings?);
-    let batch = batch_of(&section, &template, batch);
+    let batch = batch_of(&section, &template, mode.unwrap_or_default(), batch);
     warn_of_odd_secrets(&table, &template, &settings.read);
     let plain_url = plain_url(&template, &settings.read);
     let has_endpoint = endpoint.is_some();
@@ -142,14 +142,26 @@ fn read_batch(table: &Table<'_>) -> (Option<usize>, Option<u64>) {
 fn batch_of(
     section: &Table<'_>,
     template: &DestinationTemplate,
+    mode: DestinationMode,
     read: Option<(Option<usize>, Option<u64>)>,
 ) -> BatchSize {
     let usual = template.batch();
     let (max_events, max_wait_ms) = read.unwrap_or_default();
-    let most = template.max_batch();
-    if let Some(events) = max_events.filter(|events| *events > most) {
-        let what = format!("`max_events` is {events}, and `{}` takes {most} in a request", template.name());
+    let live = template.max_batch();
+    let most = if mode == DestinationMode::Test { template.max_test_batch() } else { live };
+    if let Some(events) = max_events.filter(|events| *events > live) {
+        let what = format!("`max_events` is {events}, and `{}` takes {live} in a request", template.name());
         section.problem("batch", what, "write a lower number, or take it out");
+    } else if let Some(events) = max_events.filter(|events| *events > most) {
+        let what = format!(
+            "`max_events` is {events}, and in test mode `{}` looks at {most} of a request",
+            template.name()
+        );
+        section.warning(
+            "batch",
+            what,
+            format!("nothing to do: in test mode a request carries {most} at most"),
+        );
     }
     let max_events = max_events.unwrap_or(usual.max_events).min(most);
     if max_events == 1 && max_wait_ms.is_some_and(|wait| wait > 0) {

@@ -61,6 +61,11 @@ impl CustomerTrait {
         (CustomerTrait::UserAgent, "user_agent"),
     ];
 
+    /// As templates and the API write it.
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.into_iter().find(|(named, _)| *named == self).map_or("", |(_, name)| name)
+    }
+
     /// The trait that templates and API name so.
     pub fn parse(name: &str) -> Option<CustomerTrait> {
         CustomerTrait::NAMES.iter().find(|(_, known)| *known == name).map(|(found, _)| *found)

@@ -106,6 +106,8 @@ pub struct MissingValue {
     pub why: String,
     /// What to record of a click, where a click would bring what is missing.
     pub click: Option<ClickParts>,
+    /// What to do about it, by the template; `None`: what its code says.
+    pub hint: Option<String>,
 }
 
 /// What to record of a click: landing URL, IP address and user agent, and these.
@@ -221,7 +223,7 @@ impl CodedReason for SkipReason {
                     parts.names()
                 ),
                 Some(parts) => format!("record each click with its {}", parts.names()),
-                None => self.code().fix().to_owned(),
+                None => missing.hint.clone().unwrap_or_else(|| self.code().fix().to_owned()),
             },
             _ => self.code().fix().to_owned(),
         }

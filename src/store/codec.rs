@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::store::contract::error::StoreError;
 
 /// The format that this program writes.
-pub const VERSION: u8 = 8;
+pub const VERSION: u8 = 9;
 
 /// Version, head length.
 const PREAMBLE: usize = 5;

@@ -274,6 +274,7 @@ fn skips() -> Family {
             params: vec!["fbclid".to_owned()],
             cookies: vec!["_fbp".to_owned()],
         }),
+        hint: None,
     };
     let low = LowValue {
         field: "custom_data.value".to_owned(),

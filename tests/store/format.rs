@@ -50,7 +50,7 @@ use postbridge::store::engine::sled::Sled;
 use crate::support::recount::assert_recounted;
 
 /// A folder as the build wrote it that set the format: see `fixtures/store/README.md`.
-const V8: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/store/v8");
+const V9: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/store/v9");
 
 /// A remark as attempts keep them.
 fn left_out() -> Remark {
@@ -348,7 +348,7 @@ fn a_folder_of_an_earlier_format_is_refused_by_its_number() {
 fn a_folder_that_an_earlier_build_wrote_in_this_format_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    copy(Path::new(V8), &data);
+    copy(Path::new(V9), &data);
     let store = Embedded::open_sled(&data, Arc::default()).unwrap();
     check(&store);
     check_network(&store);

@@ -23,6 +23,7 @@ pub fn settings_of(template: &DestinationTemplate) -> BTreeMap<String, String> {
         "Digits" if name == "calling_code" => "49".to_owned(),
         "Digits" => "1234567890".to_owned(),
         "Url" => "https://shop.example/lp".to_owned(),
+        "Country" => "US".to_owned(),
         "SigningKey" => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned(),
         _ => format!("{name}-V1"),
     };

@@ -248,9 +248,10 @@ fn an_answer_that_counts_fewer_than_were_sent_is_believed_of_none_of_them() {
         let text = format!(r#"{{"said": "of 9: took {count} events"}}"#);
         assert_eq!(said(&in_text, 200, &text, sent), expected, "{count} of {sent} in a text");
     }
-    // Where nothing is counted the rules decide.
+    // Where nothing is counted the rules decide of one event, and of several nothing does.
     for body in ["{}", "no JSON", r#"{"said": 2}"#, r#"{"said": "took events"}"#] {
-        assert_eq!(said(&in_text, 200, body, 3), "CCC", "{body}");
+        assert_eq!(said(&in_text, 200, body, 1), "C", "{body}");
+        assert_eq!(said(&in_text, 200, body, 3), "???!", "{body}");
     }
     let refused = "[[reply.rule]]\nstatus = [200]\ntext = \"took 0\"\nthen = \"dead\"\n";
     let batch = "[batch]\nmax = 100\naccepted = { at = \"/said\", pattern = '(\\d+) events?' }\n";

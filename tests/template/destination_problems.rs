@@ -287,6 +287,16 @@ fn a_setting_has_the_form_it_should_and_a_secret_is_never_repeated() {
         &account_problems(spec("meta", &[("pixel_id", "12"), ("access_token", "se\ncret")])),
         &["control character"],
     );
+    for (country, wrong) in [("US", false), ("Germany", false), ("deu", false), ("Narnia", true), ("1", true)]
+    {
+        let settings = [("pixel_id", "a2_x"), ("access_token", "t"), ("country", country)];
+        let problems = account_problems(spec("reddit", &settings));
+        assert_eq!(
+            problems.iter().any(|said| said.contains("`country` is no country")),
+            wrong,
+            "{problems:?}"
+        );
+    }
     for secret in ["short", "whsec_c2hvcnQ=", "whsec_***", "whsec_"] {
         let problems =
             account_problems(spec("webhook", &[("url", "https://a.example/"), ("secret", secret)]));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::support::payload_fixture::{click, conversion, ready, render, request};
 use postbridge::domain::click::Click;
+use postbridge::domain::code::CodedReason;
 use postbridge::domain::conversion::Conversion;
 use postbridge::domain::delivery::OutgoingRequest;
 use postbridge::domain::skip::SkipReason;
@@ -249,6 +250,29 @@ fn what_is_required_under_a_condition_is_asked_for_where_it_holds() {
         let found = parse(&toml, Some(event)).err().unwrap_or_default();
         assert!(found.iter().any(|problem| problem.contains(part)), "{when}: {found:?}");
     }
+}
+
+#[test]
+fn a_requirement_says_what_to_do_where_the_source_cannot() {
+    let require = |more: &str| {
+        format!(
+            "[[require]]\nall = [\"/name\"]\nwhy = \"x\"\n{more}\n[request]\nurl = \"https://ads.example/\"\n"
+        )
+    };
+    let of = |more: &str| {
+        let found = destination(
+            &require(more),
+            Some("{\"name\": {{json (param \"none\")}}, \"id\": {{json event_id}}}"),
+        );
+        match render(&found, &conversion(), None).rendered {
+            Rendered::Skip { reason } => reason.hint(),
+            Rendered::Request(..) => panic!("it is sent"),
+        }
+    };
+    assert_eq!(of("hint = \"name it under `events`\""), "name it under `events`");
+    assert!(of("").contains("let the source report"));
+    let both = parse(&require("hint = \"y\"\nfrom_click = true"), Some("{\"name\": {{json event_id}}}"));
+    assert!(both.err().unwrap()[0].contains("`from_click` says what to do"));
 }
 
 #[test]

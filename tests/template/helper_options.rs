@@ -17,6 +17,7 @@ fn what_is_wrong_with_an_option_is_a_mistake_with_its_line() {
     refused("number value decimals=9", &["`number`: `decimals`", "0 to 8"]);
     refused("number value decimals=-1", &["0 to 8"]);
     refused("text value decimals=\"2\"", &["0 to 8", "decimals=2"]);
+    refused("number value at_least=\"1\"", &["`at_least` is a whole number", "at_least=1"]);
     refused("number value decimals=(param \"x\")", &["0 to 8"]);
     refused("unix event_time unit=\"m\"", &["`unix`: a unit of time", "unit=\"ms\""]);
     refused("time event_time zone=\"UTC\"", &["`time`: it has no `format`"]);

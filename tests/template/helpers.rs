@@ -28,7 +28,7 @@ pub(super) fn parse(event: &str) -> Result<DestinationTemplate, Vec<String>> {
 }
 
 /// What an expression is written as, and the fields that remarks name.
-fn written(expression: &str, conversion: &Conversion, click: &Click) -> (String, Vec<String>) {
+pub(super) fn written(expression: &str, conversion: &Conversion, click: &Click) -> (String, Vec<String>) {
     let template = parse(&format!(r#"{{"x": {{{{{expression}}}}}, "always": 1}}"#)).unwrap();
     let rendering = render(&ready(Arc::new(template), &[]), conversion, Some(click));
     let Rendered::Request(request, _) = rendering.rendered else { panic!("skipped") };
@@ -43,7 +43,7 @@ fn worth(amount: &str, currency: &str) -> Conversion {
     Conversion { value: Some(value), ..conversion() }
 }
 
-fn with_param(value: &str) -> Conversion {
+pub(super) fn with_param(value: &str) -> Conversion {
     Conversion { params: vec![("x".to_owned(), value.to_owned())], ..conversion() }
 }
 

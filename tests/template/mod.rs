@@ -25,3 +25,4 @@ mod source_stories;
 mod source_template;
 mod source_values;
 mod story_defaults;
+mod unusable_values;

@@ -217,6 +217,8 @@ impl BatchRules {
         match self.verdict {
             VerdictBy::All => match self.counted(read) {
                 Some(counted) if counted < read.sent => self.uncertain(read, whole, Some(counted)),
+                // Of several it should count: what does not is not believed of all of them.
+                None if self.accepted.is_some() && read.sent > 1 => self.uncertain(read, whole, None),
                 _ => BatchVerdict::same(read.sent, whole),
             },
             VerdictBy::Count => BatchVerdict::same(read.sent, whole.sure_as(Confirmation::Counted)),

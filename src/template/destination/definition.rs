@@ -199,6 +199,12 @@ impl DestinationTemplate {
         self.file.test.is_some()
     }
 
+    /// The most events of a request in the platform's test mode.
+    pub fn max_test_batch(&self) -> usize {
+        let most = self.file.test.as_ref().and_then(|test| test.max_events);
+        most.map_or(self.max_batch(), |most| most.min(self.max_batch()))
+    }
+
     /// Whether it is an ad platform's: nothing is sent to it of a visitor who refused `ad_user_data`.
     pub fn is_personal(&self) -> bool {
         self.file.personal

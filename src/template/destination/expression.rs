@@ -161,8 +161,8 @@ pub(crate) struct Helper {
 /// What a helper's options say, where they are read once, with the template.
 pub(crate) enum ReadOptions {
     Nothing,
-    /// How many digits are behind the mark.
-    Decimals(u32),
+    /// How many digits are behind the mark, if any number of them is asked for; below what a number is left out.
+    Digits(Option<u32>, Option<Decimal>),
     /// What of an e-mail address is another way of writing the same one.
     Aliases(AliasRule),
     /// How much of a postal code is kept.

@@ -11,7 +11,7 @@ use crate::domain::offer::CampaignRef;
 use crate::template::destination::expression::{
     ContextField, Expression, RenderScope, RenderValue, ValueKind,
 };
-use crate::template::destination::normalize::{Unreadable, is_blank};
+use crate::template::destination::normalize::{Unreadable, is_blank, is_skeleton};
 use crate::template::source::character_reference::without_ampersands;
 use crate::template::source::params::segments;
 
@@ -166,9 +166,18 @@ fn placed<'a>(scope: &RenderScope<'a>, part: impl Fn(&'a CampaignRef) -> Option<
 }
 
 /// What is known of the customer: the postback's word wins over the click's.
+/// What the sale says of the customer, else what the click does. A macro that was not filled in, or a word for nothing,
+/// is passed over with a remark.
 fn customer<'a>(scope: &RenderScope<'a>, name: CustomerTrait) -> RenderValue<'a> {
-    let reported = scope.conversion.traits.get(name).filter(|text| !text.trim().is_empty());
-    RenderValue::maybe(reported.or_else(|| scope.click.and_then(|click| click.customer.get(name))))
+    let of_click = scope.click.and_then(|click| click.customer.get(name));
+    let received = scope.conversion.traits.get(name).into_iter().chain(of_click);
+    for text in received.filter(|text| !text.trim_matches(is_blank).is_empty()) {
+        if !is_skeleton(text) {
+            return RenderValue::text(text);
+        }
+        scope.leave_out_field(format!("traits.{}", name.as_str()), Unreadable::Malformed);
+    }
+    RenderValue::Null
 }
 
 /// The customer's address, where one that was received can be a visitor's: no other is sent, and each that

@@ -35,8 +35,8 @@ pub(crate) struct DestinationFile {
     /// Whether it is an ad platform's, which gets nothing of a visitor who refused `ad_user_data`.
     pub personal: bool,
     pub request: RequestPart,
-    /// The settings that the platform's test mode needs; `None`: it has no test mode.
-    pub test: Option<Vec<usize>>,
+    /// `None`: the platform has no test mode.
+    pub test: Option<TestModeSpec>,
     pub requirements: Vec<Requirement>,
     pub reply: ReplyRules,
     pub batch: BatchRules,
@@ -47,6 +47,14 @@ pub(crate) struct DestinationFile {
     pub dedup_ms: Option<i64>,
     /// Where what it says is from.
     pub facts: Vec<PlatformFact>,
+}
+
+/// What a platform's test mode takes.
+pub(crate) struct TestModeSpec {
+    /// The settings that it needs.
+    pub needs: Vec<usize>,
+    /// The most events of a request that it looks at; `None`: as many as live.
+    pub max_events: Option<usize>,
 }
 
 pub(crate) struct RequestPart {
@@ -81,8 +89,10 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
     };
     let custom = root.parsed("custom_events", |text| text.one_of(&[("pass", true), ("skip", false)]));
     let changes = [("ignore", Changes::Ignore), ("send", Changes::Send)];
-    let needs =
-        |test: &Table<'_>| test.all_parsed("needs", |name| number_of(name, &names)).unwrap_or_default();
+    let test = |test: &Table<'_>| TestModeSpec {
+        needs: test.all_parsed("needs", |name| number_of(name, &names)).unwrap_or_default(),
+        max_events: test.number("max_events", 1..=batch_file::MOST_EVENTS),
+    };
     let request = request(root, &names);
     Some(DestinationFile {
         label: root.needed_text("label"),
@@ -96,7 +106,7 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
         min_click_age_ms: hours("min_click_age_hours"),
         changes: root.parsed("changes", |text| text.one_of(&changes)).unwrap_or(Changes::Ignore),
         personal: root.flag("personal").unwrap_or(true),
-        test: root.read_table("test", needs),
+        test: root.read_table("test", test),
         requirements: root.read_tables("require", requirement).into_iter().flatten().collect(),
         reply: root.read_table("reply", reply_file::read).unwrap_or_default(),
         batch,
@@ -131,6 +141,7 @@ fn setting(table: &Table<'_>) -> SettingSpec {
         ("digits", SettingKind::Digits),
         ("url", SettingKind::Url),
         ("signing-key", SettingKind::SigningKey),
+        ("country", SettingKind::Country),
     ];
     let spec = SettingSpec {
         name: table.needed_text("name"),
@@ -199,6 +210,7 @@ fn requirement(table: &Table<'_>) -> Option<Requirement> {
     let least = table.parsed("at_least", decimal);
     let events = texts(table, "events");
     let why = table.needed_text("why");
+    let hint = table.text("hint").map(|hint| hint.value);
     let from_click = table.flag("from_click").unwrap_or(false);
     let when = table.read_table("when", |when| RequiredWhen {
         at: when.needed_text("at"),
@@ -218,7 +230,10 @@ fn requirement(table: &Table<'_>) -> Option<Requirement> {
             return None;
         }
     };
-    Some(Requirement { events, when, test, why, from_click, line: table.line() })
+    if from_click && hint.is_some() {
+        table.problem("hint", "`from_click` says what to do already", "take `hint` or `from_click` out");
+    }
+    Some(Requirement { events, when, test, why, hint, from_click, line: table.line() })
 }
 
 /// A value that a person must give before a template can be used.
@@ -249,4 +264,6 @@ pub enum SettingKind {
     Url,
     /// `whsec_` and base64 of 24–64 bytes.
     SigningKey,
+    /// By its code or its English name.
+    Country,
 }

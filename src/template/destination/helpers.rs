@@ -77,8 +77,8 @@ pub(crate) static HELPERS: &[Helper] = &[
     untyped(RAW, |call, scope| call.argument(0, scope)),
     // Format.
     typed("json", ValueKind::Same, |call, scope| call.argument(0, scope)),
-    prepared(&["decimals"], format::decimals, typed("text", ValueKind::Text, format::text)),
-    prepared(&["decimals"], format::decimals, typed("number", ValueKind::Number, format::number)),
+    prepared(&["decimals", "at_least"], format::digits, typed("text", ValueKind::Text, format::text)),
+    prepared(&["decimals", "at_least"], format::digits, typed("number", ValueKind::Number, format::number)),
     Helper { arguments: (2, 2), ..typed("minor", ValueKind::Number, format::minor) },
     prepared(&["unit"], format::unit, of_time("unix", ValueKind::Number, format::unix)),
     of_time("unix_ms", ValueKind::Number, |call, scope| epoch(call, scope, 1_000)),
@@ -87,6 +87,7 @@ pub(crate) static HELPERS: &[Helper] = &[
         call.text(0, scope).map_or(RenderValue::Null, RenderValue::Text)
     }),
     prepared(&["format", "zone"], format::moment, of_time("time", ValueKind::Text, format::time)),
+    text_to_text("unhashed", &[], |call, scope| change(call, scope, normalize::unhashed)),
     text_to_text("lower", &[], |call, scope| change(call, scope, |text| Ok(text.trim().to_lowercase()))),
     text_to_text("upper", &[], |call, scope| change(call, scope, |text| Ok(text.trim().to_uppercase()))),
     text_to_text("snake", &[], |call, scope| change(call, scope, |text| Ok(normalize::snake(text)))),

@@ -45,6 +45,14 @@ pub(crate) fn unless_hashed(
     }
 }
 
+/// The text, for a place where a platform reads it: a hash says nothing there.
+pub(crate) fn unhashed(text: &str) -> Result<String, Unreadable> {
+    match already_hashed(text.trim_matches(is_blank)) {
+        Some(_) => Err(Unreadable::Malformed),
+        None => Ok(text.to_owned()),
+    }
+}
+
 /// White space, and what has no width at all: marks that copied texts begin and end with.
 pub(crate) fn is_blank(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}')

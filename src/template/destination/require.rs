@@ -17,6 +17,8 @@ pub(crate) struct Requirement {
     pub test: RequirementTest,
     /// Why the platform refuses it otherwise.
     pub why: String,
+    /// What to do about it; `None`: its code says.
+    pub hint: Option<String>,
     /// Whether it is a recorded click that brings what is required.
     pub from_click: bool,
     pub line: usize,
@@ -192,7 +194,8 @@ impl LocatedRequirement {
             return None;
         }
         let click = requirement.from_click.then(click);
-        Some(SkipReason::PayloadIncomplete(Box::new(MissingValue { fields, any, why, click })))
+        let hint = requirement.hint.clone();
+        Some(SkipReason::PayloadIncomplete(Box::new(MissingValue { fields, any, why, click, hint })))
     }
 }
 

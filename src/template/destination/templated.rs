@@ -22,6 +22,7 @@ use crate::template::destination::envelope::{self, AssembledRequest, EventPart, 
 use crate::template::destination::expiring::ExpiringSetting;
 use crate::template::destination::expression::RenderScope;
 use crate::template::destination::file::{SettingKind, SettingSpec};
+use crate::template::destination::normalize::place;
 use crate::template::destination::payload::MAX_PAYLOAD_BYTES;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::destination::require::WrittenParts;
@@ -354,6 +355,9 @@ fn check_setting(spec: &SettingSpec, value: Option<&str>) -> Result<(), Problem>
             Err(Problem::new(format!("the setting `{name}` holds more than digits"), spec.hint.clone()))
         }
         SettingKind::Url => check_web_address(name, value),
+        SettingKind::Country => place::country(value).map(drop).map_err(|_| {
+            Problem::new(format!("the setting `{name}` is no country"), "write two letters, as in \"US\"")
+        }),
         SettingKind::SigningKey => SigningKey::parse(value).map(|_| ()).map_err(|wrong| {
             let hint = "a signing key is `whsec_` and base64 of 24 to 64 bytes";
             Problem::new(format!("the setting `{name}` is no signing key: {wrong}"), hint)
@@ -376,13 +380,13 @@ fn check_test_mode(spec: &DestinationSpec, settings: &[Option<String>]) -> Vec<S
     if spec.mode != DestinationMode::Test {
         return Vec::new();
     }
-    let Some(needs) = &spec.template.file.test else {
+    let Some(test) = &spec.template.file.test else {
         let what = format!("`{}` has no test mode", spec.template.name());
         let problem = Problem::new(what, "use mode = \"shadow\" to see requests without sending them");
         return vec![SpecProblem { part: SpecPart::Mode, problem }];
     };
     let specs = spec.template.settings();
-    let missing = needs.iter().filter(|index| matches!(settings.get(**index), Some(None)));
+    let missing = test.needs.iter().filter(|index| matches!(settings.get(**index), Some(None)));
     missing
         .filter_map(|index| specs.get(*index))
         .map(|setting| {

@@ -15,53 +15,62 @@ use crate::template::destination::normalize::Unreadable;
 /// The most digits behind the mark that `decimals` may ask for.
 const MOST_DECIMALS: i64 = 8;
 
-/// Reads the option `decimals`.
-pub(crate) fn decimals(options: &[Option<Expression>]) -> Result<ReadOptions, (String, String)> {
-    let digits = match options.first() {
-        Some(Some(Expression::Integer(digits))) if (0..=MOST_DECIMALS).contains(digits) => *digits,
+/// Reads the options `decimals` and `at_least`.
+pub(crate) fn digits(options: &[Option<Expression>]) -> Result<ReadOptions, (String, String)> {
+    let decimals = match options.first() {
+        Some(Some(Expression::Integer(digits))) if (0..=MOST_DECIMALS).contains(digits) => {
+            u32::try_from(*digits).ok()
+        }
         Some(Some(_)) => {
             let what = format!("`decimals` is a whole number from 0 to {MOST_DECIMALS}");
             return Err((what, "write decimals=2".to_owned()));
         }
-        _ => return Ok(ReadOptions::Nothing),
+        _ => None,
     };
-    Ok(u32::try_from(digits).map_or(ReadOptions::Nothing, ReadOptions::Decimals))
+    let least = match options.get(1) {
+        Some(Some(Expression::Integer(least))) => Some(Decimal::from(*least)),
+        Some(Some(_)) => {
+            return Err(("`at_least` is a whole number".to_owned(), "write at_least=1".to_owned()));
+        }
+        _ => None,
+    };
+    Ok(match (decimals, least) {
+        (None, None) => ReadOptions::Nothing,
+        (decimals, least) => ReadOptions::Digits(decimals, least),
+    })
 }
 
-/// A JSON number with exactly the digits that were received, or as many behind the mark as `decimals` says; a text
-/// that is no plain decimal is null.
+/// A JSON number with exactly the digits that were received, or as many behind the mark as `decimals` says; null where
+/// it is below `at_least` then. A text that is no plain decimal is null.
 pub(crate) fn number<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> RenderValue<'a> {
-    match call.argument(0, scope) {
-        number @ (RenderValue::Decimal(_) | RenderValue::Integer(_))
-            if !matches!(call.prepared, ReadOptions::Decimals(_)) =>
-        {
-            number
-        }
-        value => plain_number(call, value, scope).map_or(RenderValue::Null, |number| {
-            RenderValue::Decimal(match call.prepared {
-                ReadOptions::Decimals(digits) => rounded(number, digits),
-                _ => number,
-            })
-        }),
+    match (call.argument(0, scope), &call.prepared) {
+        (number @ (RenderValue::Decimal(_) | RenderValue::Integer(_)), ReadOptions::Nothing) => number,
+        (value, _) => plain_number(call, value, scope).map_or(RenderValue::Null, RenderValue::Decimal),
     }
 }
 
-/// The same as text. With `decimals` only a number has one.
+/// The same as text. With an option only a number has one.
 pub(crate) fn text<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> RenderValue<'a> {
-    let ReadOptions::Decimals(digits) = call.prepared else {
+    if matches!(call.prepared, ReadOptions::Nothing) {
         return call.text(0, scope).map_or(RenderValue::Null, RenderValue::Text);
-    };
+    }
     let number = plain_number(call, call.argument(0, scope), scope);
-    RenderValue::owned(number.map(|number| rounded(number, digits).to_string()))
+    RenderValue::owned(number.map(|number| number.to_string()))
 }
 
-/// The number of a value, if it is one; a text that is none leaves a remark.
+/// The number of a value as the options have it, if it is one; what is none, or too low, leaves a remark.
 fn plain_number(call: &HelperCall, value: RenderValue<'_>, scope: &RenderScope<'_>) -> Option<Decimal> {
     let number = match value {
-        RenderValue::Decimal(number) => return Some(number),
-        RenderValue::Integer(number) => return Some(Decimal::from(number)),
+        RenderValue::Decimal(number) => Some(number),
+        RenderValue::Integer(number) => Some(Decimal::from(number)),
         RenderValue::Text(text) => parse_decimal(&text, DecimalMark::Dot),
         _ => return None,
+    };
+    let number = match call.prepared {
+        ReadOptions::Digits(decimals, least) => number
+            .map(|number| decimals.map_or(number, |digits| rounded(number, digits)))
+            .filter(|number| least.is_none_or(|least| *number >= least)),
+        _ => number,
     };
     if number.is_none() {
         scope.leave_out(call.arguments.first(), Unreadable::Malformed);
