@@ -1,35 +1,66 @@
-//! From a network to every platform at once, with faults of theirs and the program killed again and again: every event
+//! From two networks to every platform at once, with faults of theirs and the program killed again and again: every event
 //! is delivered once in effect, or dead or skipped with a code.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::time::Duration;
+use std::io::{Read, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use postbridge::template::catalog::Catalog;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::known_events::{known_click, settings_of};
-use crate::support::relay::{KEY, Relay, Setup, wait_until};
+use crate::support::known_events::{known_click, known_customer, settings_of};
+use crate::support::relay::{Answer, KEY, Relay, Setup, ask, wait_until};
 use crate::support::stand_in::StandIn;
 use crate::support::trial::Chance;
 
 const SALES: usize = 60;
-/// Every fourth sale has no click.
-const WITHOUT_A_CLICK: usize = 4;
+/// Every fifth sale has no click.
+const WITHOUT_A_CLICK: usize = 5;
+/// How often the program is killed.
+const KILLS: usize = 4;
 /// Of a hundred events a platform fails so many, each once.
 const FAILING: u64 = 25;
 
-/// With requests of up to so many events, where the platform takes several.
-fn setup(folder: &std::path::Path, catalog: &Catalog, stand_ins: &[StandIn], events: usize) -> Setup {
-    let mut extra = format!(
-        "[[source]]\nid = \"cake-test\"\ntemplate = \"cake\"\nkey = \"{KEY}\"\ncurrency = \"USD\"\nunmatched = \"forward\"\n"
-    );
+/// What the shop of the second network calls what happened, in turn; the last is no name that anyone else has.
+const EVENTS: [&str; 12] = [
+    "sale",
+    "order",
+    "Lead",
+    "registration",
+    "subscription",
+    "checkout",
+    "AddToCart",
+    "AddPaymentInfo",
+    "StartTrial",
+    "ViewContent",
+    "Search",
+    "Upsell 2",
+];
+
+/// The configuration of the `run`th run, with requests of up to so many events, where the platform takes several.
+fn setup(
+    folder: &std::path::Path,
+    catalog: &Catalog,
+    stand_ins: &[StandIn],
+    (events, run): (usize, usize),
+) -> Setup {
+    let mut extra = String::new();
+    for template in ["cake", "generic"] {
+        write!(
+            extra,
+            "[[source]]\nid = \"{template}-test\"\ntemplate = \"{template}\"\nkey = \"{KEY}\"\ncurrency = \"USD\"\n\
+             unmatched = \"forward\"\n"
+        )
+        .unwrap();
+    }
     for stand_in in stand_ins {
-        let (name, address) = (&stand_in.name, stand_in.platform.address);
+        let (name, endpoint) = (&stand_in.name, stand_in.endpoint(run));
         let template = catalog.destination(name).unwrap();
         write!(
             extra,
-            "[[destination]]\nid = \"to-{name}\"\ntemplate = \"{name}\"\nendpoint = \"http://{address}\"\n\
+            "[[destination]]\nid = \"to-{name}\"\ntemplate = \"{name}\"\nendpoint = \"{endpoint}\"\n\
              allow_private_network = true\n"
         )
         .unwrap();
@@ -67,16 +98,72 @@ fn record_clicks(relay: &Relay, catalog: &Catalog, names: &[&str]) {
     }
 }
 
-/// Transaction id → event id.
+/// Reports sales, every second by the second network: transaction id → event id.
 fn report(relay: &Relay, acknowledged: &mut BTreeMap<String, String>, from: usize, to: usize) {
     for number in from..to {
         let tid = format!("tid-{number:05}-x");
-        let click = if number % WITHOUT_A_CLICK == 0 { String::new() } else { format!("&s2=click{number}") };
-        let query = format!("tid={tid}&price=7.50&oid=1{click}");
-        let answer = relay.postback("cake-test", query.as_bytes()).json();
-        assert!(matches!(answer["status"].as_str(), Some("accepted" | "duplicate")), "{answer}");
-        acknowledged.insert(tid, answer["event_id"].as_str().unwrap().to_owned());
+        let click = (number % WITHOUT_A_CLICK != 0).then(|| format!("click{number}"));
+        let answers = match number % 2 {
+            0 => by_cake(relay, number, &tid, click.as_deref()),
+            _ => vec![by_a_shop(relay, number, &tid, click.as_deref())],
+        };
+        for answer in answers {
+            let answer = answer.json();
+            let is_known = matches!(answer["status"].as_str(), Some("accepted" | "duplicate" | "updated"));
+            assert!(is_known, "{answer}");
+            acknowledged.insert(tid.clone(), answer["event_id"].as_str().unwrap().to_owned());
+        }
     }
+}
+
+/// With all that CAKE's postback has, sometimes without a price, and sometimes pending before it is approved.
+fn by_cake(relay: &Relay, number: usize, tid: &str, click: Option<&str>) -> Vec<Answer> {
+    let click = click.map(|click| format!("&s2={click}")).unwrap_or_default();
+    let price = if number % 6 == 2 { "0" } else { "7.50" };
+    let words: &[&str] = match number % 10 {
+        4 => &["pending", "approved"],
+        8 => &["Approved"],
+        _ => &[""],
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let post = |status: &&str| {
+        let query = format!(
+            "tid={tid}&price={price}&oid=565&affid=200&campid=8599&cid=761&s1=a&s3=&leadid=L{number}\
+             &sourceip=198.51.100.{number}&utcunixtime={}&status={status}{click}",
+            now - 60
+        );
+        relay.postback("cake-test", query.as_bytes())
+    };
+    words.iter().map(post).collect()
+}
+
+/// With a customer, an answer about ads, and an order of which parts have no whole number.
+fn by_a_shop(relay: &Relay, number: usize, tid: &str, click: Option<&str>) -> Answer {
+    let turn = number / 2;
+    let (value, currency) = [("19.90", "EUR"), ("1990", "JPY"), ("7.505", "KWD")][turn % 3];
+    let item = |id: &str, quantity: &str, price: &str| json!({"id": id, "name": format!("Thing {id}"), "category": "things", "quantity": quantity, "price": price});
+    let ad_user_data = ["yes", "", "1", "", "granted", "", "", "no"][turn % 8];
+    let ad_personalization = ["yes", "no", ""][turn % 3];
+    let body = json!({
+        "transaction_id": tid,
+        "click_id": click,
+        "event_name": EVENTS[turn % EVENTS.len()],
+        "value": value,
+        "currency": currency,
+        "customer": known_customer(number),
+        "consent": {
+            "ad_user_data": ad_user_data,
+            "ad_personalization": ad_personalization,
+        },
+        "items": [item("565", "0.4", "2.50"), item("566", "2.5", "1.333"), item("567", "3", "0")],
+    });
+    let body = body.to_string();
+    let request = format!(
+        "POST /{KEY}/collect/generic-test HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    ask(relay.address, request.as_bytes()).unwrap()
 }
 
 /// Every delivery, by destination and transaction id.
@@ -107,23 +194,49 @@ fn so_it_does_in_requests_of_several_events() {
     assert!(most.iter().filter(|most| **most > 1).count() >= 5, "{most:?}");
 }
 
+#[test]
+fn the_stand_in_of_every_platform_names_what_is_wrong_with_a_request() {
+    let catalog = Catalog::load(None).unwrap();
+    for name in catalog.destination_names() {
+        let stand_in = StandIn::start(name, &settings_of(&catalog.destination(name).unwrap()), 0, 1);
+        for _ in 0..40 {
+            let mut stream = TcpStream::connect(stand_in.platform.address).unwrap();
+            let wrong = "PUT /run-0/other?extra=1 HTTP/1.1\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}";
+            stream.write_all(wrong.as_bytes()).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            stream.read_to_end(&mut Vec::new()).unwrap();
+        }
+        let faults = stand_in.faults();
+        let has = |words: &[&str]| words.iter().any(|word| faults.iter().any(|fault| fault.contains(word)));
+        for what in ["the method is", "the path is", "the content type is", "?extra is in no template"] {
+            assert!(has(&[what]), "{name}: {what}: {faults:#?}");
+        }
+        assert!(has(&["bearer is", "header is", "query is", "standard-webhooks is"]), "{name}: {faults:#?}");
+        assert!(has(&["0 events in a request", "is a required property"]), "{name}: {faults:#?}");
+        let rate = catalog.destination(name).unwrap().max_per_second().map_or(1_000, |rate| rate.get());
+        assert!(rate > 30 || has(&["a second"]), "{name}: {faults:#?}");
+    }
+}
+
 /// Answers the most events that each platform was sent in one request.
 fn journey(events: usize) -> Vec<usize> {
     let catalog = Catalog::load(None).unwrap();
     let names = catalog.destination_names();
     let mut chance = Chance::of_this_run();
     let seed = u64::from(chance.byte()) << 8 | u64::from(chance.byte());
-    let stand_ins: Vec<StandIn> = names.iter().map(|name| StandIn::start(name, FAILING, seed)).collect();
+    let start =
+        |name: &&str| StandIn::start(name, &settings_of(&catalog.destination(name).unwrap()), FAILING, seed);
+    let stand_ins: Vec<StandIn> = names.iter().map(start).collect();
     let folder = tempfile::tempdir().unwrap();
-    let setup = || setup(folder.path(), &catalog, &stand_ins, events);
+    let start = |run: usize| setup(folder.path(), &catalog, &stand_ins, (events, run)).start();
     let mut acknowledged = BTreeMap::new();
-    let mut relay = setup().start();
+    let mut relay = start(0);
     record_clicks(&relay, &catalog, &names);
-    for round in 0..4 {
-        report(&relay, &mut acknowledged, round * SALES / 4, (round + 1) * SALES / 4);
+    for round in 0..KILLS {
+        report(&relay, &mut acknowledged, round * SALES / KILLS, (round + 1) * SALES / KILLS);
         std::thread::sleep(Duration::from_millis(20 + u64::from(chance.byte())));
         relay.kill();
-        relay = setup().start();
+        relay = start(round + 1);
     }
     let mut last = BTreeMap::new();
     let is_final =
@@ -134,32 +247,48 @@ fn journey(events: usize) -> Vec<usize> {
     });
     let open: Vec<_> = last.iter().filter(|(_, delivery)| !is_final(delivery)).take(5).collect();
     assert!(settled, "{} of {} deliveries: {open:#?}", last.len(), SALES * names.len());
+    let mut faults = BTreeMap::new();
     for stand_in in &stand_ins {
-        let faults = stand_in.faults();
-        assert!(faults.is_empty(), "{} was sent what it does not take: {faults:#?}", stand_in.name);
-        let template = catalog.destination(&stand_in.name).unwrap();
-        let mut ledger = BTreeMap::<&str, usize>::new();
-        for (tid, event_id) in &acknowledged {
-            let delivery = &last[&(format!("to-{}", stand_in.name), tid.clone())];
-            // Some platforms are sent the one, some the other.
-            let is_known = stand_in.taken(event_id) > 0 || stand_in.refused(event_id);
-            let text = if is_known { event_id } else { tid };
-            let taken = stand_in.taken(text);
-            let state = delivery["state"].as_str().unwrap();
-            let once = template.dedup_ms().is_some() || delivery["possible_repeat"] == true;
-            match state {
-                "delivered" => {
-                    assert!(taken == 1 || (taken > 1 && once), "{tid}: taken {taken}: {delivery:#}")
-                }
-                "dead" => {
-                    assert!(stand_in.refused(text) && delivery["reason_code"].is_string(), "{delivery:#}")
-                }
-                _ => assert!(taken == 0 && delivery["reason_code"].is_string(), "{delivery:#}"),
-            }
-            *ledger.entry(state).or_default() += 1;
-        }
-        println!("{}: {ledger:?}, {} failed once", stand_in.name, stand_in.failed());
-        assert!(ledger["delivered"] > SALES / 2, "{}: {ledger:?}", stand_in.name);
+        let wrong = check_ledger(stand_in, &catalog, &acknowledged, &last);
+        faults.extend((!wrong.is_empty()).then_some((&stand_in.name, wrong)));
     }
+    assert!(faults.is_empty(), "platforms were sent what they do not take: {faults:#?}");
     stand_ins.iter().map(StandIn::most_events).collect()
+}
+
+/// Every event once in effect, or dead or skipped with a code; answers what was wrong with the requests.
+fn check_ledger(
+    stand_in: &StandIn,
+    catalog: &Catalog,
+    acknowledged: &BTreeMap<String, String>,
+    deliveries: &BTreeMap<(String, String), Value>,
+) -> Vec<String> {
+    let template = catalog.destination(&stand_in.name).unwrap();
+    let mut ledger = BTreeMap::<&str, usize>::new();
+    for (tid, event_id) in acknowledged {
+        let delivery = &deliveries[&(format!("to-{}", stand_in.name), tid.clone())];
+        // Some platforms are sent the one, some the other.
+        let is_known = stand_in.taken(event_id) > 0 || stand_in.refused(event_id);
+        let text = if is_known { event_id } else { tid };
+        let taken = stand_in.taken(text);
+        // An event that is sent again in the same run was answered in none of the requests before.
+        let needless = stand_in.repeated_without_need(text);
+        assert!(needless.is_empty(), "{tid}: taken {taken} times, in vain in {needless:?}: {delivery:#}");
+        let state = delivery["state"].as_str().unwrap();
+        let once = template.dedup_ms().is_some() || delivery["possible_repeat"] == true;
+        match state {
+            "delivered" => {
+                assert!(taken == 1 || (taken > 1 && once), "{tid}: taken {taken}: {delivery:#}")
+            }
+            "dead" => {
+                assert!(stand_in.refused(text) && delivery["reason_code"].is_string(), "{delivery:#}")
+            }
+            _ => assert!(taken == 0 && delivery["reason_code"].is_string(), "{delivery:#}"),
+        }
+        *ledger.entry(state).or_default() += 1;
+    }
+    let (failed, by_rows) = (stand_in.failed(), stand_in.by_rows());
+    println!("{}: {ledger:?}, {failed} failed once, {by_rows} requests in part", stand_in.name);
+    assert!(ledger["delivered"] > SALES / 2, "{}: {ledger:?}", stand_in.name);
+    stand_in.faults()
 }

@@ -13,6 +13,8 @@ use postbridge::template::destination::envelope::EventPart;
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::{DestinationMode, RenderInput, Rendered};
 use postbridge::template::destination::spec::DestinationSpec;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::support::payload_fixture::{click, conversion, delivery, time};
 
@@ -109,6 +111,25 @@ pub fn known_conversion(event: &str) -> Conversion {
     };
     conversion.items = vec![item("565", "2.50"), item("566", "1.00")];
     conversion
+}
+
+/// A customer as a shop reports one: by number, written as people write it, in part hashed already or of no use.
+pub fn known_customer(number: usize) -> Value {
+    let customers = [
+        json!({"email": "Ann.Lee+x@Shop.example", "phone": "+1 (415) 555-0100", "first_name": "Ann", "last_name": "Lee", "city": "New York", "state": "NY", "zip": "10001-1234", "country": "US", "gender": "female", "birthdate": "1990-02-28"}),
+        json!({"email": "J.Silva@gmail.com", "phone": "+55 11 91234-5678", "first_name": "José", "last_name": "da Silva-López", "city": "São Paulo", "state": "SP", "zip": "01310-100", "country": "BRA", "gender": "M", "birthdate": "31.12.1985"}),
+        json!({"email": "mueller@shop.example", "phone": "0170 1234567", "first_name": "Jürgen", "last_name": "Müller", "city": "München", "state": "Bayern", "zip": "D-80331", "country": "Germany", "birthdate": "31 Dec 1985"}),
+        json!({"email": hash_of("mia@shop.example"), "phone": hash_of("+81312345678"), "first_name": "山田", "last_name": "花子", "city": "東京都", "zip": "100-0001", "country": "jp", "ip": "2001:db8::9"}),
+        json!({"email": "not an address", "phone": "12", "first_name": "?", "city": "1", "zip": "-", "country": "Nowhere", "gender": "x", "birthdate": "01/02/1990", "ip": "10.0.0.1", "user_agent": "Mozilla/5.0 \"Y\""}),
+    ];
+    let mut customer = customers[number % customers.len()].clone();
+    customer["external_id"] = Value::from(format!("Customer-{number}"));
+    customer
+}
+
+/// The SHA-256 of a text, in lower case.
+pub fn hash_of(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What a request carries of it; `None` where nothing is sent.

@@ -8,6 +8,7 @@ pub mod country_file;
 pub mod customer_fixture;
 pub mod dispatch_fixture;
 pub mod engines;
+pub mod expected_request;
 pub mod golden;
 pub mod http1_server;
 pub mod known_conversions;

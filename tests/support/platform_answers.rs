@@ -11,14 +11,28 @@ pub struct PlatformAnswers {
     accepts: Act,
     /// To several events, and to how many of them the story has it.
     accepts_several: Option<(Act, u64)>,
+    rows: Option<RowAnswer>,
     retries: Vec<Act>,
     refuses: Vec<Act>,
 }
 
+/// An answer with a row for every event, of which some are refused and some taken.
+struct RowAnswer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Value,
+    /// The pointer of the rows.
+    at: String,
+    refused: Value,
+    taken: Value,
+    /// How many events the story has, and how many of them are taken.
+    counts: (u64, u64),
+}
+
 impl PlatformAnswers {
-    /// Those of the stories below a folder.
-    pub fn of_stories(folder: &Path) -> PlatformAnswers {
-        let (mut accepts, mut accepts_several) = (None, None);
+    /// Those of the stories below a folder; `rows` is the pointer of the list that has a row for every event.
+    pub fn of_stories(folder: &Path, rows: Option<&str>) -> PlatformAnswers {
+        let (mut accepts, mut accepts_several, mut row_answer) = (None, None, None);
         let (mut retries, mut refuses) = (Vec::new(), Vec::new());
         let mut found = Vec::new();
         stories(folder, &mut found);
@@ -32,6 +46,8 @@ impl PlatformAnswers {
             if let Some(several) = reply.get("events").and_then(toml::Value::as_integer) {
                 let is_plain =
                     |event: &Value| event["verdict"] == "delivered" && event["warnings"] == json!([]);
+                let found = rows.and_then(|at| RowAnswer::of_story(&act, at, &expected["events"]));
+                row_answer = row_answer.or(found);
                 if expected["events"].as_array().is_some_and(|events| events.iter().all(is_plain)) {
                     accepts_several.get_or_insert((act, several.unsigned_abs()));
                 }
@@ -54,7 +70,8 @@ impl PlatformAnswers {
         }
         let accepts =
             accepts.unwrap_or_else(|| panic!("{} has no story of a plain success", folder.display()));
-        PlatformAnswers { accepts, accepts_several, retries, refuses }
+        assert!(rows.is_none() || row_answer.is_some(), "{} has no story of rows", folder.display());
+        PlatformAnswers { accepts, accepts_several, rows: row_answer, retries, refuses }
     }
 
     /// It took so many events.
@@ -74,10 +91,71 @@ impl PlatformAnswers {
         choose(&self.retries, number).unwrap_or(Act::status(503, ""))
     }
 
+    /// Whether it may take some events of a request and refuse others.
+    pub fn has_rows(&self) -> bool {
+        self.rows.is_some()
+    }
+
+    /// It takes those events that are not bad, and says of each what became of it; `None` where it never does.
+    pub fn by_rows(&self, is_bad: &[bool]) -> Option<Act> {
+        self.rows.as_ref().map(|rows| rows.of(is_bad))
+    }
+
     /// It takes nothing of a request, because of the event with this index; `None` where it never says so.
     pub fn refuse(&self, number: u64, index: usize) -> Option<Act> {
         let act = choose(&self.refuses, number)?;
         Some(with_body(act, |body| body.replace("[0]", &format!("[{index}]"))))
+    }
+}
+
+impl RowAnswer {
+    fn of_story(act: &Act, at: &str, expected: &Value) -> Option<RowAnswer> {
+        let Act::Answer { status, headers, body } = act else { return None };
+        let body: Value = serde_json::from_str(body).ok()?;
+        let (rows, expected) = (body.pointer(at)?.as_array()?.clone(), expected.as_array()?);
+        let row = |verdict: &str| {
+            let place = expected.iter().position(|event| event["verdict"] == verdict)?;
+            rows.get(place).cloned()
+        };
+        let count =
+            |verdict: &str| expected.iter().filter(|event| event["verdict"] == verdict).count() as u64;
+        let counts = (expected.len() as u64, count("delivered"));
+        let is_whole = rows.len() == expected.len() && counts.1 + count("dead") == counts.0;
+        // Else it is not known which of them a number counts.
+        let is_whole = is_whole && counts.0 != 2 * counts.1;
+        let (refused, taken) = (row("dead")?, row("delivered")?);
+        is_whole.then(|| RowAnswer {
+            status: *status,
+            headers: headers.clone(),
+            body,
+            at: at.to_owned(),
+            refused,
+            taken,
+            counts,
+        })
+    }
+
+    fn of(&self, is_bad: &[bool]) -> Act {
+        let good = is_bad.iter().filter(|bad| !**bad).count() as u64;
+        let mut body = self.body.clone();
+        *body.pointer_mut(&self.at).unwrap() = Value::Null;
+        let mut body = with_counts(&body, self.counts, (is_bad.len() as u64, good));
+        let row = |bad: &bool| if *bad { self.refused.clone() } else { self.taken.clone() };
+        *body.pointer_mut(&self.at).unwrap() = is_bad.iter().map(row).collect();
+        Act::Answer { status: self.status, headers: self.headers.clone(), body: body.to_string() }
+    }
+}
+
+/// Numbers of all events, of those that are taken and of the others, as they are of other numbers of events.
+fn with_counts(json: &Value, of: (u64, u64), new: (u64, u64)) -> Value {
+    match json {
+        Value::Number(number) if number.as_u64() == Some(of.0) => new.0.into(),
+        Value::Number(number) if number.as_u64() == Some(of.1) => new.1.into(),
+        Value::Number(number) if number.as_u64() == Some(of.0 - of.1) => (new.0 - new.1).into(),
+        Value::Object(members) => {
+            members.iter().map(|(name, member)| (name.clone(), with_counts(member, of, new))).collect()
+        }
+        other => other.clone(),
     }
 }
 

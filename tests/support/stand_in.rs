@@ -1,14 +1,17 @@
 //! An ad platform that is not there, by what its template's folder says of it and not by what we make of that: its
-//! schema, the most events of a request, where they are in it, and the answers of its stories.
+//! schema, how it is called and signed in to, the most events of a request, where they are in it, and the answers of its
+//! stories.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use postbridge::template::destination::schema::EventSchema;
 use serde_json::Value;
 
+use crate::support::expected_request::ExpectedRequest;
 use crate::support::platform::{Act, Platform, Received};
 use crate::support::platform_answers::PlatformAnswers;
 
@@ -17,90 +20,97 @@ pub struct StandIn {
     pub name: String,
     pub platform: Platform,
     shared: Arc<Mutex<Ledger>>,
+    rate: Option<f64>,
 }
 
 /// What it was sent.
 #[derive(Default)]
 struct Ledger {
-    /// The text of every event that it took, in order.
-    taken: Vec<String>,
-    /// The same of those that it refused for ever.
+    /// Every event that it took, in order.
+    taken: Vec<Taking>,
+    /// The text of those that it refused for ever.
     refused: Vec<String>,
     /// What was wrong with a request.
     faults: BTreeSet<String>,
     /// The most events that a request carried.
     most_events: usize,
+    /// How many requests it answered with a row for every event, some refused and some taken.
+    by_rows: usize,
     /// The events whose request it did not answer as it should, each once.
     failed: BTreeSet<String>,
+    /// When how much of what its rate counts was received.
+    arrivals: Vec<(Instant, usize)>,
+}
+
+/// An event that was taken.
+struct Taking {
+    text: String,
+    /// Which run of the program sent it.
+    run: usize,
+    /// Whether the answer was lost.
+    is_lost: bool,
+}
+
+/// How it fails.
+struct Failing {
+    /// Of a hundred requests that it sees for the first time.
+    of_hundred: u64,
+    seed: u64,
 }
 
 /// What the folder of a template says.
 struct PlatformFolder {
     schema: EventSchema,
     most_events: usize,
-    /// The pointer of the events in a request; `None`: it is one event.
-    events_at: Option<String>,
+    request: ExpectedRequest,
+    /// How much a second it takes, and whether that is events.
+    rate: Option<(f64, bool)>,
     answers: PlatformAnswers,
+    failing: Failing,
 }
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The pointer of a value in a document.
-fn pointer_of(value: &Value, wanted: &str, at: &str) -> Option<String> {
-    match value {
-        Value::String(text) if text == wanted => Some(at.to_owned()),
-        Value::Object(members) => {
-            members.iter().find_map(|(name, member)| pointer_of(member, wanted, &format!("{at}/{name}")))
-        }
-        _ => None,
-    }
-}
-
-/// Where an envelope has its events.
-fn events_at(envelope: &str) -> String {
-    let mut json = String::new();
-    let mut rest = envelope;
-    while let Some((before, behind)) = rest.split_once("{{") {
-        let (inside, after) = behind.split_once("}}").unwrap();
-        json.push_str(before);
-        json.push_str(if inside.trim() == "events" { "\"@events\"" } else { "null" });
-        rest = after;
-    }
-    json.push_str(rest);
-    pointer_of(&serde_json::from_str(&json).unwrap(), "@events", "").unwrap()
-}
-
 impl PlatformFolder {
-    fn read(name: &str) -> PlatformFolder {
+    fn read(name: &str, settings: &BTreeMap<String, String>, failing: Failing) -> PlatformFolder {
         let folder = repository().join("templates/destinations").join(name);
         let text = |file: &str| std::fs::read_to_string(folder.join(file));
         let toml: toml::Table = text("destination.toml").unwrap().parse().unwrap();
         let most = toml.get("batch").and_then(|batch| batch.get("max")).and_then(toml::Value::as_integer);
         let schema = EventSchema::parse("schema.json", &text("schema.json").unwrap()).unwrap();
-        let most_events = most.map_or(1, |most| usize::try_from(most).unwrap());
-        let events_at = text("envelope.json.hbs").ok().map(|envelope| events_at(&envelope));
-        let answers = PlatformAnswers::of_stories(&repository().join("fixtures/destinations").join(name));
-        PlatformFolder { schema, most_events, events_at, answers }
+        let rate = toml.get("rate").map(|rate| {
+            let number = rate["max_per_second"].as_integer().unwrap();
+            (number as f64, rate.get("counts").and_then(toml::Value::as_str) == Some("events"))
+        });
+        let rows = toml
+            .get("batch")
+            .filter(|batch| batch.get("verdict").is_some_and(|v| v.as_str() == Some("each")));
+        let rows = rows
+            .and_then(|batch| batch.get("rows"))
+            .filter(|rows| rows.get("index").is_none() && rows.get("pattern").is_none());
+        let rows = rows.and_then(|rows| rows["at"].as_str()).filter(|at| !at.contains('*'));
+        let stories = repository().join("fixtures/destinations").join(name);
+        PlatformFolder {
+            schema,
+            most_events: most.map_or(1, |most| usize::try_from(most).unwrap()),
+            request: ExpectedRequest::read(&toml, text("envelope.json.hbs").ok().as_deref(), settings),
+            rate,
+            answers: PlatformAnswers::of_stories(&stories, rows),
+            failing,
+        }
     }
 
     /// The events of a request, and what is wrong with it.
-    fn events_of(&self, request: &Received) -> (Vec<Value>, Vec<String>) {
-        let body = request.json();
-        let events = match (&self.events_at, &body) {
-            (Some(at), body) => body.pointer(at).and_then(Value::as_array).cloned().unwrap_or_default(),
-            (None, Value::Null) => {
-                let query = request.target.split_once('?').map_or("", |(_, query)| query);
-                let pairs = form_urlencoded::parse(query.as_bytes());
-                let pairs = pairs.map(|(name, value)| (name.into_owned(), Value::from(value.into_owned())));
-                vec![Value::Object(pairs.collect())]
-            }
-            (None, body) => vec![body.clone()],
-        };
-        let mut faults = Vec::new();
+    fn events_of(&self, request: &Received, path: &str) -> (Vec<Value>, Vec<String>) {
+        let mut faults = self.request.faults(request, path);
+        let events = self.request.events_of(request);
         if events.is_empty() || events.len() > self.most_events {
             faults.push(format!("{} events in a request", events.len()));
+        }
+        if (1..events.len()).any(|n| events[..n].contains(&events[n])) {
+            faults.push("an event twice in a request".to_owned());
         }
         for event in &events {
             let wrong = self.schema.faults(event);
@@ -120,21 +130,37 @@ fn chance(text: &str, seed: u64) -> u64 {
 }
 
 impl StandIn {
-    /// Starts one that goes by the folder of this template. Of a hundred requests with events that it sees for
-    /// the first time it fails about `failing`, in one of the platform's own shapes or on the way; a quarter as many events
-    /// it refuses for ever, and every request with one of them.
-    pub fn start(name: &str, failing: u64, seed: u64) -> StandIn {
-        let folder = PlatformFolder::read(name);
+    /// Starts one that goes by the folder of this template, for an account with these settings. Of a hundred requests with
+    /// events that it sees for the first time it fails about `failing`, in one of the platform's own shapes or on the way;
+    /// a quarter as many events it refuses for ever, with every request that has one of them; where its answers have a
+    /// row for every event half as many, mostly alone.
+    pub fn start(name: &str, settings: &BTreeMap<String, String>, failing: u64, seed: u64) -> StandIn {
+        let folder = PlatformFolder::read(name, settings, Failing { of_hundred: failing, seed });
+        let rate = folder.rate.map(|(rate, _)| rate);
         let shared: Arc<Mutex<Ledger>> = Arc::default();
         let ledger = Arc::clone(&shared);
-        let platform =
-            Platform::start(move |request| folder.answer(request, &mut ledger.lock(), failing, seed));
-        StandIn { name: name.to_owned(), platform, shared }
+        let platform = Platform::start(move |request| folder.answer(request, &mut ledger.lock()));
+        StandIn { name: name.to_owned(), platform, shared, rate }
+    }
+
+    /// The endpoint for a run of the program: what it sends is known by it.
+    pub fn endpoint(&self, run: usize) -> String {
+        self.platform.url(&format!("/run-{run}"))
     }
 
     /// How often it took an event that holds this text.
     pub fn taken(&self, text: &str) -> usize {
-        self.shared.lock().taken.iter().filter(|event| event.contains(text)).count()
+        self.shared.lock().taken.iter().filter(|taking| taking.text.contains(text)).count()
+    }
+
+    /// The runs in which it took such an event more often than answers about it were lost, and once.
+    pub fn repeated_without_need(&self, text: &str) -> Vec<usize> {
+        let ledger = self.shared.lock();
+        let mut spare = BTreeMap::<usize, i64>::new();
+        for taking in ledger.taken.iter().filter(|taking| taking.text.contains(text)) {
+            *spare.entry(taking.run).or_insert(1) -= i64::from(!taking.is_lost);
+        }
+        spare.into_iter().filter(|(_, spare)| *spare < 0).map(|(run, _)| run).collect()
     }
 
     /// Whether it refused such an event for ever.
@@ -149,7 +175,13 @@ impl StandIn {
 
     /// What was wrong with what it was sent.
     pub fn faults(&self) -> Vec<String> {
-        self.shared.lock().faults.iter().cloned().collect()
+        let ledger = self.shared.lock();
+        ledger.faults.iter().cloned().chain(self.rate.and_then(|rate| ledger.too_fast(rate))).collect()
+    }
+
+    /// How many requests it took without the bad ones.
+    pub fn by_rows(&self) -> usize {
+        self.shared.lock().by_rows
     }
 
     /// How many events it did not answer as it should.
@@ -158,35 +190,78 @@ impl StandIn {
     }
 }
 
+impl Ledger {
+    /// The first time in which more was received than is a platform's rate, and a second's worth more.
+    fn too_fast(&self, rate: f64) -> Option<String> {
+        let too_many = |from: usize| {
+            let mut sum = 0;
+            self.arrivals[from..].iter().find_map(|(at, many)| {
+                sum += many;
+                let seconds = at.duration_since(self.arrivals[from].0).as_secs_f64();
+                (sum as f64 > rate * (seconds + 1.0))
+                    .then(|| format!("{sum} in {seconds} s, of at most {rate} a second"))
+            })
+        };
+        (0..self.arrivals.len()).find_map(too_many)
+    }
+}
+
+/// What it makes of a request.
+struct Outcome {
+    taken: Vec<String>,
+    refused: Vec<String>,
+    act: Act,
+}
+
 impl PlatformFolder {
-    fn answer(&self, request: &Received, ledger: &mut Ledger, failing: u64, seed: u64) -> Act {
-        let (events, faults) = self.events_of(request);
+    fn answer(&self, request: &Received, ledger: &mut Ledger) -> Act {
+        let path = request.target.split('?').next().unwrap();
+        let (run, path) = path.strip_prefix("/run-").and_then(|rest| rest.split_once('/')).unwrap();
+        let (events, faults) = self.events_of(request, &format!("/{path}"));
         ledger.faults.extend(faults);
         ledger.most_events = ledger.most_events.max(events.len());
-        // A value of a query is in the target alone.
+        let counted = if self.rate.is_some_and(|(_, is_events)| is_events) { events.len() } else { 1 };
+        ledger.arrivals.push((Instant::now(), counted));
         let texts: Vec<String> = events.iter().map(Value::to_string).collect();
-        // One that it never takes, whatever it is sent with.
-        let is_bad = |text: &String| chance(text, !seed) % 100 < failing / 4;
-        let bad = texts.iter().position(is_bad);
-        if let Some(refusal) = bad.and_then(|index| self.answers.refuse(chance(&texts[index], seed), index)) {
-            ledger.refused.extend(texts.into_iter().filter(is_bad));
-            return refusal;
-        }
-        let drawn = chance(&texts.concat(), seed);
-        if drawn % 100 < failing && texts.iter().all(|text| !ledger.failed.contains(text)) {
+        let drawn = chance(&texts.concat(), self.failing.seed);
+        let is_lost = if drawn % 100 < self.failing.of_hundred
+            && texts.iter().all(|text| !ledger.failed.contains(text))
+        {
             ledger.failed.extend(texts.iter().cloned());
-            return match drawn / 100 % 10 {
-                // The platform took it, and the answer is lost.
-                0 | 1 => {
-                    ledger.taken.extend(texts);
-                    Act::BreakOff
-                }
-                2 => Act::Reset,
-                _ => self.answers.retry(drawn / 1_000),
-            };
-        }
-        let accepted = self.answers.accept(texts.len() as u64);
-        ledger.taken.extend(texts);
-        accepted
+            match drawn / 100 % 10 {
+                // The platform did as ever, and the answer is lost.
+                0 | 1 => true,
+                2 => return Act::Reset,
+                _ => return self.answers.retry(drawn / 1_000),
+            }
+        } else {
+            false
+        };
+        let outcome = self.outcome(texts);
+        ledger.by_rows += usize::from(!outcome.taken.is_empty() && !outcome.refused.is_empty());
+        let run = run.parse().unwrap();
+        ledger.taken.extend(outcome.taken.into_iter().map(|text| Taking { text, run, is_lost }));
+        ledger.refused.extend(outcome.refused);
+        if is_lost { Act::BreakOff } else { outcome.act }
+    }
+
+    fn outcome(&self, texts: Vec<String>) -> Outcome {
+        let seed = self.failing.seed;
+        let share = self.failing.of_hundred / if self.answers.has_rows() { 2 } else { 4 };
+        // One that it never takes, whatever it is sent with.
+        let is_bad: Vec<bool> = texts.iter().map(|text| chance(text, !seed) % 100 < share).collect();
+        let (several, drawn) = (texts.len() > 1, chance(&texts.concat(), seed.rotate_left(7)));
+        let refusal = is_bad.iter().position(|bad| *bad).and_then(|index| {
+            let by_rows = self.answers.by_rows(&is_bad).filter(|_| several && drawn % 4 > 0);
+            let whole = || Some((false, self.answers.refuse(chance(&texts[index], seed), index)?));
+            by_rows.map(|act| (true, act)).or_else(whole)
+        });
+        let Some((takes_the_others, act)) = refusal else {
+            let act = self.answers.accept(texts.len() as u64);
+            return Outcome { taken: texts, refused: Vec::new(), act };
+        };
+        let (bad, good): (Vec<_>, Vec<_>) = texts.into_iter().zip(is_bad).partition(|(_, bad)| *bad);
+        let of = |events: Vec<(String, bool)>| events.into_iter().map(|(text, _)| text).collect();
+        Outcome { taken: if takes_the_others { of(good) } else { Vec::new() }, refused: of(bad), act }
     }
 }
