@@ -253,6 +253,18 @@ fn an_answer_that_counts_fewer_than_were_sent_is_believed_of_none_of_them() {
         assert_eq!(said(&in_text, 200, body, 1), "C", "{body}");
         assert_eq!(said(&in_text, 200, body, 3), "???!", "{body}");
     }
+    let again = "[[reply.rule]]\nstatus = [200]\njson = [{ at = \"/n\", equals_sent = true }]\nthen = \"delivered\"\n\
+        [[reply.rule]]\nstatus = [200]\nthen = \"retry\"\n";
+    let again = ready(Arc::new(parse("[batch]\nmax = 100\naccepted = \"/n\"\n", again).unwrap()), &[]);
+    for (body, sent, expected) in [
+        ("{\"n\":3}", 3, "CCC"),
+        ("{\"n\":2}", 3, "???!"),
+        ("{\"n\":0}", 3, "RRR"),
+        ("{}", 3, "RRR"),
+        ("{\"n\":0}", 1, "R"),
+    ] {
+        assert_eq!(said(&again, 200, body, sent), expected, "{body} of {sent} where fewer is tried again");
+    }
     let refused = "[[reply.rule]]\nstatus = [200]\ntext = \"took 0\"\nthen = \"dead\"\n";
     let batch = "[batch]\nmax = 100\naccepted = { at = \"/said\", pattern = '(\\d+) events?' }\n";
     let refused = ready(Arc::new(parse(batch, refused).unwrap()), &[]);

@@ -202,6 +202,11 @@ impl BatchRules {
         }
         match &whole.verdict {
             ReplyVerdict::Delivered { .. } => self.accepted(&read, whole),
+            // A part was taken, whatever the template makes of that.
+            ReplyVerdict::Retry { .. } if matches!(status, 200..=299) && self.counts_a_part(&read) => {
+                let counted = self.counted(&read);
+                self.uncertain(&read, whole, counted)
+            }
             // What refuses the account or asks for a wait is about all of them, whatever the template makes of it.
             ReplyVerdict::Dead { reason: DeathReason::PlatformRejected(_) }
                 if matches!(status, 200..=299 | 400..=499) && !matches!(status, 401 | 403 | 429) =>
@@ -291,6 +296,10 @@ impl BatchRules {
         let answer = PlatformAnswer { status: read.answer.status, why: Some(why), said };
         let verdict = ReplyVerdict::Dead { reason: DeathReason::PlatformRejected(answer) };
         BatchVerdict::of_all(1, verdict)
+    }
+
+    fn counts_a_part(&self, read: &ReadReply<'_>) -> bool {
+        self.counted(read).is_some_and(|counted| (1..read.sent).contains(&counted))
     }
 
     fn counted(&self, read: &ReadReply<'_>) -> Option<usize> {
