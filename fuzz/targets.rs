@@ -190,6 +190,7 @@ fn ready(name: &str) -> ReadyDestination {
     let value = |name: &str| match name {
         name if name.ends_with("url") => "https://receiver.example/x",
         "secret" | "previous_secret" => "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
+        "country" => "US",
         _ => "1234567890",
     };
     let settings = template.settings().iter().map(|one| (one.name.clone(), value(&one.name).to_owned()));
