@@ -21,6 +21,7 @@ use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::routing::{Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::{Ruleset, usual};
+use postbridge::domain::secret_store::FixedSecrets;
 use postbridge::domain::status::Status;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
@@ -185,6 +186,7 @@ impl Bench {
             template: catalog.destination("meta").expect("the template"),
             mode: DestinationMode::Live,
             endpoint: Some(format!("http://{sink}")),
+            token_endpoint: None,
             settings: BTreeMap::from([
                 ("pixel_id".to_owned(), "1234567890".to_owned()),
                 ("access_token".to_owned(), "EAAG-0123456789abcdefghijklmnopqrstuvwxyz".to_owned()),
@@ -219,6 +221,7 @@ impl Bench {
             max_in_flight: IN_FLIGHT,
             allow_private_network: true,
             timeout_ms: 30_000,
+            secrets: Arc::new(FixedSecrets),
             outgoing: None,
         };
         let policies = rules().policies.clone();

@@ -147,6 +147,7 @@ fn ready() -> ReadyDestination {
         template: Catalog::load(None).unwrap().destination("meta").unwrap(),
         mode: DestinationMode::Live,
         endpoint: None,
+        token_endpoint: None,
         settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect(),
         events: BTreeMap::new(),
     })
@@ -287,6 +288,7 @@ fn event_of(template: &Arc<DestinationTemplate>) {
         template: Arc::clone(template),
         mode: DestinationMode::Live,
         endpoint: None,
+        token_endpoint: None,
         settings: unset
             .map(|setting| (setting.name.clone(), value(&format!("{:?}", setting.kind)).to_owned()))
             .collect(),

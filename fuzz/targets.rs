@@ -201,6 +201,7 @@ fn ready(name: &str) -> ReadyDestination {
         template,
         mode: DestinationMode::Live,
         endpoint: None,
+        token_endpoint: None,
         settings,
         events: BTreeMap::new(),
     };

@@ -15,10 +15,12 @@ use crate::app::listeners::{BoundListeners, GRACE, Listeners};
 use crate::app::measure::stored::LabelsSeen;
 use crate::clock::Clock;
 use crate::config::configuration::Config;
+use crate::config::secret_files::SecretFiles;
 use crate::dispatch::target_health::HOST_PLACES;
 use crate::dispatch::{DestinationPlan, Dispatch, DispatchPlan, OutgoingPlan};
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::ruleset::Ruleset;
+use crate::domain::secret_store::FixedSecrets;
 use crate::ingest::{reopen, reprocess};
 use crate::maintenance::{self, Maintenance, MaintenanceSignals, RetentionDays};
 use crate::ops::numbers::StoreNumbers;
@@ -343,6 +345,7 @@ fn dispatch_plan(config: &Config) -> DispatchPlan {
         max_in_flight: destination.max_in_flight,
         allow_private_network: destination.allow_private_network,
         timeout_ms: destination.timeout_ms,
+        secrets: Arc::<SecretFiles>::clone(&destination.secrets),
         outgoing: None,
     });
     let postbacks = config.outgoing.iter().map(|outgoing| DestinationPlan {
@@ -352,6 +355,7 @@ fn dispatch_plan(config: &Config) -> DispatchPlan {
         max_in_flight: HOST_PLACES,
         allow_private_network: outgoing.allow_private_network,
         timeout_ms: outgoing.timeout_ms,
+        secrets: Arc::new(FixedSecrets),
         outgoing: Some(OutgoingPlan { on: outgoing.route.on.clone(), target: outgoing.target() }),
     });
     DispatchPlan { destinations: accounts.chain(postbacks).collect(), policies: config.ruleset().policies }

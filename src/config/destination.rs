@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::config::exposure::{self, is_private};
 use crate::config::names::{AFFILIATE, CAMPAIGN, IdKind, OFFER, SOURCE};
+use crate::config::secret_files::SecretFiles;
 use crate::config::server::web_url;
 use crate::config::source::unknown_template;
 use crate::domain::event::EventName;
@@ -41,6 +42,8 @@ pub struct Destination {
     pub allow_private_network: bool,
     /// How long one request may take in all.
     pub timeout_ms: u64,
+    /// The settings that are in files of their own.
+    pub secrets: Arc<SecretFiles>,
     /// The settings whose value the platform takes only until a day, each with its place in the file.
     pub expiring: Vec<(ExpiringSetting, String)>,
 }
@@ -77,6 +80,7 @@ fn read(
     let template = read_template(&section, catalog);
     let modes = DestinationMode::ALL.map(|mode| (mode.as_str(), mode));
     let mode = section.parsed("mode", |text| text.one_of(&modes));
+    let token_endpoint = section.parsed("token_endpoint", endpoint);
     let endpoint = section.parsed("endpoint", endpoint);
     let allow_private_network = section.flag("allow_private_network");
     let max_per_second = section.number::<u32>("max_per_second", 1..=1_000_000).and_then(NonZeroU32::new);
@@ -105,6 +109,7 @@ fn read(
         template: template.clone(),
         mode: mode?,
         endpoint: endpoint.map(|url| url.as_str().trim_end_matches('/').to_owned()),
+        token_endpoint: token_endpoint.map(|url| url.as_str().trim_end_matches('/').to_owned()),
         settings: settings.read,
         events: events?,
     };
@@ -119,6 +124,7 @@ fn read(
         }
     };
     warn_of_plain_secrets((&section, &table), has_endpoint, plain_url, &destination);
+    warn_of_fixed_refresh_token(&table, &destination, &settings.files);
     let consent = destination.consent_need();
     let route = Route { only: only?, consent, ..route_of(&template, id?) };
     Some(Destination {
@@ -128,6 +134,7 @@ fn read(
         batch,
         allow_private_network: allow_private_network?,
         timeout_ms: timeout_ms?,
+        secrets: Arc::new(settings.files),
         expiring: places.of_expiring(&destination, document),
         ready: Arc::new(destination),
     })
@@ -190,6 +197,18 @@ fn warn_of_odd_secrets(table: &Table<'_>, template: &DestinationTemplate, given:
         if let Some(secret) = given.get(&spec.name) {
             exposure::warn_of_odd_secret(table, &spec.name, secret.trim());
         }
+    }
+}
+
+/// A platform that replaces its refresh tokens locks an account out that keeps showing the first one.
+fn warn_of_fixed_refresh_token(table: &Table<'_>, destination: &ReadyDestination, files: &SecretFiles) {
+    let Some(sign_in) = destination.sign_in().filter(|sign_in| sign_in.rotates()) else { return };
+    let Some((setting, _)) = sign_in.refresh_token() else { return };
+    if let Some(refusal) = files.refusal(setting) {
+        let what =
+            format!("`{setting}`: the platform gives another refresh token again and again, and {refusal}");
+        let hint = "keep it in a file that postbridge may write: { file = \"refresh-token\" }";
+        table.warning(setting, what, hint);
     }
 }
 
@@ -263,15 +282,21 @@ fn warn_of_private_endpoint(section: &Table<'_>, endpoint: &Url) {
 
 struct SettingsTable {
     read: BTreeMap<String, String>,
+    /// Those that are in files of their own.
+    files: SecretFiles,
     /// Those whose value could not be read: reported already.
     unread: BTreeSet<String>,
 }
 
 fn read_settings(section: &Table<'_>) -> SettingsTable {
+    let texts = section.free_texts();
+    let file =
+        |(name, text): &(&str, Text)| Some(((*name).to_owned(), section.document().path(text.file()?)));
+    let files = SecretFiles(texts.iter().filter_map(file).collect());
     let read: BTreeMap<String, String> =
-        section.free_texts().into_iter().map(|(name, text)| (name.to_owned(), text.value)).collect();
+        texts.into_iter().map(|(name, text)| (name.to_owned(), text.value)).collect();
     let unread = section.keys().into_iter().filter(|name| !read.contains_key(*name));
-    SettingsTable { unread: unread.map(str::to_owned).collect(), read }
+    SettingsTable { unread: unread.map(str::to_owned).collect(), read, files }
 }
 
 fn is_setting(key: &str, template: Option<&DestinationTemplate>) -> Option<String> {
@@ -294,6 +319,7 @@ struct SettingPositions {
     /// Keys of the destination's own table.
     mode: Option<usize>,
     endpoint: Option<usize>,
+    token_endpoint: Option<usize>,
 }
 
 impl SettingPositions {
@@ -315,6 +341,7 @@ impl SettingPositions {
             events: lines(events),
             mode: own("mode"),
             endpoint: own("endpoint"),
+            token_endpoint: own("token_endpoint"),
         }
     }
 
@@ -339,6 +366,7 @@ impl SettingPositions {
             SpecPart::Event(name) => self.events.get(name).copied(),
             SpecPart::Mode => self.mode,
             SpecPart::Endpoint => self.endpoint,
+            SpecPart::TokenEndpoint => self.token_endpoint,
         };
         line.unwrap_or(self.head)
     }

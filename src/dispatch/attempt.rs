@@ -17,7 +17,8 @@ use crate::dispatch::open_leases::OpenLeases;
 use crate::dispatch::prepare::{Prepared, prepare, rules_of};
 use crate::dispatch::rate::SharedRate;
 use crate::dispatch::settle::{FinishedAttempt, settle};
-use crate::domain::attempt::{BatchPlace, Exchange, LargerRequest};
+use crate::dispatch::signed::{self, SignedReply};
+use crate::domain::attempt::{BatchPlace, EarlierRequest, Exchange};
 use crate::domain::click::Pairs;
 use crate::domain::delivery::{DeliveryState, Reply, ReplyVerdict};
 use crate::domain::delivery_reason::RetryReason;
@@ -31,7 +32,7 @@ use crate::domain::time::Time;
 use crate::send::client::KEPT_BODY;
 use crate::store::contract::work::{Claimed, RepeatRisk};
 use crate::store::crash;
-use crate::template::destination::batch::EventVerdict;
+use crate::template::destination::batch::{BatchVerdict, EventVerdict};
 use crate::template::destination::envelope::EventPart;
 
 /// A body with several events is no larger than this.
@@ -102,7 +103,7 @@ pub async fn run(mut job: AttemptJob) {
 struct NextRequest {
     events: Vec<ReadyEvent>,
     /// The requests that carried them before.
-    before: Vec<LargerRequest>,
+    before: Vec<EarlierRequest>,
 }
 
 /// Those that can share a request do, at most `most` of them.
@@ -143,21 +144,21 @@ struct AnsweredRequest {
     took: Duration,
     /// When its answer was in.
     now: Time,
-    exchange: Arc<Exchange>,
+    /// `None`: it did not leave.
+    exchange: Option<Arc<Exchange>>,
 }
 
 impl AnsweredRequest {
     fn status(&self) -> Option<u16> {
-        self.exchange.answer.as_ref().map(|answer| answer.status)
+        self.exchange.as_ref()?.answer.as_ref().map(|answer| answer.status)
     }
 
     /// It, which carried so many events, behind those that carried them before.
-    fn and_before(&self, events: usize) -> Vec<LargerRequest> {
-        let answer = self.exchange.answer.clone().map(|answer| answer.cut_to(KEPT_OF_EARLIER));
-        let took_ms = u32::try_from(self.took.as_millis()).unwrap_or(u32::MAX);
-        let events = u32::try_from(events).unwrap_or(u32::MAX);
-        let mut before = self.exchange.before.clone();
-        before.push(LargerRequest { at: self.at, took_ms, events, answer });
+    fn and_before(&self, events: usize) -> Vec<EarlierRequest> {
+        let answer = self.exchange.as_ref().and_then(|exchange| exchange.answer.clone());
+        let answer = answer.map(|answer| answer.cut_to(KEPT_OF_EARLIER));
+        let mut before = self.exchange.as_ref().map(|exchange| exchange.before.clone()).unwrap_or_default();
+        before.push(EarlierRequest::of((self.at, self.took), events, answer));
         before
     }
 }
@@ -168,7 +169,7 @@ struct UnexplainedEvents {
     /// Whether those are all that it carried.
     all: bool,
     /// It, and those that carried them before it.
-    before: Vec<LargerRequest>,
+    before: Vec<EarlierRequest>,
 }
 
 impl AttemptJob {
@@ -238,22 +239,31 @@ impl AttemptJob {
         next: NextRequest,
         finished: &mut Vec<FinishedAttempt>,
     ) -> Option<UnexplainedEvents> {
-        let NextRequest { events, before } = next;
+        let NextRequest { events, mut before } = next;
         let (at, began) = (self.shared.clock.now(), stopwatch());
         let first = events.first()?;
         let parts: Vec<&EventPart> = events.iter().map(|event| &event.part).collect();
-        let assembled = self.to.destination.assemble(&parts, &first.claimed.id, at);
+        let mut assembled = self.to.destination.assemble(&parts, &first.claimed.id, at);
+        let sent = events.len();
+        let token = match signed::sign(&self.to, &mut assembled.request, &self.shared.clock).await {
+            Ok(token) => token,
+            Err(verdict) => {
+                finished.extend(self.unsigned(events, &verdict, (at, began.elapsed())));
+                return None;
+            }
+        };
         let of_event =
             |event: &ReadyEvent| (event.claimed.lease.token, self.repeat(&event.claimed, false, at));
         self.leases.mark_sent(events.iter().map(of_event));
-        let reply = self.to.client.send_with(&assembled.request, events.len()).await;
+        let circumstances = (&self.shared.clock, &mut before);
+        let signed = signed::send(&self.to, (&mut assembled.request, sent), token, circumstances).await;
+        let SignedReply { reply, verdict: without_token } = signed;
         crash::point("dispatch.after_send");
         let now = self.shared.clock.now();
-        let sent = events.len();
         let carried = (&assembled.request, sent);
         let (verdict, shown) = answer::classify(&self.to.destination, carried, &reply, now);
-        let current = self.setup.generation == self.shared.generation.load(Ordering::Acquire);
-        self.probing.classified(&verdict.request, current, now);
+        let verdict = without_token.map_or(verdict, |refused| BatchVerdict::of_all(sent, refused));
+        self.noted(&verdict.request, now);
         let (request, places) = assembled.masked();
         let answer = match shown.unwrap_or(reply) {
             Reply::Answer(answer) => Some(answer.cut_to(KEPT_BODY)),
@@ -262,7 +272,7 @@ impl AttemptJob {
         if sent > 1 && answer.as_ref().is_some_and(|answer| answer.status == TOO_LARGE) {
             self.to.carry_less(sent);
         }
-        let exchange = Arc::new(Exchange { request, answer, before });
+        let exchange = Some(Arc::new(Exchange { request, answer, before }));
         let answered = AnsweredRequest { at, took: began.elapsed(), now, exchange };
         let mut places = places.into_iter().enumerate();
         let mut again = Vec::new();
@@ -275,7 +285,7 @@ impl AttemptJob {
                 Some(said) => finished.push(self.explained((event, place), said, &answered)),
                 None => {
                     if verdict.may_be_taken {
-                        event.carried_by = Some((Arc::clone(&answered.exchange), place));
+                        event.carried_by = answered.exchange.clone().map(|exchange| (exchange, place));
                     }
                     again.push(event);
                 }
@@ -288,6 +298,26 @@ impl AttemptJob {
         let (left, may_be_taken) = (again.len(), verdict.may_be_taken);
         tracing::info!(%destination, status, sent, left, may_be_taken, "events are sent again in smaller requests");
         Some(UnexplainedEvents { all: left == sent, events: again, before: answered.and_before(sent) })
+    }
+
+    /// How the receiver does.
+    fn noted(&mut self, verdict: &ReplyVerdict, now: Time) {
+        let current = self.setup.generation == self.shared.generation.load(Ordering::Acquire);
+        self.probing.classified(verdict, current, now);
+    }
+
+    /// What became of events for which there is no token: no request left.
+    fn unsigned(
+        &mut self,
+        events: Vec<ReadyEvent>,
+        verdict: &ReplyVerdict,
+        (at, took): (Time, Duration),
+    ) -> Vec<FinishedAttempt> {
+        let now = self.shared.clock.now();
+        self.noted(verdict, now);
+        let answered = AnsweredRequest { at, took, now, exchange: None };
+        let said = || EventVerdict { verdict: verdict.clone(), kept: Pairs::new() };
+        events.into_iter().map(|event| self.explained((event, None), said(), &answered)).collect()
     }
 
     /// What an event's attempt became, by what the answer says of it.
@@ -312,7 +342,7 @@ impl AttemptJob {
             took: answered.took,
             settled,
             observed: self.observed(&event.claimed),
-            exchange: Some(Arc::clone(&answered.exchange)),
+            exchange: answered.exchange.clone(),
             place,
             remarks: event.remarks,
             sent: sent.map(|sent| Box::new(SentEvent { reply: kept, ..*sent })),

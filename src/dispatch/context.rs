@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::clock::Clock;
+use crate::dispatch::credentials::Account;
 use crate::dispatch::decide::SettledAttempt;
 use crate::dispatch::error::Faults;
 use crate::dispatch::health::{HealthEffect, SendGate};
@@ -39,6 +40,8 @@ pub const RECORDING: Duration = Duration::from_secs(2 * 60);
 pub struct SendSetup {
     pub destination: Arc<ReadyDestination>,
     pub client: Client,
+    /// Who is asked for the token that requests carry; `None`: they carry none.
+    pub account: Option<Arc<Account>>,
     /// The statuses that an outgoing postback reports; `None`: as the source says.
     pub on: Option<Vec<Status>>,
     /// How many events a request carries at most, and how long one waits for others.
@@ -51,13 +54,13 @@ pub struct SendSetup {
 impl SendSetup {
     /// What is sent, by what, and how much of it at a time.
     pub fn new(
-        destination: Arc<ReadyDestination>,
+        (destination, account): (Arc<ReadyDestination>, Option<Arc<Account>>),
         client: Client,
         on: Option<Vec<Status>>,
         batch: BatchSize,
     ) -> SendSetup {
         let events_now = AtomicUsize::new(batch.max_events);
-        SendSetup { destination, client, on, batch, events_now }
+        SendSetup { destination, client, account, on, batch, events_now }
     }
 
     /// How many events the next request may carry.

@@ -7,6 +7,7 @@ mod answer;
 mod attempt;
 pub mod breaker;
 mod context;
+mod credentials;
 pub mod decide;
 pub(crate) mod error;
 pub mod health;
@@ -17,6 +18,7 @@ pub mod rate;
 pub mod schedule;
 mod settle;
 pub mod shares;
+mod signed;
 mod tallies;
 pub mod target_health;
 mod worker;
@@ -34,6 +36,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::dispatch::breaker::BreakerRule;
 use crate::dispatch::context::{AttemptContext, SendSetup, TargetSetup};
+use crate::dispatch::credentials::SignedInAccounts;
 use crate::dispatch::error::{DispatchError, Faults};
 use crate::dispatch::health::{HealthRule, HealthTracker};
 use crate::dispatch::meters::Meters;
@@ -45,6 +48,7 @@ use crate::dispatch::worker::{Worker, WorkerCommand};
 use crate::domain::delivery::DestinationState;
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::routing::SourcePolicy;
+use crate::domain::secret_store::SecretStore;
 use crate::domain::status::Status;
 use crate::domain::target::TargetId;
 use crate::send::client::{Client, ClientError, SendPolicy};
@@ -68,6 +72,8 @@ pub struct DestinationPlan {
     pub allow_private_network: bool,
     /// The whole of one attempt.
     pub timeout_ms: u64,
+    /// Where its secrets are kept.
+    pub secrets: Arc<dyn SecretStore>,
     /// Of an outgoing postback, what else holds for it.
     pub outgoing: Option<OutgoingPlan>,
 }
@@ -83,6 +89,12 @@ pub struct OutgoingPlan {
 }
 
 impl DestinationPlan {
+    /// One attempt: where the account signs in, a token may be asked for, refused, and asked for again.
+    fn longest_ms(&self) -> u64 {
+        let requests = if self.destination.sign_in().is_some() { 4 } else { 1 };
+        self.timeout_ms.saturating_mul(requests)
+    }
+
     fn target(&self) -> TargetId {
         match &self.outgoing {
             Some(outgoing) => outgoing.target.clone(),
@@ -93,6 +105,9 @@ impl DestinationPlan {
 
 /// What an attempt may take in addition to the time that its request has: rendering, a machine that is busy.
 const BEYOND_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a stop waits for a request for a token that is under way.
+const LAST_SIGN_IN: Duration = Duration::from_secs(5);
 
 /// What all outgoing postbacks are counted as: there may be thousands. No destination has such an id.
 pub const OUTGOING: &str = "outgoing:*";
@@ -156,6 +171,7 @@ pub struct Dispatch {
     schedule: Arc<Schedule>,
     faults: Faults,
     tallies: Tallies,
+    credentials: SignedInAccounts,
     inside: Mutex<DispatchState>,
 }
 
@@ -197,6 +213,7 @@ impl Dispatch {
             pace,
             faults: Faults::default(),
             tallies: Tallies::default(),
+            credentials: SignedInAccounts::default(),
             inside: Mutex::default(),
         };
         dispatch.reload(plan);
@@ -244,7 +261,7 @@ impl Dispatch {
         let rate = plans.iter().filter_map(|plan| plan.max_per_second).min();
         let sends = plans.iter().any(|plan| plan.destination.mode().sends());
         let max_in_flight = plans.iter().map(|plan| plan.max_in_flight).max().unwrap_or_default();
-        let longest_ms = plans.iter().map(|plan| plan.timeout_ms).max().unwrap_or_default();
+        let longest_ms = plans.iter().map(DestinationPlan::longest_ms).max().unwrap_or_default();
         let longest_attempt = Duration::from_millis(longest_ms).saturating_add(BEYOND_TIMEOUT);
         let unit = plans.first().map(|plan| plan.destination.rate_unit()).unwrap_or_default();
         let (max_in_flight, rate) = match target {
@@ -295,7 +312,9 @@ impl Dispatch {
             }
         };
         let on = plan.outgoing.and_then(|outgoing| outgoing.on);
-        Ok(SendSetup::new(plan.destination, client, on, plan.batch))
+        let account = plan.destination.sign_in();
+        let account = account.map(|sign_in| self.credentials.account(sign_in, &plan.secrets));
+        Ok(SendSetup::new((plan.destination, account), client, on, plan.batch))
     }
 
     fn spawn(&self, inside: &mut DispatchState, target: &TargetId, setup: Arc<TargetSetup>) -> Running {
@@ -362,6 +381,10 @@ impl Dispatch {
         let ended = futures_util::future::join_all(all.iter_mut().map(|running| &mut running.task));
         if tokio::time::timeout(grace, ended).await.is_ok() {
             return;
+        }
+        // What is given for a refresh token is kept, also where no one waits for it any more.
+        if tokio::time::timeout(LAST_SIGN_IN, self.credentials.settled()).await.is_err() {
+            tracing::warn!("a request for an access token did not end in time");
         }
         for running in &all {
             running.orders.send_replace(WorkerCommand::Cut);

@@ -1,6 +1,7 @@
 //! One try at a delivery, and the exchange with the platform that it made or shared with others.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,13 +18,13 @@ pub struct Exchange {
     /// Secrets masked. `None`: nothing was sent, or no answer was received.
     pub answer: Option<PlatformResponse>,
     /// The requests of the same attempt that carried the same events before it, oldest first.
-    pub before: Vec<LargerRequest>,
+    pub before: Vec<EarlierRequest>,
 }
 
-/// A request that carried an event among more, and whose answer did not say what became of it: it was sent again among
-/// fewer. Its own part of the body was the same.
+/// A request that carried an event before, with the same bytes: among more events, where its answer did not say what became
+/// of it, or with a token that the platform no longer took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LargerRequest {
+pub struct EarlierRequest {
     /// When it was made.
     pub at: Time,
     /// From then to its whole answer, or to the failure.
@@ -57,6 +58,18 @@ pub struct BatchPlace {
     pub start: u32,
     /// Where it ends there.
     pub end: u32,
+}
+
+impl EarlierRequest {
+    /// One that was made at `at`; a request is timed out long before 49 days.
+    pub fn of(
+        (at, took): (Time, Duration),
+        events: usize,
+        answer: Option<PlatformResponse>,
+    ) -> EarlierRequest {
+        let took_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
+        EarlierRequest { at, took_ms, events: u32::try_from(events).unwrap_or(u32::MAX), answer }
+    }
 }
 
 impl BatchPlace {
@@ -116,7 +129,7 @@ impl Attempt {
     }
 
     /// The requests that carried its event before that one, oldest first.
-    pub fn before(&self) -> &[LargerRequest] {
+    pub fn before(&self) -> &[EarlierRequest] {
         self.exchange.as_deref().map_or(&[], |exchange| &exchange.before)
     }
 }

@@ -53,6 +53,9 @@ codes! {
         AttemptFailed = "attempt_failed",
             "the attempt failed inside Postbridge; the log says where",
             "report the log's lines as a fault of Postbridge; it is tried again by the schedule";
+        SignInFailed = "sign_in_failed",
+            "no access token was given for the account, and a later request may be given one",
+            "nothing to do: it is tried again by the schedule";
     }
 }
 
@@ -63,6 +66,10 @@ codes! {
             "the platform refuses the account, not the event",
             "set the account up again as the destination's setup guide says, then reload; nothing is lost meanwhile: it is \
              tried again every 15 minutes";
+        SignInRefused = "sign_in_refused",
+            "the platform gives the account no access token",
+            "set the account's sign-in up again as the destination's setup guide says, then reload; nothing is lost meanwhile: \
+             it is tried again every 15 minutes";
     }
 }
 
@@ -142,6 +149,10 @@ pub enum RetryReason {
     NoAnswer(NoAnswer),
     PlatformUnavailable(PlatformAnswer),
     AttemptFailed,
+    /// Who gives tokens did not answer.
+    SignInUnanswered(NoAnswer),
+    /// Who gives tokens answered that none is given now.
+    SignInUnavailable(PlatformAnswer),
 }
 
 /// Why a destination is parked, with what it is about.
@@ -151,6 +162,10 @@ pub enum RetryReason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ParkReason {
     AccountRefused(PlatformAnswer),
+    /// The answer of who gives tokens.
+    SignInRefused(PlatformAnswer),
+    /// Why no token could be asked for.
+    SignInImpossible(String),
 }
 
 impl CodedReason for DeathReason {
@@ -232,6 +247,7 @@ impl CodedReason for RetryReason {
             RetryReason::NoAnswer(_) => RetryCode::NoAnswer,
             RetryReason::PlatformUnavailable(_) => RetryCode::PlatformUnavailable,
             RetryReason::AttemptFailed => RetryCode::AttemptFailed,
+            RetryReason::SignInUnanswered(_) | RetryReason::SignInUnavailable(_) => RetryCode::SignInFailed,
         }
     }
 
@@ -240,6 +256,8 @@ impl CodedReason for RetryReason {
             RetryReason::NoAnswer(cause) => cause.to_string(),
             RetryReason::PlatformUnavailable(answer) => answer.sentence(None),
             RetryReason::AttemptFailed => self.code().meaning().to_owned(),
+            RetryReason::SignInUnanswered(cause) => format!("no access token: {cause}"),
+            RetryReason::SignInUnavailable(answer) => format!("no access token: {}", answer.sentence(None)),
         }
     }
 }
@@ -250,12 +268,15 @@ impl CodedReason for ParkReason {
     fn code(&self) -> ParkCode {
         match self {
             ParkReason::AccountRefused(_) => ParkCode::AccountRefused,
+            ParkReason::SignInRefused(_) | ParkReason::SignInImpossible(_) => ParkCode::SignInRefused,
         }
     }
 
     fn sentence(&self) -> String {
         match self {
             ParkReason::AccountRefused(answer) => answer.sentence(Some("the account is refused")),
+            ParkReason::SignInRefused(answer) => format!("no access token: {}", answer.sentence(None)),
+            ParkReason::SignInImpossible(why) => format!("no access token: {why}"),
         }
     }
 }

@@ -54,6 +54,7 @@ pub mod reprocess_refusal;
 pub mod rights;
 pub mod routing;
 pub mod ruleset;
+pub mod secret_store;
 pub mod secret_strength;
 pub mod send_check;
 pub mod sent;

@@ -93,6 +93,7 @@ impl Story {
             template: template.clone(),
             mode: self.mode,
             endpoint: self.endpoint.clone(),
+            token_endpoint: None,
             settings: self.settings.clone(),
             events: self.events.clone(),
         };

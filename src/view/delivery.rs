@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::attempt::{Attempt, AttemptEffect, BatchPlace, LargerRequest};
+use crate::domain::attempt::{Attempt, AttemptEffect, BatchPlace, EarlierRequest};
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryState, PlatformResponse, ReplyVerdict, SentRequest};
 use crate::domain::event::EventName;
@@ -229,8 +229,8 @@ struct EarlierRequestView<'a> {
 }
 
 impl<'a> EarlierRequestView<'a> {
-    fn of(larger: &'a LargerRequest) -> EarlierRequestView<'a> {
-        let LargerRequest { at, took_ms, events, answer } = larger;
+    fn of(larger: &'a EarlierRequest) -> EarlierRequestView<'a> {
+        let EarlierRequest { at, took_ms, events, answer } = larger;
         let response = answer.as_ref().map(ResponseView::of);
         EarlierRequestView { at: *at, took_ms: *took_ms, events: *events, response }
     }
@@ -336,7 +336,7 @@ mod tests {
     use serde_json::json;
 
     use super::EarlierRequestView;
-    use crate::domain::attempt::LargerRequest;
+    use crate::domain::attempt::EarlierRequest;
     use crate::domain::delivery::PlatformResponse;
     use crate::domain::time::Time;
 
@@ -349,7 +349,7 @@ mod tests {
             truncated: false,
         };
         let at = Time::from_millis(1_790_000_000_000).unwrap();
-        let mut larger = LargerRequest { at, took_ms: 90, events: 8, answer: Some(answer) };
+        let mut larger = EarlierRequest { at, took_ms: 90, events: 8, answer: Some(answer) };
         let shown = serde_json::to_value(EarlierRequestView::of(&larger)).unwrap();
         let response = json!({"status": 400, "headers": [["x-id", "7"]], "body": "{}", "truncated": false});
         assert_eq!(

@@ -11,5 +11,6 @@ mod parked_destinations;
 mod remarks;
 mod schedule;
 mod shares;
+mod sign_in;
 mod verdicts;
 mod workers;

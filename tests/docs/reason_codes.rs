@@ -344,6 +344,8 @@ fn retries() -> Family {
         RetryReason::NoAnswer(NoAnswer::Timeout { after_ms: 30_000 }),
         RetryReason::PlatformUnavailable(answer(429, "slow down")),
         RetryReason::AttemptFailed,
+        RetryReason::SignInUnanswered(NoAnswer::Timeout { after_ms: 30_000 }),
+        RetryReason::SignInUnavailable(answer(503, "down")),
     ];
     let place = "`reason_code` of attempts, \
                  of `last_error` and of `on_hold`.";
@@ -351,7 +353,11 @@ fn retries() -> Family {
 }
 
 fn parks() -> Family {
-    let examples = [ParkReason::AccountRefused(answer(401, "the token has expired"))];
+    let examples = [
+        ParkReason::AccountRefused(answer(401, "the token has expired")),
+        ParkReason::SignInRefused(answer(400, "invalid_grant: the refresh token was revoked")),
+        ParkReason::SignInImpossible("the address 10.0.0.1 is not on the public internet".to_owned()),
+    ];
     let place = "`reason_code` of `parked`.";
     stored_family("Why a destination is parked", place, &examples)
 }

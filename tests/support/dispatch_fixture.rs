@@ -16,6 +16,7 @@ use postbridge::domain::ids::{ConversionId, DestinationId, SourceId};
 use postbridge::domain::postback::Verdict;
 use postbridge::domain::routing::{Changes, Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
+use postbridge::domain::secret_store::FixedSecrets;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::{DAY_MS, Time};
 use postbridge::store::contract::Store;
@@ -134,6 +135,7 @@ impl Target {
             template: template(self.changes, self.top, self.batching),
             mode: self.mode,
             endpoint: Some(self.endpoint.clone()),
+            token_endpoint: None,
             settings: BTreeMap::from([("token".to_owned(), self.token.to_owned())]),
             events: BTreeMap::new(),
         };
@@ -148,6 +150,7 @@ impl Target {
             max_in_flight: self.max_in_flight,
             allow_private_network: true,
             timeout_ms: self.timeout_ms,
+            secrets: Arc::new(FixedSecrets),
             outgoing: None,
         }
     }

@@ -39,6 +39,7 @@ pub fn account(template: &Arc<DestinationTemplate>) -> ReadyDestination {
         template: Arc::clone(template),
         mode: DestinationMode::Live,
         endpoint: None,
+        token_endpoint: None,
         settings: settings_of(template),
         events: BTreeMap::new(),
     };

@@ -11,6 +11,7 @@ use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, Destination
 use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::routing::{Route, RouteScope, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
+use postbridge::domain::secret_store::FixedSecrets;
 use postbridge::domain::status::Status;
 use postbridge::domain::target::TargetId;
 use postbridge::store::contract::conformance::fixture::received;
@@ -81,6 +82,7 @@ impl CampaignPostback {
             max_in_flight: HOST_PLACES,
             allow_private_network: self.allow_private_network,
             timeout_ms: self.timeout_ms,
+            secrets: Arc::new(FixedSecrets),
             outgoing: Some(OutgoingPlan { on: self.route.on.clone(), target: self.target() }),
         }
     }

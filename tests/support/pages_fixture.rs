@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use postbridge::clock::Clock;
 use postbridge::config::configuration::Config;
 use postbridge::domain::advertiser_number::AdvertiserNumbers;
-use postbridge::domain::attempt::{Attempt, Exchange, LargerRequest};
+use postbridge::domain::attempt::{Attempt, EarlierRequest, Exchange};
 use postbridge::domain::click::{Click, CustomerTraits};
 use postbridge::domain::delivery::{
     DeliveryState, DestinationState, PlatformResponse, ReplyVerdict, SentRequest,
@@ -130,6 +130,7 @@ fn ready(catalog: &Catalog, id: &str, template: &str, settings: &[(&str, &str)])
         template,
         mode: DestinationMode::Live,
         endpoint: None,
+        token_endpoint: None,
         settings,
         events: BTreeMap::new(),
     };
@@ -301,7 +302,7 @@ impl PagesFixture {
             };
             let refused =
                 PlatformResponse { body: b"<b>one</b> of them is wrong".to_vec(), ..answer.clone() };
-            let before = vec![LargerRequest { at: now, took_ms: 90, events: 8, answer: Some(refused) }];
+            let before = vec![EarlierRequest { at: now, took_ms: 90, events: 8, answer: Some(refused) }];
             let exchange = Some(Arc::new(Exchange { request, answer: Some(answer), before }));
             let Claimed { id, lease, .. } = work;
             let attempt = Attempt { took_ms: 182, exchange, ..Attempt::unsent(now, verdict) };

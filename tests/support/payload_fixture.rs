@@ -88,6 +88,7 @@ pub fn ready(template: Arc<DestinationTemplate>, settings: &[(&str, &str)]) -> R
         template,
         mode: DestinationMode::Live,
         endpoint: None,
+        token_endpoint: None,
         settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         events: BTreeMap::new(),
     })

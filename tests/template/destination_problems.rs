@@ -239,6 +239,7 @@ fn spec(template: &str, settings: &[(&str, &str)]) -> DestinationSpec {
         template: Catalog::load(None).unwrap().destination(template).unwrap(),
         mode: DestinationMode::Live,
         endpoint: None,
+        token_endpoint: None,
         settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         events: BTreeMap::new(),
     }

@@ -26,6 +26,7 @@ fn ready(template: &str, settings: &[(&str, &str)]) -> ReadyDestination {
         template: Catalog::load(None).unwrap().destination(template).unwrap(),
         mode: DestinationMode::Live,
         endpoint: None,
+        token_endpoint: None,
         settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         events: BTreeMap::new(),
     })

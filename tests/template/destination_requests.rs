@@ -1,5 +1,6 @@
 //! Requests without a JSON body: parameters of a query and of a form, and what is required of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::support::payload_fixture::{click, conversion, ready, render, request};
@@ -7,10 +8,12 @@ use postbridge::domain::click::Click;
 use postbridge::domain::code::CodedReason;
 use postbridge::domain::conversion::Conversion;
 use postbridge::domain::delivery::OutgoingRequest;
+use postbridge::domain::ids::DestinationId;
 use postbridge::domain::skip::SkipReason;
 use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::ready::ReadyDestination;
-use postbridge::template::destination::rendering::Rendered;
+use postbridge::template::destination::rendering::{DestinationMode, Rendered};
+use postbridge::template::destination::spec::{DestinationSpec, SpecProblem};
 
 const HEAD: &str = r#"label = "Test"
 [events]
@@ -29,6 +32,18 @@ fn parse(toml: &str, event: Option<&str>) -> Result<DestinationTemplate, Vec<Str
     };
     DestinationTemplate::parse("test", "test", &files.collect())
         .map_err(|problems| problems.iter().map(shown).collect())
+}
+
+fn spec_of(template: Arc<DestinationTemplate>, settings: BTreeMap<String, String>) -> DestinationSpec {
+    DestinationSpec {
+        id: DestinationId::parse("main").unwrap(),
+        template,
+        mode: DestinationMode::Live,
+        endpoint: None,
+        token_endpoint: None,
+        settings,
+        events: BTreeMap::new(),
+    }
 }
 
 fn destination(toml: &str, event: Option<&str>) -> ReadyDestination {
@@ -165,10 +180,61 @@ fn a_sign_in_that_cannot_be_is_a_mistake_of_the_template() {
         (r#"[{ kind = "query", setting = "token" }]"#, "`query`"),
         (r#"[{ kind = "hmac-proof", query = "p", key = "tokn", of = "user" }]"#, "tokn"),
         (r#"[{ kind = "digest" }]"#, "`digest`"),
+        (r#"{ kind = "oauth2-refresh", client_id = "user", refresh_token = "token" }"#, "`token_url`"),
+        (
+            r#"{ kind = "oauth2-refresh", client_id = "user", refresh_token = "tokn", token_url = "https://a/" }"#,
+            "tokn",
+        ),
+        (r#"{ kind = "service-account", key = "token", token_url = "https://a/" }"#, "`scope`"),
     ] {
         let found = parse(&format!("{KEYS}auth = {auth}\n"), Some(r#"{"a": 1}"#)).err().unwrap_or_default();
         assert!(found.len() == 1 && found[0].contains(part), "{auth}: {found:?}");
     }
+}
+
+#[test]
+fn an_account_has_what_one_way_to_sign_in_needs() {
+    let toml = r#"[[setting]]
+name = "key"
+label = "Key"
+kind = "service-account"
+[[setting]]
+name = "client"
+label = "Client"
+[request]
+url = "https://ads.example/"
+auth = [
+    { kind = "service-account", key = "key", token_url = "https://tokens.example/t", scope = "s" },
+    { kind = "oauth2-refresh", client_id = "client", refresh_token = "token", token_url = "https://tokens.example/t" },
+]
+"#;
+    let problems = |settings: &[(&str, &str)], token_endpoint: Option<&str>| {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let spec = DestinationSpec {
+            token_endpoint: token_endpoint.map(str::to_owned),
+            ..spec_of(Arc::new(parse(toml, Some(r#"{"a": 1}"#)).unwrap()), settings.iter().map(own).collect())
+        };
+        let shown = |found: Vec<SpecProblem>| {
+            let shown = found.iter().map(|wrong| format!("{} | {}", wrong.problem.what, wrong.problem.hint));
+            shown.collect::<Vec<_>>()
+        };
+        ReadyDestination::build(spec).map(|_| ()).map_err(shown).err().unwrap_or_default()
+    };
+    let both = [("client", "c"), ("token", "t")];
+    assert_eq!(problems(&both, Some("https://proxy.example")), [""; 0]);
+    let one = |settings: &[(&str, &str)], part: &str| {
+        let found = problems(settings, None);
+        assert!(found.len() == 1 && found[0].contains(part), "{part}: {found:?}");
+    };
+    one(&[], "nothing to sign in with | set `key`, or `client` and `token`");
+    one(&[("client", "c")], "`token` is missing");
+    one(&[("key", "{}"), ("client", "c"), ("token", "t")], "two ways to sign in");
+    one(&[("key", "{}")], "no JSON with `client_email` and `private_key`");
+    let bad = r#"{"client_email": "a@b", "private_key": "-----BEGIN s3cret-----"}"#;
+    one(&[("key", bad)], "no private RSA key");
+    assert!(!problems(&[("key", bad)], None)[0].contains("s3cret"));
+    let elsewhere = problems(&both, Some("nowhere"));
+    assert!(elsewhere[0].contains("`token_endpoint` is no web address"), "{elsewhere:?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::domain::ids::DeliveryId;
 use crate::domain::time::Time;
 use crate::template::destination::compile::encoded;
 use crate::template::destination::digest::{self, SigningKey};
+use crate::template::destination::sign_in_spec::{GrantSpec, SignInSpec};
 use crate::template::diagnostic::Problem;
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
@@ -25,9 +26,21 @@ pub(crate) enum Auth {
     HmacProof { name: String, key: usize, of: usize },
     /// Signed by each of these keys that is set.
     StandardWebhooks { keys: Vec<usize> },
+    /// A token that the account is given for its own secrets: in the header `Authorization`, as a bearer's.
+    SignIn(SignInSpec),
 }
 
-const KINDS: [&str; 7] = ["none", "bearer", "header", "query", "basic", "standard-webhooks", "hmac-proof"];
+const KINDS: [&str; 9] = [
+    "none",
+    "bearer",
+    "header",
+    "query",
+    "basic",
+    "standard-webhooks",
+    "hmac-proof",
+    "oauth2-refresh",
+    "service-account",
+];
 
 impl Auth {
     /// What a template calls it.
@@ -39,6 +52,16 @@ impl Auth {
             Auth::Basic { .. } => "basic",
             Auth::HmacProof { .. } => "hmac-proof",
             Auth::StandardWebhooks { .. } => "standard-webhooks",
+            Auth::SignIn(SignInSpec { grant: GrantSpec::RefreshToken { .. }, .. }) => "oauth2-refresh",
+            Auth::SignIn(SignInSpec { grant: GrantSpec::ServiceAccount { .. }, .. }) => "service-account",
+        }
+    }
+
+    /// The way to sign in that it is.
+    pub(crate) fn sign_in(&self) -> Option<&SignInSpec> {
+        match self {
+            Auth::SignIn(spec) => Some(spec),
+            _ => None,
         }
     }
 
@@ -47,6 +70,7 @@ impl Auth {
         match self {
             Auth::Header { setting, .. } | Auth::Query { setting, .. } => *setting == number,
             Auth::Basic { user, password } => [user, password].contains(&&number),
+            Auth::SignIn(spec) => spec.sends(number),
             Auth::HmacProof { .. } | Auth::StandardWebhooks { .. } => false,
         }
     }
@@ -89,6 +113,22 @@ fn read_one(table: &Table<'_>, settings: &[String]) -> Option<Auth> {
             let keys = table.all_parsed("keys", number);
             Some(Auth::StandardWebhooks { keys: keys.unwrap_or_default() })
         }
+        Some("oauth2-refresh") => Some(Auth::SignIn(SignInSpec {
+            grant: GrantSpec::RefreshToken {
+                client_id: setting("client_id"),
+                client_secret: table.parsed("client_secret", number),
+                refresh_token: setting("refresh_token"),
+            },
+            token_url: table.needed_text("token_url"),
+            scope: table.text("scope").unwrap_or_default().value,
+            rotates: table.flag("rotates").unwrap_or(false),
+        })),
+        Some("service-account") => Some(Auth::SignIn(SignInSpec {
+            grant: GrantSpec::ServiceAccount { key: setting("key") },
+            token_url: table.needed_text("token_url"),
+            scope: table.needed_text("scope"),
+            rotates: false,
+        })),
         Some(_) => None,
         None => {
             // What a kind that was not understood needs is not known either.
@@ -152,6 +192,8 @@ impl Credentials {
                         credentials.derived.push(proof);
                     }
                 }
+                // Its token is added where it is sent.
+                Auth::SignIn(_) => {}
                 Auth::StandardWebhooks { keys } => {
                     let set = keys.iter().filter_map(value);
                     credentials.signing_keys.extend(set.filter_map(|key| SigningKey::parse(key).ok()));

@@ -142,6 +142,7 @@ fn setting(table: &Table<'_>) -> SettingSpec {
         ("url", SettingKind::Url),
         ("signing-key", SettingKind::SigningKey),
         ("country", SettingKind::Country),
+        ("service-account", SettingKind::ServiceAccount),
     ];
     let spec = SettingSpec {
         name: table.needed_text("name"),
@@ -266,4 +267,6 @@ pub enum SettingKind {
     SigningKey,
     /// By its code or its English name.
     Country,
+    /// The JSON key file of a service account.
+    ServiceAccount,
 }

@@ -3,6 +3,7 @@
 //! Nothing here sends, waits or knows a platform's name.
 
 pub mod about;
+pub(crate) mod account_settings;
 pub(crate) mod auth;
 pub mod batch;
 pub(crate) mod batch_file;
@@ -28,6 +29,8 @@ pub(crate) mod reply_file;
 pub(crate) mod reply_rows;
 pub(crate) mod require;
 pub mod schema;
+pub mod sign_in;
+pub(crate) mod sign_in_spec;
 pub mod spec;
 pub mod templated;
 pub mod wait;

@@ -14,6 +14,7 @@ use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::envelope::{AssembledRequest, EventPart, RequestHead};
 use crate::template::destination::expiring::ExpiringSetting;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
+use crate::template::destination::sign_in::AccountSignIn;
 use crate::template::destination::spec::{DestinationSpec, SpecProblem};
 use crate::template::destination::templated::Templated;
 use crate::template::diagnostic::Problem;
@@ -111,6 +112,14 @@ impl ReadyDestination {
         match &self.kind {
             Kind::Templated(destination) => &destination.secrets,
             Kind::Postback(postback) => postback.url.secrets(),
+        }
+    }
+
+    /// How it is given the token that its requests carry; `None`: they carry none.
+    pub fn sign_in(&self) -> Option<&AccountSignIn> {
+        match &self.kind {
+            Kind::Templated(destination) => destination.sign_in.as_ref(),
+            Kind::Postback(_) => None,
         }
     }
 

@@ -19,6 +19,8 @@ pub struct DestinationSpec {
     pub mode: DestinationMode,
     /// Replaces scheme and host of the template's URL and goes before its path.
     pub endpoint: Option<String>,
+    /// Replaces scheme and host of the address that tokens are asked for at.
+    pub token_endpoint: Option<String>,
     /// What `[destination.settings]` says, by name; secrets are in it as they are used.
     pub settings: BTreeMap<String, String>,
     /// Our event names and the platform's, over the template's table.
@@ -38,6 +40,8 @@ pub enum SpecPart {
     Mode,
     /// The URL that takes the place of the template's.
     Endpoint,
+    /// The same of the address that tokens are asked for at.
+    TokenEndpoint,
 }
 
 impl SpecPart {
@@ -45,7 +49,7 @@ impl SpecPart {
     pub fn setting(&self) -> Option<&str> {
         match self {
             SpecPart::Setting(name) | SpecPart::TestSetting(name) => Some(name),
-            SpecPart::Event(_) | SpecPart::Mode | SpecPart::Endpoint => None,
+            SpecPart::Event(_) | SpecPart::Mode | SpecPart::Endpoint | SpecPart::TokenEndpoint => None,
         }
     }
 }

@@ -13,21 +13,24 @@ use crate::domain::ids::DeliveryId;
 use crate::domain::sent::SentEvent;
 use crate::domain::skip::{ClickParts, SkipReason};
 use crate::domain::time::Time;
+use crate::template::destination::account_settings::{
+    check_setting, check_test_mode, check_web_address, events, secrets_of, sign_in, spellings,
+    unknown_setting, value_of,
+};
 use crate::template::destination::auth::Credentials;
 use crate::template::destination::batch::BatchVerdict;
 use crate::template::destination::compile::TemplatedLine;
 use crate::template::destination::definition::DestinationTemplate;
-use crate::template::destination::digest::SigningKey;
 use crate::template::destination::envelope::{self, AssembledRequest, EventPart, RequestHead};
 use crate::template::destination::expiring::ExpiringSetting;
 use crate::template::destination::expression::RenderScope;
-use crate::template::destination::file::{SettingKind, SettingSpec};
-use crate::template::destination::normalize::place;
+use crate::template::destination::file::SettingSpec;
 use crate::template::destination::payload::MAX_PAYLOAD_BYTES;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::destination::require::WrittenParts;
+use crate::template::destination::sign_in::AccountSignIn;
 use crate::template::destination::spec::{DestinationSpec, SpecPart, SpecProblem};
-use crate::template::diagnostic::{Problem, did_you_mean};
+use crate::template::diagnostic::Problem;
 
 /// A template and the settings of one account.
 pub(crate) struct Templated {
@@ -38,6 +41,8 @@ pub(crate) struct Templated {
     events: BTreeMap<EventName, String>,
     pub(crate) secrets: Vec<String>,
     credentials: Credentials,
+    /// How it is given the token that its requests carry.
+    pub(crate) sign_in: Option<AccountSignIn>,
     /// Whether anything of the template names the conversion's value.
     says_value: bool,
 }
@@ -66,6 +71,7 @@ impl Templated {
         let wrong = endpoint.as_deref().and_then(|endpoint| check_web_address("endpoint", endpoint).err());
         problems.extend(wrong.map(|problem| SpecProblem { part: SpecPart::Endpoint, problem }));
         let events = events(&spec.events, &mut problems);
+        let sign_in = sign_in(&spec, &settings, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -76,7 +82,7 @@ impl Templated {
         let secrets = secrets.flat_map(spellings).collect();
         let template = spec.template;
         let says_value = template.names("value");
-        Ok(Templated { template, endpoint, settings, events, secrets, credentials, says_value })
+        Ok(Templated { template, endpoint, settings, events, secrets, credentials, sign_in, says_value })
     }
 
     /// What reports a conversion to the platform, or why nothing is to be sent. The same input gives the same bytes.
@@ -262,39 +268,6 @@ fn is_named(names: &[String], name: &str) -> bool {
     names.iter().any(|known| is_covered(known, name.as_bytes()))
 }
 
-/// The fewest characters behind a host that are kept secret: fewer are no key, and to mask such a word
-/// wherever it is would spoil what is shown.
-const SHORTEST_SECRET_PATH: usize = 8;
-
-/// What of a setting's value is never shown. Of an address with a secret path all that is behind
-/// the host; its path and the values of its query by themselves too, for answers name them like that.
-fn secrets_of(spec: &SettingSpec, value: &str) -> Vec<String> {
-    if spec.secret {
-        return vec![value.to_owned()];
-    }
-    if !spec.secret_path {
-        return Vec::new();
-    }
-    let after_scheme = value.split_once("://").map_or(value, |(_, rest)| rest);
-    let (authority, behind) = match after_scheme.find(['/', '?', '#']) {
-        Some(at) => after_scheme.split_at(at),
-        None => (after_scheme, ""),
-    };
-    let behind = behind.trim_start_matches('/');
-    let (path, query) = behind.split_once(['?', '#']).unwrap_or((behind, ""));
-    let values = query.split(['&', '#']).map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
-    let login = authority.rsplit_once('@').map(|(login, _)| login);
-    let long = [behind, path].into_iter().chain(values).filter(|text| text.len() >= SHORTEST_SECRET_PATH);
-    long.chain(login).map(str::to_owned).collect()
-}
-
-/// A secret as it is, and as it is inside a JSON text where that differs.
-fn spellings(secret: String) -> Vec<String> {
-    let quoted = serde_json::Value::from(secret.as_str()).to_string();
-    let escaped = quoted.trim_matches('"').to_owned();
-    if escaped == secret { vec![secret] } else { vec![secret, escaped] }
-}
-
 /// The URL with more parameters in its query.
 fn with_query(mut url: String, query: &str) -> String {
     if query.is_empty() {
@@ -318,104 +291,4 @@ fn check_size(written: Vec<u8>) -> Result<Vec<u8>, Problem> {
         return Err(Problem::new(what, "leave long parameters out of the template"));
     }
     Ok(written)
-}
-
-fn unknown_setting(name: &str, specs: &[SettingSpec]) -> Problem {
-    let known = || specs.iter().map(|spec| spec.name.as_str());
-    let hint = match did_you_mean(name, known()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("settings are {}", known().collect::<Vec<_>>().join(", ")),
-    };
-    Problem::new(format!("there is no setting `{name}`"), hint)
-}
-
-fn value_of(spec: &SettingSpec, given: &BTreeMap<String, String>) -> Option<String> {
-    let given = given.get(&spec.name).map(|value| value.trim()).filter(|value| !value.is_empty());
-    given.map(str::to_owned).or_else(|| spec.default.clone())
-}
-
-/// Never shows a value: it may be a secret.
-fn check_setting(spec: &SettingSpec, value: Option<&str>) -> Result<(), Problem> {
-    let name = &spec.name;
-    let Some(value) = value else {
-        if !spec.required {
-            return Ok(());
-        }
-        let what = format!("the setting `{name}` ({}) is missing", spec.label);
-        return Err(Problem::new(what, spec.hint.clone()));
-    };
-    if value.chars().any(char::is_control) {
-        let what = format!("the setting `{name}` holds a control character");
-        return Err(Problem::new(what, "paste it again as one line"));
-    }
-    match spec.kind {
-        SettingKind::Text => Ok(()),
-        SettingKind::Digits if value.bytes().all(|b| b.is_ascii_digit()) => Ok(()),
-        SettingKind::Digits => {
-            Err(Problem::new(format!("the setting `{name}` holds more than digits"), spec.hint.clone()))
-        }
-        SettingKind::Url => check_web_address(name, value),
-        SettingKind::Country => place::country(value).map(drop).map_err(|_| {
-            Problem::new(format!("the setting `{name}` is no country"), "write two letters, as in \"US\"")
-        }),
-        SettingKind::SigningKey => SigningKey::parse(value).map(|_| ()).map_err(|wrong| {
-            let hint = "a signing key is `whsec_` and base64 of 24 to 64 bytes";
-            Problem::new(format!("the setting `{name}` is no signing key: {wrong}"), hint)
-        }),
-    }
-}
-
-fn check_web_address(name: &str, text: &str) -> Result<(), Problem> {
-    let url = Url::parse(text).ok();
-    match url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
-        Some(_) => Ok(()),
-        None => Err(Problem::new(
-            format!("`{name}` is no web address"),
-            "write it whole, as in https://example.com/path",
-        )),
-    }
-}
-
-fn check_test_mode(spec: &DestinationSpec, settings: &[Option<String>]) -> Vec<SpecProblem> {
-    if spec.mode != DestinationMode::Test {
-        return Vec::new();
-    }
-    let Some(test) = &spec.template.file.test else {
-        let what = format!("`{}` has no test mode", spec.template.name());
-        let problem = Problem::new(what, "use mode = \"shadow\" to see requests without sending them");
-        return vec![SpecProblem { part: SpecPart::Mode, problem }];
-    };
-    let specs = spec.template.settings();
-    let missing = test.needs.iter().filter(|index| matches!(settings.get(**index), Some(None)));
-    missing
-        .filter_map(|index| specs.get(*index))
-        .map(|setting| {
-            let what = format!("test mode needs the setting `{}` ({})", setting.name, setting.label);
-            let problem = Problem::new(what, setting.hint.clone());
-            SpecProblem { part: SpecPart::TestSetting(setting.name.clone()), problem }
-        })
-        .collect()
-}
-
-fn events(given: &BTreeMap<String, String>, problems: &mut Vec<SpecProblem>) -> BTreeMap<EventName, String> {
-    let mut events = BTreeMap::new();
-    for (ours, theirs) in given {
-        match EventName::parse(ours) {
-            Some(event) if !theirs.trim().is_empty() => {
-                events.insert(event, theirs.trim().to_owned());
-            }
-            Some(_) => problems.push(SpecProblem::of_event(
-                ours,
-                Problem::new(
-                    format!("the event `{ours}` has an empty name at the destination"),
-                    "name it, or route it away by `only`",
-                ),
-            )),
-            None => problems.push(SpecProblem::of_event(
-                ours,
-                Problem::new(format!("`{ours}` is no event name"), "an event name has 1 to 64 characters"),
-            )),
-        }
-    }
-    events
 }

@@ -30,6 +30,14 @@ impl Text {
         self.origin != TextOrigin::Literal
     }
 
+    /// The file that it is from, as the document writes it.
+    pub fn file(&self) -> Option<&str> {
+        match &self.origin {
+            TextOrigin::File(path) => Some(path),
+            TextOrigin::Literal | TextOrigin::Env(_) => None,
+        }
+    }
+
     /// A problem that was worded by code that knows only the text: it may quote it no more than
     /// [`Text::shown`].
     pub fn masked(&self, problem: Problem) -> Problem {

@@ -1,0 +1,72 @@
+//! Sends a request with the token of its account, and once more with a new one where the platform refuses that.
+
+use crate::clock::{Clock, stopwatch};
+use crate::dispatch::context::SendSetup;
+use crate::dispatch::credentials::AccessToken;
+use crate::domain::attempt::EarlierRequest;
+use crate::domain::delivery::{OutgoingRequest, Reply, ReplyVerdict};
+use crate::send::client::KEPT_BODY;
+
+/// By this status a platform says that a token is none.
+const UNAUTHORIZED: u16 = 401;
+const AUTHORIZATION: &str = "authorization";
+
+/// How a request ended.
+pub struct SignedReply {
+    pub reply: Reply,
+    /// What it means whatever the reply says: the platform refused the token, and there is no other.
+    pub verdict: Option<ReplyVerdict>,
+}
+
+/// Adds the account's token to a request, where its account signs in.
+///
+/// # Errors
+/// There is none: what that means to every event of the request, which does not leave.
+pub async fn sign(
+    to: &SendSetup,
+    request: &mut OutgoingRequest,
+    clock: &Clock,
+) -> Result<Option<AccessToken>, ReplyVerdict> {
+    let Some(account) = &to.account else { return Ok(None) };
+    let token = account.token(&to.client, clock, None).await?;
+    carry(request, &token);
+    Ok(Some(token))
+}
+
+/// Sends it. A request that is refused with its token is added to `before`.
+pub async fn send(
+    to: &SendSetup,
+    (request, events): (&mut OutgoingRequest, usize),
+    token: Option<AccessToken>,
+    (clock, before): (&Clock, &mut Vec<EarlierRequest>),
+) -> SignedReply {
+    let (at, began) = (clock.now(), stopwatch());
+    let reply = to.client.send_with(request, events).await;
+    let (Some(account), Some(token), Reply::Answer(answer)) = (&to.account, token, &reply) else {
+        return SignedReply { reply, verdict: None };
+    };
+    if answer.status != UNAUTHORIZED {
+        return SignedReply { reply, verdict: None };
+    }
+    match account.token(&to.client, clock, Some(&token)).await {
+        Ok(new) => {
+            let body = request.mask(&String::from_utf8_lossy(&answer.body)).into_bytes();
+            let mut shown = answer.clone().cut_to(KEPT_BODY);
+            shown.body = body;
+            for (_, value) in &mut shown.headers {
+                *value = request.mask(value);
+            }
+            before.push(EarlierRequest::of((at, began.elapsed()), events, Some(shown)));
+            carry(request, &new);
+            SignedReply { reply: to.client.send_with(request, events).await, verdict: None }
+        }
+        Err(verdict) => SignedReply { reply, verdict: Some(verdict) },
+    }
+}
+
+/// The token takes the place of the one before.
+fn carry(request: &mut OutgoingRequest, token: &AccessToken) {
+    request.headers.retain(|(name, _)| name != AUTHORIZATION);
+    request.headers.push((AUTHORIZATION.to_owned(), format!("Bearer {}", token.text)));
+    request.secrets.push(token.text.to_string());
+}
