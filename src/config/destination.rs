@@ -124,7 +124,7 @@ fn read(
         }
     };
     warn_of_plain_secrets((&section, &table), has_endpoint, plain_url, &destination);
-    warn_of_fixed_refresh_token(&table, &destination, &settings.files);
+    warn_of_sign_in((&section, &table), &destination, &settings.files);
     let consent = destination.consent_need();
     let route = Route { only: only?, consent, ..route_of(&template, id?) };
     Some(Destination {
@@ -201,9 +201,20 @@ fn warn_of_odd_secrets(table: &Table<'_>, template: &DestinationTemplate, given:
 }
 
 /// A platform that replaces its refresh tokens locks an account out that keeps showing the first one.
-fn warn_of_fixed_refresh_token(table: &Table<'_>, destination: &ReadyDestination, files: &SecretFiles) {
-    let Some(sign_in) = destination.sign_in().filter(|sign_in| sign_in.rotates()) else { return };
-    let Some((setting, _)) = sign_in.refresh_token() else { return };
+fn warn_of_sign_in(
+    (section, table): (&Table<'_>, &Table<'_>),
+    destination: &ReadyDestination,
+    files: &SecretFiles,
+) {
+    let Some(sign_in) = destination.sign_in() else {
+        if section.has("token_endpoint") {
+            let what =
+                format!("`token_endpoint`: `{}` asks for no access token", destination.template_name());
+            section.warning("token_endpoint", what, "take it out");
+        }
+        return;
+    };
+    let Some((setting, _)) = sign_in.refresh_token().filter(|_| sign_in.rotates()) else { return };
     if let Some(refusal) = files.refusal(setting) {
         let what =
             format!("`{setting}`: the platform gives another refresh token again and again, and {refusal}");

@@ -163,8 +163,8 @@ fn answer_of(answer: &PlatformResponse) -> PlatformAnswer {
 }
 
 fn refused(status: u16, words: String) -> ReplyVerdict {
-    let said = if words.is_empty() { Said::EmptyBody } else { Said::Words(words) };
-    ReplyVerdict::Park { reason: ParkReason::SignInRefused(PlatformAnswer { status, why: None, said }) }
+    let answer = PlatformAnswer { status, why: None, said: Said::Words(words) };
+    ReplyVerdict::Park { reason: ParkReason::SignInRefused(answer) }
 }
 
 fn impossible(why: String) -> ReplyVerdict {

@@ -259,8 +259,25 @@ async fn a_grant_that_was_taken_back_parks_at_once_in_the_servers_words() {
 }
 
 #[tokio::test]
+async fn an_account_that_is_refused_without_a_word_waits_too() {
+    for status in [401, 403] {
+        let tokens = Platform::start(move |_| Act::status(status, "<html>"));
+        let platform = refusing(&[]);
+        let fixture = fixture(&["a"]);
+        let sale = fixture.sale("t").await;
+        let dispatch = start(&fixture, &[by_refresh_token("a", (&platform, &tokens), None)]);
+        until("it is parked", || dispatch.states()[0].parked.is_some()).await;
+        let (_, reason) = dispatch.states()[0].parked.clone().unwrap();
+        assert_eq!(reason.sentence(), format!("no access token: HTTP {status}: it gives no reason"));
+        assert_eq!(fixture.delivery(sale).await.0.attempts, 0, "it is not charged");
+        dispatch.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_token_server_that_fails_is_asked_again_by_the_schedule() {
     for first in [
+        Act::ok("{\"access_token\":\"two\\nlines\"}"),
         Act::status(503, ""),
         Act::Reset,
         Act::ok("<html>"),

@@ -163,17 +163,8 @@ pub(crate) fn sign_in(
 ) -> Option<AccountSignIn> {
     let ways: Vec<&SignInSpec> = spec.template.auth().iter().filter_map(Auth::sign_in).collect();
     let endpoint = spec.token_endpoint.as_deref();
-    if let Some(endpoint) = endpoint {
-        let wrong = match ways.is_empty() {
-            true => Err(Problem::new(
-                format!("`{}` signs in nowhere", spec.template.name()),
-                "take `token_endpoint` out",
-            )),
-            false => check_web_address("token_endpoint", endpoint),
-        };
-        let wrong = wrong.err().map(|problem| SpecProblem { part: SpecPart::TokenEndpoint, problem });
-        problems.extend(wrong);
-    }
+    let wrong = endpoint.and_then(|endpoint| check_web_address("token_endpoint", endpoint).err());
+    problems.extend(wrong.map(|problem| SpecProblem { part: SpecPart::TokenEndpoint, problem }));
     match AccountSignIn::of(&ways, (spec.template.settings(), settings), endpoint) {
         Ok(sign_in) => sign_in,
         Err(problem) => {

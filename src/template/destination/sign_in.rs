@@ -228,7 +228,8 @@ pub fn read_token(answer: &PlatformResponse) -> TokenAnswer {
     let text =
         |name: &str| json.as_ref()?.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     match answer.status {
-        200..=299 => match text("access_token") {
+        // What cannot be a header's value would make dead letters of all that wait for it.
+        200..=299 => match text("access_token").filter(|token| token.bytes().all(|b| b.is_ascii_graphic())) {
             Some(access_token) => TokenAnswer::Granted(GrantedToken {
                 access_token,
                 lasts_s: json.as_ref().and_then(lasts).unwrap_or(UNSAID_LASTS_S),
@@ -243,6 +244,10 @@ pub fn read_token(answer: &PlatformResponse) -> TokenAnswer {
                 let words: Vec<String> =
                     [Some(error), text("error_description")].into_iter().flatten().collect();
                 TokenAnswer::Refused(words.join(": ").split_whitespace().collect::<Vec<_>>().join(" "))
+            }
+            // By its status alone it is the account that is refused.
+            None if matches!(answer.status, 401 | 403) => {
+                TokenAnswer::Refused("it gives no reason".to_owned())
             }
             _ => TokenAnswer::NotNow,
         },

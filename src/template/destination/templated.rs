@@ -158,7 +158,9 @@ impl Templated {
         let content_type = Some(content_type).filter(|_| !body.is_empty()).filter(|name| !name.is_empty());
         let content_type = content_type.map(|name| ("content-type".to_owned(), name.clone()));
         let credentials = self.credentials.headers(delivery, now, &body);
-        let headers = content_type.into_iter().chain(headers).chain(credentials).collect();
+        // Its place: the token takes it where the request leaves.
+        let token = self.sign_in.as_ref().map(|_| ("authorization".to_owned(), "Bearer ***".to_owned()));
+        let headers = content_type.into_iter().chain(headers).chain(credentials).chain(token).collect();
         let secrets = self.secrets.clone();
         AssembledRequest { request: OutgoingRequest { method, url, headers, body, secrets }, events }
     }
