@@ -74,7 +74,7 @@ fn quote_only(verdict: &mut ReplyVerdict, shown: ReplyVerdict) {
 }
 
 /// The reply with every secret masked; `None` where it holds none.
-fn without_secrets(request: &OutgoingRequest, reply: &Reply) -> Option<Reply> {
+pub fn without_secrets(request: &OutgoingRequest, reply: &Reply) -> Option<Reply> {
     let Reply::Answer(answer) = reply else { return None };
     if request.secrets.iter().all(String::is_empty) {
         return None;

@@ -37,8 +37,6 @@ use crate::template::destination::envelope::EventPart;
 
 /// A body with several events is no larger than this.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
-/// How much is kept of the answer to a request that was sent again in parts: each part keeps it.
-const KEPT_OF_EARLIER: usize = 4 * 1024;
 /// By this status the platform says that a request is too large.
 const TOO_LARGE: u16 = 413;
 
@@ -156,7 +154,6 @@ impl AnsweredRequest {
     /// It, which carried so many events, behind those that carried them before.
     fn and_before(&self, events: usize) -> Vec<EarlierRequest> {
         let answer = self.exchange.as_ref().and_then(|exchange| exchange.answer.clone());
-        let answer = answer.map(|answer| answer.cut_to(KEPT_OF_EARLIER));
         let mut before = self.exchange.as_ref().map(|exchange| exchange.before.clone()).unwrap_or_default();
         before.push(EarlierRequest::of((self.at, self.took), events, answer));
         before

@@ -63,6 +63,8 @@ struct AccountState {
     token: Option<AccessToken>,
     /// The newest refresh token; empty where the account has none.
     refresh_token: String,
+    /// What its file held when it was last read or written: anything else there is newer.
+    in_file: String,
     /// What became of the last request for a token, and when it ended, where it brought none: those that waited for it are
     /// not sent after it one by one.
     failed: Option<(Duration, ReplyVerdict)>,
@@ -71,7 +73,8 @@ struct AccountState {
 impl Account {
     fn new(sign_in: AccountSignIn, secrets: Arc<dyn SecretStore>) -> Account {
         let refresh_token = sign_in.refresh_token().map(|(_, token)| token.to_owned()).unwrap_or_default();
-        let state = AccountState { token: None, refresh_token, failed: None };
+        let in_file = refresh_token.clone();
+        let state = AccountState { token: None, refresh_token, in_file, failed: None };
         Account { sign_in, secrets, state: Arc::new(tokio::sync::Mutex::new(state)) }
     }
 
@@ -114,6 +117,7 @@ impl Account {
         client: &Client,
         clock: &Clock,
     ) -> Result<AccessToken, ReplyVerdict> {
+        self.look(state).await;
         let request = self.sign_in.request(&state.refresh_token, clock.now());
         let request = request.map_err(|problem| impossible(problem.what))?;
         let asked = clock.running();
@@ -137,6 +141,17 @@ impl Account {
         }
     }
 
+    /// Takes the refresh token that was put into its file since: by a person, or by this account as it was before a reload.
+    async fn look(&self, state: &mut AccountState) {
+        let Some((setting, _)) = self.sign_in.refresh_token() else { return };
+        let (secrets, setting) = (Arc::clone(&self.secrets), setting.to_owned());
+        let read = tokio::task::spawn_blocking(move || secrets.read(&setting)).await;
+        if let Some(newer) = read.ok().flatten().filter(|found| *found != state.in_file) {
+            state.in_file.clone_from(&newer);
+            state.refresh_token = newer;
+        }
+    }
+
     /// Keeps a refresh token that takes the place of the one before: durable before the access token is used, since the
     /// one before may be worth nothing from now on.
     async fn keep(&self, state: &mut AccountState, granted: &GrantedToken) {
@@ -145,10 +160,10 @@ impl Account {
             return;
         };
         state.refresh_token.clone_from(new);
-        let (secrets, setting, new) = (Arc::clone(&self.secrets), setting.to_owned(), new.clone());
-        let kept = tokio::task::spawn_blocking(move || secrets.replace(&setting, &new)).await;
-        match kept {
-            Ok(Ok(())) => {}
+        let (secrets, setting, kept) = (Arc::clone(&self.secrets), setting.to_owned(), new.clone());
+        let written = tokio::task::spawn_blocking(move || secrets.replace(&setting, &kept)).await;
+        match written {
+            Ok(Ok(())) => state.in_file.clone_from(new),
             Ok(Err(error)) => tracing::error!(
                 %error,
                 "a platform gave another refresh token, which is lost when the program ends"

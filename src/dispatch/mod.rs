@@ -382,10 +382,6 @@ impl Dispatch {
         if tokio::time::timeout(grace, ended).await.is_ok() {
             return;
         }
-        // What is given for a refresh token is kept, also where no one waits for it any more.
-        if tokio::time::timeout(LAST_SIGN_IN, self.credentials.settled()).await.is_err() {
-            tracing::warn!("a request for an access token did not end in time");
-        }
         for running in &all {
             running.orders.send_replace(WorkerCommand::Cut);
         }
@@ -393,6 +389,10 @@ impl Dispatch {
         for running in all.into_iter().filter(|running| !running.task.is_finished()) {
             // A worker that failed inside has raised its fault by now.
             let _ = running.task.await;
+        }
+        // What is given for a refresh token is kept, also where no one waits for it any more.
+        if tokio::time::timeout(LAST_SIGN_IN, self.credentials.settled()).await.is_err() {
+            tracing::warn!("a request for an access token did not end in time");
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Sends a request with the token of its account, and once more with a new one where the platform refuses that.
 
 use crate::clock::{Clock, stopwatch};
+use crate::dispatch::answer;
 use crate::dispatch::context::SendSetup;
 use crate::dispatch::credentials::AccessToken;
 use crate::domain::attempt::EarlierRequest;
 use crate::domain::delivery::{OutgoingRequest, Reply, ReplyVerdict};
-use crate::send::client::KEPT_BODY;
 
 /// By this status a platform says that a token is none.
 const UNAUTHORIZED: u16 = 401;
@@ -45,18 +45,17 @@ pub async fn send(
     let (Some(account), Some(token), Reply::Answer(answer)) = (&to.account, token, &reply) else {
         return SignedReply { reply, verdict: None };
     };
+    let took = began.elapsed();
     if answer.status != UNAUTHORIZED {
         return SignedReply { reply, verdict: None };
     }
     match account.token(&to.client, clock, Some(&token)).await {
         Ok(new) => {
-            let body = request.mask(&String::from_utf8_lossy(&answer.body)).into_bytes();
-            let mut shown = answer.clone().cut_to(KEPT_BODY);
-            shown.body = body;
-            for (_, value) in &mut shown.headers {
-                *value = request.mask(value);
-            }
-            before.push(EarlierRequest::of((at, began.elapsed()), events, Some(shown)));
+            let shown = match answer::without_secrets(request, &reply) {
+                Some(Reply::Answer(masked)) => masked,
+                _ => answer.clone(),
+            };
+            before.push(EarlierRequest::of((at, took), events, Some(shown)));
             carry(request, &new);
             SignedReply { reply: to.client.send_with(request, events).await, verdict: None }
         }

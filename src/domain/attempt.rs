@@ -60,14 +60,18 @@ pub struct BatchPlace {
     pub end: u32,
 }
 
+/// The most of an earlier answer's body that is kept, in bytes: all requests that followed keep it.
+const KEPT_OF_EARLIER: usize = 4 * 1024;
+
 impl EarlierRequest {
-    /// One that was made at `at`; a request is timed out long before 49 days.
+    /// One that was made at `at`, with its masked answer; a request is timed out long before 49 days.
     pub fn of(
         (at, took): (Time, Duration),
         events: usize,
         answer: Option<PlatformResponse>,
     ) -> EarlierRequest {
         let took_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
+        let answer = answer.map(|answer| answer.cut_to(KEPT_OF_EARLIER));
         EarlierRequest { at, took_ms, events: u32::try_from(events).unwrap_or(u32::MAX), answer }
     }
 }

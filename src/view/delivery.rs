@@ -187,8 +187,8 @@ pub struct AttemptView<'a> {
     batch: Option<BatchView>,
     /// Null where no answer was received.
     response: Option<ResponseView<'a>>,
-    /// The requests of this attempt that carried the event among more before `request`, and whose answers did not say
-    /// what became of it, oldest first: it was sent again among fewer. Its part of their bodies was the same.
+    /// The requests of this attempt that carried the event before `request`, oldest first: among more events, where the
+    /// answer did not say what became of it, or with a token that was refused. Its part of their bodies was the same.
     earlier_requests: Vec<EarlierRequestView<'a>>,
 }
 

@@ -334,6 +334,24 @@ async fn a_refresh_token_that_takes_the_place_of_another_is_in_its_file_before_i
 }
 
 #[tokio::test]
+async fn a_refresh_token_that_was_put_into_the_file_since_is_the_one_that_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("refresh-token");
+    std::fs::write(&file, "refresh-0").unwrap();
+    let (platform, tokens) = (refusing(&[]), giving(false));
+    let fixture = fixture(&["a"]);
+    let dispatch = start(&fixture, &[by_refresh_token("a", (&platform, &tokens), Some(&file))]);
+    for (number, put) in ["refresh-0", "by-a-person"].into_iter().enumerate() {
+        std::fs::write(&file, put).unwrap();
+        fixture.clock.run(3_600_000);
+        let sale = fixture.sale(&format!("t-{number}")).await;
+        fixture.reaches(sale, "delivered").await;
+        assert_eq!(form(&tokens.received()[number])["refresh_token"], put);
+    }
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
 async fn a_stop_loses_no_refresh_token_that_is_being_given() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("refresh-token");

@@ -172,8 +172,8 @@ async fn a_dead_letter_shows_request_response_reason_and_next_step() {
     let page = fixture.get("/dead-letters?destination=meta-main").await;
     page.shows("HTTP 400: <code>order_id</code> is wrong").shows("https://graph.example.com/events");
     page.shows("&lt;b&gt;order_id&lt;/b&gt;").shows("Fix what the answer names").shows("Retry now");
-    page.shows("among 8 events of one request").shows("&lt;b&gt;one&lt;/b&gt; of them is wrong");
-    page.shows("sent again among fewer").hides("<b>one</b>");
+    page.shows("in a request (events in it: 8)").shows("&lt;b&gt;one&lt;/b&gt; of them is wrong");
+    page.shows("So it was sent again").hides("<b>one</b>");
     fixture.get("/dead-letters?destination=shop-hook").await.shows("No dead letters");
     let by_code = "/dead-letters?reason_code=platform_rejected";
     fixture.get(by_code).await.shows("https://graph.example.com/events").shows("selected>platform_rejected");
