@@ -38,7 +38,7 @@ codes! {
         TooOld = "too_old",
             "the event was too old for the platform before it could be sent",
             "nothing to do for this one; see that the source reports sooner";
-        EventNotNamed = "event_not_named",
+        EventNotMapped = "event_not_mapped",
             "the destination has no name for the event",
             "name the event under `events` of the destination, reload, then retry";
         PayloadIncomplete = "payload_incomplete",
@@ -68,7 +68,7 @@ pub enum SkipReason {
     ConsentUnknown,
     DestinationRemoved,
     TooOld { event_time: Time, max_age_ms: i64 },
-    EventNotNamed { event: EventName },
+    EventNotMapped { event: EventName },
     PayloadIncomplete(Box<MissingValue>),
     ValueTooLow(Box<LowValue>),
     StaleClick { click_time: Time, max_age_ms: i64 },
@@ -149,7 +149,7 @@ impl CodedReason for SkipReason {
             SkipReason::DestinationRemoved => SkipCode::DestinationRemoved,
             SkipReason::TooOld { .. } => SkipCode::TooOld,
             SkipReason::StaleClick { .. } => SkipCode::StaleClick,
-            SkipReason::EventNotNamed { .. } => SkipCode::EventNotNamed,
+            SkipReason::EventNotMapped { .. } => SkipCode::EventNotMapped,
             SkipReason::PayloadIncomplete(_) => SkipCode::PayloadIncomplete,
             SkipReason::ValueTooLow(_) => SkipCode::ValueTooLow,
         }
@@ -161,7 +161,7 @@ impl CodedReason for SkipReason {
             SkipReason::StatusNotForwarded { .. } => Some("status"),
             SkipReason::ConsentDenied | SkipReason::ConsentUnknown => Some("ad_user_data"),
             SkipReason::TooOld { .. } => Some("event_time"),
-            SkipReason::EventNotNamed { .. } => Some("event"),
+            SkipReason::EventNotMapped { .. } => Some("event"),
             SkipReason::PayloadIncomplete(missing) => missing.fields.first().map(String::as_str),
             SkipReason::ValueTooLow(low) => Some(&low.field),
             SkipReason::NotChosen { .. }
@@ -175,7 +175,7 @@ impl CodedReason for SkipReason {
     fn value(&self) -> Option<&str> {
         match self {
             SkipReason::StatusNotForwarded { status, .. } => Some(status.as_str()),
-            SkipReason::EventNotNamed { event } => Some(event.as_str()),
+            SkipReason::EventNotMapped { event } => Some(event.as_str()),
             SkipReason::ValueTooLow(low) => Some(&low.value),
             _ => None,
         }
@@ -202,7 +202,7 @@ impl CodedReason for SkipReason {
                     click_too_old(*click_time, *max_age_ms)
                 )
             }
-            SkipReason::EventNotNamed { event } => {
+            SkipReason::EventNotMapped { event } => {
                 format!("the destination has no name for the event `{event}`")
             }
             SkipReason::PayloadIncomplete(missing) => missing.sentence(),

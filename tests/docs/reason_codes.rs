@@ -292,7 +292,7 @@ fn skips() -> Family {
         SkipReason::ConsentUnknown,
         SkipReason::DestinationRemoved,
         SkipReason::TooOld { event_time: noon(0), max_age_ms: 7 * DAY_MS },
-        SkipReason::EventNotNamed { event: EventName::parse("Install").unwrap() },
+        SkipReason::EventNotMapped { event: EventName::parse("Install").unwrap() },
         SkipReason::PayloadIncomplete(Box::new(missing)),
         SkipReason::ValueTooLow(Box::new(low)),
         SkipReason::StaleClick { click_time: noon(0), max_age_ms: 90 * DAY_MS },

@@ -97,7 +97,7 @@ impl Templated {
     ) -> Result<Rendering<EventPart>, Problem> {
         let event = &input.conversion.event;
         let Some(event_name) = self.event_name(event) else {
-            let reason = SkipReason::EventNotNamed { event: event.clone() };
+            let reason = SkipReason::EventNotMapped { event: event.clone() };
             return Ok(Rendering { rendered: Rendered::Skip { reason }, remarks: Vec::new() });
         };
         let scope = RenderScope {
