@@ -1,4 +1,5 @@
-//! Makes a script of ours small: comments and blanks are left out, and the names that it declares are shortened.
+//! Makes a script of ours small: comments and blanks are left out, the names that it declares are shortened, and all are
+//! declared by `let`.
 //!
 //! It is not a parser of JavaScript. A script that it takes is one closure, `(() => { … })();`, whose own
 //! statements declare one name each. Names are declared by `const`, `let`, `catch` and the parameters of
@@ -91,7 +92,7 @@ pub fn minified(source: &str) -> String {
         if std::mem::take(&mut joined) {
             continue;
         }
-        if token.text == ";" && after == "const" && begun.last() == Some(&"const") {
+        if token.text == ";" && declares(after) && begun.last().is_some_and(|begun| declares(begun)) {
             out.push(',');
             joined = true;
         } else if !matches!((token.text, after), (";", "}") | (",", "}" | ")" | "]")) {
@@ -160,9 +161,16 @@ impl<'a> ShortNames<'a> {
         match (role(tokens, at), short) {
             (TokenRole::Variable, Some(short)) => short.clone(),
             (TokenRole::Shorthand, Some(short)) => format!("{}:{short}", token.text),
+            // A script that works assigns to no constant.
+            _ if token.text == "const" => "let".to_owned(),
             _ => token.text.to_owned(),
         }
     }
+}
+
+/// Whether a statement that begins so declares names.
+fn declares(word: &str) -> bool {
+    matches!(word, "const" | "let")
 }
 
 /// `a` to `$`, then two of them.
@@ -183,8 +191,8 @@ fn declared(tokens: &[ScriptToken<'_>]) -> Vec<usize> {
     let mut found = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
         match token.text {
-            "const" | "let" if is_name(text(tokens, at + 1)) => found.push(at + 1),
-            "const" | "let" => found.extend(group(tokens, at + 1)),
+            word if declares(word) && is_name(text(tokens, at + 1)) => found.push(at + 1),
+            word if declares(word) => found.extend(group(tokens, at + 1)),
             "catch" => found.push(at + 2),
             "=>" if text(tokens, at.wrapping_sub(1)) == ")" => {
                 let depth = tokens.get(at - 1).map_or(0, |close| close.depth);

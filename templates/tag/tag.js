@@ -71,9 +71,9 @@
   const setCookie = (value, seconds) => {
     const labels = location.hostname.split('.');
     for (let from = labels.length; from-- > -1 && cookie() !== value;) {
-      page.cookie = 'pb_cid=' + value + '; path=/; samesite=lax; max-age=' + seconds
-        + (from < 0 ? '' : '; domain=' + labels.slice(from).join('.'))
-        + (location.protocol === 'https:' ? '; secure' : '');
+      page.cookie = 'pb_cid=' + value + ';path=/;samesite=lax;max-age=' + seconds
+        + (from < 0 ? '' : ';domain=' + labels.slice(from).join('.'))
+        + (location.protocol === 'https:' ? ';secure' : '');
     }
   };
 

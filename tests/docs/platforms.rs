@@ -64,7 +64,10 @@ fn line(template: &DestinationTemplate) -> String {
         format!("[{}]({})", template.label(), template.docs()),
         if template.is_verified() { "yes" } else { "no" }.to_owned(),
         doubts.join(", "),
-        template.events().len().to_string(),
+        match template.events().len() {
+            0 => "the account's".to_owned(),
+            some => some.to_string(),
+        },
         template.auth_kinds().join(", "),
         template.time_unit().unwrap_or("not sent").to_owned(),
         age,

@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io::{Read, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use postbridge::template::catalog::Catalog;
+use postbridge::template::destination::definition::DestinationTemplate;
 use serde_json::{Value, json};
 
-use crate::support::known_events::{known_click, known_customer, settings_of};
+use crate::support::known_events::{known_click, known_customer, own_events, settings_of};
 use crate::support::relay::{Answer, KEY, Relay, Setup, ask, wait_until};
 use crate::support::stand_in::StandIn;
+use crate::support::token_server;
 use crate::support::trial::Chance;
 
 const SALES: usize = 60;
@@ -40,12 +43,7 @@ const EVENTS: [&str; 12] = [
 ];
 
 /// The configuration of the `run`th run, with requests of up to so many events, where the platform takes several.
-fn setup(
-    folder: &std::path::Path,
-    catalog: &Catalog,
-    stand_ins: &[StandIn],
-    (events, run): (usize, usize),
-) -> Setup {
+fn setup(folder: &Path, catalog: &Catalog, stand_ins: &[StandIn], (events, run): (usize, usize)) -> Setup {
     let mut extra = String::new();
     for template in ["cake", "generic"] {
         write!(
@@ -67,12 +65,35 @@ fn setup(
         if events > 1 && template.max_batch() > 1 {
             writeln!(extra, "batch = {{ max_events = {events}, max_wait_ms = 50 }}").unwrap();
         }
-        extra.push_str("[destination.settings]\n");
-        for (setting, value) in settings_of(&template) {
-            writeln!(extra, "{setting} = \"{value}\"").unwrap();
-        }
+        extra.push_str(&account(folder, stand_in, &template));
     }
     Setup { extra, ..Setup::of(folder) }
+}
+
+/// What an account has of its own: where it signs in, its settings, and its names of events.
+fn account(folder: &Path, stand_in: &StandIn, template: &DestinationTemplate) -> String {
+    let mut account = String::new();
+    let mut settings = settings_of(template);
+    let file = folder.join(format!("{}.token", stand_in.name));
+    if let Some(tokens) = &stand_in.tokens {
+        writeln!(account, "token_endpoint = \"{}\"", tokens.platform.url("")).unwrap();
+        settings.remove("refresh_token");
+        if !file.exists() {
+            std::fs::write(&file, token_server::FIRST).unwrap();
+        }
+    }
+    account.push_str("[destination.settings]\n");
+    for (setting, value) in settings {
+        writeln!(account, "{setting} = \"{value}\"").unwrap();
+    }
+    if stand_in.tokens.is_some() {
+        writeln!(account, "refresh_token = {{ file = \"{}\" }}", file.display()).unwrap();
+    }
+    account.push_str("[destination.events]\n");
+    for (event, name) in own_events(template) {
+        writeln!(account, "{event} = \"{name}\"").unwrap();
+    }
+    account
 }
 
 /// Records clicks that have what every platform wants to know.
@@ -211,7 +232,8 @@ fn the_stand_in_of_every_platform_names_what_is_wrong_with_a_request() {
         for what in ["the method is", "the path is", "the content type is", "?extra is in no template"] {
             assert!(has(&[what]), "{name}: {what}: {faults:#?}");
         }
-        assert!(has(&["bearer is", "header is", "query is", "standard-webhooks is"]), "{name}: {faults:#?}");
+        let sign_in = ["bearer is", "header is", "query is", "standard-webhooks is", "the token is"];
+        assert!(has(&sign_in), "{name}: {faults:#?}");
         assert!(has(&["0 events in a request", "is a required property"]), "{name}: {faults:#?}");
         let rate = catalog.destination(name).unwrap().max_per_second().map_or(1_000, |rate| rate.get());
         assert!(rate > 30 || has(&["a second"]), "{name}: {faults:#?}");
@@ -255,6 +277,11 @@ fn journey(events: usize) -> Vec<usize> {
         faults.extend((!wrong.is_empty()).then_some((&stand_in.name, wrong)));
     }
     assert!(faults.is_empty(), "platforms were sent what they do not take: {faults:#?}");
+    for stand_in in &stand_ins {
+        // A token lasts for seconds, and no run knows that of the run before.
+        let given = stand_in.tokens.as_ref().map(|tokens| tokens.count());
+        assert!(given.is_none_or(|given| given > 1), "{}: {given:?} tokens were given", stand_in.name);
+    }
     stand_ins.iter().map(StandIn::most_events).collect()
 }
 

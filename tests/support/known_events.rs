@@ -1,6 +1,7 @@
 //! Everything that can be known of a sale and its click, for any destination template; and the template's account.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use postbridge::domain::click::{Click, CustomerTrait};
@@ -21,6 +22,8 @@ use crate::support::payload_fixture::{click, conversion, delivery, time};
 /// A value for every setting that has none, as a person would give it.
 pub fn settings_of(template: &DestinationTemplate) -> BTreeMap<String, String> {
     let unset = template.settings().iter().filter(|spec| spec.default.is_none());
+    // Of several ways to sign in an account has one.
+    let unset = unset.filter(|spec| format!("{:?}", spec.kind) != "ServiceAccount");
     let value = |kind: &str, name: &str| match kind {
         "Digits" if name == "calling_code" => "49".to_owned(),
         "Digits" => "1234567890".to_owned(),
@@ -32,6 +35,26 @@ pub fn settings_of(template: &DestinationTemplate) -> BTreeMap<String, String> {
     unset.map(|spec| (spec.name.clone(), value(&format!("{:?}", spec.kind), &spec.name))).collect()
 }
 
+/// The platform's names of our events where each account has names of its own: as its stories have one, each another.
+pub fn own_events(template: &DestinationTemplate) -> BTreeMap<String, String> {
+    if !template.events().is_empty() {
+        return BTreeMap::new();
+    }
+    let stories = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/destinations").join(template.name());
+    let defaults = std::fs::read_to_string(stories.join("defaults.toml")).unwrap_or_default();
+    let defaults: toml::Table = defaults.parse().unwrap();
+    let named =
+        defaults.get("events").and_then(|events| events.get("Purchase")).and_then(toml::Value::as_str);
+    let named = named.unwrap_or_else(|| panic!("{} has no events, and its stories no name", template.name()));
+    let own = |(number, event): (usize, &&str)| ((*event).to_owned(), format!("{named}{number}"));
+    EventName::STANDARD.iter().enumerate().map(own).collect()
+}
+
+/// Our names of all events that an account at the platform takes.
+pub fn events_of(template: &DestinationTemplate) -> Vec<String> {
+    template.events().keys().cloned().chain(own_events(template).into_keys()).collect()
+}
+
 /// An account at a platform.
 pub fn account(template: &Arc<DestinationTemplate>) -> ReadyDestination {
     let spec = DestinationSpec {
@@ -41,7 +64,7 @@ pub fn account(template: &Arc<DestinationTemplate>) -> ReadyDestination {
         endpoint: None,
         token_endpoint: None,
         settings: settings_of(template),
-        events: BTreeMap::new(),
+        events: own_events(template),
     };
     match ReadyDestination::build(spec) {
         Ok(ready) => ready,

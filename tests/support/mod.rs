@@ -37,4 +37,5 @@ pub mod store_hook;
 pub mod stories;
 pub mod tag_fixture;
 pub mod tls_fixture;
+pub mod token_server;
 pub mod trial;

@@ -14,11 +14,14 @@ use serde_json::Value;
 use crate::support::expected_request::ExpectedRequest;
 use crate::support::platform::{Act, Platform, Received};
 use crate::support::platform_answers::PlatformAnswers;
+use crate::support::token_server::TokenServer;
 
 /// A running stand-in of one platform.
 pub struct StandIn {
     pub name: String,
     pub platform: Platform,
+    /// Where the account signs in, if it does.
+    pub tokens: Option<Arc<TokenServer>>,
     shared: Arc<Mutex<Ledger>>,
     rate: Option<f64>,
 }
@@ -66,6 +69,7 @@ struct PlatformFolder {
     /// How much a second it takes, and whether that is events.
     rate: Option<(f64, bool)>,
     answers: PlatformAnswers,
+    tokens: Option<Arc<TokenServer>>,
     failing: Failing,
 }
 
@@ -92,12 +96,16 @@ impl PlatformFolder {
             .filter(|rows| rows.get("index").is_none() && rows.get("pattern").is_none());
         let rows = rows.and_then(|rows| rows["at"].as_str()).filter(|at| !at.contains('*'));
         let stories = repository().join("fixtures/destinations").join(name);
+        let auth = toml["request"].get("auth").and_then(toml::Value::as_array).into_iter().flatten();
+        let mut signs_in = auth.filter(|auth| auth["kind"].as_str() == Some("oauth2-refresh"));
+        let tokens = signs_in.next().map(|auth| Arc::new(TokenServer::start(auth, settings)));
         PlatformFolder {
             schema,
             most_events: most.map_or(1, |most| usize::try_from(most).unwrap()),
             request: ExpectedRequest::read(&toml, text("envelope.json.hbs").ok().as_deref(), settings),
             rate,
             answers: PlatformAnswers::of_stories(&stories, rows),
+            tokens,
             failing,
         }
     }
@@ -105,6 +113,10 @@ impl PlatformFolder {
     /// The events of a request, and what is wrong with it.
     fn events_of(&self, request: &Received, path: &str) -> (Vec<Value>, Vec<String>) {
         let mut faults = self.request.faults(request, path);
+        let shown = request.header("authorization");
+        if self.tokens.as_ref().is_some_and(|tokens| !tokens.gave(shown)) {
+            faults.push(format!("the token is {shown:?}, which was never given"));
+        }
         let events = self.request.events_of(request);
         if events.is_empty() || events.len() > self.most_events {
             faults.push(format!("{} events in a request", events.len()));
@@ -136,11 +148,11 @@ impl StandIn {
     /// row for every event half as many, mostly alone.
     pub fn start(name: &str, settings: &BTreeMap<String, String>, failing: u64, seed: u64) -> StandIn {
         let folder = PlatformFolder::read(name, settings, Failing { of_hundred: failing, seed });
-        let rate = folder.rate.map(|(rate, _)| rate);
+        let (rate, tokens) = (folder.rate.map(|(rate, _)| rate), folder.tokens.clone());
         let shared: Arc<Mutex<Ledger>> = Arc::default();
         let ledger = Arc::clone(&shared);
         let platform = Platform::start(move |request| folder.answer(request, &mut ledger.lock()));
-        StandIn { name: name.to_owned(), platform, shared, rate }
+        StandIn { name: name.to_owned(), platform, tokens, shared, rate }
     }
 
     /// The endpoint for a run of the program: what it sends is known by it.
@@ -176,7 +188,9 @@ impl StandIn {
     /// What was wrong with what it was sent.
     pub fn faults(&self) -> Vec<String> {
         let ledger = self.shared.lock();
-        ledger.faults.iter().cloned().chain(self.rate.and_then(|rate| ledger.too_fast(rate))).collect()
+        let of_tokens = self.tokens.iter().flat_map(|tokens| tokens.faults());
+        let too_fast = self.rate.and_then(|rate| ledger.too_fast(rate));
+        ledger.faults.iter().cloned().chain(of_tokens).chain(too_fast).collect()
     }
 
     /// How many requests it took without the bad ones.
@@ -222,6 +236,9 @@ impl PlatformFolder {
         ledger.most_events = ledger.most_events.max(events.len());
         let counted = if self.rate.is_some_and(|(_, is_events)| is_events) { events.len() } else { 1 };
         ledger.arrivals.push((Instant::now(), counted));
+        if self.tokens.as_ref().is_some_and(|tokens| !tokens.is_good(request.header("authorization"))) {
+            return Act::status(401, "{}");
+        }
         let texts: Vec<String> = events.iter().map(Value::to_string).collect();
         let drawn = chance(&texts.concat(), self.failing.seed);
         let is_lost = if drawn % 100 < self.failing.of_hundred

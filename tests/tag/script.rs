@@ -56,25 +56,25 @@ fn comments_and_blanks_are_left_out_but_not_out_of_texts_and_patterns() {
 #[test]
 fn declared_names_are_shortened_and_those_of_others_are_not() {
     let source = "const total = things => things.map(thing => thing.total + other);\nlet total2;\ntotal2 = total(window.things);";
-    assert_eq!(small(source), "const m=a=>a.map(b=>b.total+other);let n;n=m(window.things)");
+    assert_eq!(small(source), "let m=a=>a.map(b=>b.total+other),n;n=m(window.things)");
 }
 
 #[test]
 fn a_propertys_name_is_kept_where_a_variable_has_the_same() {
     let source = "const click = { click: 1, x: given };\nsend(click.click, { click, other: click, }, [click, 2,], yes ? click : no);";
-    assert_eq!(small(source), "const m={click:1,x:given};send(m.click,{click:m,other:m},[m,2],yes?m:no)");
+    assert_eq!(small(source), "let m={click:1,x:given};send(m.click,{click:m,other:m},[m,2],yes?m:no)");
     let source = "const go = ([first, ...rest]) => { const { value, x } = rest; try { f(value, x, first); } catch (error) { g(error); } };";
-    assert_eq!(small(source), "const o=([a,...b])=>{const{value:c,x:d}=b;try{f(c,d,a)}catch(e){g(e)}}");
+    assert_eq!(small(source), "let o=([a,...b])=>{let{value:c,x:d}=b;try{f(c,d,a)}catch(e){g(e)}}");
 }
 
 #[test]
 fn a_short_name_is_never_one_that_is_in_use() {
     let source = "const long = a + b + $;\nconst other = (one, two) => one + c + two;";
-    assert_eq!(small(source), "const p=a+b+$,q=(d,e)=>d+c+e");
+    assert_eq!(small(source), "let p=a+b+$,q=(d,e)=>d+c+e");
     // More names than there are letters, and more in one statement than are used anew.
     let many: String = (0..200).map(|n| format!("const name{n} = 1;\n")).collect();
     let many = small(&many);
-    let mut names: Vec<&str> = many.trim_start_matches("const ").split(',').collect();
+    let mut names: Vec<&str> = many.trim_start_matches("let ").split(',').collect();
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), 200, "{many}");

@@ -13,7 +13,7 @@ use postbridge::template::destination::schema::event_of;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::support::known_events::{account, hash_of, known_click, known_conversion, part};
+use crate::support::known_events::{account, events_of, hash_of, known_click, known_conversion, part};
 
 fn templates() -> Vec<Arc<DestinationTemplate>> {
     let catalog = Catalog::load(None).unwrap();
@@ -35,7 +35,7 @@ fn every_event_of_every_platform_passes_its_schema_with_everything_known_with_li
     for template in templates() {
         let (destination, schema) = (account(&template), template.schema().unwrap().unwrap());
         let click = known_click(&template);
-        for event in template.events().keys() {
+        for event in &events_of(&template) {
             let (little, plain_click) = minimal(event);
             let known = known_conversion(event);
             let whole = part(&destination, &known, Some(&click));
@@ -156,7 +156,7 @@ fn faults_of_changed_sales(
     for template in templates() {
         let (destination, click) = (account(&template), known_click(&template));
         let schema = template.schema().unwrap().unwrap();
-        for event in template.events().keys() {
+        for event in &events_of(&template) {
             let known = known_conversion(event);
             let mut changed = known.clone();
             change(&mut changed);
