@@ -7,6 +7,7 @@ use crate::domain::delivery_reason::RetryReason;
 use crate::domain::exchange::Said;
 use crate::domain::time::Time;
 use crate::template::destination::batch::BatchVerdict;
+use crate::template::destination::confirm::{AskedEvent, ConfirmVerdict};
 use crate::template::destination::ready::ReadyDestination;
 
 /// Classifies the reply to a request that carried `sent` events. A platform may repeat what it was sent: where it does,
@@ -41,6 +42,23 @@ pub fn classify(
         }
     }
     (verdict, Some(shown))
+}
+
+/// What the reply to being asked means to the events that are asked about, of a request that carried so many; `None`: the
+/// destination's platform is not asked.
+pub fn confirmed(
+    destination: &ReadyDestination,
+    asked: (&[AskedEvent], usize),
+    reply: &Reply,
+    now: Time,
+) -> Option<ConfirmVerdict> {
+    let failed = || {
+        let verdict =
+            ReplyVerdict::Retry { reason: RetryReason::AttemptFailed, after_ms: None, hold_ms: None };
+        Some(ConfirmVerdict::Again(verdict))
+    };
+    catch_unwind(AssertUnwindSafe(|| destination.confirmed(reply, asked, now)))
+        .unwrap_or_else(|_logged| failed())
 }
 
 /// Keeps no word of the platform's.

@@ -27,13 +27,14 @@ use crate::domain::reconcile::Observed;
 use crate::domain::remark::Remark;
 use crate::domain::routing::Forwarding;
 use crate::domain::send_check::SendRules;
-use crate::domain::sent::SentEvent;
+use crate::domain::sent::{Confirmation, SentEvent};
 use crate::domain::time::Time;
 use crate::send::client::KEPT_BODY;
 use crate::store::contract::work::{Claimed, RepeatRisk};
 use crate::store::crash;
-use crate::template::destination::batch::{BatchVerdict, EventVerdict};
+use crate::template::destination::batch::BatchVerdict;
 use crate::template::destination::envelope::EventPart;
+use crate::template::destination::row_rules::EventVerdict;
 
 /// A body with several events is no larger than this.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -144,6 +145,8 @@ struct AnsweredRequest {
     now: Time,
     /// `None`: it did not leave.
     exchange: Option<Arc<Exchange>>,
+    /// The platform's name of it, where it says only later what became of its events.
+    request_id: Option<String>,
 }
 
 impl AnsweredRequest {
@@ -262,6 +265,10 @@ impl AttemptJob {
         let verdict = without_token.map_or(verdict, |refused| BatchVerdict::of_all(sent, refused));
         self.noted(&verdict.request, now);
         let (request, places) = assembled.masked();
+        let request_id = match &reply {
+            Reply::Answer(answer) => self.to.destination.accepted_as(answer),
+            Reply::Failed(_) | Reply::Forbidden(_) => None,
+        };
         let answer = match shown.unwrap_or(reply) {
             Reply::Answer(answer) => Some(answer.cut_to(KEPT_BODY)),
             Reply::Failed(_) | Reply::Forbidden(_) => None,
@@ -270,7 +277,7 @@ impl AttemptJob {
             self.to.carry_less(sent);
         }
         let exchange = Some(Arc::new(Exchange { request, answer, before }));
-        let answered = AnsweredRequest { at, took: began.elapsed(), now, exchange };
+        let answered = AnsweredRequest { at, took: began.elapsed(), now, exchange, request_id };
         let mut places = places.into_iter().enumerate();
         let mut again = Vec::new();
         let said = verdict.events.into_iter().chain(std::iter::repeat_with(|| None));
@@ -312,7 +319,7 @@ impl AttemptJob {
     ) -> Vec<FinishedAttempt> {
         let now = self.shared.clock.now();
         self.noted(verdict, now);
-        let answered = AnsweredRequest { at, took, now, exchange: None };
+        let answered = AnsweredRequest { at, took, now, exchange: None, request_id: None };
         let said = || EventVerdict { verdict: verdict.clone(), kept: Pairs::new() };
         events.into_iter().map(|event| self.explained((event, None), said(), &answered)).collect()
     }
@@ -328,7 +335,8 @@ impl AttemptJob {
         let now = answered.now;
         let limits =
             RetryLimits { age: self.setup.age(now), click_ms: self.to.destination.age_limits().click_ms };
-        let settled = decide::after(verdict, &event.claimed, limits, &self.setup.schedule, now);
+        let mut settled = decide::after(verdict, &event.claimed, limits, &self.setup.schedule, now);
+        self.await_verdict(&mut settled.state, answered);
         let sent = Some(event.sent).filter(|_| settled.verdict.may_be_taken());
         let next = match settled.state {
             DeliveryState::Waiting { due } => due,
@@ -345,6 +353,18 @@ impl AttemptJob {
             sent: sent.map(|sent| Box::new(SentEvent { reply: kept, ..*sent })),
             repeat: self.repeat(&event.claimed, event.carried_by.is_some(), next),
             claimed: event.claimed,
+        }
+    }
+
+    /// What was taken is only accepted where the platform says later what became of it.
+    fn await_verdict(&self, state: &mut DeliveryState, answered: &AnsweredRequest) {
+        let is_taken = |state: &DeliveryState| {
+            state.confirmation().is_some_and(|confirmation| confirmation != Confirmation::Duplicate)
+        };
+        let polls = self.to.destination.polls().zip(answered.request_id.clone());
+        let Some((polls, request_id)) = polls.filter(|_| is_taken(state)) else { return };
+        if let Some(poll_at) = polls.next(answered.now, 0, answered.now) {
+            *state = DeliveryState::Confirming { request_id, poll_at, tries: 0, last: None };
         }
     }
 

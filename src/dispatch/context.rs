@@ -142,6 +142,8 @@ pub struct AttemptContext {
     pub generation: AtomicU64,
     /// Wakes the worker: a place is free, a probe was answered, a retry has its time.
     pub poke: Arc<Notify>,
+    /// Wakes what asks platforms what became of what they accepted.
+    pub accepted: Notify,
     /// How many attempts may be waiting for their record to become durable. Beyond that, places
     /// stay taken: a slow disk slows sending, it does not pile up answers.
     pub recording: Semaphore,

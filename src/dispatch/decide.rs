@@ -1,10 +1,13 @@
 //! What becomes of a delivery after an answer was received, or when nothing is sent. Pure.
 
 use crate::dispatch::schedule::Schedule;
+use crate::domain::click::Click;
 use crate::domain::code::{CodedReason, ReasonCode};
-use crate::domain::delivery::{DeliveryState, ReplyVerdict};
-use crate::domain::delivery_reason::DeathReason;
+use crate::domain::conversion::Conversion;
+use crate::domain::delivery::{Delivery, DeliveryState, ReplyVerdict};
+use crate::domain::delivery_reason::{DeathReason, RetryReason};
 use crate::domain::expiry::{AgeRule, ClickEnd, EndedUnsent, last_retry};
+use crate::domain::ids::DeliveryId;
 use crate::domain::time::Time;
 use crate::store::contract::work::Claimed;
 
@@ -84,24 +87,51 @@ pub fn after(
             (DeliveryState::Waiting { due }, claimed.delivery.attempts)
         }
         ReplyVerdict::Retry { reason, after_ms, .. } => {
-            let due = schedule.next(&claimed.id, attempts, now, *after_ms);
-            let due = claimed.delivery.not_before.map_or(due, |not_before| due.max(not_before));
-            let RetryLimits { age, click_ms } = limits.into();
-            let click_end = || Some(ClickEnd { click: claimed.click.as_ref()?.at, max_age_ms: click_ms? });
-            let limit = match age {
-                AgeRule::Counts => Some(last_retry(&claimed.delivery, &claimed.conversion, click_end(), now)),
-                AgeRule::Suspended => None,
-            };
-            let state = match limit.filter(|(until, _)| due > *until) {
-                None => DeliveryState::Waiting { due },
-                Some((_, limit)) => {
-                    let last = reason.clone();
-                    let reason = Box::new(DeathReason::GaveUp { attempts, next_due: due, limit, last });
-                    DeliveryState::Dead { at: now, reason }
-                }
-            };
-            (state, attempts)
+            let Claimed { id, delivery, conversion, click, .. } = claimed;
+            let tried = TriedDelivery { id, delivery, conversion, click: click.as_deref(), attempts };
+            (again(tried, (reason, *after_ms), limits.into(), schedule, now), attempts)
         }
     };
     SettledAttempt { verdict, state, attempts }
+}
+
+/// A delivery of which an attempt has ended.
+#[derive(Clone, Copy)]
+pub struct TriedDelivery<'a> {
+    /// Whose it is.
+    pub id: &'a DeliveryId,
+    /// As it was when the attempt began.
+    pub delivery: &'a Delivery,
+    /// What was sent.
+    pub conversion: &'a Conversion,
+    /// The conversion's, where it is known.
+    pub click: Option<&'a Click>,
+    /// How many attempts count against the delivery now.
+    pub attempts: u32,
+}
+
+/// What becomes of a delivery that is to be sent again: it waits, or it is dead where that would be after the limit.
+pub fn again(
+    tried: TriedDelivery<'_>,
+    (reason, after_ms): (&RetryReason, Option<i64>),
+    RetryLimits { age, click_ms }: RetryLimits,
+    schedule: &Schedule,
+    now: Time,
+) -> DeliveryState {
+    let TriedDelivery { id, delivery, conversion, click, attempts } = tried;
+    let due = schedule.next(id, attempts, now, after_ms);
+    let due = delivery.not_before.map_or(due, |not_before| due.max(not_before));
+    let click_end = || Some(ClickEnd { click: click?.at, max_age_ms: click_ms? });
+    let limit = match age {
+        AgeRule::Counts => Some(last_retry(delivery, conversion, click_end(), now)),
+        AgeRule::Suspended => None,
+    };
+    match limit.filter(|(until, _)| due > *until) {
+        None => DeliveryState::Waiting { due },
+        Some((_, limit)) => {
+            let last = reason.clone();
+            let reason = Box::new(DeathReason::GaveUp { attempts, next_due: due, limit, last });
+            DeliveryState::Dead { at: now, reason }
+        }
+    }
 }

@@ -6,6 +6,7 @@
 mod answer;
 mod attempt;
 pub mod breaker;
+mod confirm;
 mod context;
 mod credentials;
 pub mod decide;
@@ -35,6 +36,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::dispatch::breaker::BreakerRule;
+use crate::dispatch::confirm::Confirmer;
 use crate::dispatch::context::{AttemptContext, SendSetup, TargetSetup};
 use crate::dispatch::credentials::SignedInAccounts;
 use crate::dispatch::error::{DispatchError, Faults};
@@ -341,15 +343,19 @@ impl Dispatch {
             retrying: AtomicUsize::new(0),
             generation: AtomicU64::new(setup.generation),
             poke,
+            accepted: Notify::new(),
             recording: Semaphore::new(8 * setup.max_in_flight),
         });
         let (orders, receiver) = watch::channel(WorkerCommand::Run(Arc::clone(&setup)));
         let worker = Worker::new(Arc::clone(&shared), Arc::clone(&setup), receiver);
         let worker = tokio::spawn(worker.run());
+        let confirmer = Confirmer::new(Arc::clone(&shared), orders.subscribe());
+        let confirmer = tokio::spawn(confirmer.run());
         let (faults, target) = (self.faults.clone(), target.clone());
         let ended = Arc::clone(&shared);
         let task = tokio::spawn(async move {
-            if worker.await.is_err() {
+            let (worker, confirmer) = tokio::join!(worker, confirmer);
+            if worker.is_err() || confirmer.is_err() {
                 faults.raise(DispatchError::WorkerEnded(target));
             }
             ended.target_health.leave(ended.clock.now());

@@ -7,7 +7,7 @@ use crate::dispatch::context::AttemptContext;
 use crate::dispatch::decide::SettledAttempt;
 use crate::dispatch::error::DispatchError;
 use crate::dispatch::open_leases::OpenLeases;
-use crate::domain::attempt::{Attempt, AttemptEffect, BatchPlace, Exchange};
+use crate::domain::attempt::{Attempt, AttemptEffect, AttemptPurpose, BatchPlace, Exchange};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::DestinationId;
 use crate::domain::reconcile::Observed;
@@ -34,11 +34,11 @@ pub struct FinishedAttempt {
 }
 
 /// What is counted of an attempt once it is recorded.
-struct Counted {
-    destination: DestinationId,
-    settled: SettledAttempt,
-    took_ms: u32,
-    received_at: Time,
+pub struct Counted {
+    pub destination: DestinationId,
+    pub settled: SettledAttempt,
+    pub took_ms: u32,
+    pub received_at: Time,
 }
 
 /// Records attempts, then counts them.
@@ -63,7 +63,17 @@ pub async fn settle(shared: &AttemptContext, leases: &OpenLeases, finished: Vec<
         outcomes.push(AttemptOutcome {
             id: claimed.id,
             lease: claimed.lease.token,
-            attempt: Attempt { at, took_ms, exchange, verdict, remarks, sent, place, effect },
+            attempt: Attempt {
+                at,
+                took_ms,
+                exchange,
+                verdict,
+                remarks,
+                sent,
+                place,
+                effect,
+                purpose: AttemptPurpose::Report,
+            },
             state: settled.state.clone(),
             attempts: settled.attempts,
             observed: Some(observed),
@@ -79,7 +89,8 @@ pub async fn settle(shared: &AttemptContext, leases: &OpenLeases, finished: Vec<
     }
 }
 
-fn count(shared: &AttemptContext, recorded: Recorded, counted: &Counted, now: Time) {
+/// Counts what was recorded.
+pub fn count(shared: &AttemptContext, recorded: Recorded, counted: &Counted, now: Time) {
     let Counted { destination, settled, took_ms, received_at } = counted;
     match recorded {
         Recorded::Settled => {}
@@ -101,12 +112,13 @@ fn count(shared: &AttemptContext, recorded: Recorded, counted: &Counted, now: Ti
             drop(next_retry);
             shared.poke.notify_one();
         }
+        DeliveryState::Confirming { .. } => shared.accepted.notify_one(),
         _ => {}
     }
 }
 
 /// As an attempt keeps it; `None` where it cannot: a request is timed out long before 49 days.
-fn whole_millis(span: Duration) -> Option<u32> {
+pub fn whole_millis(span: Duration) -> Option<u32> {
     u32::try_from(span.as_millis()).ok()
 }
 

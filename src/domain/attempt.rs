@@ -47,6 +47,31 @@ pub enum AttemptEffect {
     Late,
 }
 
+/// What the request of an attempt was for.
+///
+/// It is stored: new variants go to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum AttemptPurpose {
+    /// To report the event.
+    #[default]
+    Report,
+    /// To hear whether the platform took what it had accepted.
+    Confirm,
+}
+
+impl AttemptPurpose {
+    /// Every purpose.
+    pub const ALL: [AttemptPurpose; 2] = [AttemptPurpose::Report, AttemptPurpose::Confirm];
+
+    /// As API and pages write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AttemptPurpose::Report => "report",
+            AttemptPurpose::Confirm => "confirm",
+        }
+    }
+}
+
 /// Where an event is in a request that carried several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchPlace {
@@ -104,6 +129,8 @@ pub struct Attempt {
     pub place: Option<BatchPlace>,
     /// What it meant for the delivery. The store says, whatever is recorded.
     pub effect: AttemptEffect,
+    /// What its request was for.
+    pub purpose: AttemptPurpose,
 }
 
 impl Attempt {
@@ -119,6 +146,7 @@ impl Attempt {
             sent: None,
             place: None,
             effect,
+            purpose: AttemptPurpose::Report,
         }
     }
 

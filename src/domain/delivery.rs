@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::code::CodedReason;
 use crate::domain::delivery_reason::{DeathReason, ParkReason, RetryReason};
 use crate::domain::exchange::{NoAnswer, PlatformAnswer, SendRefused};
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion};
@@ -105,6 +106,8 @@ pub enum DeliveryState {
         poll_at: Time,
         /// How often it was asked.
         tries: u32,
+        /// What became of asking it last, where that was no verdict. In a box, because it may quote an answer.
+        last: Option<Box<ReplyVerdict>>,
     },
 }
 
@@ -153,6 +156,11 @@ impl DeliveryState {
     /// Taken then, as the platform's answer to the request says.
     pub fn delivered(at: Time) -> DeliveryState {
         DeliveryState::Delivered { at, confirmation: Confirmation::Confirmed, later: None }
+    }
+
+    /// Accepted then, and no one will ever hear whether it was taken.
+    pub fn unverified(at: Time) -> DeliveryState {
+        DeliveryState::Delivered { at, confirmation: Confirmation::Unverified, later: None }
     }
 
     /// How certain it is that the platform took the event; `None` while it is not delivered.
@@ -370,6 +378,17 @@ impl ReplyVerdict {
                 !matches!(cause, NoAnswer::ConnectTimeout | NoAnswer::NoConnection { .. })
             }
             _ => false,
+        }
+    }
+
+    /// Its reason in words; `None` where it needs none.
+    pub fn sentence(&self) -> Option<String> {
+        match self {
+            ReplyVerdict::Delivered { .. } => None,
+            ReplyVerdict::Retry { reason, .. } => Some(reason.sentence()),
+            ReplyVerdict::Dead { reason } => Some(reason.sentence()),
+            ReplyVerdict::Park { reason } => Some(reason.sentence()),
+            ReplyVerdict::Skipped { reason } => Some(reason.sentence()),
         }
     }
 

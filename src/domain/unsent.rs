@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::code::{CodedReason, ReasonCode, codes};
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Delivery, DeliveryState, DestinationState};
+use crate::domain::delivery::{Delivery, DeliveryState, DestinationState, ReplyVerdict};
 use crate::domain::delivery_reason::{DeathCode, DeathReason, ParkReason, RetryReason};
 use crate::domain::ids::DestinationId;
 use crate::domain::routing::{Changes, Route};
@@ -118,6 +118,8 @@ pub enum Unsent {
     AwaitsConfirmation {
         tries: u32,
         poll_at: Time,
+        /// What became of asking it last, where that was no verdict.
+        last: Option<Box<ReplyVerdict>>,
     },
 }
 
@@ -192,10 +194,18 @@ impl CodedReason for Unsent {
             Unsent::AwaitsRetry { attempts, due } => {
                 format!("{attempts} attempts did not deliver it; the next is at {due}")
             }
-            Unsent::AwaitsConfirmation { tries, poll_at } => format!(
-                "the platform accepted the request and was asked {tries} times whether it took the event; the next \
-                 time is {poll_at}"
+            Unsent::AwaitsConfirmation { tries: 0, poll_at, .. } => format!(
+                "the platform accepted the request, and is asked at {poll_at} whether it took the event"
             ),
+            Unsent::AwaitsConfirmation { tries, poll_at, last } => {
+                let times = if *tries == 1 { "once".to_owned() } else { format!("{tries} times") };
+                let last = last.as_ref().and_then(|last| last.sentence());
+                let last = last.map(|last| format!(" (last: {last})")).unwrap_or_default();
+                format!(
+                    "the platform accepted the request and was asked {times} whether it took the event{last}; the \
+                     next time is {poll_at}"
+                )
+            }
             _ => self.code().meaning().to_owned(),
         }
     }
@@ -349,9 +359,9 @@ pub fn of_delivery<'a>(
     let kept = || of_unfinished(conversion, (delivery, sent_before), circumstances);
     match &delivery.state {
         DeliveryState::Delivered { .. } => None,
-        DeliveryState::Confirming { poll_at, tries, .. } => {
-            let (tries, poll_at) = (*tries, *poll_at);
-            Some(Undelivered::Unsent(Unsent::AwaitsConfirmation { tries, poll_at }))
+        DeliveryState::Confirming { poll_at, tries, last, .. } => {
+            let (tries, poll_at, last) = (*tries, *poll_at, last.clone());
+            Some(Undelivered::Unsent(Unsent::AwaitsConfirmation { tries, poll_at, last }))
         }
         DeliveryState::Dead { reason, .. } => Some(Undelivered::Dead(reason)),
         DeliveryState::Skipped { reason: SkipReason::NoClick, .. } => {

@@ -51,8 +51,18 @@ pub(crate) struct Story {
     click: Option<Click>,
     /// With the number of events that it is the answer to.
     reply: Option<(Reply, usize)>,
+    confirm: Option<ConfirmStory>,
     postback: Option<OutgoingPostback>,
     customer: CustomerFormat,
+}
+
+/// An answer to being asked what became of what was accepted.
+pub(crate) struct ConfirmStory {
+    pub reply: Reply,
+    /// How many events the request carried that is asked about.
+    pub events: usize,
+    /// Whether attempts at them ended before so that no one knows what became of that.
+    pub after_unknown: bool,
 }
 
 impl Story {
@@ -78,6 +88,11 @@ impl Story {
     /// The reply, and to how many events it is the answer.
     pub(crate) fn reply(&self) -> Option<&(Reply, usize)> {
         self.reply.as_ref()
+    }
+
+    /// The answer to being asked later.
+    pub(crate) fn confirm(&self) -> Option<&ConfirmStory> {
+        self.confirm.as_ref()
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -144,6 +159,7 @@ fn read(root: &Table<'_>) -> Option<Story> {
     let click = root.read_table("click", |table| click(table, now)).flatten();
     let campaign_ref = root.read_table("campaign_ref", campaign_ref).flatten();
     let reply = root.read_table("reply", reply).flatten();
+    let confirm = root.read_table("confirm", confirm).flatten();
     let postback = root.read_table("postback", postback).flatten();
     let customer = root.read_table("source", |table| CustomerFormat {
         phone_region: table.parsed("phone_region", phone_region),
@@ -170,6 +186,7 @@ fn read(root: &Table<'_>) -> Option<Story> {
         conversion,
         click,
         reply,
+        confirm,
         postback,
         customer: customer.unwrap_or_default(),
     })
@@ -309,6 +326,12 @@ fn reply(table: &Table<'_>) -> Option<(Reply, usize)> {
         }
     };
     reply.map(|reply| (reply, events))
+}
+
+/// As [`reply`], with what is known of the events.
+fn confirm(table: &Table<'_>) -> Option<ConfirmStory> {
+    let after_unknown = table.flag("after_unknown").unwrap_or(false);
+    reply(table).map(|(reply, events)| ConfirmStory { reply, events, after_unknown })
 }
 
 /// The texts of a table whose keys are free.

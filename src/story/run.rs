@@ -12,13 +12,17 @@ use crate::domain::delivery::{OutgoingRequest, ReplyVerdict};
 use crate::domain::remark::Remark;
 use crate::domain::sent::Confirmation;
 use crate::domain::skip::SkipReason;
+use crate::domain::time::Time;
 use crate::story::expected::{Compared, EXPECTED, Expectations, compare};
-use crate::story::file::Story;
+use crate::story::file::{ConfirmStory, Story};
 use crate::story::lint;
 use crate::template::catalog::Catalog;
-use crate::template::destination::batch::{BatchVerdict, EventVerdict};
+use crate::template::destination::batch::BatchVerdict;
+use crate::template::destination::confirm::{AskedEvent, ConfirmVerdict};
 use crate::template::destination::definition::DestinationTemplate;
+use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::{Rendered, Rendering};
+use crate::template::destination::row_rules::EventVerdict;
 use crate::template::destination::schema::EventSchema;
 use crate::template::diagnostic::Problem;
 use crate::view::reason::ReasonView;
@@ -28,6 +32,10 @@ const DEFAULTS: &str = "defaults.toml";
 
 /// The folder among a template's stories with those of its replies, by outcome: `replies/<outcome>/<story>/`.
 const REPLIES: &str = "replies";
+/// The folder with those of what the platform says later, when it is asked.
+const CONFIRM: &str = "confirm";
+/// It is asked again.
+const AGAIN: &str = "again";
 
 /// How the stories of one directory went.
 #[derive(Debug, Default)]
@@ -168,12 +176,17 @@ fn read(folder: &Path) -> Result<(String, Story), Vec<Problem>> {
 struct Coverage {
     events: BTreeSet<String>,
     replies: BTreeSet<&'static str>,
+    confirmed: BTreeSet<&'static str>,
 }
 
 enum StoryOutcome {
-    Sent { event: String },
+    Sent {
+        event: String,
+    },
     Skipped,
     Classified(&'static str),
+    /// An answer to being asked later.
+    Confirmed(&'static str),
 }
 
 impl Coverage {
@@ -184,6 +197,9 @@ impl Coverage {
             }
             StoryOutcome::Classified(word) => {
                 self.replies.insert(word);
+            }
+            StoryOutcome::Confirmed(word) => {
+                self.confirmed.insert(word);
             }
             StoryOutcome::Skipped => {}
         }
@@ -205,6 +221,15 @@ impl Coverage {
                 "add a folder whose story.toml has a [reply] and run with BLESS=1",
             );
         }
+        let confirms = template.confirm().is_some();
+        for outcome in
+            [AGAIN, "delivered", "dead"].iter().filter(|o| confirms && !self.confirmed.contains(*o))
+        {
+            lacks(
+                format!("no story of `{}` is asked what became of it and answers {outcome}", template.name()),
+                "add a folder below `confirm` whose story.toml has a [confirm] and run with BLESS=1",
+            );
+        }
     }
 }
 
@@ -217,10 +242,23 @@ fn run(
 ) -> Result<(StoryOutcome, Result<Compared, Problem>), Vec<Problem>> {
     let (place, story) = read(folder)?;
     let destination = story.destination(template).map_err(|problem| problem.in_file(&place))?;
+    if let Some(asked) = story.confirm() {
+        let Some(verdict) = confirmed(&destination, asked, story.now()) else {
+            let hint = "take [confirm] out of the story, or write one into the template";
+            return Err(vec![Problem::new("the template has no [confirm]", hint).in_file(&place)]);
+        };
+        let (found, word) = of_confirm(&verdict);
+        return Ok((StoryOutcome::Confirmed(word), compare(folder, &found, expectations)));
+    }
     let (found, outcome) = match story.reply() {
         Some((reply, events)) => {
             let verdict = destination.classify_batch(reply, *events, story.now());
-            (of_events(&verdict), StoryOutcome::Classified(verdict.request.as_str()))
+            // Of one event what its row says is what becomes of it.
+            let alone = match &verdict.events[..] {
+                [Some(only)] => &only.verdict,
+                _ => &verdict.request,
+            };
+            (of_events(&verdict), StoryOutcome::Classified(alone.as_str()))
         }
         None => {
             let rendering = story.render(&destination).map_err(|problem| problem.in_file(&place))?;
@@ -305,6 +343,31 @@ fn of_events(verdict: &BatchVerdict) -> Json {
     }
 }
 
+/// What a platform says of the events of a request that it accepted; `None`: it is not asked.
+fn confirmed(destination: &ReadyDestination, story: &ConfirmStory, now: Time) -> Option<ConfirmVerdict> {
+    let ConfirmStory { reply, events, after_unknown } = story;
+    let asked = |number| AskedEvent { number, after_unknown: *after_unknown };
+    let asked: Vec<AskedEvent> = (0..*events).map(asked).collect();
+    destination.confirmed(reply, (&asked, *events), now)
+}
+
+/// The same as a story has it, and in a word.
+fn of_confirm(verdict: &ConfirmVerdict) -> (Json, &'static str) {
+    match verdict {
+        ConfirmVerdict::Again(verdict) => {
+            (json!({ "verdict": AGAIN, "because": classified(verdict) }), AGAIN)
+        }
+        ConfirmVerdict::Events(events) => {
+            let word = events.first().map_or(AGAIN, ReplyVerdict::as_str);
+            let found = match &events[..] {
+                [only] => classified(only),
+                several => json!({ "events": several.iter().map(classified).collect::<Vec<_>>() }),
+            };
+            (found, word)
+        }
+    }
+}
+
 fn classified(verdict: &ReplyVerdict) -> Json {
     let word = verdict.as_str();
     match verdict {
@@ -338,9 +401,10 @@ fn reasoned(verdict: &str, reason: &impl CodedReason) -> Json {
 /// The stories of a template, those of its replies last.
 fn stories(directory: &Path) -> Vec<PathBuf> {
     let mut stories = folders(directory);
-    stories.retain(|folder| ![lint::BROKEN, REPLIES].contains(&file_name(folder).as_str()));
+    stories.retain(|folder| ![lint::BROKEN, REPLIES, CONFIRM].contains(&file_name(folder).as_str()));
     let outcomes = folders(&directory.join(REPLIES));
     stories.extend(outcomes.iter().flat_map(|outcome| folders(outcome)));
+    stories.extend(folders(&directory.join(CONFIRM)));
     stories
 }
 
@@ -349,6 +413,7 @@ fn template_folder(story: &Path) -> &Path {
     let mut above = story.ancestors().skip(1);
     match (above.next(), above.next(), above.next()) {
         (_, Some(replies), Some(template)) if file_name(replies) == REPLIES => template,
+        (Some(confirm), Some(template), _) if file_name(confirm) == CONFIRM => template,
         (template, ..) => template.unwrap_or(story),
     }
 }

@@ -15,7 +15,9 @@ use crate::domain::time::Time;
 use crate::domain::unsent::{self, UnsentContext};
 use crate::store::contract::lookup::ListedDelivery;
 use crate::view::reason::ReasonView;
-use crate::view::schema::{ConfirmationWord, DeliveryKindWord, DeliveryStateWord, TimeText};
+use crate::view::schema::{
+    AttemptPurposeWord, ConfirmationWord, DeliveryKindWord, DeliveryStateWord, TimeText,
+};
 use crate::view::value::{MoneyView, PairsView};
 
 /// A delivery without its attempts.
@@ -174,6 +176,10 @@ pub struct AttemptView<'a> {
     outcome: &'static str,
     /// Whether another attempt had the delivery by the time this one was recorded: it changed nothing.
     late: bool,
+    /// What its request was for: `report`, to report the event; `confirm`, to hear what became of it, which has no other
+    /// effect.
+    #[schemars(with = "AttemptPurposeWord")]
+    purpose: &'static str,
     #[serde(flatten)]
     reason: ReasonView,
     /// What the platform remarked though it accepted the event.
@@ -203,6 +209,7 @@ impl<'a> AttemptView<'a> {
             took_ms: attempt.took_ms,
             outcome: attempt.verdict.as_str(),
             late: attempt.effect == AttemptEffect::Late,
+            purpose: attempt.purpose.as_str(),
             reason: ReasonView::of_verdict(&attempt.verdict),
             warnings,
             remarks: ReasonView::all(&attempt.remarks),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::domain::attempt::AttemptPurpose;
 use crate::domain::code::ReasonCode;
 use crate::domain::delivery::DeliveryStateName;
 use crate::domain::delivery_reason::RetryRefusedCode;
@@ -92,6 +93,10 @@ word!(
     /// How certain it is that the platform took what is delivered: `confirmed` by its answer, a `duplicate` of what it
     /// had, `counted` where it only says how many it took, `unverified` where it never says.
     ConfirmationWord, "Confirmation", Confirmation::ALL.map(Confirmation::as_str)
+);
+word!(
+    /// What the request of an attempt was for.
+    AttemptPurposeWord, "AttemptPurpose", AttemptPurpose::ALL.map(AttemptPurpose::as_str)
 );
 word!(
     /// What a delivery says of its conversion.

@@ -159,7 +159,7 @@ fn attempt_document() -> Value {
         "at": "text",
         "took_ms": "number",
         "outcome": "text",
-        "late": "flag",
+        "late": "flag", "purpose": "text",
         "reason_code": null,
         "field": null,
         "value": null,

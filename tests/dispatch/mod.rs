@@ -3,6 +3,7 @@
 mod batches;
 mod breaker;
 mod clock_jumps;
+mod confirmations;
 mod health;
 mod hold;
 mod leases;

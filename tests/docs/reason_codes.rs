@@ -347,8 +347,7 @@ fn retries() -> Family {
         RetryReason::SignInUnanswered(NoAnswer::Timeout { after_ms: 30_000 }),
         RetryReason::SignInUnavailable(answer(503, "down")),
     ];
-    let place = "`reason_code` of attempts, \
-                 of `last_error` and of `on_hold`.";
+    let place = "`reason_code` of attempts, of `last_error` and of `on_hold`.";
     stored_family("Why an attempt is repeated", place, &examples)
 }
 
@@ -382,7 +381,7 @@ fn unsent() -> Family {
         Unsent::DestinationPaused { until: noon(1) },
         Unsent::AwaitsTurn { due: noon(0) },
         Unsent::AwaitsRetry { attempts: 2, due: noon(1) },
-        Unsent::AwaitsConfirmation { tries: 3, poll_at: noon(1) },
+        Unsent::AwaitsConfirmation { tries: 3, poll_at: noon(1), last: None },
     ];
     let place = "`reason_code` of `unsent` of a conversion without deliveries, `reason_code` of a \
                  delivery that is held, waits, or was skipped for want of its click.";
@@ -397,8 +396,7 @@ fn refused_retries() -> Family {
         RetryRefused::TooOld,
         RetryRefused::Superseded,
     ];
-    let place = "`error.code` of \
-                 `POST /api/v1/deliveries/{id}/retry`.";
+    let place = "`error.code` of `POST /api/v1/deliveries/{id}/retry`.";
     family("Why a delivery is not retried", place, &examples)
 }
 

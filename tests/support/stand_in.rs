@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use postbridge::template::destination::schema::EventSchema;
 use serde_json::Value;
 
+use crate::support::confirm_answers::ConfirmAnswers;
 use crate::support::expected_request::ExpectedRequest;
 use crate::support::platform::{Act, Platform, Received};
 use crate::support::platform_answers::PlatformAnswers;
@@ -41,6 +42,10 @@ struct Ledger {
     by_rows: usize,
     /// The events whose request it did not answer as it should, each once.
     failed: BTreeSet<String>,
+    /// The events of each request of which it says later what became of them; its name is its place.
+    accepted: Vec<Vec<String>>,
+    /// How often it said so.
+    confirmed: usize,
     /// When how much of what its rate counts was received.
     arrivals: Vec<(Instant, usize)>,
 }
@@ -70,6 +75,8 @@ struct PlatformFolder {
     rate: Option<(f64, bool)>,
     answers: PlatformAnswers,
     tokens: Option<Arc<TokenServer>>,
+    /// `None`: its answer is all that it ever says.
+    confirms: Option<ConfirmAnswers>,
     failing: Failing,
 }
 
@@ -106,6 +113,7 @@ impl PlatformFolder {
             rate,
             answers: PlatformAnswers::of_stories(&stories, rows),
             tokens,
+            confirms: toml.get("confirm").map(|confirm| ConfirmAnswers::read(confirm, &stories)),
             failing,
         }
     }
@@ -165,6 +173,13 @@ impl StandIn {
         self.shared.lock().taken.iter().filter(|taking| taking.text.contains(text)).count()
     }
 
+    /// In how many runs it took such an event.
+    pub fn runs(&self, text: &str) -> usize {
+        let ledger = self.shared.lock();
+        let runs = ledger.taken.iter().filter(|taking| taking.text.contains(text)).map(|taking| taking.run);
+        runs.collect::<BTreeSet<_>>().len()
+    }
+
     /// The runs in which it took such an event more often than answers about it were lost, and once.
     pub fn repeated_without_need(&self, text: &str) -> Vec<usize> {
         let ledger = self.shared.lock();
@@ -196,6 +211,11 @@ impl StandIn {
     /// How many requests it took without the bad ones.
     pub fn by_rows(&self) -> usize {
         self.shared.lock().by_rows
+    }
+
+    /// How often it said later what became of a request.
+    pub fn confirmed(&self) -> usize {
+        self.shared.lock().confirmed
     }
 
     /// How many events it did not answer as it should.
@@ -231,6 +251,9 @@ impl PlatformFolder {
     fn answer(&self, request: &Received, ledger: &mut Ledger) -> Act {
         let path = request.target.split('?').next().unwrap();
         let (run, path) = path.strip_prefix("/run-").and_then(|rest| rest.split_once('/')).unwrap();
+        if let Some(answer) = self.said_later(request, &format!("/{path}"), ledger) {
+            return answer;
+        }
         let (events, faults) = self.events_of(request, &format!("/{path}"));
         ledger.faults.extend(faults);
         ledger.most_events = ledger.most_events.max(events.len());
@@ -254,12 +277,39 @@ impl PlatformFolder {
         } else {
             false
         };
-        let outcome = self.outcome(texts);
+        let mut outcome = self.outcome(texts);
+        if let Some(confirms) = self.confirms.as_ref().filter(|_| !outcome.taken.is_empty()) {
+            let id = format!("request {}", ledger.accepted.len());
+            outcome.act = confirms.accepted_as(outcome.act, &id);
+            ledger.accepted.push(outcome.taken.clone());
+        }
         ledger.by_rows += usize::from(!outcome.taken.is_empty() && !outcome.refused.is_empty());
         let run = run.parse().unwrap();
         ledger.taken.extend(outcome.taken.into_iter().map(|text| Taking { text, run, is_lost }));
         ledger.refused.extend(outcome.refused);
         if is_lost { Act::BreakOff } else { outcome.act }
+    }
+
+    /// What it says later of a request that it accepted, where it is asked: some events it refuses all the same.
+    fn said_later(&self, request: &Received, path: &str, ledger: &mut Ledger) -> Option<Act> {
+        let confirms = self.confirms.as_ref()?;
+        let id = confirms.asked(request, path)?;
+        let shown = request.header("authorization");
+        if self.tokens.as_ref().is_some_and(|tokens| !tokens.is_good(shown)) {
+            return Some(Act::status(401, "{}"));
+        }
+        let number = id.strip_prefix("request ").and_then(|number| number.parse::<usize>().ok());
+        let Some(texts) = number.and_then(|number| ledger.accepted.get(number)).cloned() else {
+            ledger.faults.insert(format!("it was asked about {id:?}, which it does not know"));
+            return Some(Act::status(404, "{}"));
+        };
+        let seed = self.failing.seed.rotate_left(21);
+        let is_bad = |text: &String| chance(text, seed) % 100 < self.failing.of_hundred / 2;
+        let is_bad: Vec<bool> = texts.iter().map(is_bad).collect();
+        let bad = texts.iter().zip(&is_bad).filter(|(_, bad)| **bad);
+        ledger.refused.extend(bad.map(|(text, _)| text.clone()));
+        ledger.confirmed += 1;
+        Some(confirms.of(&is_bad))
     }
 
     fn outcome(&self, texts: Vec<String>) -> Outcome {

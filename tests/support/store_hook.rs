@@ -27,7 +27,8 @@ use postbridge::store::contract::operator::{OperatorFacts, ToKeep};
 use postbridge::store::contract::subscription::{SignalOf, Subscription};
 use postbridge::store::contract::totals::{Totals, TotalsQuery};
 use postbridge::store::contract::work::{
-    AttemptOutcome, Backlog, ClaimRequest, FallsDue, FellDue, LeaseToken, LeasedWork, Recorded,
+    AttemptOutcome, Backlog, ClaimRequest, ConfirmOutcome, FallsDue, FellDue, LeaseToken, LeasedWork,
+    Recorded, UnconfirmedWork,
 };
 use postbridge::store::contract::{Store, StoreFuture};
 
@@ -96,6 +97,7 @@ impl<H: StoreHook> Store for HookedStore<H> {
             record_click(arrival: ClickArrival) -> ClickReceipt;
             record_consent(arrival: ConsentArrival) -> ();
             record(outcomes: Arc<[AttemptOutcome]>) -> Vec<Recorded>;
+            confirm(outcomes: Arc<[ConfirmOutcome]>) -> Vec<Recorded>;
             retry(id: DeliveryId, now: Time, age: AgeRule) -> Result<Delivery, RetryRefused>;
             withdraw(destination: DestinationId, now: Time) -> u64;
             fall_due(what: FallsDue, now: Time, limit: usize) -> FellDue;
@@ -112,6 +114,7 @@ impl<H: StoreHook> Store for HookedStore<H> {
             find_click(given: &str) -> Option<FoundClick>;
             clicks(filter: ClickFilter, page: PageRequest) -> Page<Arc<Click>>;
             claim(request: ClaimRequest) -> LeasedWork;
+            unconfirmed(destination: DestinationId, now: Time, limit: usize) -> UnconfirmedWork;
             release(leases: Vec<LeaseToken>) -> ();
             lists() -> Vec<ListSummary>;
             listed(list: String, page: PageRequest) -> Page<ListedEntry>;

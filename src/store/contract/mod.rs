@@ -40,7 +40,8 @@ use crate::store::contract::operator::{OperatorFacts, ToKeep};
 use crate::store::contract::subscription::{SignalOf, Subscription};
 use crate::store::contract::totals::{Totals, TotalsQuery};
 use crate::store::contract::work::{
-    AttemptOutcome, Backlog, ClaimRequest, FallsDue, FellDue, LeaseToken, LeasedWork, Recorded,
+    AttemptOutcome, Backlog, ClaimRequest, ConfirmOutcome, FallsDue, FellDue, LeaseToken, LeasedWork,
+    Recorded, UnconfirmedWork,
 };
 
 /// The answer of a store operation, some time later.
@@ -110,6 +111,19 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// [`reconcile`]: crate::domain::reconcile::reconcile
     fn record(&self, outcomes: Arc<[AttemptOutcome]>) -> StoreFuture<'_, Vec<Recorded>>;
+
+    /// The deliveries to a destination that its platform accepted and is to be asked about by now, at most `limit` and
+    /// then the rest of the last one's request.
+    fn unconfirmed(
+        &self,
+        destination: DestinationId,
+        now: Time,
+        limit: usize,
+    ) -> StoreFuture<'_, UnconfirmedWork>;
+
+    /// Remembers what asking platforms became, in one write. Answers of each, in order, what became of it: late is what
+    /// is about a delivery that no longer waits for that answer.
+    fn confirm(&self, outcomes: Arc<[ConfirmOutcome]>) -> StoreFuture<'_, Vec<Recorded>>;
 
     /// Gives leases back untouched; those that have ended are passed over.
     fn release(&self, leases: Vec<LeaseToken>) -> StoreFuture<'_, ()>;

@@ -141,6 +141,48 @@ pub enum Recorded {
     Damaged,
 }
 
+/// A delivery that its platform accepted, and of which the platform says later whether it took it. It is in no one's hands:
+/// who asks the platform twice is answered twice.
+#[derive(Debug, Clone)]
+pub struct Unconfirmed {
+    /// Whose it is.
+    pub id: DeliveryId,
+    /// As it is now.
+    pub conversion: Conversion,
+    /// As it is kept: [`DeliveryState::Confirming`].
+    pub delivery: Delivery,
+    /// As it is kept.
+    pub click: Option<Arc<Click>>,
+    /// The attempt that was accepted, without its exchange.
+    pub accepted: Attempt,
+}
+
+/// What a destination's platform is to be asked about.
+#[derive(Debug, Clone, Default)]
+pub struct UnconfirmedWork {
+    /// Those whose time to ask has come, the longest due first: all of one request are next to one another, since they
+    /// are asked about together.
+    pub deliveries: Vec<Unconfirmed>,
+    /// When the next one is due, if any is.
+    pub next_poll: Option<Time>,
+}
+
+/// What asking a platform about a delivery became.
+#[derive(Debug, Clone)]
+pub struct ConfirmOutcome {
+    /// Which it is.
+    pub id: DeliveryId,
+    /// The request that was asked about, and how often that had been before: where the delivery is no longer so, nothing
+    /// changes.
+    pub request_id: String,
+    /// See `request_id`.
+    pub tries: u32,
+    /// The delivery from now on.
+    pub state: DeliveryState,
+    /// What is kept of asking; `None` where it goes on: only the last one is kept.
+    pub attempt: Option<Attempt>,
+}
+
 /// A delivery that ended without an attempt because it waited too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expired {

@@ -304,7 +304,7 @@ impl CommitGroup<'_> {
                 let (at, reason) = (withdraw.now, SkipReason::DestinationRemoved);
                 // What was accepted was sent, and there is no one left to ask.
                 delivery.state = match delivery.state {
-                    DeliveryState::Confirming { .. } => DeliveryState::delivered(at),
+                    DeliveryState::Confirming { .. } => DeliveryState::unverified(at),
                     _ => DeliveryState::Skipped { at, reason },
                 };
                 count += 1;

@@ -6,6 +6,7 @@ pub(crate) mod arrive;
 pub(crate) mod claim;
 pub(crate) mod click;
 pub(crate) mod click_trail;
+pub(crate) mod confirm;
 pub(crate) mod consent;
 pub(crate) mod counting;
 pub(crate) mod delivery;

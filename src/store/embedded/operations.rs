@@ -27,9 +27,11 @@ use crate::store::contract::operator::{OperatorFacts, ToKeep};
 use crate::store::contract::subscription::{SignalOf, Subscription};
 use crate::store::contract::totals::{Totals, TotalsQuery};
 use crate::store::contract::work::{
-    AttemptOutcome, Backlog, ClaimRequest, FallsDue, FellDue, LeaseToken, LeasedWork, Recorded, WantedWork,
+    AttemptOutcome, Backlog, ClaimRequest, ConfirmOutcome, FallsDue, FellDue, LeaseToken, LeasedWork,
+    Recorded, UnconfirmedWork, WantedWork,
 };
 use crate::store::contract::{Store, StoreFuture};
+use crate::store::decision::confirm::ConfirmDeliveries;
 use crate::store::decision::delivery::{RecordAttempts, Retry, Withdraw};
 use crate::store::decision::fall_due::FallDueOrder;
 use crate::store::decision::keep::WriteProbe;
@@ -37,7 +39,7 @@ use crate::store::decision::status::SetStatus;
 use crate::store::decision::suppress::RemoveList;
 use crate::store::embedded::{Embedded, ended};
 use crate::store::leases::{self, Leases};
-use crate::store::query::{clicks, find, lists, report, totals};
+use crate::store::query::{clicks, find, lists, report, totals, unconfirmed};
 use crate::store::table::suppression;
 
 /// An answer that is in memory.
@@ -171,6 +173,28 @@ impl Store for Embedded {
 
     fn record(&self, outcomes: Arc<[AttemptOutcome]>) -> StoreFuture<'_, Vec<Recorded>> {
         self.write(RecordAttempts(outcomes))
+    }
+
+    fn unconfirmed(
+        &self,
+        destination: DestinationId,
+        at: Time,
+        limit: usize,
+    ) -> StoreFuture<'_, UnconfirmedWork> {
+        let due = unconfirmed::due(&self.shared, &destination, at, limit);
+        match due {
+            Ok((slots, next_poll)) if slots.is_empty() => {
+                now(Ok(UnconfirmedWork { deliveries: Vec::new(), next_poll }))
+            }
+            Ok((slots, next_poll)) => self.read_by(&self.dispatch_reads, move |shared| {
+                unconfirmed::read(shared, &slots).map(|deliveries| UnconfirmedWork { deliveries, next_poll })
+            }),
+            Err(error) => now(Err(error)),
+        }
+    }
+
+    fn confirm(&self, outcomes: Arc<[ConfirmOutcome]>) -> StoreFuture<'_, Vec<Recorded>> {
+        self.write(ConfirmDeliveries(outcomes))
     }
 
     fn release(&self, leases: Vec<LeaseToken>) -> StoreFuture<'_, ()> {

@@ -7,4 +7,5 @@ pub(crate) mod find;
 pub(crate) mod lists;
 pub(crate) mod report;
 pub(crate) mod totals;
+pub(crate) mod unconfirmed;
 pub(crate) mod walk;

@@ -120,8 +120,8 @@ pub struct DestinationQueues {
     retries: DueQueue,
     leased: HashMap<DeliverySlot, LeasedPlace>,
     held: BTreeSet<DeliverySlot>,
-    /// What was accepted and is not confirmed: never leased.
-    confirming: BTreeSet<DeliverySlot>,
+    /// What was accepted and is not confirmed, by when its platform is asked: never leased.
+    confirming: BTreeSet<DueSlot>,
     /// What waits for a later attempt, leased or not, by the number of its conversion.
     retried: BTreeSet<DeliverySlot>,
     /// What waits, leased or not, and ends when its event is too old: by the last moment at which it may be sent.
@@ -185,6 +185,20 @@ impl DestinationQueues {
         over.map(|(_, slot)| *slot).filter(|slot| !self.is_leased(*slot))
     }
 
+    /// What its platform is to be asked about by now, the longest due first; and what is to be asked about later than
+    /// can be: a clock that ran ahead wrote that.
+    pub fn unconfirmed(&self, now: Time) -> impl Iterator<Item = DueSlot> + '_ {
+        let (now, farthest) = (now.as_millis(), now.as_millis().saturating_add(FARTHEST_RETRY_MS));
+        let due = self.confirming.range(..=(now, DeliverySlot::LAST));
+        due.chain(self.confirming.range((farthest, DeliverySlot::LAST)..)).copied()
+    }
+
+    /// When a platform is to be asked next, after `now`.
+    pub fn next_poll(&self, now: Time) -> Option<Time> {
+        let later = self.confirming.range((now.as_millis().saturating_add(1), DeliverySlot::FIRST)..).next();
+        later.and_then(|(due, _)| Time::from_millis(*due))
+    }
+
     /// Takes note of a delivery in this state.
     fn add(&mut self, slot: DeliverySlot, delivery: &Delivery, manual: bool) {
         match delivery.state {
@@ -195,8 +209,8 @@ impl DestinationQueues {
                 self.note_retried(slot, delivery);
                 self.enqueue((due.as_millis(), slot), delivery.attempts == 0, manual);
             }
-            DeliveryState::Confirming { .. } => {
-                self.confirming.insert(slot);
+            DeliveryState::Confirming { poll_at, .. } => {
+                self.confirming.insert((poll_at.as_millis(), slot));
             }
             DeliveryState::Dead { .. } => self.dead += 1,
             DeliveryState::Delivered { .. } | DeliveryState::Skipped { .. } => {}
@@ -215,8 +229,8 @@ impl DestinationQueues {
                     self.dequeue(&(due.as_millis(), slot), delivery.attempts == 0);
                 }
             }
-            DeliveryState::Confirming { .. } => {
-                self.confirming.remove(&slot);
+            DeliveryState::Confirming { poll_at, .. } => {
+                self.confirming.remove(&(poll_at.as_millis(), slot));
             }
             DeliveryState::Dead { .. } => self.dead = self.dead.saturating_sub(1),
             DeliveryState::Delivered { .. } | DeliveryState::Skipped { .. } => {}
@@ -342,7 +356,8 @@ impl DestinationQueues {
     pub fn unfinished(&self, most: usize) -> Vec<DeliverySlot> {
         let queued = [&self.fresh.manual, &self.fresh.due, &self.retries.manual, &self.retries.due];
         let queued = queued.into_iter().flatten().map(|(_, slot)| *slot);
-        let queued = self.held.iter().chain(&self.confirming).copied().chain(queued);
+        let confirming = self.confirming.iter().map(|(_, slot)| *slot);
+        let queued = self.held.iter().copied().chain(confirming).chain(queued);
         queued.chain(self.leased.keys().copied()).take(most).collect()
     }
 

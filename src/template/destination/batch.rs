@@ -1,17 +1,14 @@
 //! A request that carries several events: how many it may, and what its answer says of each of them.
 
-use serde_json::Value as Json;
-
 use crate::domain::click::Pairs;
 use crate::domain::delivery::{Reply, ReplyVerdict};
-use crate::domain::delivery_reason::{DeathReason, RetryReason};
-use crate::domain::exchange::{PlatformAnswer, Said};
+use crate::domain::delivery_reason::DeathReason;
+use crate::domain::exchange::PlatformAnswer;
 use crate::domain::sent::Confirmation;
 use crate::domain::time::Time;
-use crate::template::destination::reply::{
-    ClassifiedReply, ReadReply, ReasonPart, ReplyOutcome, ReplyRules, Rule, shown, warnings, words,
-};
-use crate::template::destination::reply_rows::{CountPlace, Row, RowPlace};
+use crate::template::destination::reply::{ClassifiedReply, ReadReply, ReplyRules, words};
+use crate::template::destination::reply_rows::CountPlace;
+use crate::template::destination::row_rules::{EventVerdict, RowRules, RowScope};
 
 /// The platform says that the request, not one of its events, is too large.
 const TOO_LARGE: u16 = 413;
@@ -27,11 +24,7 @@ pub(crate) struct BatchRules {
     pub max_wait_ms: u64,
     pub verdict: VerdictBy,
     /// Where the answer names events.
-    pub rows: Option<RowPlace>,
-    /// What is said of an event that is named: the first rule that fits its row. None: it is dead.
-    pub row_rules: Vec<Rule>,
-    /// Where a row says why.
-    pub row_reasons: Vec<ReasonPart>,
+    pub rows: Option<RowRules>,
     /// Where the answer counts the events that were accepted.
     pub accepted: Option<CountPlace>,
     /// Whether every event that was not accepted is named, so that nothing has to be counted.
@@ -93,8 +86,6 @@ impl Default for BatchRules {
             max_wait_ms: 0,
             verdict: VerdictBy::All,
             rows: None,
-            row_rules: Vec::new(),
-            row_reasons: Vec::new(),
             accepted: None,
             complete: false,
         }
@@ -122,15 +113,6 @@ impl BatchVerdict {
         }
         quoted
     }
-}
-
-/// What an answer means to one event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventVerdict {
-    /// What becomes of it.
-    pub verdict: ReplyVerdict,
-    /// What the template keeps of the answer, by name.
-    pub kept: Pairs,
 }
 
 impl BatchVerdict {
@@ -177,13 +159,6 @@ impl NamedEvents {
     fn with(self, request: ReplyVerdict, others: &EventVerdict) -> BatchVerdict {
         let events = self.events.into_iter().map(|event| event.or_else(|| Some(others.clone()))).collect();
         BatchVerdict { events, request, may_be_taken: false }
-    }
-}
-
-impl EventVerdict {
-    /// Whether the platform took the event.
-    fn is_taken(&self) -> bool {
-        matches!(self.verdict, ReplyVerdict::Delivered { .. })
     }
 }
 
@@ -292,7 +267,8 @@ impl BatchRules {
             Some(counted) => format!("the answer counts {counted} accepted of 1"),
             None => "the answer names an event that was not sent".to_owned(),
         };
-        let said = words(&self.row_reasons, read.json.as_ref(), &String::from_utf8_lossy(&read.answer.body));
+        let reasons = self.rows.as_ref().map(|rows| rows.reasons.as_slice()).unwrap_or_default();
+        let said = words(reasons, read.json.as_ref(), &String::from_utf8_lossy(&read.answer.body));
         let answer = PlatformAnswer { status: read.answer.status, why: Some(why), said };
         let verdict = ReplyVerdict::Dead { reason: DeathReason::PlatformRejected(answer) };
         BatchVerdict::of_all(1, verdict)
@@ -309,12 +285,13 @@ impl BatchRules {
     /// What the rows of an answer say of each event.
     fn named(&self, read: &ReadReply<'_>) -> Result<NamedEvents, RowsFault> {
         let mut events = vec![None; read.sent];
-        let Some(place) = &self.rows else { return Ok(NamedEvents { events, are_all: false }) };
+        let Some(rows) = &self.rows else { return Ok(NamedEvents { events, are_all: false }) };
         let json = read.json.as_ref().ok_or(RowsFault::NoJson)?;
-        let found = place.rows(json, read.sent).ok_or(RowsFault::Misnumbered)?;
+        let found = rows.place.rows(json, read.sent).ok_or(RowsFault::Misnumbered)?;
+        let scope = RowScope { status: read.answer.status, sent: read.sent, after_unknown: false };
         for row in found.rows {
             let event = row.event.and_then(|number| events.get_mut(number)).ok_or(RowsFault::Misnumbered)?;
-            let said = self.of_row(&row, read);
+            let said = rows.said(row.content, scope);
             // An event may have a row for each thing that is wrong with it: the first that refuses it counts.
             let is_worse = |earlier: &EventVerdict| earlier.is_taken() && !said.is_taken();
             if event.as_ref().is_none_or(is_worse) {
@@ -323,35 +300,5 @@ impl BatchRules {
         }
         let are_all = found.one_for_each || (self.complete && !found.is_nameless);
         Ok(NamedEvents { events, are_all })
-    }
-
-    fn of_row(&self, row: &Row<'_>, read: &ReadReply<'_>) -> EventVerdict {
-        let rule = self.row_rules.iter().find(|rule| rule.fits_json(Some(row.content), read.sent));
-        let answer = || PlatformAnswer {
-            status: read.answer.status,
-            why: rule.and_then(|rule| rule.why.clone()),
-            said: self.row_says(row.content),
-        };
-        let delivered = |confirmation| {
-            let at = rule.and_then(|rule| rule.warnings.as_deref());
-            ReplyVerdict::Delivered { warnings: warnings(Some(row.content), at), confirmation }
-        };
-        let verdict = match rule.map_or(ReplyOutcome::Dead, |rule| rule.then) {
-            ReplyOutcome::Delivered => delivered(Confirmation::Confirmed),
-            ReplyOutcome::Duplicate => delivered(Confirmation::Duplicate),
-            ReplyOutcome::Retry => {
-                let reason = RetryReason::PlatformUnavailable(answer());
-                ReplyVerdict::Retry { reason, after_ms: rule.and_then(|rule| rule.after_ms), hold_ms: None }
-            }
-            ReplyOutcome::Dead | ReplyOutcome::Park => {
-                ReplyVerdict::Dead { reason: DeathReason::PlatformRejected(answer()) }
-            }
-        };
-        let kept = rule.map(|rule| rule.kept(Some(row.content))).unwrap_or_default();
-        EventVerdict { verdict, kept }
-    }
-
-    fn row_says(&self, row: &Json) -> Said {
-        words(&self.row_reasons, Some(row), &shown(row))
     }
 }

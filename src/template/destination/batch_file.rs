@@ -3,9 +3,10 @@
 use regex::RegexBuilder;
 
 use crate::template::destination::batch::{BatchRules, VerdictBy};
-use crate::template::destination::reply::{ReasonPart, ReplyOutcome};
+use crate::template::destination::reply::{ReplyOutcome, Rule};
 use crate::template::destination::reply_file;
 use crate::template::destination::reply_rows::{CountPlace, RowIndex, RowPlace};
+use crate::template::destination::row_rules::RowRules;
 use crate::template::diagnostic::Problem;
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
@@ -25,23 +26,12 @@ pub(crate) fn read(table: &Table<'_>) -> BatchRules {
         table.problem("usual", format!("`usual` is above `max`, which is {max}"), "write a lower number");
     }
     let verdict = table.parsed("verdict", |text| text.one_of(&VerdictBy::NAMES)).unwrap_or_default();
-    let read_rows = table.read_table("rows", rows);
-    let (rows, row_reasons) = read_rows.unwrap_or_default();
-    let row_rules = table.read_tables("row", |row| {
-        let rule = reply_file::row_rule(row);
-        if rule.then == ReplyOutcome::Park {
-            row.problem("then", "one event cannot park the destination", "write a [[reply.rule]] for that");
-        }
-        rule
-    });
     let batch = BatchRules {
         max: usize::try_from(max).unwrap_or(1),
         usual: usize::try_from(usual).unwrap_or(1),
         max_wait_ms: table.number("max_wait_ms", 0..=LONGEST_WAIT_MS).unwrap_or(0),
         verdict,
-        rows,
-        row_rules,
-        row_reasons,
+        rows: rows(table, false),
         accepted: accepted(table),
         complete: table.flag("complete").unwrap_or(false),
     };
@@ -50,7 +40,7 @@ pub(crate) fn read(table: &Table<'_>) -> BatchRules {
 }
 
 fn check(table: &Table<'_>, batch: &BatchRules) {
-    let by_place = batch.rows.as_ref().is_some_and(|rows| matches!(rows.index, RowIndex::Place));
+    let by_place = batch.rows.as_ref().is_some_and(|rows| matches!(rows.place.index, RowIndex::Place));
     if batch.verdict == VerdictBy::Each && batch.rows.is_none() {
         let hint = "say where the answer names events: rows = { at = \"/errors\", index = \"index\" }";
         table.problem("verdict", "`verdict = \"each\"` needs `rows`", hint);
@@ -63,9 +53,25 @@ fn check(table: &Table<'_>, batch: &BatchRules) {
         let hint = "write verdict = \"each\" or \"all\", or a reply rule with `equals_sent`";
         table.problem("accepted", "`accepted` is looked at with `verdict = \"each\"` or \"all\"", hint);
     }
-    if batch.rows.is_none() && !batch.row_rules.is_empty() {
+}
+
+/// Where an answer names events, by `rows`, and what is made of that, by `row`. `is_later`: more is known of the events by
+/// then.
+pub(crate) fn rows(table: &Table<'_>, is_later: bool) -> Option<RowRules> {
+    let place =
+        table.read_table("rows", |rows| (row_place(rows), rows.read_tables("reason", reply_file::reason)));
+    let rules = table.read_tables("row", |row| {
+        let after_unknown = if is_later { row.flag("after_unknown") } else { None };
+        let rule = Rule { after_unknown, ..reply_file::row_rule(row) };
+        if rule.then == ReplyOutcome::Park {
+            row.problem("then", "one event cannot park the destination", "write a [[reply.rule]] for that");
+        }
+        rule
+    });
+    if place.is_none() && !rules.is_empty() {
         table.problem("row", "there are rules for rows, and no `rows`", "say where the answer has them");
     }
+    place.map(|(place, reasons)| RowRules { place, rules, reasons })
 }
 
 /// A pointer to a number, or a place with the pattern of the number in its text.
@@ -79,7 +85,7 @@ fn accepted(table: &Table<'_>) -> Option<CountPlace> {
     })
 }
 
-fn rows(table: &Table<'_>) -> (Option<RowPlace>, Vec<ReasonPart>) {
+fn row_place(table: &Table<'_>) -> RowPlace {
     let at = reply_file::pointer(table, "at");
     let index = table.text("index").map(|index| member_pointer(&index.value));
     let mut steps: Vec<String> = at.split('/').skip(1).map(unescaped).collect();
@@ -94,7 +100,8 @@ fn rows(table: &Table<'_>) -> (Option<RowPlace>, Vec<ReasonPart>) {
         (None, None) => RowIndex::Place,
     };
     let first = table.number("first", 0..=1).unwrap_or(0);
-    (Some(RowPlace { at: steps, index, first }), table.read_tables("reason", reply_file::reason))
+    let count = table.text("count").map(|count| member_pointer(&count.value));
+    RowPlace { at: steps, index, first, count }
 }
 
 /// What is behind the last `*` is in the row, as a pointer; the steps end with that `*` then.

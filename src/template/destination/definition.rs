@@ -7,6 +7,7 @@ use crate::domain::routing::Changes;
 use crate::template::destination::auth::Auth;
 use crate::template::destination::batch::{BatchSize, RateUnit};
 use crate::template::destination::compile::{CompileContext, Encoding, TemplatedLine};
+use crate::template::destination::confirm::ConfirmRules;
 use crate::template::destination::envelope::{ENVELOPE_FILE, Envelope};
 use crate::template::destination::expression::Expression;
 use crate::template::destination::file::{self, DestinationFile, SettingSpec};
@@ -187,6 +188,16 @@ impl DestinationTemplate {
     /// For how long the platform counts an event once that it is sent again, in milliseconds; `None`: it counts each.
     pub fn dedup_ms(&self) -> Option<i64> {
         self.file.dedup_ms
+    }
+
+    /// Whether the platform says later what became of what it accepted.
+    pub fn confirms(&self) -> bool {
+        self.file.confirm.is_some()
+    }
+
+    /// How the platform says later what became of what it accepted; `None`: it never does.
+    pub(crate) fn confirm(&self) -> Option<&ConfirmRules> {
+        self.file.confirm.as_ref()
     }
 
     /// Whether the platform can be informed that a conversion it knows has changed.

@@ -10,6 +10,8 @@ use crate::domain::time::{HOUR_MS, Time};
 use crate::template::destination::auth::{self, Auth, number_of};
 use crate::template::destination::batch::{BatchRules, RateUnit};
 use crate::template::destination::batch_file;
+use crate::template::destination::confirm::ConfirmRules;
+use crate::template::destination::confirm_file;
 use crate::template::destination::reply::ReplyRules;
 use crate::template::destination::reply_file;
 use crate::template::destination::require::{RequiredWhen, Requirement, RequirementTest};
@@ -40,6 +42,8 @@ pub(crate) struct DestinationFile {
     pub requirements: Vec<Requirement>,
     pub reply: ReplyRules,
     pub batch: BatchRules,
+    /// `None`: an answer says all that the platform ever says.
+    pub confirm: Option<ConfirmRules>,
     /// How much the platform takes in a second, and of what.
     pub max_per_second: Option<NonZeroU32>,
     pub rate_unit: RateUnit,
@@ -110,6 +114,7 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
         requirements: root.read_tables("require", requirement).into_iter().flatten().collect(),
         reply: root.read_table("reply", reply_file::read).unwrap_or_default(),
         batch,
+        confirm: root.read_table("confirm", confirm_file::read),
         max_per_second,
         rate_unit,
         dedup_ms: hours("dedup_hours"),

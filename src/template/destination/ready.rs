@@ -3,13 +3,14 @@
 use url::Url;
 
 use crate::domain::consent::{Consent, ConsentNeed};
-use crate::domain::delivery::{OutgoingRequest, Reply, ReplyVerdict};
+use crate::domain::delivery::{OutgoingRequest, PlatformResponse, Reply, ReplyVerdict};
 use crate::domain::expiry::AgeLimits;
 use crate::domain::ids::{DeliveryId, DestinationId};
 use crate::domain::remark::Remark;
 use crate::domain::routing::Changes;
 use crate::domain::time::Time;
 use crate::template::destination::batch::{BatchSize, BatchVerdict, RateUnit};
+use crate::template::destination::confirm::{AskedEvent, ConfirmVerdict, PollSchedule};
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::envelope::{AssembledRequest, EventPart, RequestHead};
 use crate::template::destination::expiring::ExpiringSetting;
@@ -227,6 +228,40 @@ impl ReadyDestination {
     pub fn classify(&self, reply: &Reply, now: Time) -> ReplyVerdict {
         let BatchVerdict { mut events, request, .. } = self.classify_batch(reply, 1, now);
         events.pop().flatten().map_or(request, |event| event.verdict)
+    }
+
+    /// The platform's name of a request that it accepted with this answer, where it says only later what became of that.
+    pub fn accepted_as(&self, answer: &PlatformResponse) -> Option<String> {
+        self.template()?.confirm()?.request_id(answer)
+    }
+
+    /// When the platform is asked what became of a request; `None`: it is not.
+    pub fn polls(&self) -> Option<&PollSchedule> {
+        self.template()?.confirm().map(|confirm| &confirm.schedule)
+    }
+
+    /// The request that asks what became of the one of this name, which carried `delivery`; `None`: it is not asked.
+    pub fn confirm_request(
+        &self,
+        request_id: &str,
+        delivery: &DeliveryId,
+        now: Time,
+    ) -> Option<OutgoingRequest> {
+        match &self.kind {
+            Kind::Templated(destination) => destination.confirm_request(request_id, delivery, now),
+            Kind::Postback(_) => None,
+        }
+    }
+
+    /// What the reply to that means to the events that are asked about, of a request that carried `sent`; `None`: it is not
+    /// asked.
+    pub fn confirmed(
+        &self,
+        reply: &Reply,
+        asked: (&[AskedEvent], usize),
+        now: Time,
+    ) -> Option<ConfirmVerdict> {
+        self.template()?.confirm().map(|confirm| confirm.classify(reply, asked, now))
     }
 
     /// What the reply to a request that carried `sent` events means to each of them.

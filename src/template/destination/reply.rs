@@ -88,6 +88,10 @@ pub(crate) struct Rule {
     pub retry_at: Option<RetryAt>,
     /// What to keep of a delivered answer: a name and a JSON pointer.
     pub keep: Vec<(String, String)>,
+    /// How certain a delivered answer is that the event was taken; `None`: as the template's answers are.
+    pub confirmation: Option<Confirmation>,
+    /// Of a row that is read later: whether an attempt at its event ended so that no one knows what became of it.
+    pub after_unknown: Option<bool>,
 }
 
 /// Something at a place (a JSON pointer, a header's name) and what it must be.
@@ -184,7 +188,9 @@ impl ReplyRules {
             ReplyVerdict::Delivered { warnings: warnings(json, at), confirmation }
         };
         let verdict = match outcome {
-            ReplyOutcome::Delivered => delivered(self.confirmation),
+            ReplyOutcome::Delivered => {
+                delivered(rule.and_then(|rule| rule.confirmation).unwrap_or(self.confirmation))
+            }
             ReplyOutcome::Duplicate => delivered(Confirmation::Duplicate),
             ReplyOutcome::Retry => {
                 let concerns = rule.map_or(WaitRule::AsUsual, |rule| rule.concerns);
@@ -205,6 +211,19 @@ impl ReplyRules {
         let is_delivered = matches!(verdict, ReplyVerdict::Delivered { .. });
         let kept = rule.filter(|_| is_delivered).map(|rule| rule.kept(json)).unwrap_or_default();
         ClassifiedReply { verdict, kept }
+    }
+
+    /// Whether one of the rules is about this answer.
+    pub(crate) fn any_fits(&self, read: &ReadReply<'_>) -> bool {
+        self.rules.iter().any(|rule| rule.fits(read))
+    }
+
+    /// It says nothing of use: it is to be asked for again.
+    pub(crate) fn unavailable(&self, read: &ReadReply<'_>) -> ReplyVerdict {
+        let said = self.said(read.answer, read.json.as_ref());
+        let answer = PlatformAnswer { status: read.answer.status, why: None, said };
+        let reason = RetryReason::PlatformUnavailable(answer);
+        ReplyVerdict::Retry { reason, after_ms: None, hold_ms: None }
     }
 
     /// What the answer says why: what the template points at, else the beginning of the body.

@@ -15,12 +15,13 @@ pub(crate) fn read(table: &Table<'_>) -> ReplyRules {
         rules: table.read_tables("rule", rule),
         reasons: table.read_tables("reason", reason),
         waits: table.read_tables("wait", wait_place),
-        confirmation: table
-            .parsed("confirmation", |text| {
-                text.one_of(&Confirmation::ALL.map(|known| (known.as_str(), known)))
-            })
-            .unwrap_or_default(),
+        confirmation: confirmation(table).unwrap_or_default(),
     }
+}
+
+fn confirmation(table: &Table<'_>) -> Option<Confirmation> {
+    let known = Confirmation::ALL.map(|known| (known.as_str(), known));
+    table.parsed("confirmation", |text| text.one_of(&known))
 }
 
 pub(crate) fn reason(part: &Table<'_>) -> ReasonPart {
@@ -62,8 +63,13 @@ pub(crate) fn rule(table: &Table<'_>) -> Rule {
             Some(false) => WaitRule::Delivery,
         },
         retry_at: table.read_table("retry_at", retry_at),
+        confirmation: confirmation(table),
         ..row_rule(table)
     };
+    if rule.confirmation.is_some() && rule.then != ReplyOutcome::Delivered {
+        let what = "only a delivered answer is more or less certain";
+        table.problem("confirmation", what, "take `confirmation` out");
+    }
     let waits = [("hold", rule.concerns != WaitRule::AsUsual), ("retry_at", rule.retry_at.is_some())];
     for (key, _) in waits.into_iter().filter(|(_, says)| *says && rule.then != ReplyOutcome::Retry) {
         let what = "only an answer that is tried again asks for a wait";

@@ -13,6 +13,17 @@ pub(crate) struct RowPlace {
     pub index: RowIndex,
     /// The number of the first event.
     pub first: i64,
+    /// The JSON pointer, in a row that may be about several events, to how many it is about.
+    pub count: Option<String>,
+}
+
+/// A row that may be about several events.
+pub(crate) struct CountedRow<'a> {
+    /// The events that it names, counted from 0; `None` of one that cannot be read.
+    pub events: Vec<Option<usize>>,
+    /// About how many it says that it is.
+    pub count: Option<usize>,
+    pub content: &'a Json,
 }
 
 /// Where an answer counts events.
@@ -94,6 +105,21 @@ impl RowPlace {
         Some(FoundRows { rows, one_for_each, is_nameless })
     }
 
+    /// Every row of an answer, each with the events that it is about and how many those are.
+    pub(crate) fn counted_rows<'a>(&self, json: &'a Json) -> Vec<CountedRow<'a>> {
+        let mut found = Vec::new();
+        below(json, &self.at, None, &mut found);
+        let counted = |(key, content): (Option<RowKey<'_>>, &'a Json)| CountedRow {
+            events: self.of_place(key, content).into_iter().map(|row| row.event).collect(),
+            count: self
+                .count
+                .as_ref()
+                .and_then(|at| usize::try_from(whole_number(content.pointer(at)?)?).ok()),
+            content,
+        };
+        found.into_iter().filter(|(_, content)| !content.is_null()).map(counted).collect()
+    }
+
     /// The events that one row is about: none where it names none.
     fn of_place<'a>(&self, key: Option<RowKey<'_>>, content: &'a Json) -> Vec<Row<'a>> {
         let event = |number: i64| usize::try_from(number.checked_sub(self.first)?).ok();
@@ -107,6 +133,10 @@ impl RowPlace {
                 vec![Row { event, content }]
             }
             RowIndex::Member(at) => match content.pointer(at).filter(|found| !found.is_null()) {
+                Some(Json::Array(numbers)) => {
+                    let row = |number| Row { event: whole_number(number).and_then(event), content };
+                    numbers.iter().map(row).collect()
+                }
                 Some(found) => vec![Row { event: whole_number(found).and_then(event), content }],
                 None => Vec::new(),
             },

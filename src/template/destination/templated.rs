@@ -243,13 +243,36 @@ impl Templated {
 
     fn url(&self, scope: &RenderScope<'_>) -> Result<String, Problem> {
         let url = self.template.url.render(scope);
-        let Some(endpoint) = &self.endpoint else {
+        if self.endpoint.is_none() {
             check_web_address("url", &url)?;
-            return Ok(url);
-        };
+        }
+        Ok(self.at_endpoint(url))
+    }
+
+    /// The same URL at the account's own endpoint, where it has one.
+    fn at_endpoint(&self, url: String) -> String {
+        let Some(endpoint) = &self.endpoint else { return url };
         let after_scheme = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
         let path = after_scheme.find(['/', '?']).and_then(|at| after_scheme.get(at..)).unwrap_or_default();
-        Ok(format!("{endpoint}{path}"))
+        format!("{endpoint}{path}")
+    }
+
+    /// The request that asks what became of the one of this name; `None`: the platform is not asked. `delivery`: one of
+    /// those that it carried.
+    pub(crate) fn confirm_request(
+        &self,
+        request_id: &str,
+        delivery: &DeliveryId,
+        now: Time,
+    ) -> Option<OutgoingRequest> {
+        let url = self.at_endpoint(self.template.confirm()?.url_of(request_id));
+        Some(OutgoingRequest {
+            method: "GET".to_owned(),
+            url: with_query(url, self.credentials.query()),
+            headers: self.credentials.headers(delivery, now, &[]),
+            body: Vec::new(),
+            secrets: self.secrets.clone(),
+        })
     }
 
     /// Those of the template. What the account signs in with is added by [`Templated::assemble`].

@@ -201,7 +201,7 @@ pub fn withdrawing_a_destination_skips_what_waits_and_what_is_held(engine: &Engi
 }
 
 fn confirming(tries: u32) -> DeliveryState {
-    DeliveryState::Confirming { request_id: "batch-7".to_owned(), poll_at: at(60_000), tries }
+    DeliveryState::Confirming { request_id: "batch-7".to_owned(), poll_at: at(60_000), tries, last: None }
 }
 
 /// A sale that the platform accepted and has not confirmed.
@@ -252,7 +252,7 @@ pub fn what_is_to_be_confirmed_at_a_destination_that_is_gone_counts_as_delivered
     let store = engine.open();
     let receipt = accepted(&*store);
     assert_eq!(wait(store.withdraw(destination("ads"), at(5))).unwrap(), 1);
-    assert_eq!(states(&*store, &receipt), [DeliveryState::delivered(at(5))]);
+    assert_eq!(states(&*store, &receipt), [DeliveryState::unverified(at(5))]);
     assert_eq!(backlog(&*store, "ads", at(6)), None);
 }
 

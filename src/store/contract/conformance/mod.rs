@@ -19,6 +19,7 @@ pub mod changed_deliveries;
 pub mod click_lists;
 pub mod clicks;
 pub mod clock_jumps;
+pub mod confirmations;
 pub mod consent;
 pub mod deliveries;
 pub mod expiry;

@@ -89,6 +89,12 @@ macro_rules! store_conformance {
                 a_retry_planned_by_a_clock_that_ran_ahead_is_due_when_the_clock_is_right_again,
                 lists_by_time_look_past_what_a_wrong_clock_wrote,
             }
+            confirmations {
+                what_is_to_be_confirmed_is_handed_out_when_it_is_due_with_all_of_its_request,
+                what_asking_became_is_kept_once_and_only_where_it_was_waited_for,
+                what_is_not_confirmed_can_be_sent_again_and_counts_no_attempt_for_being_asked_about,
+                a_time_to_ask_that_is_too_far_ahead_is_not_waited_for,
+            }
             consent {
                 an_answer_counts_for_every_click_of_its_visitor_also_for_later_ones,
                 an_answer_counts_for_more_clicks_than_are_kept_of_a_visitor_by_their_ids,

@@ -1,0 +1,342 @@
+//! Platforms that accept a request and say later what became of its events: when they are asked, what their answers mean,
+//! and that nothing is sent meanwhile.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use postbridge::clock::Clock;
+use postbridge::dispatch::Dispatch;
+use postbridge::domain::attempt::{Attempt, AttemptPurpose};
+use postbridge::domain::code::{CodedReason, ReasonCode};
+use postbridge::domain::delivery::{Delivery, DeliveryState};
+use postbridge::domain::ids::ConversionId;
+use postbridge::domain::sent::Confirmation;
+use postbridge::domain::time::{HOUR_MS, MINUTE_MS};
+use postbridge::template::destination::batch::BatchSize;
+
+use crate::support::dispatch_fixture::{DispatchFixture, Target, plan, until};
+use crate::support::platform::{Act, Platform, Received};
+
+const CONFIRM: &str = r#"
+[batch]
+max = 10
+
+[confirm]
+id = "/request"
+url = "https://platform.invalid/status?id={{request_id}}"
+reason = [{ at = "/status" }]
+rows = { at = "/failed/*", index = "events", count = "count", reason = [{ at = "/why" }] }
+
+[[confirm.rule]]
+json = [{ at = "/status", equals = "done" }]
+then = "delivered"
+
+[[confirm.rule]]
+json = [{ at = "/status", equals = "failed" }]
+then = "dead"
+
+[[confirm.row]]
+json = [{ at = "/why", equals = "early" }]
+then = "retry"
+after_seconds = 3600
+
+[[confirm.row]]
+json = [{ at = "/why", equals = "twice" }]
+after_unknown = true
+then = "duplicate"
+"#;
+
+/// What is asked about, by the name of its request.
+fn asked(request: &Received) -> Option<&str> {
+    request.target.strip_prefix("/status?id=")
+}
+
+/// Accepts every request as `r 1`, `r 2`…, and answers what it is asked by `say`.
+fn accepting(say: impl Fn(usize) -> Act + Send + Sync + 'static) -> Platform {
+    let (requests, polls) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    Platform::start(move |request| match asked(request) {
+        Some(_) => say(polls.fetch_add(1, Ordering::Relaxed)),
+        None => {
+            let number = requests.fetch_add(1, Ordering::Relaxed) + 1;
+            let events = request.json()["events"].as_array().map_or(0, Vec::len);
+            Act::ok(&format!(r#"{{"received":{events},"request":"r {number}"}}"#))
+        }
+    })
+}
+
+fn polls(platform: &Platform) -> usize {
+    platform.received().iter().filter(|request| asked(request).is_some()).count()
+}
+
+fn sent(platform: &Platform) -> usize {
+    platform.count() - polls(platform)
+}
+
+/// One account at a platform, and the relay at it, by a clock that only the test moves.
+struct Account {
+    fixture: DispatchFixture,
+    target: Target,
+    dispatch: Dispatch,
+}
+
+impl Account {
+    fn at(platform: &Platform) -> Account {
+        Account::sending(platform, BatchSize::default())
+    }
+
+    fn sending(platform: &Platform, batch: BatchSize) -> Account {
+        let target = Target { batching: CONFIRM, batch, ..Target::new("a", platform.url("")) };
+        let fixture = DispatchFixture::by(Clock::fixed(Clock::system().now()), std::slice::from_ref(&target));
+        let dispatch = fixture.dispatch(std::slice::from_ref(&target));
+        Account { fixture, target, dispatch }
+    }
+
+    /// Time passes, and everyone looks.
+    fn pass(&self, millis: i64) {
+        self.fixture.clock.run(millis);
+        self.dispatch.reload(plan(std::slice::from_ref(&self.target)));
+    }
+
+    async fn now(&self, sale: ConversionId) -> (Delivery, Vec<Attempt>) {
+        self.fixture.delivery(sale).await
+    }
+
+    /// How often the platform was asked about it.
+    async fn tries(&self, sale: ConversionId) -> u32 {
+        match self.now(sale).await.0.state {
+            DeliveryState::Confirming { tries, .. } => tries,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Waits until it was asked so often and waits again.
+    async fn was_asked(&self, sale: ConversionId, tries: u32) {
+        for _ in 0..400 {
+            match self.now(sale).await.0.state {
+                DeliveryState::Confirming { tries: now, .. } if now == tries => return,
+                _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+        panic!("not asked {tries} times: {:?}", self.now(sale).await.0);
+    }
+
+    /// Waits until the platform has said what became of it.
+    async fn is_settled(&self, sale: ConversionId) {
+        for _ in 0..400 {
+            if self.now(sale).await.0.state.as_str() != "confirming" {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("never settled: {:?}", self.now(sale).await.0);
+    }
+
+    async fn stop(self) {
+        self.dispatch.stop(Duration::from_secs(5)).await;
+    }
+}
+
+fn processing() -> Act {
+    Act::ok(r#"{"status":"processing"}"#)
+}
+
+fn done() -> Act {
+    Act::ok(r#"{"status":"done"}"#)
+}
+
+#[tokio::test]
+async fn what_is_accepted_is_asked_about_after_1_5_and_30_minutes_then_hourly_and_not_sent_meanwhile() {
+    let platform = accepting(|poll| if poll < 5 { processing() } else { done() });
+    let account = Account::at(&platform);
+    let sale = account.fixture.sale("t").await;
+    account.fixture.reaches(sale, "confirming").await;
+    let mut passed = 0;
+    for (tries, minutes) in [(1, 1), (2, 5), (3, 30), (4, 90), (5, 150)] {
+        account.pass(minutes * MINUTE_MS - passed - 1_000);
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        assert_eq!(account.tries(sale).await, tries - 1, "a second too early");
+        account.pass(2_000);
+        account.was_asked(sale, tries).await;
+        passed = minutes * MINUTE_MS + 1_000;
+    }
+    account.pass(HOUR_MS);
+    let (delivery, attempts) = account.fixture.reaches(sale, "delivered").await;
+    let DeliveryState::Delivered { at, confirmation, later: Some(later) } = delivery.state else { panic!() };
+    assert_eq!((confirmation, later.request_id.as_str(), later.tries), (Confirmation::Confirmed, "r 1", 6));
+    assert!(later.at.millis_since(at) > 3 * HOUR_MS, "when it was accepted, and when that was confirmed");
+    assert_eq!((delivery.attempts, sent(&platform), polls(&platform)), (1, 1, 6));
+    let purposes: Vec<AttemptPurpose> = attempts.iter().map(|attempt| attempt.purpose).collect();
+    assert_eq!(purposes, [AttemptPurpose::Report, AttemptPurpose::Confirm], "only the last answer is kept");
+    let request = attempts[1].request().unwrap();
+    assert_eq!((request.method.as_str(), request.body.as_str()), ("GET", ""));
+    assert!(request.url.ends_with("/status?id=r%201"), "{request:?}");
+    assert!(request.headers.iter().all(|(_, value)| !value.contains("t0p-s3cret")), "{request:?}");
+    assert_eq!(platform.received()[1].header("authorization"), Some("Bearer t0p-s3cret"));
+    account.stop().await;
+}
+
+#[tokio::test]
+async fn it_goes_on_being_asked_about_after_a_restart_and_is_not_sent_again() {
+    let platform = accepting(|poll| if poll < 1 { processing() } else { done() });
+    let account = Account::at(&platform);
+    let sales = account.fixture.sales("t", 3).await;
+    account.fixture.all_reach(&sales, "confirming").await;
+    let Account { fixture, target, dispatch } = account;
+    dispatch.stop(Duration::from_secs(5)).await;
+    // Much later than it was to be asked.
+    fixture.clock.run(3 * HOUR_MS);
+    let dispatch = fixture.dispatch(std::slice::from_ref(&target));
+    fixture.clock.run(1);
+    until("all were asked about", || polls(&platform) >= 3).await;
+    fixture.clock.run(2 * MINUTE_MS);
+    dispatch.reload(plan(std::slice::from_ref(&target)));
+    fixture.all_reach(&sales, "delivered").await;
+    assert_eq!((sent(&platform), polls(&platform)), (3, 4));
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn the_events_of_a_request_are_asked_about_together_and_each_has_its_own_verdict() {
+    let answer = r#"{"status":"done","failed":[{"why":"unknown","count":1,"events":[1]},{"why":"early","count":"2","events":[3,4]}]}"#;
+    let platform = accepting(move |poll| if poll == 0 { done() } else { Act::ok(answer) });
+    let batch = BatchSize { max_events: 5, max_wait_ms: 400 };
+    let account = Account::sending(&platform, batch);
+    // What is sent first after a start is alone.
+    let first = account.fixture.sale("first").await;
+    account.fixture.reaches(first, "confirming").await;
+    account.pass(50 * MINUTE_MS);
+    account.is_settled(first).await;
+    let (polled, sales) = (polls(&platform), account.fixture.sales("t", 5).await);
+    account.fixture.all_reach(&sales, "confirming").await;
+    account.pass(MINUTE_MS + 1_000);
+    for sale in &sales {
+        account.is_settled(*sale).await;
+    }
+    assert_eq!((sent(&platform), polls(&platform) - polled), (2, 1), "of all that the request carried");
+    let mut words = BTreeMap::<&str, usize>::new();
+    for sale in &sales {
+        let (delivery, attempts) = account.now(*sale).await;
+        let position = attempts[0].place.unwrap().position;
+        let expected = match position {
+            2 => "dead",
+            4 | 5 => "waiting",
+            _ => "delivered",
+        };
+        assert_eq!(delivery.state.as_str(), expected, "event {position}: {delivery:?}");
+        *words.entry(delivery.state.as_str()).or_default() += 1;
+        if let DeliveryState::Dead { reason, .. } = &delivery.state {
+            assert_eq!(reason.code().as_str(), "platform_rejected");
+            assert!(reason.sentence().contains("unknown"), "{}", reason.sentence());
+        }
+    }
+    assert_eq!(words, BTreeMap::from([("dead", 1), ("delivered", 2), ("waiting", 2)]));
+    account.pass(HOUR_MS + 1_000);
+    until("those that were early are sent again", || sent(&platform) >= 3).await;
+    account.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_platform_never_says_is_unverified_after_a_day_with_its_last_answer() {
+    let platform = accepting(|_| processing());
+    let account = Account::at(&platform);
+    let sale = account.fixture.sale("t").await;
+    account.fixture.reaches(sale, "confirming").await;
+    account.pass(23 * HOUR_MS);
+    account.was_asked(sale, 1).await;
+    assert_eq!(account.tries(sale).await, 1, "what was missed is not made up for");
+    account.pass(2 * HOUR_MS);
+    let (delivery, attempts) = account.fixture.reaches(sale, "delivered").await;
+    assert_eq!(delivery.state.confirmation(), Some(Confirmation::Unverified));
+    assert_eq!((attempts.len(), attempts[1].purpose, sent(&platform)), (2, AttemptPurpose::Confirm, 1));
+    assert_eq!(attempts[1].answer().unwrap().body, br#"{"status":"processing"}"#);
+    account.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_says_nothing_is_asked_for_again_and_says_why() {
+    let platform = accepting(|poll| match poll {
+        0 => Act::status(403, r#"{"status":"no right to ask"}"#),
+        1 => Act::Reset,
+        2 => Act::Garbage,
+        3 => Act::ok("<html>"),
+        4 => Act::ok(r#"{"status":"weather"}"#),
+        _ => done(),
+    });
+    let account = Account::at(&platform);
+    let sale = account.fixture.sale("t").await;
+    account.fixture.reaches(sale, "confirming").await;
+    for (tries, words) in
+        [(1, "HTTP 403: no right to ask"), (2, "connection"), (3, ""), (4, "<html>"), (5, "weather")]
+    {
+        account.pass(2 * HOUR_MS);
+        account.was_asked(sale, tries).await;
+        let DeliveryState::Confirming { last: Some(last), .. } = account.now(sale).await.0.state else {
+            panic!()
+        };
+        assert!(last.sentence().unwrap().contains(words), "{last:?}");
+    }
+    assert!(account.dispatch.states()[0].parked.is_none(), "the account may send all the same");
+    account.pass(2 * HOUR_MS);
+    account.fixture.reaches(sale, "delivered").await;
+    assert_eq!(sent(&platform), 1);
+    account.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_platform_had_already_is_a_duplicate_only_after_an_attempt_of_which_no_one_knows() {
+    for (is_unknown, expected) in [(true, "delivered"), (false, "dead")] {
+        let requests = Arc::new(AtomicUsize::new(0));
+        let platform = Platform::start(move |request| match asked(request) {
+            Some(_) => Act::ok(r#"{"status":"failed","failed":[{"why":"twice","count":1,"events":[0]}]}"#),
+            None if is_unknown && requests.fetch_add(1, Ordering::Relaxed) == 0 => Act::BreakOff,
+            None => Act::ok(r#"{"received":1,"request":"r"}"#),
+        });
+        let account = Account::at(&platform);
+        let sale = account.fixture.sale("t").await;
+        if is_unknown {
+            account.fixture.has_attempts(sale, 1).await;
+            account.pass(MINUTE_MS);
+        }
+        account.fixture.reaches(sale, "confirming").await;
+        account.pass(MINUTE_MS + 1_000);
+        let (delivery, _) = account.fixture.reaches(sale, expected).await;
+        assert_eq!(delivery.possible_repeat, is_unknown);
+        let duplicate = delivery.state.confirmation() == Some(Confirmation::Duplicate);
+        assert_eq!(duplicate, is_unknown, "{delivery:?}");
+        account.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_platform_that_hangs_when_it_is_asked_keeps_neither_sending_nor_a_stop() {
+    let platform = accepting(|_| Act::Hang);
+    let account = Account::at(&platform);
+    let first = account.fixture.sale("t1").await;
+    account.fixture.reaches(first, "confirming").await;
+    account.pass(MINUTE_MS + 1_000);
+    until("it is asked", || polls(&platform) == 1).await;
+    let second = account.fixture.sale("t2").await;
+    account.fixture.reaches(second, "confirming").await;
+    let fixture = account.fixture;
+    let began = std::time::Instant::now();
+    account.dispatch.stop(Duration::from_secs(5)).await;
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!(fixture.delivery(first).await.0.state.as_str(), "confirming");
+}
+
+#[tokio::test]
+async fn where_the_template_no_longer_says_how_to_ask_what_was_accepted_is_unverified() {
+    let platform = accepting(|_| processing());
+    let account = Account::at(&platform);
+    let sale = account.fixture.sale("t").await;
+    account.fixture.reaches(sale, "confirming").await;
+    account.fixture.clock.run(MINUTE_MS + 1_000);
+    let target = Target { batching: "", ..account.target.clone() };
+    account.dispatch.reload(plan(&[target]));
+    let (delivery, _) = account.fixture.reaches(sale, "delivered").await;
+    assert_eq!(delivery.state.confirmation(), Some(Confirmation::Unverified));
+    assert_eq!((sent(&platform), polls(&platform)), (1, 0));
+    account.stop().await;
+}
