@@ -81,6 +81,9 @@ fn mark(name: &str) -> String {
         name if name.starts_with("_ga_") => "GS2.1.s1758460000$o1$g0$t1758460000$j60$l0$h0".to_owned(),
         "_rdt_uuid" => "1758460000000.5d6c2a1e-1111-4222-8333-123456789abc".to_owned(),
         "fbclid" => "IwAR0AbC".to_owned(),
+        "msclkid" => "4a1e5f0c-1111-4222-8333-123456789abc".to_owned(),
+        // As long as they are.
+        "tblci" => format!("GiC{}", "AbC1".repeat(16)),
         other => format!("{}AbC-1", other.trim_matches(['_', '*'])),
     }
 }

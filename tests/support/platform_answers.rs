@@ -14,9 +14,22 @@ pub struct PlatformAnswers {
     rows: Option<RowAnswer>,
     retries: Vec<Act>,
     refuses: Vec<Act>,
+    /// The member by which a refusal names an event, where it is none of a text.
+    index: Option<String>,
 }
 
-/// An answer with a row for every event, of which some are refused and some taken.
+/// Where a platform's answers name events.
+#[derive(Clone)]
+pub struct RowsAt {
+    /// The pointer of the list.
+    pub at: String,
+    /// The member of a row that is its event's number; `None`: there is a row for every event.
+    pub index: Option<String>,
+    /// Whether what is not named was taken.
+    pub by_each: bool,
+}
+
+/// An answer with a row for every event, of which some are refused and some taken; or with a row for each that is refused.
 struct RowAnswer {
     status: u16,
     headers: Vec<(String, String)>,
@@ -24,14 +37,16 @@ struct RowAnswer {
     /// The pointer of the rows.
     at: String,
     refused: Value,
-    taken: Value,
+    /// `None`: what is taken has no row, and the others have their number in this member.
+    taken: Result<Value, String>,
     /// How many events the story has, and how many of them are taken.
     counts: (u64, u64),
 }
 
 impl PlatformAnswers {
-    /// Those of the stories below a folder; `rows` is the pointer of the list that has a row for every event.
-    pub fn of_stories(folder: &Path, rows: Option<&str>) -> PlatformAnswers {
+    /// Those of the stories below a folder.
+    pub fn of_stories(folder: &Path, rows_at: Option<RowsAt>) -> PlatformAnswers {
+        let rows = rows_at.as_ref().filter(|rows| rows.by_each);
         let (mut accepts, mut accepts_several, mut row_answer) = (None, None, None);
         let (mut retries, mut refuses) = (Vec::new(), Vec::new());
         let mut found = Vec::new();
@@ -46,7 +61,8 @@ impl PlatformAnswers {
             if let Some(several) = reply.get("events").and_then(toml::Value::as_integer) {
                 let is_plain =
                     |event: &Value| event["verdict"] == "delivered" && event["warnings"] == json!([]);
-                let found = rows.and_then(|at| RowAnswer::of_story(&act, at, &expected["events"]));
+                let placed = rows.filter(|rows| rows.index.is_none());
+                let found = placed.and_then(|rows| RowAnswer::of_story(&act, &rows.at, &expected["events"]));
                 row_answer = row_answer.or(found);
                 if expected["events"].as_array().is_some_and(|events| events.iter().all(is_plain)) {
                     accepts_several.get_or_insert((act, several.unsigned_abs()));
@@ -61,8 +77,14 @@ impl PlatformAnswers {
                 }
                 // A test does not wait as long as a platform may ask for.
                 Some("retry") if !waits => retries.push(act),
+                // It is about the one event, and the request was taken.
+                Some("dead") if rows.is_some_and(|rows| rows.index.is_some()) => {
+                    let found = rows.and_then(|rows| RowAnswer::of_one(&act, rows));
+                    row_answer = row_answer.or(found);
+                }
                 // What a status says of the account is not about an event among others.
-                Some("dead") if !matches!(act, Act::Answer { status: 401 | 403 | 429 | 500.., .. }) => {
+                Some("dead") if !matches!(act, Act::Answer { status: 300..=399 | 401 | 403 | 429 | 500.., .. }) =>
+                {
                     refuses.push(act);
                 }
                 _ => {}
@@ -71,7 +93,8 @@ impl PlatformAnswers {
         let accepts =
             accepts.unwrap_or_else(|| panic!("{} has no story of a plain success", folder.display()));
         assert!(rows.is_none() || row_answer.is_some(), "{} has no story of rows", folder.display());
-        PlatformAnswers { accepts, accepts_several, rows: row_answer, retries, refuses }
+        let index = rows_at.and_then(|rows| rows.index);
+        PlatformAnswers { accepts, accepts_several, rows: row_answer, retries, refuses, index }
     }
 
     /// It took so many events.
@@ -96,6 +119,11 @@ impl PlatformAnswers {
         self.rows.is_some()
     }
 
+    /// Whether it always takes the others.
+    pub fn takes_the_others(&self) -> bool {
+        self.rows.as_ref().is_some_and(|rows| rows.taken.is_err())
+    }
+
     /// It takes those events that are not bad, and says of each what became of it; `None` where it never does.
     pub fn by_rows(&self, is_bad: &[bool]) -> Option<Act> {
         self.rows.as_ref().map(|rows| rows.of(is_bad))
@@ -104,7 +132,14 @@ impl PlatformAnswers {
     /// It takes nothing of a request, because of the event with this index; `None` where it never says so.
     pub fn refuse(&self, number: u64, index: usize) -> Option<Act> {
         let act = choose(&self.refuses, number)?;
-        Some(with_body(act, |body| body.replace("[0]", &format!("[{index}]"))))
+        Some(with_body(act, |body| {
+            let body = body.replace("[0]", &format!("[{index}]"));
+            let Some(member) = &self.index else { return body };
+            let named = |body: String, space: &str| {
+                body.replace(&format!("\"{member}\":{space}0"), &format!("\"{member}\":{space}{index}"))
+            };
+            named(named(body, ""), " ")
+        }))
     }
 }
 
@@ -130,17 +165,50 @@ impl RowAnswer {
             body,
             at: at.to_owned(),
             refused,
-            taken,
+            taken: Ok(taken),
             counts,
+        })
+    }
+
+    /// By a story of one event that is refused.
+    fn of_one(act: &Act, rows: &RowsAt) -> Option<RowAnswer> {
+        let (Act::Answer { status: status @ 200, headers, body }, Some(index)) = (act, &rows.index) else {
+            return None;
+        };
+        let body: Value = serde_json::from_str(body).ok()?;
+        let [refused] = &body.pointer(&rows.at)?.as_array()?[..] else { return None };
+        let refused = refused.clone();
+        (refused[index.as_str()] == 0).then(|| RowAnswer {
+            status: *status,
+            headers: headers.clone(),
+            body,
+            at: rows.at.clone(),
+            refused,
+            taken: Err(index.clone()),
+            counts: (1, 0),
         })
     }
 
     fn of(&self, is_bad: &[bool]) -> Act {
         let good = is_bad.iter().filter(|bad| !**bad).count() as u64;
         let mut body = self.body.clone();
+        if let Err(index) = &self.taken {
+            let row = |(number, bad): (usize, &bool)| {
+                let mut row = self.refused.clone();
+                row[index.as_str()] = number.into();
+                bad.then_some(row)
+            };
+            *body.pointer_mut(&self.at).unwrap() = is_bad.iter().enumerate().filter_map(row).collect();
+            return Act::Answer {
+                status: self.status,
+                headers: self.headers.clone(),
+                body: body.to_string(),
+            };
+        }
         *body.pointer_mut(&self.at).unwrap() = Value::Null;
         let mut body = with_counts(&body, self.counts, (is_bad.len() as u64, good));
-        let row = |bad: &bool| if *bad { self.refused.clone() } else { self.taken.clone() };
+        let taken = self.taken.clone().unwrap_or_default();
+        let row = |bad: &bool| if *bad { self.refused.clone() } else { taken.clone() };
         *body.pointer_mut(&self.at).unwrap() = is_bad.iter().map(row).collect();
         Act::Answer { status: self.status, headers: self.headers.clone(), body: body.to_string() }
     }

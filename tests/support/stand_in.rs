@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::support::confirm_answers::ConfirmAnswers;
 use crate::support::expected_request::ExpectedRequest;
 use crate::support::platform::{Act, Platform, Received};
-use crate::support::platform_answers::PlatformAnswers;
+use crate::support::platform_answers::{PlatformAnswers, RowsAt};
 use crate::support::token_server::TokenServer;
 
 /// A running stand-in of one platform.
@@ -95,13 +95,15 @@ impl PlatformFolder {
             let number = rate["max_per_second"].as_integer().unwrap();
             (number as f64, rate.get("counts").and_then(toml::Value::as_str) == Some("events"))
         });
-        let rows = toml
-            .get("batch")
-            .filter(|batch| batch.get("verdict").is_some_and(|v| v.as_str() == Some("each")));
-        let rows = rows
-            .and_then(|batch| batch.get("rows"))
-            .filter(|rows| rows.get("index").is_none() && rows.get("pattern").is_none());
-        let rows = rows.and_then(|rows| rows["at"].as_str()).filter(|at| !at.contains('*'));
+        let by_each = |batch: &toml::Value| batch.get("verdict").is_some_and(|v| v.as_str() == Some("each"));
+        let rows = toml.get("batch").and_then(|batch| Some((batch.get("rows")?, by_each(batch))));
+        let rows = rows.filter(|(rows, _)| rows.get("pattern").is_none());
+        let rows = rows.map(|(rows, by_each)| RowsAt {
+            at: rows["at"].as_str().unwrap().to_owned(),
+            index: rows.get("index").and_then(toml::Value::as_str).map(str::to_owned),
+            by_each,
+        });
+        let rows = rows.filter(|rows| !rows.at.contains('*'));
         let stories = repository().join("fixtures/destinations").join(name);
         let auth = toml["request"].get("auth").and_then(toml::Value::as_array).into_iter().flatten();
         let mut signs_in = auth.filter(|auth| auth["kind"].as_str() == Some("oauth2-refresh"));
@@ -319,7 +321,8 @@ impl PlatformFolder {
         let is_bad: Vec<bool> = texts.iter().map(|text| chance(text, !seed) % 100 < share).collect();
         let (several, drawn) = (texts.len() > 1, chance(&texts.concat(), seed.rotate_left(7)));
         let refusal = is_bad.iter().position(|bad| *bad).and_then(|index| {
-            let by_rows = self.answers.by_rows(&is_bad).filter(|_| several && drawn % 4 > 0);
+            let in_part = self.answers.takes_the_others() || (several && drawn % 4 > 0);
+            let by_rows = self.answers.by_rows(&is_bad).filter(|_| in_part);
             let whole = || Some((false, self.answers.refuse(chance(&texts[index], seed), index)?));
             by_rows.map(|act| (true, act)).or_else(whole)
         });

@@ -77,7 +77,8 @@ impl DestinationTemplate {
 
     /// Whether any request names what the platform can know an event again by.
     pub fn names_an_id(&self) -> bool {
-        ["event_id", "transaction_id"].into_iter().any(|name| self.names(name))
+        !self.file.dedup_by.is_empty()
+            || ["event_id", "transaction_id"].into_iter().any(|name| self.names(name))
     }
 }
 

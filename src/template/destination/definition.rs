@@ -279,7 +279,7 @@ fn bodies(
     let mut unknown: Option<Vec<(usize, String)>> = None;
     let mut add = |event: &str, mut payload: Option<Payload>| {
         let parts = RequestParts { payload: payload.as_mut(), query, form };
-        let (requirements, missing) = require::bind(&file.requirements, parts);
+        let (requirements, missing) = require::bind(&file.requirements, &file.dedup_by, parts);
         // A place may be absent from one event's request, but not from all.
         unknown = Some(match unknown.take() {
             Some(before) => before.into_iter().filter(|pointer| missing.contains(pointer)).collect(),

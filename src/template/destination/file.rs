@@ -49,6 +49,8 @@ pub(crate) struct DestinationFile {
     pub rate_unit: RateUnit,
     /// For how long the platform counts an event once that it is sent again; `None`: it counts each.
     pub dedup_ms: Option<i64>,
+    /// The places by which the platform knows an event again, where it has no id.
+    pub dedup_by: Vec<Text>,
     /// Where what it says is from.
     pub facts: Vec<PlatformFact>,
 }
@@ -118,6 +120,7 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
         max_per_second,
         rate_unit,
         dedup_ms: hours("dedup_hours"),
+        dedup_by: root.readable_texts("dedup_by"),
         facts: provenance::read_of_platform(root),
         settings,
         request: request?,

@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 use crate::domain::skip::{ClickParts, LowValue, MissingValue, SkipReason};
 use crate::template::destination::parameters::{ParameterTable, RenderedParameters};
 use crate::template::destination::payload::{Payload, RenderedPayload};
+use crate::template::toml_doc::text::Text;
 
 /// One requirement of a template's `[[require]]`.
 #[derive(Debug, Clone)]
@@ -127,12 +128,15 @@ pub(crate) struct LocatedRequirement {
     places: Vec<Option<RequiredPlace>>,
 }
 
-/// Finds the places of every requirement; also says which of them the request does not have at all.
+/// Finds the places of every requirement; also says which of them, and of other places that are named, the request does
+/// not have at all.
 pub(crate) fn bind(
     requirements: &[Requirement],
+    named: &[Text],
     mut parts: RequestParts<'_>,
 ) -> (Vec<LocatedRequirement>, Vec<(usize, String)>) {
-    let mut unknown = Vec::new();
+    let unnamed = named.iter().filter(|place| parts.find(&place.value).is_none());
+    let mut unknown: Vec<(usize, String)> = unnamed.map(|place| (place.line, place.value.clone())).collect();
     let mut bound = Vec::with_capacity(requirements.len());
     for requirement in requirements {
         let mut places = Vec::new();
