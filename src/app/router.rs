@@ -21,6 +21,7 @@ use crate::ingest::reopen::ReportTerms;
 use crate::ops::Ops;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::diagnostic::Problem;
+use crate::template::preset::usage::PresetUse;
 use crate::template::tag_script::TagScript;
 use crate::web::auth::{Keys, KnownSecrets, Tokens};
 use crate::web::cake::AdvertiserApi;
@@ -200,6 +201,10 @@ pub fn enricher(config: &Config) -> Result<VisitorEnricher, Problem> {
         config.catalog.destination_names().iter().filter_map(|name| config.catalog.destination(name))
     {
         landing.declare(template.landing_params(), template.cookies());
+    }
+    for postback in &config.outgoing {
+        let param = postback.ready.preset().and_then(PresetUse::click_param);
+        param.into_iter().for_each(|param| landing.declare_param(param));
     }
     Ok(VisitorEnricher { countries, landing })
 }

@@ -10,12 +10,15 @@ use crate::cli::{ConfigPath, Failure, count, print, print_json};
 use crate::config::templates;
 use crate::story::expected::Expectations;
 use crate::story::lint;
+use crate::story::preset::run_preset_stories;
 use crate::story::run::run_destination_stories;
 use crate::story::source::run_source_stories;
 use crate::template::catalog::Catalog;
 use crate::template::destination::definition::DestinationTemplate;
+use crate::template::destination::file::SettingSpec;
 use crate::template::diagnostic::{Problem, did_you_mean};
-use crate::template::provenance::{FactDoubt, PlatformFact, Provenance};
+use crate::template::preset::definition::PostbackPreset;
+use crate::template::provenance::{FactDoubt, FactLevel, PlatformFact, Provenance};
 use crate::template::source::definition::SourceTemplate;
 use crate::view::template::CatalogView;
 
@@ -34,7 +37,7 @@ pub struct ListTemplates {
     /// A folder of your own templates [default: the one that the configuration names, if any]
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
-    /// Print one JSON document: {"sources","destinations"}.
+    /// Print one JSON document: {"sources","destinations","presets"}.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -43,12 +46,12 @@ pub struct ListTemplates {
 
 #[derive(Args)]
 pub struct ShowTemplate {
-    /// Its name; where a source and a destination have it, both are shown.
+    /// Its name; where templates of several kinds have it, all are shown.
     name: String,
     /// A folder of your own templates [default: the one that the configuration names, if any]
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
-    /// Print one JSON document: {"sources","destinations"}.
+    /// Print one JSON document: {"sources","destinations","presets"}.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -57,8 +60,8 @@ pub struct ShowTemplate {
 
 #[derive(Args)]
 pub struct TestTemplates {
-    /// A folder with sources/ or destinations/, and their stories in fixtures/sources/NAME/ and
-    /// fixtures/destinations/NAME/ [default: the one that the configuration names]
+    /// A folder with sources/, destinations/ or presets/, and their stories in fixtures/sources/NAME/,
+    /// fixtures/destinations/NAME/ and fixtures/presets/NAME/ [default: the one that the configuration names]
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
     #[command(flatten)]
@@ -82,7 +85,13 @@ impl ListTemplates {
         let sources = catalog.source_names().into_iter().filter_map(|name| catalog.source(name));
         let destinations = catalog.destination_names().into_iter();
         let destinations = destinations.filter_map(|name| catalog.destination(name));
-        show(&sources.collect::<Vec<_>>(), &destinations.collect::<Vec<_>>(), self.json)
+        let presets = catalog.preset_names().into_iter().filter_map(|name| catalog.preset(name));
+        let found = FoundTemplates {
+            sources: sources.collect(),
+            destinations: destinations.collect(),
+            presets: presets.collect(),
+        };
+        found.show(self.json)
     }
 }
 
@@ -90,10 +99,14 @@ impl ShowTemplate {
     fn run(self) -> Result<(), Failure> {
         let folder = own_folder(self.folder, &self.config)?;
         let catalog = Catalog::load(folder.as_deref()).map_err(Failure::usage)?;
-        let sources = Vec::from_iter(catalog.source(&self.name));
-        let destinations = Vec::from_iter(catalog.destination(&self.name));
-        if sources.is_empty() && destinations.is_empty() {
-            let names = || catalog.source_names().into_iter().chain(catalog.destination_names());
+        let found = FoundTemplates {
+            sources: Vec::from_iter(catalog.source(&self.name)),
+            destinations: Vec::from_iter(catalog.destination(&self.name)),
+            presets: Vec::from_iter(catalog.preset(&self.name)),
+        };
+        if found.sources.is_empty() && found.destinations.is_empty() && found.presets.is_empty() {
+            let of_accounts = catalog.destination_names().into_iter().chain(catalog.preset_names());
+            let names = || catalog.source_names().into_iter().chain(of_accounts.clone());
             let hint = match did_you_mean(&self.name, names()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "`postbridge templates list` names them all".to_owned(),
@@ -101,28 +114,42 @@ impl ShowTemplate {
             let what = format!("there is no template `{}`", self.name);
             return Err(Failure::usage(vec![Problem::new(what, hint)]));
         }
-        show(&sources, &destinations, self.json)
+        found.show(self.json)
     }
 }
 
-fn show(
-    sources: &[Arc<SourceTemplate>],
-    destinations: &[Arc<DestinationTemplate>],
-    json: bool,
-) -> Result<(), Failure> {
-    if json {
-        return print_json(&CatalogView::of(sources, destinations));
+/// The templates that are shown, by kind.
+struct FoundTemplates {
+    sources: Vec<Arc<SourceTemplate>>,
+    destinations: Vec<Arc<DestinationTemplate>>,
+    presets: Vec<Arc<PostbackPreset>>,
+}
+
+impl FoundTemplates {
+    fn show(&self, json: bool) -> Result<(), Failure> {
+        let FoundTemplates { sources, destinations, presets } = self;
+        if json {
+            return print_json(&CatalogView::of(sources, destinations, presets));
+        }
+        let mut text = String::new();
+        let head = |text: &mut String, word: &str| {
+            let space = if text.is_empty() { "" } else { "\n" };
+            text.push_str(&format!("{space}{word}\n"));
+        };
+        if !sources.is_empty() {
+            head(&mut text, "sources");
+            sources.iter().for_each(|template| source_lines(&mut text, template));
+        }
+        if !destinations.is_empty() {
+            head(&mut text, "destinations");
+            destinations.iter().for_each(|template| destination_lines(&mut text, template));
+        }
+        if !presets.is_empty() {
+            head(&mut text, "presets");
+            presets.iter().for_each(|preset| preset_lines(&mut text, preset));
+        }
+        print(&text)
     }
-    let mut text = String::new();
-    if !sources.is_empty() {
-        text.push_str("sources\n");
-        sources.iter().for_each(|template| source_lines(&mut text, template));
-    }
-    if !destinations.is_empty() {
-        text.push_str(if sources.is_empty() { "destinations\n" } else { "\ndestinations\n" });
-        destinations.iter().for_each(|template| destination_lines(&mut text, template));
-    }
-    print(&text)
 }
 
 impl TestTemplates {
@@ -142,15 +169,17 @@ impl TestTemplates {
         let mut report = run_source_stories(&catalog, &wanted, &fixtures.join("sources"), expectations);
         let wanted: Vec<&str> = destinations.iter().map(String::as_str).collect();
         let more = run_destination_stories(&catalog, &wanted, &fixtures.join("destinations"), expectations);
-        report.passed.extend(more.passed);
-        report.written.extend(more.written);
-        report.problems.extend(more.problems);
+        report.take_all(more);
+        let presets = own_names(&folder.join("presets"));
+        let wanted: Vec<&str> = presets.iter().map(String::as_str).collect();
+        report.take_all(run_preset_stories(&catalog, &wanted, &fixtures.join("presets"), expectations));
         let own = destinations.iter().filter_map(|name| catalog.destination(name));
         report.problems.extend(own.flat_map(|template| lint::lacking(&template)));
-        let templates = sources.len() + destinations.len();
+        let templates = sources.len() + destinations.len() + presets.len();
         if templates == 0 {
             let what = format!("there is no template in {}", folder.display());
-            report.problems.push(Problem::new(what, "put them into sources/*.toml or destinations/<name>/"));
+            let hint = "put them into sources/*.toml, destinations/<name>/ or presets/*.toml";
+            report.problems.push(Problem::new(what, hint));
         }
         let ended = |story: &String| match report.written.get(story) {
             Some(change) => format!("written {story}: {change}\n"),
@@ -198,18 +227,7 @@ fn source_lines(text: &mut String, template: &SourceTemplate) {
 
 fn destination_lines(text: &mut String, template: &DestinationTemplate) {
     line(text, template.name(), template.label());
-    for setting in template.settings() {
-        let needed = match (setting.required, &setting.default) {
-            (true, None) => "required",
-            _ => "optional",
-        };
-        let secret = match (setting.secret, setting.secret_path) {
-            (true, _) => ", secret",
-            (false, true) => ", secret behind the host",
-            (false, false) => "",
-        };
-        line(text, &format!("  {}", setting.name), &format!("{} ({needed}{secret})", setting.label));
-    }
+    template.settings().iter().for_each(|setting| setting_line(text, setting));
     let events: Vec<&str> = template.events().keys().map(String::as_str).collect();
     line(text, "  events", &events.join(", "));
     for (name, kept) in [("  landing params", template.landing_params()), ("  cookies", template.cookies())] {
@@ -218,12 +236,53 @@ fn destination_lines(text: &mut String, template: &DestinationTemplate) {
         }
     }
     line(text, "  verified", if template.is_verified() { "yes" } else { "no" });
-    let doubt = |doubt: FactDoubt| format!("{} ({})", doubt.about.as_str(), doubt.reason());
-    let doubts: Vec<String> = template.doubts().into_iter().map(doubt).collect();
+    fact_lines(text, &template.doubts(), template.facts());
+}
+
+fn preset_lines(text: &mut String, preset: &PostbackPreset) {
+    line(text, preset.name(), preset.label());
+    line(text, "  url", preset.url());
+    preset.settings().iter().for_each(|setting| setting_line(text, setting));
+    let events: Vec<String> =
+        preset.events().iter().map(|(ours, theirs)| format!("{ours} = {theirs}")).collect();
+    if !events.is_empty() {
+        line(text, "  events", &events.join(", "));
+    }
+    if let Some(click) = preset.click() {
+        line(
+            text,
+            "  landing param",
+            &format!("{} (kept with the click while the preset is used)", click.param),
+        );
+        if let Some(tracking) = preset.tracking(&click.param) {
+            line(text, "  tracking URL", &format!("write {tracking} into it"));
+        }
+    }
+    line(text, "  level", preset.level().map_or("no_source", FactLevel::as_str));
+    fact_lines(text, &preset.doubts(), preset.facts());
+}
+
+fn setting_line(text: &mut String, setting: &SettingSpec) {
+    let needed = match (setting.required, &setting.default) {
+        (true, None) => "required",
+        _ => "optional",
+    };
+    let secret = match (setting.secret, setting.secret_path) {
+        (true, _) => ", secret",
+        (false, true) => ", secret behind the host",
+        (false, false) => "",
+    };
+    line(text, &format!("  {}", setting.name), &format!("{} ({needed}{secret})", setting.label));
+}
+
+/// What is in doubt, and where each fact is from.
+fn fact_lines(text: &mut String, doubts: &[FactDoubt], facts: &[PlatformFact]) {
+    let doubts: Vec<String> =
+        doubts.iter().map(|doubt| format!("{} ({})", doubt.about.as_str(), doubt.reason())).collect();
     if !doubts.is_empty() {
         line(text, "  in doubt", &doubts.join(", "));
     }
-    for PlatformFact { about, provenance } in template.facts() {
+    for PlatformFact { about, provenance } in facts {
         known_from(text, provenance, &format!("{}: {}", about.as_str(), provenance.fact));
     }
 }

@@ -12,6 +12,7 @@ use crate::config::outgoing::{self, Outgoing};
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId};
 use crate::domain::offer;
 use crate::domain::routing::RouteScope;
+use crate::template::catalog::Catalog;
 use crate::template::toml_doc::table::Table;
 
 /// Who brings clicks, and what notifies them of conversions.
@@ -38,7 +39,11 @@ struct DeclaredTables<'k> {
 
 /// Reads every `[[affiliate]]`, `[[campaign]]` and `[[postback]]`; what has a problem is left out, its
 /// problems kept. `offers` are the ids of all offers, also of those left out.
-pub fn read_all(root: &Table<'_>, offers: &[OfferId], creatives: &Creatives) -> Partners {
+pub fn read_all(
+    root: &Table<'_>,
+    catalog: &Catalog,
+    (offers, creatives): (&[OfferId], &Creatives),
+) -> Partners {
     let mut partners = Partners::default();
     let mut known = DeclaredTables {
         offers,
@@ -48,18 +53,18 @@ pub fn read_all(root: &Table<'_>, offers: &[OfferId], creatives: &Creatives) -> 
         links: HashMap::new(),
     };
     for section in root.tables("affiliate") {
-        read_affiliate(root, section, &mut known.affiliates, &mut partners);
+        read_affiliate((root, catalog), section, &mut known.affiliates, &mut partners);
     }
     for section in root.tables("campaign") {
-        read_campaign(root, section, &mut known, &mut partners);
+        read_campaign((root, catalog), section, &mut known, &mut partners);
     }
-    partners.outgoing.extend(outgoing::read_for_all(root));
+    partners.outgoing.extend(outgoing::read_for_all(root, catalog));
     (partners.affiliate_ids, partners.campaign_ids) = (known.affiliates, known.campaigns);
     partners
 }
 
 fn read_affiliate<'a>(
-    root: &Table<'a>,
+    (root, catalog): (&Table<'a>, &Catalog),
     section: Table<'a>,
     ids: &mut Vec<AffiliateId>,
     partners: &mut Partners,
@@ -67,7 +72,7 @@ fn read_affiliate<'a>(
     let id = AFFILIATE.own(&section, ids);
     let name = section.text("name").map(|text| text.value);
     let scope = id.clone().map(RouteScope::Affiliate);
-    partners.outgoing.extend(outgoing::read_of(root, &section, scope));
+    partners.outgoing.extend(outgoing::read_of((root, catalog), &section, scope));
     section.finish();
     if let Some(id) = id {
         partners.affiliates.push(Affiliate { name: name.unwrap_or_else(|| id.to_string()), id });
@@ -75,7 +80,7 @@ fn read_affiliate<'a>(
 }
 
 fn read_campaign<'a>(
-    root: &Table<'a>,
+    (root, catalog): (&Table<'a>, &Catalog),
     section: Table<'a>,
     known: &mut DeclaredTables<'_>,
     partners: &mut Partners,
@@ -87,7 +92,7 @@ fn read_campaign<'a>(
         section.required("affiliate", "\"200\"", |text| AFFILIATE.one_of(text, &known.affiliates));
     let (creatives, is_right) = known.creatives.listed(&section, offer.as_ref());
     let scope = id.clone().map(RouteScope::Campaign);
-    partners.outgoing.extend(outgoing::read_of(root, &section, scope));
+    partners.outgoing.extend(outgoing::read_of((root, catalog), &section, scope));
     if let (Some(id), Some(affiliate)) = (&id, &affiliate) {
         check_links(&section, (id, affiliate, &creatives), &mut known.links);
     }

@@ -269,7 +269,8 @@ fn read_template(section: &Table<'_>, catalog: &Catalog) -> Option<Arc<Destinati
     section.required("template", "\"webhook\"", find).flatten()
 }
 
-fn endpoint(text: &Text) -> Result<Url, Problem> {
+/// An address that takes the place of scheme and host of a template's.
+pub(super) fn endpoint(text: &Text) -> Result<Url, Problem> {
     let url = web_url(text)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(Problem::new(
@@ -291,15 +292,17 @@ fn warn_of_private_endpoint(section: &Table<'_>, endpoint: &Url) {
     }
 }
 
-struct SettingsTable {
-    read: BTreeMap<String, String>,
+/// The settings of one account.
+#[derive(Default)]
+pub(super) struct SettingsTable {
+    pub(super) read: BTreeMap<String, String>,
     /// Those that are in files of their own.
     files: SecretFiles,
     /// Those whose value could not be read: reported already.
-    unread: BTreeSet<String>,
+    pub(super) unread: BTreeSet<String>,
 }
 
-fn read_settings(section: &Table<'_>) -> SettingsTable {
+pub(super) fn read_settings(section: &Table<'_>) -> SettingsTable {
     let texts = section.free_texts();
     let file =
         |(name, text): &(&str, Text)| Some(((*name).to_owned(), section.document().path(text.file()?)));
@@ -316,7 +319,7 @@ fn is_setting(key: &str, template: Option<&DestinationTemplate>) -> Option<Strin
 }
 
 /// Ours = theirs, with ours in its standard spelling.
-fn renamed(events: &Table<'_>) -> BTreeMap<String, String> {
+pub(super) fn renamed(events: &Table<'_>) -> BTreeMap<String, String> {
     let standard =
         |ours: &str| EventName::parse(ours).map_or(ours.to_owned(), |event| event.as_str().to_owned());
     events.free_texts().into_iter().map(|(ours, theirs)| (standard(ours), theirs.value)).collect()

@@ -38,7 +38,7 @@ pub fn read(root: &Table<'_>, ids: &mut TableIds) -> Option<Config> {
     let sources = source::read_all(root, &catalog);
     let creatives = creative::read_all(root, &offers.ids);
     let Partners { affiliates, campaigns, outgoing, affiliate_ids, campaign_ids } =
-        campaign::read_all(root, &offers.ids, &creatives);
+        campaign::read_all(root, &catalog, (&offers.ids, &creatives));
     let nameable = NamableIds {
         sources: &sources.ids,
         offers: &offers.ids,

@@ -17,6 +17,7 @@ pub(crate) mod names;
 pub(crate) mod offer;
 pub(crate) mod outgoing;
 pub(crate) mod part;
+pub(crate) mod preset;
 pub mod secret_files;
 pub mod secrets;
 pub(crate) mod server;

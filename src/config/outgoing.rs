@@ -9,10 +9,12 @@ use url::Url;
 use crate::config::exposure::{self, is_private};
 use crate::config::names::IdKind;
 use crate::config::offer::amount;
+use crate::config::preset;
 use crate::config::source::forwarded_status;
 use crate::domain::ids::{DestinationId, OutgoingKind};
 use crate::domain::routing::{Changes, Route, RouteScope};
 use crate::domain::target::TargetId;
+use crate::template::catalog::Catalog;
 use crate::template::destination::calculation;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::DestinationMode;
@@ -20,6 +22,7 @@ use crate::template::diagnostic::Problem;
 use crate::template::macros::grammar::Grammar;
 use crate::template::macros::outgoing::OutgoingPostback;
 use crate::template::macros::url::{MacroUrl, POSTBACK_NAMES};
+use crate::template::preset::usage::PresetUse;
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
 
@@ -71,14 +74,18 @@ const POSTBACK: IdKind<DestinationId> = IdKind {
 };
 
 /// The `postback` table of an affiliate or a campaign, if it has one and nothing is wrong with it.
-pub fn read_of<'a>(root: &Table<'a>, owner: &Table<'a>, scope: Option<RouteScope>) -> Option<Outgoing> {
+pub fn read_of<'a>(
+    (root, catalog): (&Table<'a>, &Catalog),
+    owner: &Table<'a>,
+    scope: Option<RouteScope>,
+) -> Option<Outgoing> {
     let section = owner.table("postback")?;
     let id = match &scope {
         Some(RouteScope::Campaign(id)) => Some((OutgoingKind::Campaign, id.to_string())),
         Some(RouteScope::Affiliate(id)) => Some((OutgoingKind::Affiliate, id.to_string())),
-        Some(RouteScope::Any | RouteScope::AnyCampaign) | None => None,
+        Some(RouteScope::Any | RouteScope::AnyCampaign | RouteScope::AnySale) | None => None,
     };
-    read(with_defaults(root, section), id, scope)
+    read(with_defaults(root, section), catalog, id, scope)
 }
 
 /// All postbacks have the defaults that the default file shows at the one of its example campaign.
@@ -86,27 +93,26 @@ fn with_defaults<'a>(root: &Table<'a>, section: Table<'a>) -> Table<'a> {
     section.with_defaults_of(root, ["campaign", "postback"], DEFAULTED)
 }
 
-/// Every `[[postback]]` that nothing is wrong with.
-pub fn read_for_all<'a>(root: &Table<'a>) -> Vec<Outgoing> {
+/// Every `[[postback]]` that nothing is wrong with. One that names a preset is sent the conversions of sources, too: it
+/// reports to whom the clicks were bought from.
+pub fn read_for_all<'a>(root: &Table<'a>, catalog: &Catalog) -> Vec<Outgoing> {
     let mut ids = Vec::new();
     let read = |section: Table<'a>| {
         let id = POSTBACK.own(&section, &mut ids).map(|id| (OutgoingKind::Every, id.to_string()));
-        read(with_defaults(root, section), id, Some(RouteScope::AnyCampaign))
+        let scope = if section.has("preset") { RouteScope::AnySale } else { RouteScope::AnyCampaign };
+        read(with_defaults(root, section), catalog, id, Some(scope))
     };
     root.tables("postback").into_iter().filter_map(read).collect()
 }
 
 fn read(
     section: Table<'_>,
+    catalog: &Catalog,
     id: Option<(OutgoingKind, String)>,
     scope: Option<RouteScope>,
 ) -> Option<Outgoing> {
-    let is_there = section.require("url", "\"https://aff.example/pb?cid=#s2#&payout=#price#\"");
-    let grammar = section.parsed("macro", |text| Grammar::parse(&text.value));
-    let url = match (is_there, &grammar) {
-        (true, Some(grammar)) => section.parsed("url", |text| compile(text, grammar)),
-        _ => section.text("url").and(None),
-    };
+    let address = read_address(&section, catalog);
+    let key = if section.has("preset") { "preset" } else { "url" };
     let on = section.all_parsed("on", forwarded_status);
     if on.as_ref().is_some_and(Vec::is_empty) {
         let hint = "name at least \"approved\", or take the postback out";
@@ -122,10 +128,10 @@ fn read(
     let allow_private_network = section.flag("allow_private_network");
     let max_per_second = section.number::<u32>("max_per_second", 1..=1_000_000).and_then(NonZeroU32::new);
     let timeout_ms = section.number("timeout_ms", 100..=600_000);
-    if let (Some(url), Some(false)) = (&url, allow_private_network) {
-        warn_of_private_host(&section, url.host());
+    if let (Some((url, _)), Some(false)) = (&address, allow_private_network) {
+        warn_of_private_host(&section, key, url.host());
     }
-    if let Some(url) = &url {
+    if let Some((url, None)) = &address {
         exposure::warn_of_odd_url(&section, "url", url);
     }
     let id = id.and_then(|(kind, owner)| whole_id(&section, kind, &owner));
@@ -139,10 +145,10 @@ fn read(
         percent: percent?,
         ..Route::to(id.clone())
     };
-    let (url, scale, mode) = (url?, scale?, mode?);
-    let postback = OutgoingPostback { url: url.clone(), scale, changes: route.changes };
+    let ((url, preset), scale, mode) = (address?, scale?, mode?);
+    let postback = OutgoingPostback { url: url.clone(), scale, changes: route.changes, preset };
     let ready = ReadyDestination::of_postback(id.clone(), mode, postback);
-    exposure::warn_of_plain_secrets(&section, "url", &ready);
+    exposure::warn_of_plain_secrets(&section, key, &ready);
     Some(Outgoing {
         id,
         route,
@@ -154,6 +160,25 @@ fn read(
         max_per_second,
         timeout_ms: timeout_ms?,
     })
+}
+
+/// Where the postback is sent to: its own URL, or that of the preset that it names.
+fn read_address(section: &Table<'_>, catalog: &Catalog) -> Option<(MacroUrl, Option<Arc<PresetUse>>)> {
+    if section.has("preset") {
+        return preset::read(section, catalog).map(|(url, usage)| (url, Some(usage)));
+    }
+    preset::refuse_without_preset(section);
+    let grammar = section.parsed("macro", |text| Grammar::parse(&text.value));
+    if !section.has("url") {
+        let hint = "add `url = \"https://aff.example/pb?cid=#s2#&payout=#price#\"`, or `preset = \"…\"`: \
+                    `postbridge templates list` names them";
+        section.head_problem(format!("{} has no `url` and no `preset`", section.name()), hint);
+    }
+    let url = match &grammar {
+        Some(grammar) => section.parsed("url", |text| compile(text, grammar)),
+        None => section.text("url").and(None),
+    };
+    Some((url?, None))
 }
 
 fn compile(text: &Text, grammar: &Grammar) -> Result<MacroUrl, Problem> {
@@ -187,12 +212,12 @@ fn mode(text: &Text) -> Result<DestinationMode, Problem> {
     )
 }
 
-fn warn_of_private_host(section: &Table<'_>, host: &str) {
+fn warn_of_private_host(section: &Table<'_>, key: &str, host: &str) {
     let url = Url::parse(&format!("http://{host}/")).ok();
     if url.and_then(|url| url.host().map(|host| is_private(&host.to_owned()))) == Some(true) {
         section.warning(
-            "url",
-            format!("`url` leads to {host}, a private address: every delivery to it will be refused"),
+            key,
+            format!("`{key}` leads to {host}, a private address: every delivery to it will be refused"),
             "add allow_private_network = true if it is yours",
         );
     }

@@ -134,6 +134,8 @@ pub enum RouteScope {
     Any,
     /// Those that some campaign brought: a postback for all.
     AnyCampaign,
+    /// Those of sources, and those that some campaign brought: a postback to a traffic source or tracker of one's own.
+    AnySale,
     /// Those that clicks of this affiliate earned, by whichever campaign.
     Affiliate(AffiliateId),
     /// Those that clicks of this campaign earned.
@@ -232,9 +234,13 @@ impl RouteScope {
         let campaign_ref = conversion.campaign_ref.as_ref();
         // What the tag reports is no sale of a campaign's.
         let earns = reporter::earns(&conversion.source);
+        let is_of_campaign = campaign_ref.is_some_and(|placed| placed.campaign.is_some());
         match self {
             RouteScope::Any => true,
-            RouteScope::AnyCampaign => earns && campaign_ref.is_some_and(|placed| placed.campaign.is_some()),
+            RouteScope::AnyCampaign => earns && is_of_campaign,
+            RouteScope::AnySale => {
+                earns && (is_of_campaign || !reporter::is_of_advertisers(&conversion.source))
+            }
             RouteScope::Affiliate(id) => {
                 earns && campaign_ref.is_some_and(|placed| placed.affiliate.as_ref() == Some(id))
             }

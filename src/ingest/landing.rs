@@ -120,6 +120,13 @@ impl Landing {
         self.params.add(params);
         self.cookies.add(cookies);
     }
+
+    /// With the parameter that brings the click id of a configured postback's receiver; a sub id is kept anyway.
+    pub fn declare_param(&mut self, param: &str) {
+        if self.params.rank(param) == 2 && self.sub_ids.rank(param) == 2 {
+            self.params.add(&[param.to_owned()]);
+        }
+    }
 }
 
 /// Names, and with a `*` at the end beginnings of names.

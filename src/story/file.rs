@@ -34,6 +34,8 @@ use crate::template::diagnostic::Problem;
 use crate::template::macros::grammar::Grammar;
 use crate::template::macros::outgoing::OutgoingPostback;
 use crate::template::macros::url::{MacroUrl, POSTBACK_NAMES};
+use crate::template::preset::definition::PostbackPreset;
+use crate::template::preset::usage::{PresetSpec, PresetUse};
 use crate::template::toml_doc::overlay;
 use crate::template::toml_doc::table::{self, Table};
 use crate::template::toml_doc::text::Text;
@@ -125,6 +127,23 @@ impl Story {
         Ok(ReadyDestination::of_postback(self.delivery.destination.clone(), self.mode, postback))
     }
 
+    /// The outgoing postback by a preset, with the story's settings.
+    pub(crate) fn preset(&self, preset: &Arc<PostbackPreset>) -> Result<ReadyDestination, Problem> {
+        let spec = PresetSpec {
+            preset: Arc::clone(preset),
+            endpoint: self.endpoint.clone(),
+            settings: self.settings.clone(),
+            events: self.events.clone(),
+        };
+        let (url, usage) = PresetUse::build(spec).map_err(|problems| {
+            let all: Vec<String> = problems.into_iter().map(|wrong| wrong.problem.what).collect();
+            Problem::new(all.join("; "), "fix the story's settings")
+        })?;
+        let preset = Some(Arc::new(usage));
+        let postback = OutgoingPostback { url, scale: Decimal::ONE, changes: Changes::Ignore, preset };
+        Ok(ReadyDestination::of_postback(self.delivery.destination.clone(), self.mode, postback))
+    }
+
     /// What a request carries of the conversion, or why nothing is sent: as a relay has it at the delivery's turn.
     pub(crate) fn render(&self, destination: &ReadyDestination) -> Result<Rendering<EventPart>, Problem> {
         let refused = destination.consent_need().refusal(self.conversion.consent_with(self.click.as_ref()));
@@ -210,7 +229,7 @@ fn postback(table: &Table<'_>) -> Option<OutgoingPostback> {
         None => Ok(None),
     };
     let url = table.required("url", "\"https://…\"", compile).flatten()?;
-    Some(OutgoingPostback { url, scale, changes: Changes::Ignore })
+    Some(OutgoingPostback { url, scale, changes: Changes::Ignore, preset: None })
 }
 
 fn conversion(table: &Table<'_>, now: Time, click: Option<&Click>) -> Option<Conversion> {

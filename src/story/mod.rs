@@ -5,5 +5,6 @@
 pub mod expected;
 pub(crate) mod file;
 pub mod lint;
+pub mod preset;
 pub mod run;
 pub mod source;

@@ -51,6 +51,14 @@ pub struct StoryReport {
 }
 
 impl StoryReport {
+    /// With how the stories of another directory went.
+    pub fn take_all(&mut self, other: StoryReport) {
+        self.passed.extend(other.passed);
+        self.written.extend(other.written);
+        self.problems.extend(other.problems);
+        self.refused.extend(other.refused);
+    }
+
     fn take(&mut self, story: String, compared: Result<Compared, Problem>) {
         match compared {
             Ok(compared) => {
@@ -158,7 +166,7 @@ fn run_outgoing(
 }
 
 /// The story of a folder, and its file's name.
-fn read(folder: &Path) -> Result<(String, Story), Vec<Problem>> {
+pub(crate) fn read(folder: &Path) -> Result<(String, Story), Vec<Problem>> {
     let place = folder.join("story.toml").display().to_string();
     let text = fs::read_to_string(folder.join("story.toml"))
         .map_err(|error| Problem::new(format!("it cannot be read: {error}"), "add it").in_file(&place))?;
@@ -278,29 +286,34 @@ fn run(
             (with_remarks(found, &rendering.remarks), outcome)
         }
     };
-    misplaced(folder, &outcome).map_err(|problem| vec![problem.in_file(&place)])?;
+    let word = match &outcome {
+        StoryOutcome::Classified(word) => Some(*word),
+        _ => None,
+    };
+    misplaced(folder, word).map_err(|problem| vec![problem.in_file(&place)])?;
     Ok((outcome, compare(folder, &found, expectations)))
 }
 
-/// A story in a folder of replies that is not classified as that folder is called.
-fn misplaced(folder: &Path, outcome: &StoryOutcome) -> Result<(), Problem> {
+/// A story in a folder of replies that is not classified as that folder is called. `word`: what its reply is classified
+/// as; `None`: it is of no reply.
+pub(crate) fn misplaced(folder: &Path, word: Option<&str>) -> Result<(), Problem> {
     let (Some(named), Some(replies)) = (folder.parent(), folder.ancestors().nth(2)) else { return Ok(()) };
     if file_name(replies) != REPLIES {
         return Ok(());
     }
     let named = file_name(named);
-    match outcome {
-        StoryOutcome::Classified(word) if *word == named => Ok(()),
-        StoryOutcome::Classified(word) => {
+    match word {
+        Some(word) if word == named => Ok(()),
+        Some(word) => {
             let what = format!("the reply is classified as {word}, and its folder is of `{named}`");
             Err(Problem::new(what, format!("put it into `{REPLIES}/{word}`")))
         }
-        _ => Err(Problem::new("it is no story of a reply", format!("put it next to `{REPLIES}`"))),
+        None => Err(Problem::new("it is no story of a reply", format!("put it next to `{REPLIES}`"))),
     }
 }
 
 /// Where there are any, they are a member of their own.
-fn with_remarks(mut found: Json, remarks: &[Remark]) -> Json {
+pub(crate) fn with_remarks(mut found: Json, remarks: &[Remark]) -> Json {
     if let Some(members) = found.as_object_mut().filter(|_| !remarks.is_empty()) {
         members.insert("remarks".to_owned(), json!(ReasonView::all(remarks)));
     }
@@ -321,7 +334,7 @@ fn sent(request: &OutgoingRequest) -> Result<Json, Problem> {
     Ok(shown)
 }
 
-fn skipped(reason: &SkipReason) -> Json {
+pub(crate) fn skipped(reason: &SkipReason) -> Json {
     json!({ "code": reason.code().as_str(), "skip": reason.sentence(), "hint": reason.hint() })
 }
 
@@ -368,7 +381,7 @@ fn of_confirm(verdict: &ConfirmVerdict) -> (Json, &'static str) {
     }
 }
 
-fn classified(verdict: &ReplyVerdict) -> Json {
+pub(crate) fn classified(verdict: &ReplyVerdict) -> Json {
     let word = verdict.as_str();
     match verdict {
         ReplyVerdict::Delivered { warnings, confirmation } => {

@@ -6,10 +6,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use include_dir::{Dir, include_dir};
+use include_dir::{Dir, File, include_dir};
 
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::diagnostic::{Problem, access, did_you_mean};
+use crate::template::preset::definition::PostbackPreset;
 use crate::template::source::definition::SourceTemplate;
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
@@ -19,6 +20,7 @@ static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 pub struct Catalog {
     sources: BTreeMap<String, Arc<SourceTemplate>>,
     destinations: BTreeMap<String, Arc<DestinationTemplate>>,
+    presets: BTreeMap<String, Arc<PostbackPreset>>,
     broken: Broken,
 }
 
@@ -27,6 +29,7 @@ pub struct Catalog {
 struct Broken {
     sources: BTreeSet<String>,
     destinations: BTreeSet<String>,
+    presets: BTreeSet<String>,
     /// Whether some folder could not be read: then any name may be one of its templates.
     any: bool,
 }
@@ -35,8 +38,8 @@ struct Broken {
 type Files = BTreeMap<String, String>;
 
 impl Catalog {
-    /// Reads the built-in templates and, over them, `user_directory`: `destinations/<name>/` and
-    /// `sources/<name>.toml`.
+    /// Reads the built-in templates and, over them, `user_directory`: `destinations/<name>/`, `sources/<name>.toml` and
+    /// `presets/<name>.toml`.
     ///
     /// # Errors
     /// Every problem of every template at once.
@@ -65,6 +68,17 @@ impl Catalog {
                 Err(wrong) => {
                     problems.extend(wrong);
                     catalog.broken.destinations.insert(name);
+                }
+            }
+        }
+        for (name, (place, text)) in found.presets {
+            match PostbackPreset::parse(&name, &place, &text) {
+                Ok(preset) => {
+                    catalog.presets.insert(name, Arc::new(preset));
+                }
+                Err(wrong) => {
+                    problems.extend(wrong);
+                    catalog.broken.presets.insert(name);
                 }
             }
         }
@@ -106,6 +120,21 @@ impl Catalog {
         !self.destinations.contains_key(name) && (self.broken.any || self.broken.destinations.contains(name))
     }
 
+    /// Whether a preset of this name is not here because something is wrong with it.
+    pub fn has_broken_preset(&self, name: &str) -> bool {
+        !self.presets.contains_key(name) && (self.broken.any || self.broken.presets.contains(name))
+    }
+
+    /// The preset of this name.
+    pub fn preset(&self, name: &str) -> Option<Arc<PostbackPreset>> {
+        self.presets.get(name).cloned()
+    }
+
+    /// In alphabetical order.
+    pub fn preset_names(&self) -> Vec<&str> {
+        self.presets.keys().map(String::as_str).collect()
+    }
+
     /// The source template of this name.
     pub fn source(&self, name: &str) -> Option<Arc<SourceTemplate>> {
         self.sources.get(name).cloned()
@@ -128,23 +157,25 @@ impl Catalog {
 }
 
 /// The texts of all templates by name, each with the place that problems name.
+#[derive(Default)]
 struct TemplateTexts {
     sources: BTreeMap<String, (String, String)>,
     destinations: BTreeMap<String, (String, Files)>,
+    presets: BTreeMap<String, (String, String)>,
     /// What could not be read.
     broken: Broken,
 }
 
 impl TemplateTexts {
     fn built_in() -> TemplateTexts {
-        let (sources, destinations) = (BTreeMap::new(), BTreeMap::new());
-        let mut found = TemplateTexts { sources, destinations, broken: Broken::default() };
-        for file in BUILT_IN.get_dir("sources").into_iter().flat_map(Dir::files) {
-            if let (Some(name), Some(text)) = (template_name(file.path()), file.contents_utf8()) {
-                let place = format!("templates/{}", file.path().display());
-                found.sources.insert(name, (place, text.to_owned()));
-            }
-        }
+        let mut found = TemplateTexts::default();
+        let files = |folder: &str| BUILT_IN.get_dir(folder).into_iter().flat_map(Dir::files);
+        let text = |file: &File<'_>| {
+            let place = format!("templates/{}", file.path().display());
+            Some((template_name(file.path())?, (place, file.contents_utf8()?.to_owned())))
+        };
+        found.sources = files("sources").filter_map(text).collect();
+        found.presets = files("presets").filter_map(text).collect();
         for folder in BUILT_IN.get_dir("destinations").into_iter().flat_map(Dir::dirs) {
             let texts = folder.files();
             let texts = texts.filter_map(|f| Some((file_name(f.path())?, f.contents_utf8()?.to_owned())));
@@ -163,19 +194,10 @@ impl TemplateTexts {
             self.broken.any = true;
             return;
         }
-        for path in self.entries(&directory.join("sources"), problems) {
-            let Some(name) = template_name(&path) else { continue };
-            match fs::read_to_string(&path) {
-                Ok(text) => {
-                    self.sources.insert(name, (path.display().to_string(), text));
-                }
-                Err(error) => {
-                    problems.push(unreadable(&path, &error));
-                    self.sources.remove(&name);
-                    self.broken.sources.insert(name);
-                }
-            }
-        }
+        let sources = self.entries(&directory.join("sources"), problems);
+        take_files(sources, (&mut self.sources, &mut self.broken.sources), problems);
+        let presets = self.entries(&directory.join("presets"), problems);
+        take_files(presets, (&mut self.presets, &mut self.broken.presets), problems);
         for folder in self.entries(&directory.join("destinations"), problems) {
             let Some(name) = file_name(&folder).filter(|_| !folder.is_file()) else { continue };
             match read_files(&folder) {
@@ -206,7 +228,28 @@ impl TemplateTexts {
     }
 }
 
-/// `name.toml` → `name`; other files are not templates of a source.
+/// Reads templates that are a file each: one takes the place of another of its name, also where it cannot be read.
+fn take_files(
+    paths: Vec<PathBuf>,
+    (found, broken): (&mut BTreeMap<String, (String, String)>, &mut BTreeSet<String>),
+    problems: &mut Vec<Problem>,
+) {
+    for path in paths {
+        let Some(name) = template_name(&path) else { continue };
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                found.insert(name, (path.display().to_string(), text));
+            }
+            Err(error) => {
+                problems.push(unreadable(&path, &error));
+                found.remove(&name);
+                broken.insert(name);
+            }
+        }
+    }
+}
+
+/// `name.toml` → `name`; other files are no templates.
 fn template_name(path: &Path) -> Option<String> {
     let toml = path.extension().is_some_and(|kind| kind == "toml");
     path.file_stem().filter(|_| toml).map(|name| name.to_string_lossy().into_owned())
@@ -216,7 +259,7 @@ fn template_name(path: &Path) -> Option<String> {
 /// would otherwise be passed over without a word.
 ///
 /// # Errors
-/// It is not there, may not be read, or holds neither kind of template; or a folder in it is only
+/// It is not there, may not be read, or holds no kind of template; or a folder in it is only
 /// nearly named as it must be.
 pub fn check_folder(directory: &Path) -> Result<(), Problem> {
     let shown = directory.display();
@@ -226,7 +269,10 @@ pub fn check_folder(directory: &Path) -> Result<(), Problem> {
             ErrorKind::NotADirectory => format!("{shown} is not a folder"),
             _ => format!("the folder {shown} cannot be read: {error}"),
         };
-        Problem::new(what, "name a folder with sources/ or destinations/ in it that the relay may read")
+        Problem::new(
+            what,
+            "name a folder with sources/, destinations/ or presets/ in it that the relay may read",
+        )
     })?;
     let names: Vec<String> = there.iter().filter_map(|path| file_name(path)).collect();
     let absent = || FOLDERS.into_iter().filter(|folder| !names.iter().any(|name| name == folder));
@@ -237,13 +283,14 @@ pub fn check_folder(directory: &Path) -> Result<(), Problem> {
         }
     }
     if absent().count() == FOLDERS.len() {
-        let what = format!("{shown} holds neither sources/ nor destinations/");
-        return Err(Problem::new(what, "put templates into sources/<name>.toml or destinations/<name>/"));
+        let what = format!("{shown} holds neither sources/ nor destinations/ nor presets/");
+        let hint = "put templates into sources/<name>.toml, destinations/<name>/ or presets/<name>.toml";
+        return Err(Problem::new(what, hint));
     }
     Ok(())
 }
 
-const FOLDERS: [&str; 2] = ["sources", "destinations"];
+const FOLDERS: [&str; 3] = ["sources", "destinations", "presets"];
 
 /// What is in a directory, in order. Hidden files are passed over.
 fn list(directory: &Path) -> std::io::Result<Vec<PathBuf>> {

@@ -7,6 +7,7 @@ pub mod destination;
 pub mod diagnostic;
 pub mod macros;
 pub mod minify;
+pub mod preset;
 pub mod provenance;
 pub mod source;
 pub mod tag_script;

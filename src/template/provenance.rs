@@ -151,11 +151,16 @@ impl FactDoubt {
 
 /// What of a platform's facts is in doubt. A needed kind without any fact is.
 pub fn doubts(facts: &[PlatformFact]) -> Vec<FactDoubt> {
+    doubts_of(facts, FactKind::is_needed)
+}
+
+/// The same, where other kinds are needed.
+pub fn doubts_of(facts: &[PlatformFact], is_needed: impl Fn(FactKind) -> bool) -> Vec<FactDoubt> {
     let kinds = FactKind::NAMES.into_iter().map(|(_, about)| about);
     let doubt = |about: FactKind| {
         let of_kind = facts.iter().filter(|fact| fact.about == about);
         match of_kind.map(|fact| fact.provenance.level).max() {
-            None => about.is_needed().then_some(FactDoubt { about, level: None }),
+            None => is_needed(about).then_some(FactDoubt { about, level: None }),
             level => level.is_some_and(FactLevel::is_in_doubt).then_some(FactDoubt { about, level }),
         }
     };

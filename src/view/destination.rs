@@ -18,7 +18,7 @@ use crate::view::schema::TimeText;
 pub struct DestinationView<'a> {
     #[schemars(with = "String")]
     id: &'a DestinationId,
-    /// The destination template's name; `postback` for an outgoing postback.
+    /// The destination template's name; of an outgoing postback its preset's, `postback` where its URL is its own.
     template: &'a str,
     /// `live`, `test`, `shadow` (requests are made, not sent) or `off`.
     mode: &'static str,

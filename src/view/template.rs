@@ -1,4 +1,4 @@
-//! The templates: what each source template reads, and what each destination template needs.
+//! The templates: what each source template reads, what each destination template needs, and which presets there are.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use serde::Serialize;
 use crate::domain::time::HOUR_MS;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::file::SettingSpec;
-use crate::template::provenance::{FactDoubt, PlatformFact, Provenance};
+use crate::template::preset::definition::PostbackPreset;
+use crate::template::provenance::{FactDoubt, FactLevel, PlatformFact, Provenance};
 use crate::template::source::definition::SourceTemplate;
 
 /// Every template, the built-in ones and a user's own.
@@ -16,16 +17,19 @@ use crate::template::source::definition::SourceTemplate;
 pub struct CatalogView<'a> {
     sources: Vec<SourceTemplateView<'a>>,
     destinations: Vec<DestinationTemplateView<'a>>,
+    presets: Vec<PresetView<'a>>,
 }
 
 impl<'a> CatalogView<'a> {
     pub fn of(
         sources: &'a [Arc<SourceTemplate>],
         destinations: &'a [Arc<DestinationTemplate>],
+        presets: &'a [Arc<PostbackPreset>],
     ) -> CatalogView<'a> {
         CatalogView {
             sources: sources.iter().map(|template| SourceTemplateView::of(template)).collect(),
             destinations: destinations.iter().map(|template| DestinationTemplateView::of(template)).collect(),
+            presets: presets.iter().map(|preset| PresetView::of(preset)).collect(),
         }
     }
 }
@@ -96,9 +100,9 @@ struct FactDoubtView {
 }
 
 impl FactDoubtView {
-    fn all(template: &DestinationTemplate) -> Vec<FactDoubtView> {
+    fn all(doubts: Vec<FactDoubt>) -> Vec<FactDoubtView> {
         let view = |doubt: FactDoubt| FactDoubtView { about: doubt.about.as_str(), reason: doubt.reason() };
-        template.doubts().into_iter().map(view).collect()
+        doubts.into_iter().map(view).collect()
     }
 }
 
@@ -139,13 +143,54 @@ impl<'a> DestinationTemplateView<'a> {
             time_unit: template.time_unit(),
             max_age_hours: template.max_age_ms().map(|age| age / HOUR_MS),
             verified: template.is_verified(),
-            doubts: FactDoubtView::all(template),
+            doubts: FactDoubtView::all(template.doubts()),
             provenance: template.facts().iter().map(PlatformFactView::of).collect(),
         }
     }
 }
 
-/// A setting that a destination of a template has.
+/// The postback URL of a traffic source or tracker.
+#[derive(Serialize)]
+pub struct PresetView<'a> {
+    name: &'a str,
+    label: &'a str,
+    docs: &'a str,
+    /// With its macros and settings.
+    url: &'a str,
+    settings: Vec<SettingView<'a>>,
+    /// Our events, and what the receiver calls them.
+    events: BTreeMap<&'a str, &'a str>,
+    /// The parameter that brings the receiver's click id, unless the setting `click_param` says another; null: it wants none.
+    landing_param: Option<&'a str>,
+    /// What is to be written into the tracking URL; null: nothing is.
+    tracking: Option<String>,
+    /// How sure what it cannot do without is: the least sure of these facts. Null where one has no source.
+    level: Option<&'static str>,
+    doubts: Vec<FactDoubtView>,
+    provenance: Vec<PlatformFactView<'a>>,
+}
+
+impl<'a> PresetView<'a> {
+    pub fn of(preset: &'a PostbackPreset) -> PresetView<'a> {
+        let events = preset.events().iter();
+        let landing_param = preset.click().map(|click| click.param.as_str());
+        PresetView {
+            name: preset.name(),
+            label: preset.label(),
+            docs: preset.docs(),
+            url: preset.url(),
+            settings: preset.settings().iter().map(SettingView::of).collect(),
+            events: events.map(|(ours, theirs)| (ours.as_str(), theirs.as_str())).collect(),
+            landing_param,
+            tracking: landing_param.and_then(|param| preset.tracking(param)),
+            level: preset.level().map(FactLevel::as_str),
+            doubts: FactDoubtView::all(preset.doubts()),
+            provenance: preset.facts().iter().map(PlatformFactView::of).collect(),
+        }
+    }
+}
+
+/// A setting that a destination of a template, or a postback by a preset, has.
 #[derive(Serialize)]
 struct SettingView<'a> {
     name: &'a str,

@@ -7,3 +7,4 @@ mod link;
 mod partial_config;
 mod preview_states;
 mod standard_error;
+mod template_presets;

@@ -89,6 +89,24 @@ fn a_postback_is_reported_the_conversions_of_its_own_campaign_affiliate_or_all_c
 }
 
 #[test]
+fn a_postback_to_whom_the_clicks_were_bought_from_is_reported_what_sources_report_too() {
+    let all = postback(RouteScope::AnySale);
+    assert_eq!(planned(&sale("c1"), &[], &all).len(), 1);
+    let mut of_a_source = sale("c1");
+    of_a_source.campaign_ref = None;
+    assert_eq!(planned(&of_a_source, &[], &all).len(), 1);
+    for source in [BuiltInSource::Api, BuiltInSource::Pixel] {
+        let mut of_an_advertiser = of_a_source.clone();
+        of_an_advertiser.source = source.id();
+        assert!(planned(&of_an_advertiser, &[], &all).is_empty(), "no campaign brought it");
+        of_an_advertiser.campaign_ref = sale("c1").campaign_ref;
+        assert_eq!(planned(&of_an_advertiser, &[], &all).len(), 1);
+    }
+    of_a_source.source = BuiltInSource::Tag.id();
+    assert!(planned(&of_a_source, &[], &all).is_empty(), "what the tag reports is no sale");
+}
+
+#[test]
 fn what_the_tag_reports_is_no_sale_of_a_campaign() {
     let mut outbound = sale("c1");
     outbound.source = BuiltInSource::Tag.id();

@@ -3,6 +3,7 @@
 mod http_api;
 mod links;
 mod platforms;
+mod presets;
 mod readme;
 mod reason_codes;
 mod rejection_codes;

@@ -2,4 +2,5 @@
 
 mod hosts;
 mod postbacks;
+mod presets;
 mod served;

@@ -242,6 +242,8 @@ async fn a_destination_says_how_sure_its_facts_are_and_which_setting_expires() {
     let fixture = PagesFixture::busy().await;
     let page = fixture.get("/destinations").await;
     page.shows("Facts of the template: verified; in doubt: replies (doubtful)").hides("takes until");
+    page.shows("Presets of outgoing postbacks").shows("ExoClick <code>exoclick</code>");
+    page.shows("level doubtful; in doubt: ").shows("exoclick_id&#x3D;{conversions_tracking}");
     fixture.pages.ops.clock.set(Time::parse("2028-04-02T00:00:00Z").unwrap());
     let page = fixture.get("/destinations").await;
     page.shows(

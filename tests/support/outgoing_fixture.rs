@@ -66,7 +66,7 @@ impl CampaignPostback {
 
     pub fn destination(&self) -> Arc<ReadyDestination> {
         let scale = self.scale.parse().unwrap();
-        let postback = OutgoingPostback { url: self.url(), scale, changes: self.route.changes };
+        let postback = OutgoingPostback { url: self.url(), scale, changes: self.route.changes, preset: None };
         Arc::new(ReadyDestination::of_postback(self.route.destination.clone(), self.mode, postback))
     }
 

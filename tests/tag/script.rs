@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use postbridge::ingest::landing::Landing;
+use postbridge::template::catalog::Catalog;
 use postbridge::template::minify::minified;
 use postbridge::template::tag_script::{LinkGroup, TagConfig, TagScript};
 
@@ -11,7 +12,11 @@ const MOST_BYTES: usize = 3072;
 
 /// A relay that knows every platform that has a template, and links of one network.
 fn config() -> TagConfig {
-    let landing = Landing::built_in();
+    config_of(&Landing::built_in())
+}
+
+/// What the script is written from at a relay that takes this from landing pages.
+fn config_of(landing: &Landing) -> TagConfig {
     let params = landing.params.as_slice().iter().filter(|name| !name.starts_with("utm_"));
     TagConfig {
         public_url: "https://t.example.com".to_owned(),
@@ -36,6 +41,19 @@ fn the_tag_is_at_most_three_kilobytes_compressed() {
     let mut text = String::new();
     flate2::read::GzDecoder::new(script.gzip.as_slice()).read_to_string(&mut text).unwrap();
     assert_eq!(text, script.text);
+}
+
+#[test]
+fn a_preset_in_use_adds_only_the_name_of_its_parameter() {
+    let mut landing = Landing::built_in();
+    let without = TagScript::new(&config_of(&landing)).gzip.len();
+    let catalog = Catalog::load(None).unwrap();
+    let presets: Vec<_> =
+        catalog.preset_names().into_iter().filter_map(|name| catalog.preset(name)).collect();
+    presets.iter().filter_map(|preset| preset.click()).for_each(|click| landing.declare_param(&click.param));
+    let more = TagScript::new(&config_of(&landing)).gzip.len() - without;
+    let most = 8 * presets.len();
+    assert!(more <= most, "{more} bytes more for {} presets", presets.len());
 }
 
 /// A closure around these statements, made small; what is around them is taken off again.

@@ -18,6 +18,7 @@ mod multipart;
 mod payload_markers;
 mod phone_numbers;
 mod platforms;
+mod preset_stories;
 mod provenance;
 mod source_bodies;
 mod source_params;

@@ -103,7 +103,7 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
     Some(DestinationFile {
         label: root.needed_text("label"),
         docs: root.text("docs").unwrap_or_default().value,
-        events: events(root),
+        events: event_names(root),
         pass_custom_events: custom.unwrap_or_default(),
         landing_params: texts(root, "landing_params"),
         cookies: texts(root, "cookies"),
@@ -131,7 +131,8 @@ fn texts(table: &Table<'_>, key: &'static str) -> Vec<String> {
     table.readable_texts(key).into_iter().map(|text| text.value).collect()
 }
 
-fn settings(root: &Table<'_>) -> Vec<SettingSpec> {
+/// Every `[[setting]]` of a template.
+pub(crate) fn settings(root: &Table<'_>) -> Vec<SettingSpec> {
     let mut settings: Vec<SettingSpec> = Vec::new();
     root.read_tables("setting", |table| {
         let spec = setting(table);
@@ -174,7 +175,8 @@ fn setting(table: &Table<'_>) -> SettingSpec {
     spec
 }
 
-fn events(root: &Table<'_>) -> BTreeMap<String, String> {
+/// `[events]` of a template: our names and theirs.
+pub(crate) fn event_names(root: &Table<'_>) -> BTreeMap<String, String> {
     let Some(table) = root.table("events") else { return BTreeMap::new() };
     for ours in table.keys().into_iter().filter(|ours| !EventName::known().any(|known| known == *ours)) {
         let hint = match did_you_mean(ours, EventName::known()) {

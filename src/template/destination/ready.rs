@@ -20,6 +20,7 @@ use crate::template::destination::spec::{DestinationSpec, SpecProblem};
 use crate::template::destination::templated::Templated;
 use crate::template::diagnostic::Problem;
 use crate::template::macros::outgoing::OutgoingPostback;
+use crate::template::preset::usage::PresetUse;
 
 /// The name by which a template reads whether the visitor agreed to personalized ads.
 const PERSONALIZATION: &str = "click.ad_personalization";
@@ -92,11 +93,21 @@ impl ReadyDestination {
         self.mode
     }
 
-    /// What it speaks: its template's name, or `postback`.
+    /// What it speaks: its template's or preset's name, or `postback`.
     pub fn template_name(&self) -> &str {
         match &self.kind {
             Kind::Templated(destination) => destination.template.name(),
-            Kind::Postback(_) => "postback",
+            Kind::Postback(postback) => {
+                postback.preset.as_ref().map_or("postback", |usage| usage.preset().name())
+            }
+        }
+    }
+
+    /// The preset that its URL is of, where it is an outgoing postback and of one.
+    pub fn preset(&self) -> Option<&PresetUse> {
+        match &self.kind {
+            Kind::Templated(_) => None,
+            Kind::Postback(postback) => postback.preset.as_deref(),
         }
     }
 
@@ -165,7 +176,8 @@ impl ReadyDestination {
 
     /// For how long the receiver counts an event once that it is sent again, in milliseconds; `None`: it counts each.
     pub fn dedup_ms(&self) -> Option<i64> {
-        self.template()?.dedup_ms()
+        let of_preset = || self.preset()?.preset().dedup_ms();
+        self.template().map_or_else(of_preset, DestinationTemplate::dedup_ms)
     }
 
     /// The request that reports this conversion alone, or why none is to be sent. The same input gives the
@@ -200,11 +212,18 @@ impl ReadyDestination {
                 Ok(rendering)
             }
             Kind::Postback(postback) => {
-                let (url, sent) = postback.render(input.conversion, input.click);
+                let (url, sent) = match postback.render(input.conversion, input.click) {
+                    Ok(rendered) => rendered,
+                    Err(reason) => {
+                        let rendered = Rendered::Skip { reason };
+                        return Ok(Rendering { rendered, remarks: Vec::new() });
+                    }
+                };
                 let head = RequestHead { method: "GET".to_owned(), url, headers: Vec::new() };
                 let part = EventPart { head, envelope: None, body: Vec::new() };
                 let rendered = Rendered::Request(part, Box::new(sent));
-                Ok(Rendering { rendered, remarks: postback.remark(input.conversion).into_iter().collect() })
+                let remark = postback.remark(input.conversion, input.click);
+                Ok(Rendering { rendered, remarks: remark.into_iter().collect() })
             }
         }
     }

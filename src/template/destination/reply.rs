@@ -73,6 +73,8 @@ pub(crate) struct Rule {
     /// their case.
     pub text: Option<String>,
     pub text_not: Option<String>,
+    /// What the whole body is, in lower case, but for white space around it.
+    pub text_is: Option<String>,
     pub json: Vec<Condition<String>>,
     /// By lower-case name.
     pub headers: Vec<Condition<String>>,
@@ -170,6 +172,12 @@ impl ReplyRules {
             Ok(read) => self.of_answer(&read, now).verdict,
             Err(verdict) => verdict,
         }
+    }
+
+    /// The number of the rule that decides over this reply; `None`: what holds for all does.
+    pub(crate) fn deciding(&self, reply: &Reply) -> Option<usize> {
+        let read = ReadReply::of(reply, 1).ok()?;
+        self.rules.iter().position(|rule| rule.fits(&read))
     }
 
     /// What an answer means to the request as a whole.
@@ -297,12 +305,13 @@ impl Rule {
     }
 
     fn fits_text(&self, body: &[u8]) -> bool {
-        if self.text.is_none() && self.text_not.is_none() {
+        if self.text.is_none() && self.text_not.is_none() && self.text_is.is_none() {
             return true;
         }
         let body = String::from_utf8_lossy(body).to_ascii_lowercase();
         self.text.as_ref().is_none_or(|text| body.contains(text))
             && self.text_not.as_ref().is_none_or(|text| !body.contains(text))
+            && self.text_is.as_ref().is_none_or(|text| body.trim() == text)
     }
 
     /// Whether what it says of a document holds of this one.

@@ -56,6 +56,7 @@ pub(crate) fn rule(table: &Table<'_>) -> Rule {
         not_json: table.flag("not_json").unwrap_or(false),
         text: lower("text"),
         text_not: lower("text_not"),
+        text_is: lower("text_is"),
         headers: table.read_tables("header", named).into_iter().flatten().collect(),
         concerns: match table.flag("hold") {
             None => WaitRule::AsUsual,

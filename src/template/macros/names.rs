@@ -87,7 +87,7 @@ macros! {
 }
 
 /// What is an amount of money.
-pub(crate) const AMOUNTS: [&str; 4] = ["payout", "price", "revenue", "amount"];
+pub(crate) const AMOUNTS: [&str; 5] = ["payout", "price", "revenue", "amount", "earned"];
 
 /// What says something of the person: empty once the visitor has refused `ad_user_data`.
 const PERSONAL: [&str; 3] = ["ip", "sourceip", "udid"];

@@ -1,6 +1,6 @@
 //! An outgoing postback: one GET request whose URL notifies an affiliate of a conversion.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use rust_decimal::{Decimal, RoundingStrategy};
 use url::Url;
@@ -12,10 +12,13 @@ use crate::domain::money::Money;
 use crate::domain::remark::Remark;
 use crate::domain::routing::Changes;
 use crate::domain::sent::SentEvent;
+use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 use crate::template::destination::reply::ReplyRules;
 use crate::template::macros::names::MacroContext;
 use crate::template::macros::url::MacroUrl;
+use crate::template::preset::definition::LANDING_CLICK_ID;
+use crate::template::preset::usage::{PresetUse, ReportedSale};
 
 /// The fewest digits behind the point of a payout that was scaled: cents.
 const LEAST_DIGITS: u32 = 2;
@@ -35,7 +38,7 @@ const KEYS: [&str; 10] = [
 ];
 
 /// What is reported, to whom, and how much of the payout.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct OutgoingPostback {
     /// Where it goes, with the macros that are filled in for each conversion.
     pub url: MacroUrl,
@@ -43,41 +46,84 @@ pub struct OutgoingPostback {
     pub scale: Decimal,
     /// Whether a change of a conversion that was reported is reported too.
     pub changes: Changes,
+    /// The preset that the URL is of.
+    pub preset: Option<Arc<PresetUse>>,
 }
 
 impl OutgoingPostback {
-    /// The URL, and what it says. A conversion without a payout is reported too, with an empty price: a lead may earn
-    /// nothing.
-    pub(crate) fn render(&self, conversion: &Conversion, click: Option<&Click>) -> (String, SentEvent) {
+    /// The URL, and what it says; or why the receiver would not count the conversion. One without a payout is reported
+    /// too, with an empty price: a lead may earn nothing.
+    pub(crate) fn render(
+        &self,
+        conversion: &Conversion,
+        click: Option<&Click>,
+    ) -> Result<(String, SentEvent), SkipReason> {
         let payout = conversion.payout.map(|payout| reported_payout(payout.amount, self.scale));
         let context = MacroContext { conversion, click, payout };
-        let url = self.url.render(&|name| context.value(name));
+        let sale = ReportedSale { context: &context, earned: self.earned(&context) };
+        let preset = self.preset.as_deref();
+        if let Some(reason) = preset.and_then(|preset| preset.refusal(&sale)) {
+            return Err(reason);
+        }
+        let value = |name: &str| match preset {
+            Some(preset) => preset.value(name, &sale),
+            None => context.value(name),
+        };
+        let url = self.url.render(&value);
         let names = self.url.names();
         let sub_ids = names.iter().filter(|name| sub_id_number(name).is_some());
-        let id = |name: &&str| Some(((*name).to_owned(), context.value(name)?));
+        let id = |name: &&str| Some(((*name).to_owned(), value(name)?));
+        let own_id =
+            preset.and_then(|preset| Some((preset.click_param()?.to_owned(), value(LANDING_CLICK_ID)?)));
+        let theirs = preset.and_then(|preset| preset.event_name(&conversion.event));
         let sent = SentEvent {
-            event: conversion.event.as_str().to_owned(),
-            value: self.sent_payout(conversion),
+            event: theirs.unwrap_or(conversion.event.as_str()).to_owned(),
+            value: self.sent_amount(&sale).map(|(_, sent)| sent),
             event_time: conversion.event_time,
             event_id: conversion.id.event_id(),
-            ids: sub_ids.filter_map(id).collect(),
+            ids: sub_ids.filter_map(id).chain(own_id).collect(),
             reply: Pairs::new(),
         };
-        (url, sent)
+        Ok((url, sent))
     }
 
-    /// The payout as it is reported, where the URL names one.
-    fn sent_payout(&self, conversion: &Conversion) -> Option<Money> {
-        let payout = conversion.payout?;
-        let names_it = self.url.names().iter().any(|name| matches!(*name, "payout" | "price"));
-        names_it.then(|| Money { amount: reported_payout(payout.amount, self.scale), ..payout })
+    /// What the click's buyer earns: the payout, times the scale. What a conversion is worth is said only where no
+    /// affiliate brought it: of others it may be the network's own revenue.
+    fn earned(&self, context: &MacroContext<'_>) -> Option<Money> {
+        let conversion = context.conversion;
+        let is_brought = context.value("affiliate_id").is_some();
+        let earned = conversion.payout.or(conversion.value.filter(|_| !is_brought))?;
+        Some(Money { amount: reported_payout(earned.amount, self.scale), ..earned })
     }
 
-    /// Both payouts, where they differ and the URL names one.
-    pub(crate) fn remark(&self, conversion: &Conversion) -> Option<Remark> {
-        let (payout, sent) = (conversion.payout?, self.sent_payout(conversion)?);
-        let scale = || self.scale.to_string();
-        (sent != payout).then(|| Remark::PayoutScaled { payout, sent, scale: scale() })
+    /// The amount that the URL says of what is earned: as the conversion has it, and as it is sent.
+    fn sent_amount(&self, sale: &ReportedSale<'_>) -> Option<(Money, Money)> {
+        let conversion = sale.context.conversion;
+        let Some(preset) = self.preset.as_deref().filter(|_| self.says(&["earned"])) else {
+            let payout = conversion.payout.filter(|_| self.says(&["payout", "price"]))?;
+            let amount = reported_payout(payout.amount, self.scale);
+            return Some((payout, Money { amount, ..payout }));
+        };
+        let sent = preset.taken(sale.earned)?;
+        let known = conversion.payout.or(conversion.value)?;
+        Some((known, Money { amount: preset.rounded(sent.amount), ..sent }))
+    }
+
+    fn says(&self, wanted: &[&str]) -> bool {
+        self.url.names().iter().any(|name| wanted.contains(name))
+    }
+
+    /// Both payouts, where they differ and the URL names one; that none is named, where the receiver takes no such
+    /// currency.
+    pub(crate) fn remark(&self, conversion: &Conversion, click: Option<&Click>) -> Option<Remark> {
+        let context = MacroContext { conversion, click, payout: None };
+        let sale = ReportedSale { context: &context, earned: self.earned(&context) };
+        if let Some((payout, sent)) = self.sent_amount(&sale) {
+            let scale = || self.scale.to_string();
+            return (sent != payout).then(|| Remark::PayoutScaled { payout, sent, scale: scale() });
+        }
+        let is_left_out = self.says(&["earned"]) && sale.earned.is_some();
+        is_left_out.then(|| Remark::ValueLeftOut { field: "earned".to_owned() })
     }
 
     /// The URL without its macros, where it holds a key: it is from outside the configuration, or one of
@@ -90,7 +136,8 @@ impl OutgoingPostback {
     }
 
     pub(crate) fn classify(&self, reply: &Reply, now: Time) -> ReplyVerdict {
-        REPLY_RULES.classify(reply, now)
+        let rules = self.preset.as_ref().map_or(&*REPLY_RULES, |preset| &preset.preset().file.reply);
+        rules.classify(reply, now)
     }
 }
 

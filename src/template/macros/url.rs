@@ -53,6 +53,8 @@ pub struct MacroUrl {
     /// Names in its own query, which win over what is handed on.
     pub query_names: Vec<String>,
     secrets: Vec<String>,
+    /// Whether a parameter of the query is left out where a macro in it has no value.
+    leaves_out_absent: bool,
 }
 
 impl MacroUrl {
@@ -68,14 +70,16 @@ impl MacroUrl {
         let host = host(written, &pieces)?;
         check_marks(&pieces, grammar, known)?;
         let (query_names, secrets) = (query_names(&pieces), Vec::new());
-        let url = MacroUrl { written: written.to_owned(), pieces, host, query_names, secrets };
+        let leaves_out_absent = false;
+        let written = written.to_owned();
+        let url = MacroUrl { written, pieces, host, query_names, secrets, leaves_out_absent };
         let sample = url.render(&|_| Some("x".to_owned()));
         if let Err(cause) = Url::parse(&sample) {
-            return Err(Problem::new(format!("`{written}` is not a web address: {cause}"), EXAMPLE));
+            return Err(Problem::new(format!("`{}` is not a web address: {cause}", url.written), EXAMPLE));
         }
         if url.path_segments().any(is_dots) {
             let hint = "write the path as it is, without `.` and `..`";
-            return Err(Problem::new(format!("the path of `{written}` goes up or nowhere"), hint));
+            return Err(Problem::new(format!("the path of `{}` goes up or nowhere", url.written), hint));
         }
         Ok(url)
     }
@@ -94,6 +98,18 @@ impl MacroUrl {
         // The longest first: masked after one that it contains, its end would stay.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         MacroUrl { secrets, ..self }
+    }
+
+    /// The same, in which these texts are secret.
+    #[must_use]
+    pub(in crate::template) fn with_secrets(self, secrets: Vec<String>) -> MacroUrl {
+        MacroUrl { secrets, ..self }
+    }
+
+    /// The same, of whose query a parameter is left out where a macro in it has no value.
+    #[must_use]
+    pub(in crate::template) fn leaving_out_absent(self) -> MacroUrl {
+        MacroUrl { leaves_out_absent: true, ..self }
     }
 
     /// What of it is to be masked wherever it would be shown or stored.
@@ -119,13 +135,13 @@ impl MacroUrl {
         for piece in &self.pieces {
             match piece {
                 UrlPiece::Text(text) => url.push_str(text),
-                UrlPiece::Name(name) => {
-                    let value = value(name).unwrap_or_default();
-                    url.extend(utf8_percent_encode(&value, ENCODED));
-                }
+                UrlPiece::Name(name) => match value(name) {
+                    None if self.leaves_out_absent => url.push(MACRO),
+                    value => url.extend(utf8_percent_encode(&value.unwrap_or_default(), ENCODED)),
+                },
             }
         }
-        let url = without_dots(url);
+        let url = without_dots(without_marked(url));
         let own = |name: &[u8]| self.query_names.iter().any(|known| known.as_bytes() == name);
         let new: Vec<_> = passed.iter().filter(|(name, _)| !own(name)).collect();
         if new.is_empty() { url } else { with_query(&url, &new) }
@@ -346,6 +362,17 @@ fn check_other_grammars(text: &str, grammar: &Grammar, known: &[&str]) -> Result
 
 /// Marks where a macro was: a control character cannot stand in the text of a URL.
 const MACRO: char = '\u{1}';
+
+/// The URL without the parameters that hold a mark; in its path the mark alone is taken out.
+fn without_marked(url: String) -> String {
+    if !url.contains(MACRO) {
+        return url;
+    }
+    let (address, query) = url.split_once('?').unwrap_or((&url, ""));
+    let pairs: Vec<&str> = query.split('&').filter(|pair| !pair.contains(MACRO)).collect();
+    let mark = if pairs.is_empty() { "" } else { "?" };
+    format!("{}{mark}{}", address.replace(MACRO, ""), pairs.join("&"))
+}
 
 /// The URL with a mark in the place of each macro.
 fn marked(pieces: &[UrlPiece]) -> String {

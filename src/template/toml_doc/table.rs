@@ -82,6 +82,11 @@ impl<'a> Table<'a> {
         self.document
     }
 
+    /// How messages call it: `[server]`, `[[source]]`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The line of the table's head.
     pub fn line(&self) -> usize {
         self.line

@@ -14,8 +14,11 @@ use crate::store::contract::work::Backlog;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::DestinationMode;
-use crate::template::provenance::FactDoubt;
+use crate::template::preset::definition::PostbackPreset;
+use crate::template::preset::usage::PresetUse;
+use crate::template::provenance::{FactDoubt, FactLevel};
 use crate::view::destination::DestinationView;
+use crate::view::template::PresetView;
 use crate::web::pages::{PageContent, PageExit, Pages, document};
 
 impl Pages {
@@ -41,8 +44,32 @@ impl Pages {
         };
         let items: Vec<Value> = self.ops.destinations.iter().map(card).collect();
         let strays: Vec<RemovedDestinationCard> = queues.0.iter().filter_map(stray).collect();
-        Ok(PageContent::new("destinations", "Destinations", json!({"items": items, "strays": strays})))
+        let data = json!({"items": items, "strays": strays, "presets": self.presets()});
+        Ok(PageContent::new("destinations", "Destinations", data))
     }
+
+    /// Every preset that an outgoing postback can name.
+    fn presets(&self) -> Vec<Value> {
+        let catalog = &self.config.catalog;
+        let presets = catalog.preset_names().into_iter().filter_map(|name| catalog.preset(name));
+        let of = |preset: &PostbackPreset| {
+            let is_it = |used: &&PresetUse| used.preset().name() == preset.name();
+            let used = self.ops.destinations.iter().filter(|one| one.preset().filter(is_it).is_some());
+            let used_by = used.map(|one| one.id().as_str()).collect::<Vec<_>>().join(", ");
+            document(&PresetRow { facts: facts_of_preset(preset), used_by, preset: PresetView::of(preset) })
+        };
+        presets.map(|preset| of(&preset)).collect()
+    }
+}
+
+/// A preset, as the template `destinations` lists it.
+#[derive(Serialize)]
+struct PresetRow<'a> {
+    facts: String,
+    /// The postbacks that name it.
+    used_by: String,
+    #[serde(flatten)]
+    preset: PresetView<'a>,
 }
 
 /// A destination, as the template `destinations` shows it.
@@ -50,8 +77,10 @@ impl Pages {
 struct DestinationCard<'a> {
     mode_note: &'static str,
     setup: &'a str,
-    /// How sure the facts of its template are; of an outgoing postback none.
+    /// How sure the facts of its template or preset are; of a postback with a URL of its own none.
     facts: Option<String>,
+    /// Of a preset: what is to be written into the tracking URL, for the click id to be kept.
+    tracking: Option<String>,
     /// The settings whose value the platform soon refuses.
     expiring: Vec<String>,
     /// Where the last error, which is shown anyway, does not say the same.
@@ -71,7 +100,11 @@ impl<'a> DestinationCard<'a> {
         DestinationCard {
             mode_note: mode_note(ready.mode()),
             setup: ready.template().map_or("", |template| template.setup().trim()),
-            facts: ready.template().map(facts),
+            facts: ready
+                .template()
+                .map(facts)
+                .or_else(|| ready.preset().map(|used| facts_of_preset(used.preset()))),
+            tracking: ready.preset().and_then(PresetUse::tracking),
             expiring: warnings.map(|warning| format!("{}: {}", warning.what, warning.hint)).collect(),
             hold_hint: UnsentCode::DestinationOnHold.fix(),
             pause_hint: UnsentCode::DestinationPaused.fix(),
@@ -92,12 +125,22 @@ struct RemovedDestinationCard {
 
 /// Whether a template is verified, and what is in doubt.
 fn facts(template: &DestinationTemplate) -> String {
-    let doubt = |doubt: FactDoubt| format!("{} ({})", doubt.about.as_str(), doubt.reason());
-    let doubts: Vec<String> = template.doubts().into_iter().map(doubt).collect();
     let verified = if template.is_verified() { "verified" } else { "not verified" };
+    with_doubts(verified, template.doubts())
+}
+
+/// How sure a preset's URL and click id are, and what is in doubt.
+fn facts_of_preset(preset: &PostbackPreset) -> String {
+    let level = preset.level().map_or("no_source", FactLevel::as_str);
+    with_doubts(&format!("level {level}"), preset.doubts())
+}
+
+fn with_doubts(whole: &str, doubts: Vec<FactDoubt>) -> String {
+    let doubt = |doubt: FactDoubt| format!("{} ({})", doubt.about.as_str(), doubt.reason());
+    let doubts: Vec<String> = doubts.into_iter().map(doubt).collect();
     match doubts.as_slice() {
-        [] => verified.to_owned(),
-        doubts => format!("{verified}; in doubt: {}", doubts.join(", ")),
+        [] => whole.to_owned(),
+        doubts => format!("{whole}; in doubt: {}", doubts.join(", ")),
     }
 }
 

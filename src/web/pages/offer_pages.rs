@@ -80,6 +80,9 @@ pub fn postback_view(outgoing: &Outgoing) -> Value {
     if outgoing.mode != DestinationMode::Live {
         terms.push(format!("mode {}", outgoing.mode.as_str()));
     }
+    if let Some(used) = outgoing.ready.preset() {
+        terms.push(format!("preset {}", used.preset().name()));
+    }
     json!({
         "id": outgoing.id.as_str(),
         "url": outgoing.url.shown(),
@@ -98,6 +101,7 @@ fn whose(scope: &RouteScope) -> String {
         RouteScope::Campaign(id) => format!("the campaign {id}"),
         RouteScope::Affiliate(id) => format!("the affiliate {id}"),
         RouteScope::AnyCampaign | RouteScope::Any => "all campaigns".to_owned(),
+        RouteScope::AnySale => "all campaigns and sources".to_owned(),
     }
 }
 
@@ -106,6 +110,6 @@ pub fn reports_of(outgoing: &Outgoing, campaign: &Campaign) -> bool {
     match &outgoing.route.scope {
         RouteScope::Campaign(id) => campaign.id == *id,
         RouteScope::Affiliate(id) => campaign.affiliate == *id,
-        RouteScope::AnyCampaign | RouteScope::Any => true,
+        RouteScope::AnyCampaign | RouteScope::AnySale | RouteScope::Any => true,
     }
 }

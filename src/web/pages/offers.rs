@@ -14,6 +14,7 @@ use crate::domain::money::Money;
 use crate::domain::offer::{self, Caps, Disposition, Payout, day_of};
 use crate::domain::reporter::{ReportRoute, report_by_line};
 use crate::domain::reports::FurtherSales;
+use crate::domain::routing::RouteScope;
 use crate::domain::time::{DAY_MS, Time};
 use crate::store::contract::lookup::{ClickFilter, PageRequest, ReportQuery};
 use crate::template::macros::url::MacroUrl;
@@ -63,7 +64,10 @@ impl Pages {
     pub(super) fn campaigns(&self) -> PageContent {
         let campaigns = &self.config.campaigns;
         let items: Vec<Value> = campaigns.iter().map(|campaign| self.campaign_card(campaign)).collect();
-        let is_idle = |postback: &&Outgoing| !campaigns.iter().any(|one| reports_of(postback, &one.campaign));
+        let is_idle = |postback: &&Outgoing| {
+            postback.route.scope != RouteScope::AnySale
+                && !campaigns.iter().any(|one| reports_of(postback, &one.campaign))
+        };
         let for_all: Vec<Value> = self.config.outgoing.iter().filter(is_idle).map(postback_view).collect();
         PageContent::new("campaigns", "Campaigns", json!({"items": items, "idle_postbacks": for_all}))
     }
