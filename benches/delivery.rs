@@ -22,6 +22,7 @@ use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::routing::{Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::secret_store::FixedSecrets;
+use postbridge::domain::sent::DeliveryKind;
 use postbridge::domain::status::Status;
 use postbridge::store::contract::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
@@ -187,6 +188,7 @@ impl Bench {
             mode: DestinationMode::Live,
             endpoint: Some(format!("http://{sink}")),
             token_endpoint: None,
+            on_rejected: None,
             settings: BTreeMap::from([
                 ("pixel_id".to_owned(), "1234567890".to_owned()),
                 ("access_token".to_owned(), "EAAG-0123456789abcdefghijklmnopqrstuvwxyz".to_owned()),
@@ -277,6 +279,8 @@ impl Bench {
             conversion,
             click: Some(&click),
             delivery: &id,
+            kind: DeliveryKind::Event,
+            sent: None,
             now: conversion.received_at,
             customer: Default::default(),
         };

@@ -15,6 +15,7 @@ use postbridge::domain::conversion::Conversion;
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
 use postbridge::domain::money::{Currency, Money};
+use postbridge::domain::sent::DeliveryKind;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::template::catalog::Catalog;
@@ -148,6 +149,7 @@ fn ready() -> ReadyDestination {
         mode: DestinationMode::Live,
         endpoint: None,
         token_endpoint: None,
+        on_rejected: None,
         settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect(),
         events: BTreeMap::new(),
     })
@@ -245,7 +247,15 @@ fn compare(name: &str, conversion: &Conversion) {
     let delivery = DeliveryId { conversion: conversion.id, destination, occasion: Occasion::First };
     let now = Time::parse("2026-09-21T14:20:00Z").unwrap();
     let customer = Default::default();
-    let input = RenderInput { conversion, click: Some(&click), delivery: &delivery, now, customer };
+    let input = RenderInput {
+        conversion,
+        click: Some(&click),
+        delivery: &delivery,
+        kind: DeliveryKind::Event,
+        sent: None,
+        now,
+        customer,
+    };
     let body = by_template(&ready, &input);
     assert_eq!(String::from_utf8(body.clone()), String::from_utf8(by_hand(conversion, &click)));
     let (mut hand, mut template) = (Vec::new(), Vec::new());
@@ -289,6 +299,7 @@ fn event_of(template: &Arc<DestinationTemplate>) {
         mode: DestinationMode::Live,
         endpoint: None,
         token_endpoint: None,
+        on_rejected: None,
         settings: unset
             .map(|setting| (setting.name.clone(), value(&format!("{:?}", setting.kind)).to_owned()))
             .collect(),
@@ -313,6 +324,8 @@ fn event_of(template: &Arc<DestinationTemplate>) {
         conversion: &conversion,
         click: Some(&click),
         delivery: &delivery,
+        kind: DeliveryKind::Event,
+        sent: None,
         now,
         customer: Default::default(),
     };

@@ -204,6 +204,7 @@ fn ready(name: &str) -> ReadyDestination {
         mode: DestinationMode::Live,
         endpoint: None,
         token_endpoint: None,
+        on_rejected: None,
         settings,
         events: BTreeMap::new(),
     };

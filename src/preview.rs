@@ -20,6 +20,7 @@ use crate::domain::rejection::note::ReportNote;
 use crate::domain::remark::Remark;
 use crate::domain::routing::{self, Forwarding, PlanRules, Route, RouteScope};
 use crate::domain::ruleset::usual;
+use crate::domain::sent::{DeliveryKind, SentBefore};
 use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 use crate::domain::unsent::{self, Undelivered, Unsent};
@@ -238,6 +239,7 @@ fn at_its_turn(
         delivery: delivery.clone(),
         click: click.cloned().map(Arc::new),
         sent_before: false,
+        before: SentBefore::Nothing,
     };
     forecast(destination, forwarding, &claimed, due)
 }
@@ -298,7 +300,15 @@ fn rendered(
         return PreviewedDelivery { destination: to, mode, state, request, remarks };
     }
     let id = DeliveryId { conversion: conversion.id, destination: to.clone(), occasion: Occasion::First };
-    let rendering = destination.render(&RenderInput { conversion, click, delivery: &id, now, customer });
+    let rendering = destination.render(&RenderInput {
+        conversion,
+        click,
+        delivery: &id,
+        kind: DeliveryKind::Event,
+        sent: None,
+        now,
+        customer,
+    });
     let (request, remarks) = match rendering {
         Ok(Rendering { rendered: Rendered::Request(request, _), remarks }) => (Ok(request.masked()), remarks),
         Ok(Rendering { rendered: Rendered::Skip { reason }, remarks }) => {

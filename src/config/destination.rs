@@ -11,6 +11,7 @@ use crate::config::names::{AFFILIATE, CAMPAIGN, IdKind, OFFER, SOURCE};
 use crate::config::secret_files::SecretFiles;
 use crate::config::server::web_url;
 use crate::config::source::unknown_template;
+use crate::domain::change_rules::OnRejected;
 use crate::domain::event::EventName;
 use crate::domain::ids::{AffiliateId, CampaignId, DestinationId, OfferId, SourceId};
 use crate::domain::reporter::BuiltInSource;
@@ -90,6 +91,7 @@ fn read(
     if let (Some(endpoint), Some(false)) = (&endpoint, allow_private_network) {
         warn_of_private_endpoint(&section, endpoint);
     }
+    let on_rejected = section.parsed("on_rejected", |text| text.one_of(&OnRejected::NAMES));
     let explicit = section.parsed("consent", |text| text.one_of(&CONSENT));
     let only = section.table_or_empty("only").map(|section| read_only(section, known));
     let table = section.table_or_empty("settings");
@@ -111,6 +113,7 @@ fn read(
         endpoint: endpoint.map(|url| url.as_str().trim_end_matches('/').to_owned()),
         token_endpoint: token_endpoint.map(|url| url.as_str().trim_end_matches('/').to_owned()),
         settings: settings.read,
+        on_rejected,
         events: events?,
     };
     let destination = match ReadyDestination::build(spec) {
@@ -125,8 +128,7 @@ fn read(
     };
     warn_of_plain_secrets((&section, &table), has_endpoint, plain_url, &destination);
     warn_of_sign_in((&section, &table), &destination, &settings.files);
-    let consent = destination.consent_need();
-    let route = Route { only: only?, consent, ..route_of(&template, id?) };
+    let route = Route { only: only?, ..route_of(&template, &destination, id?) };
     Some(Destination {
         route,
         max_per_second: max_per_second.or_else(|| template.max_per_second()),
@@ -178,11 +180,12 @@ fn batch_of(
     BatchSize { max_events, max_wait_ms: max_wait_ms.unwrap_or(usual.max_wait_ms) }
 }
 
-/// A destination's route, as far as its template says.
-fn route_of(template: &DestinationTemplate, id: DestinationId) -> Route {
+/// A destination's route, as far as its template and its own choices say.
+fn route_of(template: &DestinationTemplate, ready: &ReadyDestination, id: DestinationId) -> Route {
     let limits = template.age_limits();
     Route {
-        changes: template.changes(),
+        consent: ready.consent_need(),
+        changes: ready.changes(),
         max_age_ms: limits.event_ms,
         max_click_age_ms: limits.click_ms,
         min_click_age_ms: template.min_click_age_ms(),
@@ -332,6 +335,7 @@ struct SettingPositions {
     events: BTreeMap<String, usize>,
     /// Keys of the destination's own table.
     mode: Option<usize>,
+    on_rejected: Option<usize>,
     endpoint: Option<usize>,
     token_endpoint: Option<usize>,
 }
@@ -354,6 +358,7 @@ impl SettingPositions {
             settings: lines(settings),
             events: lines(events),
             mode: own("mode"),
+            on_rejected: own("on_rejected"),
             endpoint: own("endpoint"),
             token_endpoint: own("token_endpoint"),
         }
@@ -379,6 +384,7 @@ impl SettingPositions {
             SpecPart::TestSetting(name) => self.settings.get(name).copied().or(self.mode),
             SpecPart::Event(name) => self.events.get(name).copied(),
             SpecPart::Mode => self.mode,
+            SpecPart::OnRejected => self.on_rejected,
             SpecPart::Endpoint => self.endpoint,
             SpecPart::TokenEndpoint => self.token_endpoint,
         };

@@ -11,8 +11,9 @@ use crate::config::names::IdKind;
 use crate::config::offer::amount;
 use crate::config::preset;
 use crate::config::source::forwarded_status;
+use crate::domain::change_rules::Changes;
 use crate::domain::ids::{DestinationId, OutgoingKind};
-use crate::domain::routing::{Changes, Route, RouteScope};
+use crate::domain::routing::{Route, RouteScope};
 use crate::domain::target::TargetId;
 use crate::template::catalog::Catalog;
 use crate::template::destination::calculation;
@@ -118,7 +119,7 @@ fn read(
         let hint = "name at least \"approved\", or take the postback out";
         section.problem("on", "`on` is empty: nothing would ever be reported", hint);
     }
-    let words = [("once", Changes::Ignore), ("each_change", Changes::Send)];
+    let words = [("once", Changes::Never), ("each_change", Changes::EACH)];
     let changes = section.parsed("when", |text| text.one_of(&words));
     // A month: longer than any network waits before it pays.
     let delay = section.number::<i64>("delay_seconds", 0..=2_678_400);

@@ -101,7 +101,7 @@ impl<'a> PresetTables<'a> {
             SpecPart::Setting(name) | SpecPart::TestSetting(name) => of(&self.settings, name),
             SpecPart::Event(name) => of(&self.events, name),
             SpecPart::Endpoint | SpecPart::TokenEndpoint => Some(section.line_of("endpoint")),
-            SpecPart::Mode => None,
+            SpecPart::Mode | SpecPart::OnRejected => None,
         };
         section.document().problem(line.unwrap_or_else(|| section.line_of("preset")), problem);
     }

@@ -399,12 +399,13 @@ impl AttemptJob {
     fn rules(&self, claimed: &Claimed, now: Time) -> SendRules<'_> {
         let policy = self.setup.policies.get(&claimed.conversion.source).map(Arc::as_ref);
         let forwarding = Forwarding { policy, on: self.to.on.as_deref() };
-        rules_of(&self.to.destination, forwarding, self.setup.age(now))
+        rules_of((&self.to.destination, &claimed.conversion.event), forwarding, self.setup.age(now))
     }
 
     /// What the attempt knows.
     fn observed(&self, claimed: &Claimed) -> Observed {
-        let (changes, hears) = (claimed.conversion.history.len(), self.to.destination.changes());
+        let hears = self.to.destination.changes_of(&claimed.conversion.event);
+        let changes = claimed.conversion.history.len();
         Observed { changes, hears }
     }
 

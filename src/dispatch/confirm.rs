@@ -282,7 +282,9 @@ impl Confirmed<'_> {
 fn asked_event(delivery: &Unconfirmed) -> AskedEvent {
     let place = delivery.accepted.place.and_then(|place| usize::try_from(place.position).ok());
     let number = place.unwrap_or(1).saturating_sub(1);
-    AskedEvent { number, after_unknown: delivery.delivery.possible_repeat }
+    // That a change was known before does not say that it was made.
+    let after_unknown = delivery.delivery.possible_repeat && !delivery.delivery.kind.is_change();
+    AskedEvent { number, after_unknown }
 }
 
 /// The requests that these deliveries are of.

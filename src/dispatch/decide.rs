@@ -8,7 +8,7 @@ use crate::domain::delivery::{Delivery, DeliveryState, ReplyVerdict};
 use crate::domain::delivery_reason::{DeathReason, RetryReason};
 use crate::domain::expiry::{AgeRule, ClickEnd, EndedUnsent, last_retry};
 use crate::domain::ids::DeliveryId;
-use crate::domain::time::Time;
+use crate::domain::time::{HOUR_MS, Time};
 use crate::store::contract::work::Claimed;
 
 /// What is to be recorded: the attempt's verdict, and the delivery after it.
@@ -22,6 +22,9 @@ pub struct SettledAttempt {
     pub attempts: u32,
 }
 
+/// When a change is looked at again whose first is not confirmed; the verdict makes it due before.
+const LOOK_AGAIN_MS: i64 = HOUR_MS;
+
 /// The word by which a delivered attempt is counted.
 pub const DELIVERED: &str = "delivered";
 
@@ -29,6 +32,14 @@ impl SettledAttempt {
     /// Ended without a request that left.
     pub fn unsent(claimed: &Claimed, end: EndedUnsent, now: Time) -> SettledAttempt {
         SettledAttempt { state: end.state(now), verdict: end.verdict(), attempts: claimed.delivery.attempts }
+    }
+
+    /// A change whose turn it is before the platform has said whether it took what it is a change of. It is not charged.
+    pub fn unconfirmed(claimed: &Claimed, now: Time) -> SettledAttempt {
+        let reason = RetryReason::FirstUnconfirmed;
+        let verdict = ReplyVerdict::Retry { reason, after_ms: Some(LOOK_AGAIN_MS), hold_ms: None };
+        let due = now.plus_millis(LOOK_AGAIN_MS);
+        SettledAttempt { verdict, state: DeliveryState::Waiting { due }, attempts: claimed.delivery.attempts }
     }
 
     /// What it is counted and logged by: `delivered`, or the code of its reason.

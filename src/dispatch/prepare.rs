@@ -3,13 +3,15 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::dispatch::decide::SettledAttempt;
+use crate::domain::change::{Unchanged, at_its_turn};
 use crate::domain::delivery::{DeliveryState, OutgoingRequest};
 use crate::domain::delivery_reason::DeathReason;
+use crate::domain::event::EventName;
 use crate::domain::expiry::{AgeRule, EndedUnsent};
 use crate::domain::remark::Remark;
 use crate::domain::routing::Forwarding;
 use crate::domain::send_check::{AtItsTurn, SendRules, by_ids_alone, ended_unsent};
-use crate::domain::sent::SentEvent;
+use crate::domain::sent::{DeliveryKind, SentEvent};
 use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 use crate::store::contract::work::Claimed;
@@ -42,12 +44,12 @@ pub enum Prepared {
 
 /// What a destination's deliveries of one source's conversions go by.
 pub fn rules_of<'a>(
-    destination: &ReadyDestination,
+    (destination, event): (&ReadyDestination, &EventName),
     forwarding: Forwarding<'a>,
     age: AgeRule,
 ) -> SendRules<'a> {
     SendRules {
-        changes: destination.changes(),
+        changes: destination.changes_of(event),
         age,
         policy: forwarding.policy,
         on: forwarding.on,
@@ -80,11 +82,22 @@ pub fn prepare(
     if let Some(end) = ended_unsent(rules, turn, now) {
         return ended(end, Vec::new());
     }
-    let by_ids = by_ids_alone(rules, turn).then(|| claimed.conversion.ids_only());
+    let kind = match kind_at_its_turn(rules, claimed) {
+        Ok(kind) => kind,
+        Err(Unchanged::Skipped(reason)) => return ended(EndedUnsent::Skipped(reason), Vec::new()),
+        Err(Unchanged::Dead(reason)) => return ended(EndedUnsent::Dead(reason), Vec::new()),
+        Err(Unchanged::Waits) => {
+            let settled = Box::new(SettledAttempt::unconfirmed(claimed, now));
+            return Prepared::Ended { settled, request: None, remarks: Vec::new() };
+        }
+    };
+    let by_ids = by_ids_alone(rules, turn).then(|| claimed.conversion.by_ids(turn.click));
     let input = RenderInput {
         conversion: by_ids.as_ref().unwrap_or(&claimed.conversion),
         click: claimed.click.as_deref().filter(|_| by_ids.is_none()),
         delivery: &claimed.id,
+        kind,
+        sent: claimed.before.event(),
         now,
         // What a source that is no longer configured writes is not guessed.
         customer: rules.policy.map(|policy| policy.customer).unwrap_or_default(),
@@ -109,6 +122,19 @@ pub fn prepare(
     }
 }
 
+/// What the delivery says of its conversion: of a change, by what was sent before.
+///
+/// # Errors
+/// Nothing is sent of it now.
+fn kind_at_its_turn(rules: &SendRules<'_>, claimed: &Claimed) -> Result<DeliveryKind, Unchanged> {
+    let kind = claimed.delivery.kind;
+    match rules.changes.rules().filter(|_| kind.is_change()) {
+        Some(_) if rules.changes.are_by_status() => Ok(DeliveryKind::Status),
+        Some(change_rules) => at_its_turn(&change_rules, &claimed.conversion, &claimed.before),
+        None => Ok(kind),
+    }
+}
+
 /// The state in which a delivery would be at its turn, `now`, just before it is sent: as it is where it
 /// would be sent. For previews, which show what [`prepare`] does.
 pub fn forecast(
@@ -117,7 +143,8 @@ pub fn forecast(
     claimed: &Claimed,
     now: Time,
 ) -> DeliveryState {
-    match prepare(destination, &rules_of(destination, forwarding, AgeRule::Counts), claimed, now) {
+    let to = (destination, &claimed.conversion.event);
+    match prepare(destination, &rules_of(to, forwarding, AgeRule::Counts), claimed, now) {
         Prepared::Ended { settled, .. } => settled.state,
         Prepared::Ready { .. } => claimed.delivery.state.clone(),
     }

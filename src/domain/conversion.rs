@@ -217,6 +217,13 @@ impl Conversion {
         Conversion { traits, params, items, ..self.clone() }
     }
 
+    /// The same with what its visitor answered last, wherever that was.
+    #[must_use]
+    pub fn by_ids(&self, click: Option<&Click>) -> Conversion {
+        let clicked = click.map(|click| click.context.consent).unwrap_or_default();
+        Conversion { consent: self.consent.latest(clicked), ..self.ids_only() }
+    }
+
     /// The order it belongs to, as the advertiser reported it.
     pub fn order_id(&self) -> Option<&str> {
         crate::domain::click::find(&self.params, "order_id")

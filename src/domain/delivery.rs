@@ -39,6 +39,26 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// One that was not tried yet, without a delay and without an end.
+    pub fn new(
+        destination: DestinationId,
+        occasion: Occasion,
+        kind: DeliveryKind,
+        state: DeliveryState,
+    ) -> Delivery {
+        Delivery {
+            destination,
+            occasion,
+            kind,
+            state,
+            not_before: None,
+            expires_at: None,
+            first_attempt_at: None,
+            attempts: 0,
+            possible_repeat: false,
+        }
+    }
+
     /// `conversion`: the one that is sent, which the delivery does not hold itself.
     pub fn id(&self, conversion: ConversionId) -> DeliveryId {
         DeliveryId { conversion, destination: self.destination.clone(), occasion: self.occasion }

@@ -56,6 +56,9 @@ codes! {
         SignInFailed = "sign_in_failed",
             "no access token was given for the account, and a later request may be given one",
             "nothing to do: it is tried again by the schedule";
+        FirstUnconfirmed = "first_unconfirmed",
+            "the platform has not said yet whether it took what this is a change of",
+            "nothing to do: it is sent once the platform has";
     }
 }
 
@@ -153,6 +156,7 @@ pub enum RetryReason {
     SignInUnanswered(NoAnswer),
     /// Who gives tokens answered that none is given now.
     SignInUnavailable(PlatformAnswer),
+    FirstUnconfirmed,
 }
 
 /// Why a destination is parked, with what it is about.
@@ -248,6 +252,7 @@ impl CodedReason for RetryReason {
             RetryReason::PlatformUnavailable(_) => RetryCode::PlatformUnavailable,
             RetryReason::AttemptFailed => RetryCode::AttemptFailed,
             RetryReason::SignInUnanswered(_) | RetryReason::SignInUnavailable(_) => RetryCode::SignInFailed,
+            RetryReason::FirstUnconfirmed => RetryCode::FirstUnconfirmed,
         }
     }
 
@@ -255,7 +260,7 @@ impl CodedReason for RetryReason {
         match self {
             RetryReason::NoAnswer(cause) => cause.to_string(),
             RetryReason::PlatformUnavailable(answer) => answer.sentence(None),
-            RetryReason::AttemptFailed => self.code().meaning().to_owned(),
+            RetryReason::AttemptFailed | RetryReason::FirstUnconfirmed => self.code().meaning().to_owned(),
             RetryReason::SignInUnanswered(cause) => format!("no access token: {cause}"),
             RetryReason::SignInUnavailable(answer) => format!("no access token: {}", answer.sentence(None)),
         }

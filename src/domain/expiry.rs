@@ -131,7 +131,7 @@ pub fn too_old(event_time: Time, expires_at: Option<Time>, now: Time) -> Option<
 /// it has one and the platform a limit.
 ///
 /// - What was too old when it first fell due could never have been sent in time: it is skipped.
-/// - What grew too old while it waited here is dead.
+/// - What grew too old while it waited here is dead; a change that was never tried is skipped.
 pub fn expired(
     delivery: &Delivery,
     event_time: Time,
@@ -140,7 +140,9 @@ pub fn expired(
 ) -> Option<EndedUnsent> {
     let expires_at = delivery.expires_at.filter(|expires_at| now > *expires_at)?;
     let max_age_ms = expires_at.millis_since(event_time);
-    let was_in_time = matches!(delivery.state, DeliveryState::Waiting { due } if due <= expires_at);
+    // A change was in time for nothing while it waited for its first.
+    let was_in_time = !delivery.kind.is_change()
+        && matches!(delivery.state, DeliveryState::Waiting { due } if due <= expires_at);
     let by_click = click_end.filter(|click_end| click_end.at() == expires_at);
     Some(match (delivery.attempts > 0 || was_in_time, by_click) {
         (true, Some(click_end)) => EndedUnsent::Dead(click_end.dead()),

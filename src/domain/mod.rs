@@ -6,6 +6,8 @@ pub mod age_clock;
 pub mod attempt;
 pub mod attribution;
 pub mod candidate;
+pub mod change;
+pub mod change_rules;
 pub(crate) mod claim;
 pub mod click;
 pub(crate) mod click_fill;

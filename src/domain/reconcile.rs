@@ -1,26 +1,28 @@
 //! What became news while an attempt was out, and which delivery another one makes needless. Pure.
 
+use crate::domain::change::{self, PlannedChange};
+use crate::domain::change_rules::{ChangeRules, Changes, OnValue};
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryState};
-use crate::domain::history::{Cause, Change};
+use crate::domain::history::{Cause, Change, FieldChange};
 use crate::domain::ids::{DeliveryId, Occasion};
-use crate::domain::routing::Changes;
 use crate::domain::sent::DeliveryKind;
+use crate::domain::time::Time;
 
 /// What an attempt knew of its conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observed {
     /// How many changes the conversion had gone through when the delivery was claimed.
     pub changes: usize,
-    /// Whether the destination hears of changes.
+    /// What the destination can be informed of.
     pub hears: Changes,
 }
 
 /// What became of the delivery at `place` while an attempt was out that knew less than is known now.
 /// [`crate::domain::routing::plan`] saw it waiting and left it to the attempt, which ended with what was so before:
 ///
-/// - A destination that was sent the conversion, and hears of changes, gets a delivery for the latest one. That
-///   its click was received meanwhile is no news to it.
+/// - A destination that was sent the conversion, and hears of changes, gets a delivery for the latest one, as its rules
+///   say: see [`change::planned`]. That its click was received meanwhile is no news to it.
 /// - A delivery that was skipped waits again: what it was skipped for may be so no longer.
 ///
 /// Answers whether a delivery was added.
@@ -43,28 +45,24 @@ pub fn reconcile(
     let Some(delivery) = deliveries.get(place).filter(|delivery| !others(delivery)) else {
         return false;
     };
-    let destination = delivery.destination.clone();
-    match (delivery.state.clone(), news.iter().rfind(reported_of)) {
-        (DeliveryState::Delivered { at, .. } | DeliveryState::Dead { at, .. }, Some(change))
-            if observed.hears == Changes::Send =>
-        {
-            let (occasion, state) = (Occasion::Change(change.number), DeliveryState::Waiting { due: at });
-            let expires_at = delivery.expires_at;
-            let (kind, not_before, attempts) = (DeliveryKind::Event, None, 0);
-            deliveries.push(Delivery {
-                destination,
-                occasion,
-                kind,
-                state,
-                not_before,
-                expires_at,
-                first_attempt_at: None,
-                attempts,
-                possible_repeat: false,
-            });
+    let reported: Vec<&Change> = news.iter().filter(reported_of).collect();
+    match (delivery.state.clone(), observed.hears.rules(), reported.last()) {
+        (DeliveryState::Delivered { at, .. } | DeliveryState::Dead { at, .. }, Some(rules), Some(change)) => {
+            let fields = || reported.iter().flat_map(|change| &change.fields);
+            let planned = if observed.hears.are_by_status() {
+                by_status(&rules, fields(), at)
+            } else {
+                let mine = deliveries.iter().filter(|one| one.destination == delivery.destination);
+                change::planned(&rules, conversion, &mine.collect::<Vec<_>>(), fields(), at)
+            };
+            let Some(PlannedChange { kind, state, not_before }) = planned else { return false };
+            let expires_at = rules.max_age_ms.map(|age| conversion.event_time.plus_millis(age));
+            let occasion = Occasion::Change(change.number);
+            let added = Delivery::new(delivery.destination.clone(), occasion, kind, state);
+            deliveries.push(Delivery { not_before, expires_at, ..added });
             true
         }
-        (DeliveryState::Skipped { at, .. }, _) => {
+        (DeliveryState::Skipped { at, .. }, ..) => {
             if let Some(delivery) = deliveries.get_mut(place) {
                 delivery.state = DeliveryState::Waiting { due: at };
             }
@@ -72,6 +70,18 @@ pub fn reconcile(
         }
         _ => false,
     }
+}
+
+/// A change that is sent as it is now, with its status.
+fn by_status<'a>(
+    rules: &ChangeRules,
+    mut fields: impl Iterator<Item = &'a FieldChange>,
+    at: Time,
+) -> Option<PlannedChange> {
+    let is_sent =
+        rules.on_value == OnValue::Restate || fields.any(|field| matches!(field, FieldChange::Status(_)));
+    let (kind, state) = (DeliveryKind::Status, DeliveryState::Waiting { due: at });
+    is_sent.then_some(PlannedChange { kind, state, not_before: None })
 }
 
 /// Whether another delivery to the same destination is going to inform the conversion as it is, or has:

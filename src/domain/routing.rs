@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::domain::change::{self, PlannedChange};
+use crate::domain::change_rules::{Changes, OnValue};
 use crate::domain::consent::{Consent, ConsentNeed};
 use crate::domain::conversion::{Conversion, Dedup};
 use crate::domain::customer::CustomerFormat;
 use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::expiry::AgeLimits;
+use crate::domain::history::{Change, FieldChange};
 use crate::domain::ids::{AffiliateId, CampaignId, ClickId, DestinationId, Occasion, OfferId, SourceId};
 use crate::domain::offer::CampaignRef;
 use crate::domain::reporter;
@@ -65,7 +68,7 @@ pub struct Route {
     pub only: Only,
     /// What a visitor must have agreed to before a first report.
     pub consent: ConsentNeed,
-    /// Whether it hears of changes after it was sent the conversion once.
+    /// What it can be informed of after it was sent the conversion once.
     pub changes: Changes,
     /// [`RouteScope::Any`] at an ad account.
     pub scope: RouteScope,
@@ -142,15 +145,6 @@ pub enum RouteScope {
     Campaign(CampaignId),
 }
 
-/// Whether a destination can express that a conversion it knows has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Changes {
-    /// It is sent each conversion once.
-    Ignore,
-    /// Each change is a further delivery.
-    Send,
-}
-
 impl Route {
     /// A route for all conversions, reported once, at once.
     pub fn to(destination: DestinationId) -> Route {
@@ -158,7 +152,7 @@ impl Route {
             destination,
             only: Only::default(),
             consent: ConsentNeed::default(),
-            changes: Changes::Ignore,
+            changes: Changes::Never,
             scope: RouteScope::Any,
             on: None,
             delay_ms: 0,
@@ -172,6 +166,14 @@ impl Route {
     /// How old a conversion and its click may be that it takes.
     pub fn age_limits(&self) -> AgeLimits {
         AgeLimits { event_ms: self.max_age_ms, click_ms: self.max_click_age_ms }
+    }
+
+    /// How old a conversion and its click may be for a delivery of this kind.
+    pub fn age_limits_of(&self, kind: DeliveryKind) -> AgeLimits {
+        match self.changes.rules().filter(|_| kind.is_change()) {
+            Some(rules) => AgeLimits { event_ms: rules.max_age_ms, click_ms: None },
+            None => self.age_limits(),
+        }
     }
 
     /// Whether it asks how old the click is.
@@ -286,8 +288,8 @@ pub struct PlanRules<'a> {
 /// - What the visitor's consent does not allow is skipped. A destination that knows the conversion hears of
 ///   changes all the same: by its ids alone, as the sender sees to.
 /// - After a change, a destination that was never sent it (or was skipped) gets a delivery for that
-///   occasion; one that waits will be sent the current values; one that was sent it hears of it only
-///   where its route says so. A second approval never sends twice.
+///   occasion; one that waits will be sent the current values; one that was sent it hears of it as its
+///   route says: see [`change::planned`]. A second approval never sends twice.
 pub fn plan(
     conversion: &Conversion,
     earlier: &[Delivery],
@@ -303,6 +305,9 @@ pub fn plan(
     let occasion =
         conversion.history.last().map_or(Occasion::First, |change| Occasion::Change(change.number));
     for route in routes.iter().filter(|route| route.takes(conversion)) {
+        if takes_change(&mut deliveries, (conversion, route), rules, now) {
+            continue;
+        }
         let first = first_state(conversion, rules, route, now);
         let mine = || earlier.iter().filter(|delivery| delivery.destination == route.destination);
         let unfinished = mine().any(|delivery| delivery.state.is_to_be_sent());
@@ -312,26 +317,66 @@ pub fn plan(
         let forwards = route.forwards(conversion, policy);
         let wanted = match (unfinished || dropped_before, reported) {
             (true, _) => false,
-            (false, true) => route.changes == Changes::Send && (route.on.is_none() || forwards),
+            (false, true) => hears_by_status(route, conversion) && (route.on.is_none() || forwards),
             (false, false) => forwards,
         };
         if wanted {
+            let kind = if reported { DeliveryKind::Status } else { DeliveryKind::Event };
+            let not_before = route.not_before(rules.click, now);
             deliveries.push(Delivery {
-                destination: route.destination.clone(),
-                occasion,
-                kind: DeliveryKind::Event,
-                not_before: route
-                    .not_before(rules.click, now)
-                    .filter(|_| !matches!(first, DeliveryState::Held { .. })),
-                expires_at: route.age_limits().expires_at(conversion, rules.click, None),
-                state: first,
-                first_attempt_at: None,
-                attempts: 0,
-                possible_repeat: false,
+                not_before: not_before.filter(|_| !matches!(first, DeliveryState::Held { .. })),
+                expires_at: route.age_limits_of(kind).expires_at(conversion, rules.click, None),
+                ..Delivery::new(route.destination.clone(), occasion, kind, first)
             });
         }
     }
     deliveries
+}
+
+/// Whether a destination is sent each change with its status, and so this one.
+fn hears_by_status(route: &Route, conversion: &Conversion) -> bool {
+    let of_status =
+        |change: &Change| change.fields.iter().any(|field| matches!(field, FieldChange::Status(_)));
+    let restates = route.changes.rules().is_some_and(|rules| rules.on_value == OnValue::Restate);
+    route.changes.are_by_status() && (restates || conversion.history.last().is_some_and(of_status))
+}
+
+/// Plans what a destination that restates or takes back is sent of the latest change. Answers whether the change is one
+/// of what the destination was sent, or was to be sent: else it is for the plan of a first delivery.
+fn takes_change(
+    deliveries: &mut Vec<Delivery>,
+    (conversion, route): (&Conversion, &Route),
+    rules: &PlanRules<'_>,
+    now: Time,
+) -> bool {
+    let by_rules = route.changes.rules().filter(|_| !route.changes.are_by_status());
+    let (Some(change_rules), Some(latest)) = (by_rules, conversion.history.last()) else { return false };
+    let occasion = Occasion::Change(latest.number);
+    let mine: Vec<&Delivery> =
+        deliveries.iter().filter(|delivery| delivery.destination == route.destination).collect();
+    let unfinished = mine.iter().any(|delivery| delivery.state.is_to_be_sent());
+    let was_skipped = !mine.is_empty() && !unfinished && !route.forwards(conversion, rules.policy);
+    if !mine.iter().any(|delivery| delivery.has_reported()) && !was_skipped {
+        return false;
+    }
+    let planned = change::planned(&change_rules, conversion, &mine, latest.fields.iter(), now);
+    let is_planned = mine.iter().any(|delivery| delivery.occasion >= occasion);
+    match planned {
+        Some(planned) if unfinished => {
+            let waits = |one: &&mut Delivery| {
+                one.destination == route.destination && one.kind.is_change() && one.state.is_to_be_sent()
+            };
+            deliveries.iter_mut().filter(waits).for_each(|waiting| waiting.kind = planned.kind);
+        }
+        Some(planned) if !is_planned => {
+            let PlannedChange { kind, state, not_before } = planned;
+            let expires_at = route.age_limits_of(kind).expires_at(conversion, rules.click, None);
+            let delivery = Delivery::new(route.destination.clone(), occasion, kind, state);
+            deliveries.push(Delivery { not_before, expires_at, ..delivery });
+        }
+        _ => {}
+    }
+    true
 }
 
 /// Whether the conversion's status is one that its source forwards. What is scrubbed never is.
@@ -369,7 +414,8 @@ fn expire_anew(deliveries: &mut [Delivery], conversion: &Conversion, rules: &Pla
     for delivery in deliveries.iter_mut().filter(|delivery| delivery.state.is_unfinished()) {
         if let Some(route) = rules.routes.iter().find(|route| route.destination == delivery.destination) {
             let before = delivery.expires_at;
-            delivery.expires_at = route.age_limits().expires_at(conversion, rules.click, before);
+            let limits = route.age_limits_of(delivery.kind);
+            delivery.expires_at = limits.expires_at(conversion, rules.click, before);
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Whether a delivery is still to be sent at its turn: by its status, the visitor's consent, the event's age. Pure.
 
+use crate::domain::change_rules::Changes;
 use crate::domain::click::Click;
 use crate::domain::consent::ConsentNeed;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
 use crate::domain::expiry::{AgeRule, ClickEnd, EndedUnsent, expired};
-use crate::domain::routing::{Changes, Route, SourcePolicy, is_forwardable};
+use crate::domain::routing::{Route, SourcePolicy, is_forwardable};
 use crate::domain::skip::{ForwardedBy, SkipReason};
 use crate::domain::status::Status;
 use crate::domain::time::Time;
@@ -13,7 +14,7 @@ use crate::domain::time::Time;
 /// What is known of the destination and of the conversion's source.
 #[derive(Debug, Clone, Copy)]
 pub struct SendRules<'a> {
-    /// Whether a destination that was sent the conversion hears of its changes.
+    /// What a destination that was sent the conversion can be informed of.
     pub changes: Changes,
     /// Whether the time may end the delivery.
     pub age: AgeRule,
@@ -93,7 +94,7 @@ fn refusal(rules: &SendRules<'_>, turn: AtItsTurn<'_>) -> Option<SkipReason> {
 }
 
 fn sends_change(rules: &SendRules<'_>, turn: AtItsTurn<'_>) -> bool {
-    rules.changes == Changes::Send && turn.sent_before
+    rules.changes.hear(turn.delivery.kind) && turn.sent_before
 }
 
 /// Who says that its status is not sent; `None` where it is.

@@ -18,11 +18,19 @@ pub enum DeliveryKind {
     Restate,
     /// That what was sent before does not count.
     Retract,
+    /// All of what was sent before as it is now, with its status.
+    Status,
 }
 
 impl DeliveryKind {
     /// Every kind.
-    pub const ALL: [DeliveryKind; 3] = [DeliveryKind::Event, DeliveryKind::Restate, DeliveryKind::Retract];
+    pub const ALL: [DeliveryKind; 4] =
+        [DeliveryKind::Event, DeliveryKind::Restate, DeliveryKind::Retract, DeliveryKind::Status];
+
+    /// Whether it is of something that was sent before.
+    pub fn is_change(self) -> bool {
+        self != DeliveryKind::Event
+    }
 
     /// As API and pages write it.
     pub fn as_str(self) -> &'static str {
@@ -30,6 +38,7 @@ impl DeliveryKind {
             DeliveryKind::Event => "event",
             DeliveryKind::Restate => "restate",
             DeliveryKind::Retract => "retract",
+            DeliveryKind::Status => "status",
         }
     }
 }
@@ -38,6 +47,8 @@ impl DeliveryKind {
 /// conversion are by then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SentEvent {
+    /// What it says of the conversion.
+    pub kind: DeliveryKind,
     /// The event's name as the platform calls it.
     pub event: String,
     /// The worth that was sent; `None` where the conversion has none, or the template names none.
@@ -46,10 +57,36 @@ pub struct SentEvent {
     pub event_time: Time,
     /// The id by which the platform counts the event once.
     pub event_id: EventId,
+    /// The sale's number as it was then; `None` where none was known.
+    pub transaction_id: Option<String>,
     /// The click's identifiers for the platform that were in the request, by the name of their parameter or cookie.
     pub ids: Pairs,
     /// What the template keeps of the answer, by name: the members under `keep` of its reply rules.
     pub reply: Pairs,
+}
+
+/// What a destination was sent of a conversion before a change of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum SentBefore {
+    /// Nothing that was delivered.
+    #[default]
+    Nothing,
+    /// Something, and the platform has yet to say whether it took it.
+    Unconfirmed,
+    /// What was delivered last.
+    Event(Box<SentEvent>),
+    /// Something was delivered, and what it said is damaged.
+    Unreadable,
+}
+
+impl SentBefore {
+    /// What was delivered last.
+    pub fn event(&self) -> Option<&SentEvent> {
+        match self {
+            SentBefore::Event(sent) => Some(sent),
+            _ => None,
+        }
+    }
 }
 
 /// How certain it is that the platform took an event that counts as delivered.

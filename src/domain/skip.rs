@@ -50,6 +50,12 @@ codes! {
         StaleClick = "stale_click",
             "the click was too old for the platform before its conversion could be sent",
             "nothing to do for this one; see that the source reports sooner";
+        NothingToChange = "nothing_to_change",
+            "the platform was not delivered what this is a change of, has it as it is now, or takes no such change",
+            "nothing to do; where what was to be changed is a dead letter, retry that: the values of then are sent";
+        Irreversible = "irreversible",
+            "the platform was sent the conversion and cannot be informed of how it is now",
+            "correct it on the platform's own pages where they can; to send only what is final, let the source forward what is approved alone, and approve it late";
     }
 }
 
@@ -60,18 +66,49 @@ codes! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SkipReason {
     NoClick,
-    NotChosen { percent: u8 },
-    StatusNotForwarded { status: Status, by: ForwardedBy },
+    NotChosen {
+        percent: u8,
+    },
+    StatusNotForwarded {
+        status: Status,
+        by: ForwardedBy,
+    },
     Off,
     Shadow,
     ConsentDenied,
     ConsentUnknown,
     DestinationRemoved,
-    TooOld { event_time: Time, max_age_ms: i64 },
-    EventNotMapped { event: EventName },
+    TooOld {
+        event_time: Time,
+        max_age_ms: i64,
+    },
+    EventNotMapped {
+        event: EventName,
+    },
     PayloadIncomplete(Box<MissingValue>),
     ValueTooLow(Box<LowValue>),
-    StaleClick { click_time: Time, max_age_ms: i64 },
+    StaleClick {
+        click_time: Time,
+        max_age_ms: i64,
+    },
+    NothingToChange(Unneeded),
+    /// With the status that the platform cannot be informed of.
+    Irreversible {
+        status: Status,
+    },
+}
+
+/// Why there is nothing to change at a platform.
+///
+/// It is stored: new variants go to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unneeded {
+    /// What was to be changed was not delivered.
+    NotDelivered,
+    /// What the platform was sent last is what is so now.
+    AsSent,
+    /// The platform cannot be informed of what is otherwise.
+    NotRestated,
 }
 
 /// Who says which statuses are sent.
@@ -152,13 +189,15 @@ impl CodedReason for SkipReason {
             SkipReason::EventNotMapped { .. } => SkipCode::EventNotMapped,
             SkipReason::PayloadIncomplete(_) => SkipCode::PayloadIncomplete,
             SkipReason::ValueTooLow(_) => SkipCode::ValueTooLow,
+            SkipReason::NothingToChange(_) => SkipCode::NothingToChange,
+            SkipReason::Irreversible { .. } => SkipCode::Irreversible,
         }
     }
 
     fn field(&self) -> Option<&str> {
         match self {
             SkipReason::NoClick => Some("click_id"),
-            SkipReason::StatusNotForwarded { .. } => Some("status"),
+            SkipReason::StatusNotForwarded { .. } | SkipReason::Irreversible { .. } => Some("status"),
             SkipReason::ConsentDenied | SkipReason::ConsentUnknown => Some("ad_user_data"),
             SkipReason::TooOld { .. } => Some("event_time"),
             SkipReason::EventNotMapped { .. } => Some("event"),
@@ -168,13 +207,16 @@ impl CodedReason for SkipReason {
             | SkipReason::Off
             | SkipReason::Shadow
             | SkipReason::DestinationRemoved
+            | SkipReason::NothingToChange(_)
             | SkipReason::StaleClick { .. } => None,
         }
     }
 
     fn value(&self) -> Option<&str> {
         match self {
-            SkipReason::StatusNotForwarded { status, .. } => Some(status.as_str()),
+            SkipReason::StatusNotForwarded { status, .. } | SkipReason::Irreversible { status } => {
+                Some(status.as_str())
+            }
             SkipReason::EventNotMapped { event } => Some(event.as_str()),
             SkipReason::ValueTooLow(low) => Some(&low.value),
             _ => None,
@@ -206,6 +248,23 @@ impl CodedReason for SkipReason {
                 format!("the destination has no name for the event `{event}`")
             }
             SkipReason::PayloadIncomplete(missing) => missing.sentence(),
+            SkipReason::NothingToChange(Unneeded::NotDelivered) => {
+                "the platform was not delivered what this is a change of".to_owned()
+            }
+            SkipReason::NothingToChange(Unneeded::AsSent) => {
+                "what the platform was sent last is what is so now".to_owned()
+            }
+            SkipReason::NothingToChange(Unneeded::NotRestated) => {
+                "the platform takes no other value of what it was sent".to_owned()
+            }
+            SkipReason::Irreversible { status: status @ (Status::Rejected | Status::Scrubbed) } => format!(
+                "the status is `{}` now, and the platform cannot take back what it was sent: it still counts it",
+                status.as_str()
+            ),
+            SkipReason::Irreversible { status } => format!(
+                "the status is `{}` again, and the platform counts no conversion that was taken back there",
+                status.as_str()
+            ),
             SkipReason::ValueTooLow(low) => {
                 format!("{} is {}, below {}: {}", low.field, low.value, low.least, low.why)
             }

@@ -8,7 +8,7 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryState, DestinationState, ReplyVerdict};
 use crate::domain::delivery_reason::{DeathCode, DeathReason, ParkReason, RetryReason};
 use crate::domain::ids::DestinationId;
-use crate::domain::routing::{Changes, Route};
+use crate::domain::routing::Route;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::skip::{ForwardedBy, SkipCode, SkipReason};
 use crate::domain::sought_click::SoughtClick;
@@ -399,7 +399,7 @@ fn of_unfinished(
     }
     let route = rules.routes.iter().find(|route| route.destination == delivery.destination)?;
     let policy = rules.policy(&conversion.source);
-    let sends_change = route.changes == Changes::Send && sent_before;
+    let sends_change = route.changes.hear(delivery.kind) && sent_before;
     let is_sent = sends_change || route.forwards(conversion, &policy);
     (!is_sent).then(|| of_status(conversion, route.forwarded_by()))
 }

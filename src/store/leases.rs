@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::change;
 use crate::domain::click::Click;
-use crate::domain::delivery::{self, DeliveryState};
+use crate::domain::delivery::{self, Delivery, DeliveryState};
+use crate::domain::sent::SentBefore;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::work::{ClaimRequest, Claimed, Lease, LeaseToken, LeasedWork, WantedWork};
-use crate::store::reader::without_panic;
+use crate::store::reader::{readable, without_panic};
 use crate::store::records::StoreShared;
 use crate::store::table::conversion::Record;
 use crate::store::table::delivery::DeliverySlot;
@@ -93,6 +95,11 @@ impl Leases {
             if click.as_ref().is_some_and(|click| click.context.visitor.is_some()) {
                 return None;
             }
+            // What was sent before is on the disk.
+            let is_change = |delivery: &Delivery| delivery.kind.is_change();
+            if record.standing.deliveries.get(slot.place()).is_some_and(is_change) {
+                return None;
+            }
             let claimed = claimed_as(&self.shared, &record, (*lease, *slot), click);
             work.extend(claimed.map(|claimed| (leased, claimed)));
         }
@@ -152,10 +159,34 @@ fn claimed(shared: &StoreShared, leased: &LeasedSlot) -> Result<Option<Claimed>,
         Some(click) => shared.records.click_as_answered(click)?,
         None => None,
     };
-    Ok(claimed_as(shared, &record, (*lease, *slot), click))
+    let claimed = claimed_as(shared, &record, (*lease, *slot), click);
+    claimed
+        .map(|claimed| Ok(Claimed { before: before(shared, &record, day, &claimed.delivery)?, ..claimed }))
+        .transpose()
 }
 
-/// `None` where the delivery no longer waits.
+/// What the destination of a change was sent by the delivery that was delivered last.
+fn before(
+    shared: &StoreShared,
+    record: &Record,
+    day: i32,
+    change: &Delivery,
+) -> Result<SentBefore, StoreError> {
+    if !change.kind.is_change() {
+        return Ok(SentBefore::Nothing);
+    }
+    let standing = &record.standing;
+    let all = &standing.deliveries;
+    let Some(place) = change::known_by(all, change) else {
+        let unconfirmed = change::is_unconfirmed(all, &change.destination, change.occasion);
+        return Ok(if unconfirmed { SentBefore::Unconfirmed } else { SentBefore::Nothing });
+    };
+    let last = standing.last_attempts.get(place).copied().flatten();
+    let sent = readable(shared.reader.last_sent(day, last), "what was sent before a change")?.flatten();
+    Ok(sent.map_or(SentBefore::Unreadable, SentBefore::Event))
+}
+
+/// `None` where the delivery no longer waits. Of a change without what was sent before.
 fn claimed_as(
     shared: &StoreShared,
     record: &Record,
@@ -172,5 +203,6 @@ fn claimed_as(
     delivery.possible_repeat |= index.queues.held.has_run_out(slot);
     drop(index);
     let (id, sent_before) = (delivery.id(record.conversion.id), delivery::sent_before(deliveries, &delivery));
-    Some(Claimed { id, lease, conversion: record.conversion.clone(), delivery, click, sent_before })
+    let (conversion, before) = (record.conversion.clone(), SentBefore::Nothing);
+    Some(Claimed { id, lease, conversion, delivery, click, sent_before, before })
 }

@@ -8,6 +8,8 @@ use rust_decimal::Decimal;
 
 use crate::config::source::phone_region;
 use crate::domain::attribution::{Attribution, MatchMethod};
+use crate::domain::change::{Unchanged, at_its_turn, is_taken_back};
+use crate::domain::change_rules::{Changes, OnRejected};
 use crate::domain::click::{Click, ClickContext, CustomerTrait, CustomerTraits};
 use crate::domain::consent::{Consent, ConsentRecord};
 use crate::domain::conversion::Conversion;
@@ -15,6 +17,7 @@ use crate::domain::customer::{CustomerFormat, DateOrder};
 use crate::domain::delivery::{OutgoingRequest, PlatformResponse, Reply};
 use crate::domain::event::EventName;
 use crate::domain::exchange::{NoAnswer, SendRefused};
+use crate::domain::expiry::AgeLimits;
 use crate::domain::ids::{
     AffiliateId, CampaignId, ClickId, ConversionId, CreativeId, DeliveryId, DestinationId, IdError, Occasion,
     OfferId, Seq, SourceId,
@@ -22,9 +25,11 @@ use crate::domain::ids::{
 use crate::domain::item::SoldItem;
 use crate::domain::money::{Currency, Money};
 use crate::domain::offer::CampaignRef;
-use crate::domain::routing::Changes;
+use crate::domain::sent::{DeliveryKind, SentBefore};
+use crate::domain::skip::SkipReason;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
+use crate::story::sent::{StorySent, time};
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::envelope::EventPart;
 use crate::template::destination::ready::ReadyDestination;
@@ -47,6 +52,9 @@ pub(crate) struct Story {
     endpoint: Option<String>,
     settings: BTreeMap<String, String>,
     events: BTreeMap<String, String>,
+    on_rejected: Option<OnRejected>,
+    /// What was sent before the change that the story is of.
+    sent: Option<StorySent>,
     now: Time,
     delivery: DeliveryId,
     conversion: Conversion,
@@ -112,6 +120,7 @@ impl Story {
             endpoint: self.endpoint.clone(),
             token_endpoint: None,
             settings: self.settings.clone(),
+            on_rejected: self.on_rejected,
             events: self.events.clone(),
         };
         ReadyDestination::build(spec).map_err(|problems| {
@@ -140,7 +149,7 @@ impl Story {
             Problem::new(all.join("; "), "fix the story's settings")
         })?;
         let preset = Some(Arc::new(usage));
-        let postback = OutgoingPostback { url, scale: Decimal::ONE, changes: Changes::Ignore, preset };
+        let postback = OutgoingPostback { url, scale: Decimal::ONE, changes: Changes::Never, preset };
         Ok(ReadyDestination::of_postback(self.delivery.destination.clone(), self.mode, postback))
     }
 
@@ -148,20 +157,80 @@ impl Story {
     pub(crate) fn render(&self, destination: &ReadyDestination) -> Result<Rendering<EventPart>, Problem> {
         let refused = destination.consent_need().refusal(self.conversion.consent_with(self.click.as_ref()));
         // Of what the destination knows already a change is sent, by ids alone.
-        let restates = destination.changes() == Changes::Send && self.delivery.occasion != Occasion::First;
-        let by_ids = refused.as_ref().filter(|_| restates).map(|_| self.conversion.ids_only());
+        let changes = destination.changes_of(&self.conversion.event);
+        let restates = changes != Changes::Never && self.delivery.occasion != Occasion::First;
+        let by_ids =
+            refused.as_ref().filter(|_| restates).map(|_| self.conversion.by_ids(self.click.as_ref()));
         let clicked = self.click.as_ref().map(|click| click.at);
-        let too_old = || destination.age_limits().too_old(&self.conversion, clicked, self.now);
+        let rules = changes.rules().filter(|_| restates);
+        let limits = match rules {
+            Some(rules) => AgeLimits { event_ms: rules.max_age_ms, click_ms: None },
+            None => destination.age_limits(),
+        };
+        let skipped = |reason| Ok(Rendering { rendered: Rendered::Skip { reason }, remarks: Vec::new() });
+        let too_old = || limits.too_old(&self.conversion, clicked, self.now);
         if let Some(reason) = refused.filter(|_| !restates).or_else(too_old) {
-            return Ok(Rendering { rendered: Rendered::Skip { reason }, remarks: Vec::new() });
+            return skipped(reason);
         }
+        let before = self.before(destination)?;
+        let kind = match rules {
+            None => DeliveryKind::Event,
+            Some(_) if changes.are_by_status() => DeliveryKind::Status,
+            Some(rules) => match at_its_turn(&rules, &self.conversion, &before) {
+                Ok(kind) => kind,
+                Err(Unchanged::Skipped(reason)) => return skipped(reason),
+                Err(Unchanged::Dead(_) | Unchanged::Waits) => {
+                    return Err(Problem::new("it waits", "fix the story"));
+                }
+            },
+        };
         destination.render_event(&RenderInput {
             conversion: by_ids.as_ref().unwrap_or(&self.conversion),
             click: self.click.as_ref().filter(|_| by_ids.is_none()),
             delivery: &self.delivery,
+            kind,
+            sent: before.event(),
             now: self.now,
             customer: self.customer,
         })
+    }
+
+    /// What was sent before: as the story says, else what the first delivery of its conversion would say.
+    fn before(&self, destination: &ReadyDestination) -> Result<SentBefore, Problem> {
+        if self.delivery.occasion == Occasion::First {
+            return Ok(SentBefore::Nothing);
+        }
+        let first = destination.render_event(&RenderInput {
+            conversion: &Conversion { status: Status::Approved, ..self.conversion.clone() },
+            click: self.click.as_ref(),
+            delivery: &DeliveryId { occasion: Occasion::First, ..self.delivery.clone() },
+            kind: DeliveryKind::Event,
+            sent: None,
+            now: self.now,
+            customer: self.customer,
+        })?;
+        Ok(match (first.rendered, &self.sent) {
+            (Rendered::Request(_, sent), None) => SentBefore::Event(sent),
+            (Rendered::Request(_, sent), Some(said)) => SentBefore::Event(Box::new(said.over(*sent))),
+            (Rendered::Skip { .. }, _) => SentBefore::Nothing,
+        })
+    }
+
+    /// What becomes of a change in it, in the words of a template's `[changes]`; `None` of a first delivery, and of a
+    /// change that is skipped for anything else than that it cannot be sent.
+    pub(crate) fn change(&self, rendered: &Rendered<EventPart>) -> Option<&'static str> {
+        let taken_back = is_taken_back(self.conversion.status);
+        match rendered {
+            Rendered::Request(_, sent) => match (sent.kind, taken_back) {
+                (DeliveryKind::Event, _) => None,
+                (DeliveryKind::Restate, true) => Some(OnRejected::Zero.as_str()),
+                (kind, _) => Some(kind.as_str()),
+            },
+            Rendered::Skip { reason: SkipReason::Irreversible { .. } } if taken_back => {
+                Some(OnRejected::None.as_str())
+            }
+            Rendered::Skip { .. } => None,
+        }
     }
 
     /// The request that carries it alone.
@@ -175,6 +244,11 @@ fn read(root: &Table<'_>) -> Option<Story> {
     let mode =
         root.parsed("mode", |text| text.one_of(&DestinationMode::ALL.map(|mode| (mode.as_str(), mode))));
     let change = root.number("change", 0..=u32::MAX.into());
+    let on_rejected = root.parsed("on_rejected", |text| text.one_of(&OnRejected::NAMES));
+    let sent = root.read_table("sent", StorySent::read);
+    if sent.is_some() && change.is_none() {
+        root.problem("sent", "what was sent before is of a change", "name its number: change = 1");
+    }
     let click = root.read_table("click", |table| click(table, now)).flatten();
     let campaign_ref = root.read_table("campaign_ref", campaign_ref).flatten();
     let reply = root.read_table("reply", reply).flatten();
@@ -200,6 +274,8 @@ fn read(root: &Table<'_>) -> Option<Story> {
         endpoint,
         settings,
         events,
+        on_rejected,
+        sent,
         now,
         delivery,
         conversion,
@@ -229,7 +305,7 @@ fn postback(table: &Table<'_>) -> Option<OutgoingPostback> {
         None => Ok(None),
     };
     let url = table.required("url", "\"https://…\"", compile).flatten()?;
-    Some(OutgoingPostback { url, scale, changes: Changes::Ignore, preset: None })
+    Some(OutgoingPostback { url, scale, changes: Changes::Never, preset: None })
 }
 
 fn conversion(table: &Table<'_>, now: Time, click: Option<&Click>) -> Option<Conversion> {
@@ -377,10 +453,4 @@ fn id<T>(parse: fn(&str) -> Result<T, IdError>) -> impl Fn(&Text) -> Result<T, P
         parse(&text.value)
             .map_err(|error| Problem::new(format!("{} is not an id", text.shown()), error.to_string()))
     }
-}
-
-fn time(text: &Text) -> Result<Time, Problem> {
-    let what = || format!("{} is not a time", text.shown());
-    let hint = "write it by RFC 3339, as in \"2026-11-27T10:15:00Z\"";
-    Time::parse(&text.value).ok_or_else(|| Problem::new(what(), hint))
 }

@@ -7,4 +7,5 @@ pub(crate) mod file;
 pub mod lint;
 pub mod preset;
 pub mod run;
+mod sent;
 pub mod source;

@@ -115,10 +115,13 @@ pub fn run_destination_stories(
             report.problems.push(no_template("destination", name));
             continue;
         };
-        let schema = template.schema().map_err(|problem| report.problems.push(problem)).ok().flatten();
+        let mut read = |schema: Result<Option<EventSchema>, Problem>| {
+            schema.map_err(|problem| report.problems.push(problem)).ok().flatten()
+        };
+        let (schema, of_changes) = (read(template.schema()), read(template.change_schema()));
         let problems = report.problems.len();
         let outcomes = run_each(directory, name, &mut report, |folder| {
-            run(&template, schema.as_ref(), folder, expectations)
+            run(&template, (schema.as_ref(), of_changes.as_ref()), folder, expectations)
         });
         // What a story that went wrong covers is not known.
         let all_ran = report.problems.len() == problems;
@@ -185,12 +188,16 @@ struct Coverage {
     events: BTreeSet<String>,
     replies: BTreeSet<&'static str>,
     confirmed: BTreeSet<&'static str>,
+    /// What becomes of changes, in the words of `[changes]`.
+    changes: BTreeSet<&'static str>,
 }
 
 enum StoryOutcome {
     Sent {
         event: String,
     },
+    /// With what becomes of it.
+    Changed(&'static str),
     Skipped,
     Classified(&'static str),
     /// An answer to being asked later.
@@ -209,6 +216,9 @@ impl Coverage {
             StoryOutcome::Confirmed(word) => {
                 self.confirmed.insert(word);
             }
+            StoryOutcome::Changed(word) => {
+                self.changes.insert(word);
+            }
             StoryOutcome::Skipped => {}
         }
     }
@@ -221,6 +231,15 @@ impl Coverage {
             lacks(
                 format!("`{}` lists the event {event} and no story sends it", template.name()),
                 "add a folder with story.toml and run with BLESS=1",
+            );
+        }
+        for word in template.words_of_changes().into_iter().filter(|word| !self.changes.contains(word)) {
+            lacks(
+                format!(
+                    "no story of `{}` has a change that becomes \"{word}\", as [changes] has it",
+                    template.name()
+                ),
+                "add a folder whose story.toml has `change` and, where it is of another value, [sent], and run with BLESS=1",
             );
         }
         for outcome in ["delivered", "retry", "dead", "park"].iter().filter(|o| !self.replies.contains(*o)) {
@@ -244,7 +263,7 @@ impl Coverage {
 /// How a story ends, and whether that is what was expected.
 fn run(
     template: &Arc<DestinationTemplate>,
-    schema: Option<&EventSchema>,
+    (schema, of_changes): (Option<&EventSchema>, Option<&EventSchema>),
     folder: &Path,
     expectations: Expectations,
 ) -> Result<(StoryOutcome, Result<Compared, Problem>), Vec<Problem>> {
@@ -270,8 +289,10 @@ fn run(
         }
         None => {
             let rendering = story.render(&destination).map_err(|problem| problem.in_file(&place))?;
+            let change = story.change(&rendering.rendered);
             let (found, outcome) = match rendering.rendered {
                 Rendered::Request(part, _) => {
+                    let schema = change.and(of_changes).or(schema);
                     let wrong = schema.map(|schema| lint::wrong_event(template, schema, folder, &part));
                     match wrong {
                         Some(wrong) if !wrong.is_empty() => return Err(wrong),
@@ -279,9 +300,12 @@ fn run(
                     }
                     let request = story.request(&destination, &part);
                     let found = sent(&request).map_err(|problem| problem.in_file(&place))?;
-                    (found, StoryOutcome::Sent { event: story.event().to_owned() })
+                    let event = || StoryOutcome::Sent { event: story.event().to_owned() };
+                    (found, change.map_or_else(event, StoryOutcome::Changed))
                 }
-                Rendered::Skip { reason } => (skipped(&reason), StoryOutcome::Skipped),
+                Rendered::Skip { reason } => {
+                    (skipped(&reason), change.map_or(StoryOutcome::Skipped, StoryOutcome::Changed))
+                }
             };
             (with_remarks(found, &rendering.remarks), outcome)
         }

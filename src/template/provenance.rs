@@ -95,11 +95,13 @@ pub enum FactKind {
     ClickIds,
     /// Its names of events.
     Events,
+    /// What can be changed of an event that it has.
+    Changes,
 }
 
 impl FactKind {
     /// Every kind with its name, those first that a verified template needs.
-    pub const NAMES: [(&str, FactKind); 15] = [
+    pub const NAMES: [(&str, FactKind); 16] = [
         ("url", FactKind::Url),
         ("auth", FactKind::Auth),
         ("event_shape", FactKind::EventShape),
@@ -115,6 +117,7 @@ impl FactKind {
         ("test_mode", FactKind::TestMode),
         ("click_ids", FactKind::ClickIds),
         ("events", FactKind::Events),
+        ("changes", FactKind::Changes),
     ];
 
     /// As a template writes it.

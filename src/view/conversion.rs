@@ -8,6 +8,7 @@ use crate::domain::advertiser_number::AdvertiserNumbers;
 use crate::domain::attempt::Attempt;
 use crate::domain::attribution::{Attribution, MatchMethod};
 use crate::domain::candidate::Considered;
+use crate::domain::change::irreversible;
 use crate::domain::claim;
 use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::consent::Consent;
@@ -177,6 +178,10 @@ pub struct ListedConversionView<'a> {
     conversion: ConversionView<'a>,
     /// Why no destination gets it.
     unsent: Option<ReasonView>,
+    /// Destinations that count it otherwise than it is now, and cannot be informed: one that it was sent to before it was
+    /// rejected, or that has taken it back before it was approved again.
+    #[schemars(with = "Vec<String>")]
+    irreversible: Vec<&'a DestinationId>,
     deliveries: Vec<DeliveryView<'a>>,
 }
 
@@ -191,6 +196,7 @@ impl<'a> ListedConversionView<'a> {
         ListedConversionView {
             conversion: ConversionView::of(conversion),
             unsent: unsent.as_ref().map(ReasonView::of),
+            irreversible: irreversible(conversion, deliveries),
             deliveries: deliveries.iter().map(view).collect(),
         }
     }
@@ -330,6 +336,10 @@ pub struct TraceView<'a> {
     conversion: ConversionView<'a>,
     /// Why no destination gets it.
     unsent: Option<ReasonView>,
+    /// Destinations that count it otherwise than it is now, and cannot be informed: one that it was sent to before it was
+    /// rejected, or that has taken it back before it was approved again.
+    #[schemars(with = "Vec<String>")]
+    irreversible: Vec<DestinationId>,
     deliveries: Vec<TracedDeliveryView<'a>>,
     /// The number by which its advertiser knows it, once an advertiser was given one.
     advertiser_number: Option<u64>,
@@ -368,6 +378,7 @@ impl<'a> TraceView<'a> {
         TraceView {
             conversion: ConversionView::of(conversion).with_consent(consent),
             unsent: unsent.as_ref().map(ReasonView::of),
+            irreversible: irreversible(conversion, &all).into_iter().cloned().collect(),
             deliveries: trace.deliveries.iter().map(delivery).collect(),
             advertiser_number: numbers.and_then(|numbers| numbers.of(conversion)),
             history: conversion.history.iter().map(ChangeView::of).collect(),

@@ -31,7 +31,7 @@ pub struct DeliveryView<'a> {
     /// `first`, or the number of the change that caused it.
     occasion: String,
     /// What it says of the conversion: `event`, that it happened; `restate` another value of what was sent before;
-    /// `retract`, that it does not count.
+    /// `retract`, that it does not count; `status`, all of it again with its status.
     #[schemars(with = "DeliveryKindWord")]
     kind: &'static str,
     #[schemars(with = "DeliveryStateWord")]
@@ -247,6 +247,9 @@ impl<'a> EarlierRequestView<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Sent")]
 struct SentView<'a> {
+    /// What it said of the conversion, as in `kind` of its delivery.
+    #[schemars(with = "DeliveryKindWord")]
+    kind: &'static str,
     /// The event's name as the platform calls it.
     event: &'a str,
     /// Null where the request named none.
@@ -255,6 +258,7 @@ struct SentView<'a> {
     event_time: Time,
     #[schemars(with = "String")]
     event_id: EventId,
+    transaction_id: Option<&'a str>,
     /// The click's identifiers that were in the request, by the name of their parameter or cookie.
     ids: PairsView<'a>,
     /// What the template keeps of the answer, by name.
@@ -264,10 +268,12 @@ struct SentView<'a> {
 impl<'a> SentView<'a> {
     fn of(sent: &'a SentEvent) -> SentView<'a> {
         SentView {
+            kind: sent.kind.as_str(),
             event: &sent.event,
             value: sent.value.map(MoneyView::of),
             event_time: sent.event_time,
             event_id: sent.event_id,
+            transaction_id: sent.transaction_id.as_deref(),
             ids: PairsView::of(&sent.ids),
             reply: PairsView::of(&sent.reply),
         }

@@ -117,6 +117,8 @@ struct DestinationTemplateView<'a> {
     landing_params: &'a [String],
     cookies: &'a [String],
     has_test_mode: bool,
+    /// What the platform can be informed of after it was sent an event, in the words of the template's `[changes]`.
+    changes: Vec<&'static str>,
     auth: Vec<&'static str>,
     /// Of the event's time; null where no helper of times writes it.
     time_unit: Option<&'static str>,
@@ -139,6 +141,7 @@ impl<'a> DestinationTemplateView<'a> {
             landing_params: template.landing_params(),
             cookies: template.cookies(),
             has_test_mode: template.has_test_mode(),
+            changes: template.words_of_changes(),
             auth: template.auth_kinds(),
             time_unit: template.time_unit(),
             max_age_hours: template.max_age_ms().map(|age| age / HOUR_MS),

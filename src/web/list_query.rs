@@ -48,6 +48,7 @@ pub struct Query(Vec<(String, String)>);
 pub const CONVERSIONS: &[&str] = &[
     "source",
     "state",
+    "irreversible",
     "event",
     "status",
     "transaction_id",
@@ -214,6 +215,7 @@ impl Query {
             creative: self.configured("creative", CreativeId::parse)?,
             sub_ids: ["s1", "s2", "s3", "s4", "s5"].map(|name| self.text(name)),
             state: self.state()?,
+            irreversible_only: self.flag("irreversible")?,
         })
     }
 

@@ -167,8 +167,8 @@ fn attempt_document() -> Value {
         "hint": null,
         "warnings": [],
         "remarks": [{"reason_code": "text", "field": "text", "value": null, "reason": "text", "hint": "text"}],
-        "sent": {"event": "text", "value": money(), "event_time": "text", "event_id": "text",
-            "ids": {"fbclid": "text"}, "reply": {}},
+        "sent": {"kind": "text", "event": "text", "value": money(), "event_time": "text", "event_id": "text",
+            "transaction_id": "text", "ids": {"fbclid": "text"}, "reply": {}},
         "request": {"method": "text", "url": "text", "headers": [["text"]], "body": "text"},
         "batch": null, "response": {"status": "number", "headers": [["text"]], "body": "text", "truncated": "flag"}, "earlier_requests": [],
     })
@@ -233,7 +233,7 @@ fn conversion_document() -> Value {
         "params": {},
         "consent": null,
         "not_routed": [],
-        "unsent": null,
+        "unsent": null, "irreversible": [],
         "deliveries": [delivery_document()],
     })
 }

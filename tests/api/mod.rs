@@ -3,6 +3,7 @@
 mod click_body;
 mod clicks;
 mod documents;
+mod irreversible;
 mod openapi;
 mod reason_codes;
 mod routes;

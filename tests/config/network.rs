@@ -2,6 +2,7 @@
 
 use postbridge::config::configuration::Config;
 use postbridge::config::file::{DEFAULT, with_examples};
+use postbridge::domain::change_rules::Changes;
 use postbridge::domain::conversion::Dedup;
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule};
 use postbridge::domain::filter_verdict::FilterMode;
@@ -9,7 +10,7 @@ use postbridge::domain::ids::{AdvertiserId, DestinationId, OfferId};
 use postbridge::domain::offer::{AttributionModel, Caps, OfferStatus, Payout};
 use postbridge::domain::reporter::{BuiltInSource, ReportRoute};
 use postbridge::domain::reports::FurtherSales;
-use postbridge::domain::routing::{Changes, RouteScope, Unmatched};
+use postbridge::domain::routing::{RouteScope, Unmatched};
 use postbridge::domain::status::Status;
 use postbridge::domain::target::TargetId;
 use postbridge::template::destination::rendering::DestinationMode;
@@ -160,7 +161,7 @@ fn every_key_of_a_postback_is_read() {
     assert!(matches!(&campaign.route.scope, RouteScope::Campaign(id) if id.as_str() == "8599"));
     assert_eq!(campaign.route.destination, campaign.id);
     assert_eq!(campaign.route.on.as_deref(), Some([Status::Approved, Status::Rejected].as_slice()));
-    assert_eq!(campaign.route.changes, Changes::Send);
+    assert_eq!(campaign.route.changes, Changes::EACH);
     assert_eq!((campaign.route.delay_ms, campaign.route.percent), (60_000, 85));
     assert_eq!(campaign.scale, Decimal::new(90, 2));
     assert_eq!((campaign.mode, campaign.timeout_ms), (DestinationMode::Shadow, 3000));
@@ -183,7 +184,7 @@ fn every_postback_has_the_defaults_that_the_shipped_file_shows_once() {
         let bare = &config.outgoing[0];
         assert_eq!(bare.id.as_str(), id);
         assert_eq!(bare.route.on.as_deref(), Some([Status::Approved].as_slice()));
-        assert_eq!(bare.route.changes, Changes::Ignore);
+        assert_eq!(bare.route.changes, Changes::Never);
         assert_eq!((bare.route.delay_ms, bare.route.percent), (0, 100));
         assert_eq!((bare.scale, bare.mode), (Decimal::ONE, DestinationMode::Live));
         assert_eq!(

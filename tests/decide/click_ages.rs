@@ -1,13 +1,14 @@
 //! How old a click may be that a platform is sent a conversion of, and how old it must be.
 
 use postbridge::domain::attribution::{Attribution, MatchMethod};
+use postbridge::domain::change_rules::Changes;
 use postbridge::domain::consent::{Consent, ConsentNeed};
 use postbridge::domain::conversion::Conversion;
 use postbridge::domain::delivery::{Delivery, DeliveryState};
 use postbridge::domain::delivery_reason::DeathReason;
 use postbridge::domain::expiry::{AgeLimits, AgeRule, EndedUnsent};
 use postbridge::domain::ids::DestinationId;
-use postbridge::domain::routing::{Changes, PlanRules, Route, plan};
+use postbridge::domain::routing::{PlanRules, Route, plan};
 use postbridge::domain::ruleset::usual;
 use postbridge::domain::send_check::{AtItsTurn, SendRules, ended_unsent};
 use postbridge::domain::skip::SkipReason;
@@ -58,7 +59,7 @@ fn ended(delivery: &Delivery, clicked: Time, now: Time) -> Option<EndedUnsent> {
     click.at = clicked;
     let turn = AtItsTurn { conversion: &conversion, delivery, click: Some(&click), sent_before: false };
     let rules = SendRules {
-        changes: Changes::Ignore,
+        changes: Changes::Never,
         age: AgeRule::Counts,
         policy: None,
         on: None,

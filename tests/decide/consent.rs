@@ -1,5 +1,6 @@
 //! What counts of a visitor's answers about consent, and which destinations a conversion goes to by them.
 
+use postbridge::domain::change_rules::Changes;
 use postbridge::domain::consent::{CLOCK_TOLERANCE_MS, Consent, ConsentNeed, ConsentRecord, said_by_browser};
 use postbridge::domain::conversion::Conversion;
 use postbridge::domain::delivery::{Delivery, DeliveryState};
@@ -7,7 +8,7 @@ use postbridge::domain::history::{Cause, Change};
 use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, OfferId, SourceId};
 use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::reporter::BuiltInSource;
-use postbridge::domain::routing::{Changes, Only, PlanRules, Route, RouteScope, Unmatched, not_routed, plan};
+use postbridge::domain::routing::{Only, PlanRules, Route, RouteScope, Unmatched, not_routed, plan};
 use postbridge::domain::ruleset::usual;
 use postbridge::domain::skip::SkipReason;
 use postbridge::domain::status::Status;
@@ -153,7 +154,7 @@ fn what_the_visitor_refused_is_planned_as_skipped() {
 
 #[test]
 fn a_change_of_what_a_destination_knows_is_planned_although_consent_ended() {
-    let route = Route { changes: Changes::Send, ..ads(Only::default()) };
+    let route = Route { changes: Changes::EACH, ..ads(Only::default()) };
     let mut sent = planned(&sale(), &[], &route, Some(true));
     sent[0].state = DeliveryState::delivered(noon(0));
     let mut dearer = sale();

@@ -1,6 +1,7 @@
 //! What a postback becomes: deduplication, attribution, payout, routing. Rules without input or output.
 
 mod attribution;
+mod changes;
 mod click_ages;
 mod consent;
 mod deduplication;

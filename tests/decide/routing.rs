@@ -1,6 +1,7 @@
 //! Which destinations a conversion causes deliveries for: whose, when, in which status and what share.
 
 use postbridge::domain::attribution::{Attribution, MatchMethod};
+use postbridge::domain::change_rules::Changes;
 use postbridge::domain::consent::Consent;
 use postbridge::domain::conversion::Conversion;
 use postbridge::domain::delivery::{Delivery, DeliveryState};
@@ -8,7 +9,7 @@ use postbridge::domain::history::{ActorRole, Cause, Change};
 use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, Occasion, OfferId, Seq};
 use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::reporter::BuiltInSource;
-use postbridge::domain::routing::{Changes, PlanRules, Route, RouteScope, plan};
+use postbridge::domain::routing::{PlanRules, Route, RouteScope, plan};
 use postbridge::domain::ruleset::usual;
 use postbridge::domain::skip::SkipReason;
 use postbridge::domain::status::Status;
@@ -127,7 +128,7 @@ fn once_means_at_the_first_status_it_is_reported_and_never_again() {
 #[test]
 fn each_change_means_every_change_to_a_status_it_is_reported() {
     let on = Some(vec![Status::Approved, Status::Rejected]);
-    let route = Route { changes: Changes::Send, on, ..campaigns() };
+    let route = Route { changes: Changes::EACH, on, ..campaigns() };
     let first = delivered(planned(&sale("c1"), &[], &route));
     let pending = changed(&sale("c1"), Status::Pending);
     assert_eq!(planned(&pending, &first, &route).len(), 1, "pending is not sent");
@@ -156,7 +157,7 @@ fn what_was_held_for_its_click_is_delayed_from_the_moment_the_click_received() {
 
 #[test]
 fn a_share_is_decided_by_the_click_id_alone_and_what_is_left_out_says_why() {
-    let route = Route { percent: 30, changes: Changes::Send, ..campaigns() };
+    let route = Route { percent: 30, changes: Changes::EACH, ..campaigns() };
     let mut reported = 0;
     for number in 0..1_000 {
         let sale = sale(&format!("click-{number}"));

@@ -2,6 +2,7 @@
 
 mod batches;
 mod breaker;
+mod changes;
 mod clock_jumps;
 mod confirmations;
 mod health;

@@ -82,6 +82,7 @@ impl SignedTarget<'_> {
             mode: DestinationMode::Live,
             endpoint: Some(self.platform.url("")),
             token_endpoint: Some(self.tokens.url("")),
+            on_rejected: None,
             settings: self.settings.iter().map(own).collect(),
             events: BTreeMap::new(),
         };

@@ -3,6 +3,7 @@
 use postbridge::dispatch::decide::after;
 use postbridge::dispatch::schedule::Schedule;
 use postbridge::domain::attribution::Attribution;
+use postbridge::domain::change_rules::Changes;
 use postbridge::domain::code::{CodedReason, ReasonCode};
 use postbridge::domain::consent::{Consent, ConsentNeed};
 use postbridge::domain::conversion::{Conversion, Dedup};
@@ -13,7 +14,7 @@ use postbridge::domain::expiry::{AgeRule, ClickEnd, EndedUnsent, PATIENCE_MS, la
 use postbridge::domain::history::{Cause, Change};
 use postbridge::domain::ids::{DeliveryId, DestinationId, Occasion, Seq, SourceId};
 use postbridge::domain::reconcile::{Observed, reconcile, superseded};
-use postbridge::domain::routing::{Changes, SourcePolicy, Unmatched};
+use postbridge::domain::routing::{SourcePolicy, Unmatched};
 use postbridge::domain::send_check::{AtItsTurn, SendRules, by_ids_alone, ended_unsent};
 use postbridge::domain::sent::DeliveryKind;
 use postbridge::domain::skip::SkipReason;
@@ -54,7 +55,7 @@ fn claimed() -> Claimed {
     };
     let id: DeliveryId = delivery.id(conversion.id);
     let lease = Lease { token: LeaseToken::new(1), lasts: std::time::Duration::ZERO };
-    Claimed { id, lease, conversion, delivery, click: None, sent_before: false }
+    Claimed { id, lease, conversion, delivery, click: None, sent_before: false, before: Default::default() }
 }
 
 fn policy() -> SourcePolicy {
@@ -70,7 +71,7 @@ fn policy() -> SourcePolicy {
 
 fn rules(policy: Option<&SourcePolicy>) -> SendRules<'_> {
     SendRules {
-        changes: Changes::Ignore,
+        changes: Changes::Never,
         age: AgeRule::Counts,
         policy,
         on: None,
@@ -108,7 +109,7 @@ fn a_status_that_is_no_longer_forwarded_is_skipped() {
 fn a_destination_that_hears_of_changes_is_reported_of_the_rejection() {
     let (policy, mut claimed) = (policy(), claimed());
     claimed.conversion.status = Status::Rejected;
-    let rules = SendRules { changes: Changes::Send, ..rules(Some(&policy)) };
+    let rules = SendRules { changes: Changes::EACH, ..rules(Some(&policy)) };
     assert_eq!(ended(&rules, &claimed, at(0)), Some(("skipped", "status_not_forwarded")), "it never knew");
     claimed.delivery.occasion = Occasion::Change(1);
     assert_eq!(
@@ -133,7 +134,7 @@ fn what_the_visitor_refused_meanwhile_is_skipped_and_a_change_goes_by_ids_alone(
     let (policy, mut claimed) = (policy(), claimed());
     let refuse = |ad_user_data| Consent { ad_user_data, ad_personalization: None }.said_at(at(0));
     let ads = ConsentNeed { personal: true, explicit: false };
-    let rules = SendRules { consent: ads, changes: Changes::Send, ..rules(Some(&policy)) };
+    let rules = SendRules { consent: ads, changes: Changes::EACH, ..rules(Some(&policy)) };
     assert_eq!(ended(&rules, &claimed, at(0)), None, "not known is not refused");
     claimed.conversion.consent = refuse(Some(false));
     assert_eq!(ended(&rules, &claimed, at(0)), Some(("skipped", "consent_denied")));
@@ -144,7 +145,7 @@ fn what_the_visitor_refused_meanwhile_is_skipped_and_a_change_goes_by_ids_alone(
     claimed.sent_before = true;
     assert_eq!(ended(&rules, &claimed, at(0)), None, "it hears of the change");
     assert!(by_ids_alone(&rules, turn(&claimed)));
-    let deaf = SendRules { changes: Changes::Ignore, ..rules };
+    let deaf = SendRules { changes: Changes::Never, ..rules };
     assert_eq!(ended(&deaf, &claimed, at(0)), Some(("skipped", "consent_denied")));
 
     claimed.sent_before = false;
@@ -307,13 +308,14 @@ fn change(number: u32) -> Change {
 fn a_change_that_received_during_a_retry_is_reported_though_an_older_change_was_given_up() {
     let mut conversion = claimed().conversion;
     conversion.history = vec![change(1), change(2)];
-    let observed = Observed { changes: 1, hears: Changes::Send };
+    let observed = Observed { changes: 1, hears: Changes::EACH };
     let delivered = DeliveryState::delivered(at(9));
     for end in [delivered.clone(), died(9)] {
         let older = delivery(Occasion::Change(1), died(5));
         let mut deliveries = vec![delivery(Occasion::First, end), older];
         assert!(reconcile(&conversion, &mut deliveries, 0, observed));
         let reported = delivery(Occasion::Change(2), DeliveryState::Waiting { due: at(9) });
+        let reported = Delivery { kind: DeliveryKind::Status, expires_at: None, ..reported };
         assert_eq!(deliveries[2..], [reported]);
     }
     for other in [delivered, died(8), DeliveryState::Waiting { due: at(8) }] {

@@ -9,7 +9,7 @@ use crate::support::golden;
 
 const BEGIN: &str = "<!-- platforms: made by tests/docs/platforms.rs -->\n";
 const END: &str = "<!-- end of platforms -->\n";
-const HEAD: &str = "| template | platform | verified | in doubt | events | auth | event time | largest age | batch | test mode | stories | of replies | lines |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+const HEAD: &str = "| template | platform | verified | in doubt | events | auth | event time | largest age | batch | test mode | after delivery | stories | of replies | lines |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
 const HOUR_MS: i64 = 3_600_000;
 
 fn repository() -> &'static Path {
@@ -37,6 +37,13 @@ fn stories(name: &str) -> (usize, usize) {
 fn lines(name: &str) -> usize {
     let files = files(&repository().join("templates/destinations").join(name));
     files.iter().map(|path| std::fs::read_to_string(path).unwrap().lines().count()).sum()
+}
+
+/// What the platform can be informed of after it was sent an event, in the words of `[changes]`.
+fn after_delivery(template: &DestinationTemplate) -> String {
+    let words = template.words_of_changes().into_iter().filter(|word| *word != "none");
+    let words: Vec<&str> = words.map(|word| if word == "status" { "each change" } else { word }).collect();
+    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
 }
 
 /// The number that `[batch]` of a template names.
@@ -73,6 +80,7 @@ fn line(template: &DestinationTemplate) -> String {
         age,
         batch(name),
         if template.has_test_mode() { "yes" } else { "no" }.to_owned(),
+        after_delivery(template),
         stories.to_string(),
         replies.to_string(),
         lines(name).to_string(),

@@ -1,5 +1,4 @@
-//! `docs/reason-codes.md` is what the code says: every family of codes, and of each code an example. `BLESS=1`
-//! rewrites it.
+//! `docs/reason-codes.md` is what the code says: every family of codes, an example of each. `BLESS=1` rewrites it.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -25,7 +24,7 @@ use postbridge::domain::rejection::access::AccessProblem;
 use postbridge::domain::remark::Remark;
 use postbridge::domain::reporter::ReportRoute;
 use postbridge::domain::reprocess_refusal::ReprocessRefused;
-use postbridge::domain::skip::{ClickParts, ForwardedBy, LowValue, MissingValue, SkipReason};
+use postbridge::domain::skip::{ClickParts, ForwardedBy, LowValue, MissingValue, SkipReason, Unneeded};
 use postbridge::domain::sought_click::SoughtClick;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::MoveRefused;
@@ -265,15 +264,13 @@ fn answer(status: u16, words: &str) -> PlatformAnswer {
 }
 
 fn skips() -> Family {
+    let parts =
+        ClickParts { click: None, params: vec!["fbclid".to_owned()], cookies: vec!["_fbp".to_owned()] };
     let missing = MissingValue {
         fields: vec!["user_data.client_user_agent".to_owned()],
         any: false,
         why: "an event on a website needs the visitor's user agent".to_owned(),
-        click: Some(ClickParts {
-            click: None,
-            params: vec!["fbclid".to_owned()],
-            cookies: vec!["_fbp".to_owned()],
-        }),
+        click: Some(parts),
         hint: None,
     };
     let low = LowValue {
@@ -297,9 +294,12 @@ fn skips() -> Family {
         SkipReason::ValueTooLow(Box::new(low)),
         SkipReason::StaleClick { click_time: noon(0), max_age_ms: 90 * DAY_MS },
     ];
+    use Unneeded::{AsSent, NotDelivered, NotRestated};
+    let unneeded = [NotDelivered, AsSent, NotRestated].map(SkipReason::NothingToChange);
+    let irreversible = [Status::Rejected, Status::Approved].map(|status| SkipReason::Irreversible { status });
     let place = "`reason_code` of deliveries and attempts, and the label `reason_code` of \
                  `postbridge_skipped_total`.";
-    stored_family("Why a delivery was skipped", place, &examples)
+    stored_family("Why a delivery was skipped", place, &[&examples[..], &unneeded, &irreversible].concat())
 }
 
 fn deaths() -> Family {
@@ -346,6 +346,7 @@ fn retries() -> Family {
         RetryReason::AttemptFailed,
         RetryReason::SignInUnanswered(NoAnswer::Timeout { after_ms: 30_000 }),
         RetryReason::SignInUnavailable(answer(503, "down")),
+        RetryReason::FirstUnconfirmed,
     ];
     let place = "`reason_code` of attempts, of `last_error` and of `on_hold`.";
     stored_family("Why an attempt is repeated", place, &examples)

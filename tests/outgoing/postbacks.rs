@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use postbridge::dispatch::prepare::forecast;
+use postbridge::domain::change_rules::Changes;
 use postbridge::domain::code::CodedReason;
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::delivery_reason::{DeathCode, DeathReason};
@@ -10,7 +11,7 @@ use postbridge::domain::exchange::{PlatformAnswer, Said, SendRefused};
 use postbridge::domain::ids::{AffiliateId, ConversionId, DestinationId};
 use postbridge::domain::money::Money;
 use postbridge::domain::remark::Remark;
-use postbridge::domain::routing::{Changes, Route, RouteScope};
+use postbridge::domain::routing::{Route, RouteScope};
 use postbridge::domain::skip::{ForwardedBy, SkipCode, SkipReason};
 use postbridge::domain::status::Status;
 use postbridge::preview::{PreviewedDelivery, preview_outgoing};
@@ -76,7 +77,7 @@ async fn once_is_once_and_each_change_is_each_change_to_a_status_it_reports() {
     each.url = each.url.replace("/pb", "/each");
     each.route.destination = DestinationId::parse("affiliate:200").unwrap();
     each.route.scope = RouteScope::Affiliate(AffiliateId::parse("200").unwrap());
-    each.route.changes = Changes::Send;
+    each.route.changes = Changes::EACH;
     each.route.on = Some(vec![Status::Approved, Status::Rejected]);
     let reported = [once, each];
     let fixture = fixture(&reported);
@@ -109,7 +110,7 @@ async fn a_share_is_reported_the_same_way_at_every_change_and_what_is_left_out_s
     let tracker = taking().await;
     let mut reported = CampaignPostback::to("1", &tracker);
     reported.route.percent = 50;
-    reported.route.changes = Changes::Send;
+    reported.route.changes = Changes::EACH;
     reported.route.on = Some(vec![Status::Approved, Status::Rejected]);
     let reported = [reported];
     let fixture = fixture(&reported);

@@ -9,12 +9,13 @@ use postbridge::dispatch::breaker::BreakerRule;
 use postbridge::dispatch::schedule::Schedule;
 use postbridge::dispatch::{DestinationPlan, Dispatch, DispatchPlan, DispatchWaits};
 use postbridge::domain::attempt::Attempt;
+use postbridge::domain::change_rules::{Changes, OnRejected};
 use postbridge::domain::conversion::{Dedup, Draft, EventClaim};
 use postbridge::domain::delivery::Delivery;
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ConversionId, DestinationId, SourceId};
 use postbridge::domain::postback::Verdict;
-use postbridge::domain::routing::{Changes, Route, SourcePolicy, Unmatched};
+use postbridge::domain::routing::{Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::secret_store::FixedSecrets;
 use postbridge::domain::status::Status;
@@ -33,7 +34,6 @@ use postbridge::template::destination::spec::DestinationSpec;
 const TEMPLATE: &str = r#"
 label = "Stand-in"
 max_age_hours = 168
-changes = "ignore"
 
 [[setting]]
 name = "token"
@@ -73,8 +73,15 @@ pub const MAX_AGE_MS: i64 = 7 * DAY_MS;
 /// What the stand-in answers to an event that it takes.
 pub const TAKEN: &str = r#"{"received":1}"#;
 
-fn template(changes: &str, top: &str, batching: &str) -> Arc<DestinationTemplate> {
-    let toml = TEMPLATE.replace("changes = \"ignore\"", &format!("changes = \"{changes}\""));
+fn template(target: &Target) -> Arc<DestinationTemplate> {
+    let Target { changes, top, batching, files: own, .. } = target;
+    let changes = match *changes {
+        "send" => "on_value = \"restate\"\non_rejected = \"status\"\nmax_age_hours = 168",
+        "ignore" => "",
+        rules => rules,
+    };
+    let changes = if changes.is_empty() { String::new() } else { format!("[changes]\n{changes}\n\n") };
+    let toml = TEMPLATE.replace("[request]\n", &format!("{changes}[request]\n"));
     let toml = format!("{top}{}", toml.replace("[reply]\n", &format!("{batching}\n[reply]\n")));
     // Where the answer says which events it took, it is not the count that decides.
     let toml = match batching.contains("\"each\"") {
@@ -88,6 +95,7 @@ fn template(changes: &str, top: &str, batching: &str) -> Arc<DestinationTemplate
     if !batching.is_empty() {
         files.insert("envelope.json.hbs".to_owned(), "{\"events\": {{events}}}".to_owned());
     }
+    files.extend(own.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())));
     match DestinationTemplate::parse("standin", "standin", &files) {
         Ok(template) => Arc::new(template),
         Err(problems) => panic!("{problems:?}"),
@@ -100,7 +108,12 @@ pub struct Target {
     pub id: &'static str,
     pub endpoint: String,
     pub mode: DestinationMode,
+    /// `ignore`, `send`, or what its `[changes]` says.
     pub changes: &'static str,
+    /// What it says of its own of what is rejected.
+    pub on_rejected: Option<OnRejected>,
+    /// Files of its template, over its usual ones.
+    pub files: &'static [(&'static str, &'static str)],
     pub token: &'static str,
     pub batch: BatchSize,
     /// Its `[batch]` and `[rate]`, and what goes before its reply rules; empty: a request is one event.
@@ -119,6 +132,8 @@ impl Target {
             endpoint,
             mode: DestinationMode::Live,
             changes: "ignore",
+            on_rejected: None,
+            files: &[],
             token: "t0p-s3cret",
             batch: Default::default(),
             batching: "",
@@ -132,10 +147,11 @@ impl Target {
     pub fn plan(&self) -> DestinationPlan {
         let spec = DestinationSpec {
             id: DestinationId::parse(self.id).unwrap(),
-            template: template(self.changes, self.top, self.batching),
+            template: template(self),
             mode: self.mode,
             endpoint: Some(self.endpoint.clone()),
             token_endpoint: None,
+            on_rejected: self.on_rejected,
             settings: BTreeMap::from([("token".to_owned(), self.token.to_owned())]),
             events: BTreeMap::new(),
         };
@@ -154,6 +170,11 @@ impl Target {
             outgoing: None,
         }
     }
+}
+
+/// As its template has it.
+fn changes_of(target: &Target) -> Changes {
+    target.plan().destination.changes()
 }
 
 pub fn source() -> SourceId {
@@ -248,7 +269,7 @@ impl DispatchFixture {
     /// On a store that goes by the targets' rules from now on.
     pub fn on(store: Arc<dyn Store>, targets: &[Target]) -> DispatchFixture {
         let routes = targets.iter().map(|target| Route {
-            changes: if target.changes == "send" { Changes::Send } else { Changes::Ignore },
+            changes: changes_of(target),
             max_age_ms: Some(MAX_AGE_MS),
             ..Route::to(DestinationId::parse(target.id).unwrap())
         });

@@ -9,6 +9,7 @@ use postbridge::domain::conversion::Conversion;
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ConversionId, DestinationId};
 use postbridge::domain::item::SoldItem;
+use postbridge::domain::sent::DeliveryKind;
 use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::envelope::EventPart;
 use postbridge::template::destination::ready::ReadyDestination;
@@ -63,6 +64,7 @@ pub fn account(template: &Arc<DestinationTemplate>) -> ReadyDestination {
         mode: DestinationMode::Live,
         endpoint: None,
         token_endpoint: None,
+        on_rejected: None,
         settings: settings_of(template),
         events: own_events(template),
     };
@@ -167,7 +169,15 @@ pub fn part(
 ) -> Option<EventPart> {
     let delivery = delivery(conversion);
     let now = time("2026-09-21T14:20:00Z");
-    let input = RenderInput { conversion, click, delivery: &delivery, now, customer: Default::default() };
+    let input = RenderInput {
+        conversion,
+        click,
+        delivery: &delivery,
+        kind: DeliveryKind::Event,
+        sent: None,
+        now,
+        customer: Default::default(),
+    };
     match destination.render_event(&input).unwrap().rendered {
         Rendered::Request(part, _) => Some(part),
         Rendered::Skip { .. } => None,

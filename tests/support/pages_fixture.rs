@@ -131,6 +131,7 @@ fn ready(catalog: &Catalog, id: &str, template: &str, settings: &[(&str, &str)])
         mode: DestinationMode::Live,
         endpoint: None,
         token_endpoint: None,
+        on_rejected: None,
         settings,
         events: BTreeMap::new(),
     };

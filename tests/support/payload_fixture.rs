@@ -11,6 +11,7 @@ use postbridge::domain::delivery::OutgoingRequest;
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
 use postbridge::domain::money::{Currency, Money};
+use postbridge::domain::sent::DeliveryKind;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::template::catalog::Catalog;
@@ -89,6 +90,7 @@ pub fn ready(template: Arc<DestinationTemplate>, settings: &[(&str, &str)]) -> R
         mode: DestinationMode::Live,
         endpoint: None,
         token_endpoint: None,
+        on_rejected: None,
         settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         events: BTreeMap::new(),
     })
@@ -124,7 +126,15 @@ pub fn render_as(
 ) -> Rendering {
     let now = time("2026-09-21T14:20:00Z");
     destination
-        .render(&RenderInput { conversion, click, delivery: &delivery(conversion), now, customer })
+        .render(&RenderInput {
+            conversion,
+            click,
+            delivery: &delivery(conversion),
+            kind: DeliveryKind::Event,
+            sent: None,
+            now,
+            customer,
+        })
         .unwrap()
 }
 

@@ -11,6 +11,7 @@ use postbridge::domain::consent::Consent;
 use postbridge::domain::customer::CustomerFormat;
 use postbridge::domain::delivery::{PlatformResponse, Reply};
 use postbridge::domain::money::{Currency, Money};
+use postbridge::domain::sent::DeliveryKind;
 use postbridge::domain::time::Time;
 use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::ready::ReadyDestination;
@@ -201,8 +202,15 @@ fn a_retry_carries_the_same_bytes() {
     let later = time("2026-09-25T00:00:00Z");
     let id = delivery(&conversion);
     let customer = CustomerFormat::default();
-    let input =
-        RenderInput { conversion: &conversion, click: Some(&click), delivery: &id, now: later, customer };
+    let input = RenderInput {
+        conversion: &conversion,
+        click: Some(&click),
+        delivery: &id,
+        kind: DeliveryKind::Event,
+        sent: None,
+        now: later,
+        customer,
+    };
     let Rendered::Request(second, _) = meta.render(&input).unwrap().rendered else { panic!("skipped") };
     assert_eq!(first, second);
 }

@@ -240,6 +240,7 @@ fn spec(template: &str, settings: &[(&str, &str)]) -> DestinationSpec {
         mode: DestinationMode::Live,
         endpoint: None,
         token_endpoint: None,
+        on_rejected: None,
         settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         events: BTreeMap::new(),
     }

@@ -27,6 +27,7 @@ fn ready(template: &str, settings: &[(&str, &str)]) -> ReadyDestination {
         mode: DestinationMode::Live,
         endpoint: None,
         token_endpoint: None,
+        on_rejected: None,
         settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         events: BTreeMap::new(),
     })

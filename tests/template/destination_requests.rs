@@ -41,6 +41,7 @@ fn spec_of(template: Arc<DestinationTemplate>, settings: BTreeMap<String, String
         mode: DestinationMode::Live,
         endpoint: None,
         token_endpoint: None,
+        on_rejected: None,
         settings,
         events: BTreeMap::new(),
     }
@@ -212,6 +213,7 @@ auth = [
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let spec = DestinationSpec {
             token_endpoint: token_endpoint.map(str::to_owned),
+            on_rejected: None,
             ..spec_of(Arc::new(parse(toml, Some(r#"{"a": 1}"#)).unwrap()), settings.iter().map(own).collect())
         };
         let shown = |found: Vec<SpecProblem>| {

@@ -31,7 +31,9 @@ fn a_destination_template_without_stories_fails() {
     let empty = tempfile::tempdir().unwrap();
     let catalog = Catalog::load(None).unwrap();
     let report = run_destination_stories(&catalog, &["webhook"], empty.path(), Expectations::Check);
-    assert_eq!(report.problems.len(), catalog.destination("webhook").unwrap().events().len() + 4);
+    let webhook = catalog.destination("webhook").unwrap();
+    assert_eq!(webhook.words_of_changes(), ["status"]);
+    assert_eq!(report.problems.len(), webhook.events().len() + 4 + 1, "one of a change");
 }
 
 #[test]
@@ -94,7 +96,7 @@ fn of_a_visitor_who_refused_a_story_sends_a_change_by_ids_alone_and_a_sale_not_a
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     };
-    let toml = "label = \"Mine\"\nchanges = \"send\"\n[events]\nPurchase = \"buy\"\n[request]\nurl = \"https://a.example/\"\n";
+    let toml = "label = \"Mine\"\n[events]\nPurchase = \"buy\"\n[changes]\non_value = \"restate\"\non_rejected = \"status\"\n[request]\nurl = \"https://a.example/\"\n";
     write("destinations/mine/destination.toml", toml);
     write(
         "destinations/mine/event.json.hbs",

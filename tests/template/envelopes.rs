@@ -5,6 +5,7 @@ use std::sync::Arc;
 use postbridge::domain::conversion::Conversion;
 use postbridge::domain::ids::DeliveryId;
 use postbridge::domain::money::Currency;
+use postbridge::domain::sent::DeliveryKind;
 use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::envelope::EventPart;
 use postbridge::template::destination::ready::ReadyDestination;
@@ -29,8 +30,15 @@ fn parse(envelope: &str) -> Result<DestinationTemplate, Vec<String>> {
 fn part(destination: &ReadyDestination, conversion: &Conversion) -> (EventPart, DeliveryId) {
     let delivery = delivery(conversion);
     let now = time("2026-09-21T14:20:00Z");
-    let input =
-        RenderInput { conversion, click: None, delivery: &delivery, now, customer: Default::default() };
+    let input = RenderInput {
+        conversion,
+        click: None,
+        delivery: &delivery,
+        kind: DeliveryKind::Event,
+        sent: None,
+        now,
+        customer: Default::default(),
+    };
     match destination.render_event(&input).unwrap().rendered {
         Rendered::Request(part, _) => (part, delivery),
         Rendered::Skip { reason } => panic!("skipped: {reason:?}"),

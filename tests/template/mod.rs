@@ -2,6 +2,7 @@
 
 mod batches;
 mod calculations;
+mod changes;
 mod customer_data;
 mod destination_payloads;
 mod destination_problems;

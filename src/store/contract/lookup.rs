@@ -83,6 +83,8 @@ pub struct ConversionFilter {
     pub sub_ids: [Option<String>; 5],
     /// With a delivery in this state.
     pub state: Option<DeliveryStateName>,
+    /// Only those of which some destination cannot be informed how they are now.
+    pub irreversible_only: bool,
 }
 
 /// Which postbacks to list.

@@ -11,6 +11,7 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::ids::{DeliveryId, DestinationId, Seq};
 use crate::domain::reconcile::Observed;
+use crate::domain::sent::SentBefore;
 use crate::domain::target::TargetId;
 use crate::domain::time::Time;
 
@@ -93,6 +94,8 @@ pub struct Claimed {
     pub click: Option<Arc<Click>>,
     /// Whether the destination was sent the conversion on an earlier occasion.
     pub sent_before: bool,
+    /// What it was sent, where this is a change of that.
+    pub before: SentBefore,
 }
 
 /// What an attempt became.

@@ -85,6 +85,7 @@ impl CommitGroup<'_> {
         if let Some(delivery) = record.standing.deliveries.get_mut(*place) {
             delivery.state = state;
         }
+        self.follow(&mut record, *place);
         self.change(*number, old, record, false);
     }
 }

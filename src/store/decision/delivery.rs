@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::domain::attempt::{Attempt, AttemptEffect};
+use crate::domain::change;
 use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::delivery_reason::RetryRefused;
 use crate::domain::expiry::{AgeRule, expired};
@@ -235,6 +236,10 @@ impl CommitGroup<'_> {
                 delivery.first_attempt_at.get_or_insert(attempt.at);
             }
             delivery.attempts = attempts;
+            // What was sent is what counts, whatever was planned.
+            if let Some(sent) = &attempt.sent {
+                delivery.kind = sent.kind;
+            }
             delivery.expires_at = self.max_ages.expires_at(&record.conversion, None, delivery);
             let is_open = matches!(state, DeliveryState::Waiting { .. } | DeliveryState::Dead { .. })
                 && attempt.verdict.may_be_taken();
@@ -243,6 +248,9 @@ impl CommitGroup<'_> {
                 RepeatRisk::Certain => true,
                 RepeatRisk::CountedOnce => false,
             };
+        }
+        if !is_late {
+            self.follow(&mut record, place);
         }
         let Record { conversion, standing, .. } = &mut record;
         let added = observed.filter(|_| !is_late).is_some_and(|observed| {
@@ -255,6 +263,14 @@ impl CommitGroup<'_> {
         self.attempts.push(NewAttempt { number: seq, stored });
         self.change(number, &old, record, added);
         Ok(())
+    }
+
+    /// Has the changes that waited for the delivery at `place` go on.
+    pub fn follow(&self, record: &mut Record, place: usize) {
+        let deliveries = &mut record.standing.deliveries;
+        let Some(ended) = deliveries.get(place) else { return };
+        let route = self.rules.routes.iter().find(|route| route.destination == ended.destination);
+        change::follow(deliveries, place, route.and_then(|route| route.changes.rules()));
     }
 
     /// Makes a delivery due because a person asked.

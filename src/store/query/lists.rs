@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::attribution::candidates;
+use crate::domain::change::irreversible;
 use crate::domain::click::{Pairs, sub_id};
 use crate::domain::code::CodedReason;
 use crate::domain::conversion::Conversion;
@@ -107,13 +108,17 @@ pub fn conversions(
         let tags =
             (transaction.is_none() || sketch.transaction == transaction) && clicks.as_ref().is_none_or(click);
         let state = filter.state.is_none_or(|state| has_state(sketch, state));
+        let may_be_marked = !filter.irreversible_only || has_state(sketch, DeliveryStateName::Skipped);
         let line = sketch.report.as_ref().is_none_or(|line| may_fit(line, filter));
-        if !(tags && state && line && within(head.at, filter.since, filter.until)) {
+        if !(tags && state && may_be_marked && line && within(head.at, filter.since, filter.until)) {
             return Ok(Vec::new());
         }
         *spent += UNPACK;
         let Some(record) = record(shared, number)? else { return Ok(Vec::new()) };
+        let deliveries = &record.standing.deliveries;
+        let is_marked = || !irreversible(&record.conversion, deliveries).is_empty();
         if !fits(&record.conversion, filter)
+            || (filter.irreversible_only && !is_marked())
             || !has_sub_ids(shared, &record.conversion, &filter.sub_ids, spent)?
         {
             return Ok(Vec::new());

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::attempt::Attempt;
+use crate::domain::attempt::{Attempt, AttemptEffect};
+use crate::domain::sent::SentEvent;
 use crate::store::codec::{self, corrupt};
 use crate::store::contract::error::StoreError;
 use crate::store::contract::work::LeaseToken;
@@ -75,6 +76,22 @@ impl Reader {
             found.push_front(self.with_exchange(stored, &mut read)?);
         }
         Ok(found.into())
+    }
+
+    /// What the latest of the attempts that end with number `last` sent: of one that its delivery was settled by, where
+    /// there is one.
+    pub fn last_sent(&self, day: i32, last: Option<u64>) -> Result<Option<Box<SentEvent>>, StoreError> {
+        let (mut next, mut late) = (last, None);
+        while let Some(number) = next {
+            let Some(stored) = self.stored_attempt(day, number)? else { break };
+            next = stored.before(number);
+            match (stored.attempt.sent, stored.attempt.effect) {
+                (Some(sent), AttemptEffect::Settled) => return Ok(Some(sent)),
+                (sent, AttemptEffect::Late) => late = late.or(sent),
+                (None, AttemptEffect::Settled) => {}
+            }
+        }
+        Ok(late)
     }
 
     /// The attempt that was recorded by this lease, among those that end with number `last`.

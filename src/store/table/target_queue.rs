@@ -10,7 +10,9 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
 use crate::domain::expiry::AgeLimits;
 use crate::domain::ids::DestinationId;
+use crate::domain::routing::Route;
 use crate::domain::ruleset::Ruleset;
+use crate::domain::sent::DeliveryKind;
 use crate::domain::target::TargetId;
 use crate::domain::time::Time;
 use crate::store::contract::subscription::Subscription;
@@ -108,11 +110,22 @@ fn both_ends(queues: &DestinationQueues) -> BothEnds {
 
 /// How old what a configured destination takes may be.
 #[derive(Debug, Clone, Default)]
-pub struct MaxAges(HashMap<DestinationId, AgeLimits>);
+pub struct MaxAges(HashMap<DestinationId, MaxAgesOf>);
+
+/// How old an event may be at one destination.
+#[derive(Debug, Clone)]
+struct MaxAgesOf {
+    first: AgeLimits,
+    change: AgeLimits,
+}
 
 impl MaxAges {
     fn of(rules: &Ruleset) -> MaxAges {
-        MaxAges(rules.routes.iter().map(|route| (route.destination.clone(), route.age_limits())).collect())
+        let of = |route: &Route| MaxAgesOf {
+            first: route.age_limits_of(DeliveryKind::Event),
+            change: route.age_limits_of(DeliveryKind::Restate),
+        };
+        MaxAges(rules.routes.iter().map(|route| (route.destination.clone(), of(route))).collect())
     }
 
     /// The last moment at which a delivery may be sent: by what is configured now, else as it was planned. `click`: its
@@ -124,7 +137,10 @@ impl MaxAges {
         delivery: &Delivery,
     ) -> Option<Time> {
         match self.0.get(&delivery.destination) {
-            Some(limits) => limits.expires_at(conversion, click.map(|click| click.at), delivery.expires_at),
+            Some(limits) => {
+                let limits = if delivery.kind.is_change() { &limits.change } else { &limits.first };
+                limits.expires_at(conversion, click.map(|click| click.at), delivery.expires_at)
+            }
             None => delivery.expires_at,
         }
     }

@@ -1,6 +1,8 @@
 //! What a destination template says about itself: how sure it is, and what its platform asks for.
 
+use crate::domain::change_rules::{OnRejected, OnValue};
 use crate::domain::expiry::AgeLimits;
+use crate::template::destination::change_request::CHANGE_SCHEMA_FILE;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::expression::Expression;
 use crate::template::destination::schema::EventSchema;
@@ -53,6 +55,27 @@ impl DestinationTemplate {
     pub fn schema(&self) -> Result<Option<EventSchema>, Problem> {
         let place = format!("{}/schema.json", self.place);
         self.schema.as_deref().map(|text| EventSchema::parse(&place, text)).transpose()
+    }
+
+    /// The schema of one change, where changes have one of their own.
+    ///
+    /// # Errors
+    /// It is not JSON, or not a schema.
+    pub fn change_schema(&self) -> Result<Option<EventSchema>, Problem> {
+        let place = format!("{}/{CHANGE_SCHEMA_FILE}", self.place);
+        self.change_schema.as_deref().map(|text| EventSchema::parse(&place, text)).transpose()
+    }
+
+    /// What `[changes]` has become of changes, in its words; empty without the table.
+    pub fn words_of_changes(&self) -> Vec<&'static str> {
+        let spec = &self.file.changes;
+        if spec.line == 0 {
+            return Vec::new();
+        }
+        let all = spec.all_on_rejected();
+        let by_status = all.contains(&OnRejected::Status);
+        let restates = (spec.rules.on_value == OnValue::Restate && !by_status).then_some("restate");
+        restates.into_iter().chain(all.into_iter().map(OnRejected::as_str)).collect()
     }
 
     /// Its folder, as problems name it.

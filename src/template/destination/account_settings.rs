@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
+use crate::domain::change_rules::ChangeRules;
 use crate::domain::event::EventName;
 use crate::template::destination::auth::Auth;
 use crate::template::destination::digest::SigningKey;
@@ -55,6 +56,27 @@ pub(crate) fn unknown_setting(name: &str, specs: &[SettingSpec]) -> Problem {
         None => format!("settings are {}", known().collect::<Vec<_>>().join(", ")),
     };
     Problem::new(format!("there is no setting `{name}`"), hint)
+}
+
+/// What the account can inform the platform of: by its own word on what is rejected, where the template offers that.
+///
+/// # Errors
+/// The template does not.
+pub(crate) fn change_rules(spec: &DestinationSpec) -> Result<ChangeRules, SpecProblem> {
+    let offered = spec.template.changes();
+    let Some(on_rejected) = spec.on_rejected else { return Ok(offered.rules) };
+    let all = offered.all_on_rejected();
+    if all.contains(&on_rejected) {
+        return Ok(ChangeRules { on_rejected, ..offered.rules });
+    }
+    let words: Vec<String> = all.iter().map(|word| format!("\"{}\"", word.as_str())).collect();
+    let what = format!(
+        "`on_rejected` is \"{}\", which `{}` does not offer",
+        on_rejected.as_str(),
+        spec.template.name()
+    );
+    let problem = Problem::new(what, format!("it may be {}; or take it out", words.join(" or ")));
+    Err(SpecProblem { part: SpecPart::OnRejected, problem })
 }
 
 pub(crate) fn value_of(spec: &SettingSpec, given: &BTreeMap<String, String>) -> Option<String> {

@@ -83,7 +83,7 @@ pub(crate) fn is_no_number(expression: &Expression) -> bool {
         "join" => parse_decimal(&sample(expression), DecimalMark::Dot).is_none(),
         "default" => call.arguments.iter().any(is_no_number),
         "when" => call.arguments.get(1).is_some_and(is_no_number),
-        "in_test" | "json" | "text" | "number" | "one_of" | "none_of" => {
+        "in_test" | "in_restate" | "in_retract" | "json" | "text" | "number" | "one_of" | "none_of" => {
             call.arguments.first().is_some_and(is_no_number)
         }
         _ => false,

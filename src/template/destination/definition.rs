@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use crate::domain::routing::Changes;
+use crate::domain::change_rules::{OnRejected, OnValue};
+use crate::domain::event::EventName;
 use crate::template::destination::auth::Auth;
 use crate::template::destination::batch::{BatchSize, RateUnit};
+use crate::template::destination::change_request::{CHANGE_SCHEMA_FILE, ChangeRequest};
+use crate::template::destination::changes_file::ChangesSpec;
 use crate::template::destination::compile::{CompileContext, Encoding, TemplatedLine};
 use crate::template::destination::confirm::ConfirmRules;
 use crate::template::destination::envelope::{ENVELOPE_FILE, Envelope};
@@ -15,7 +18,7 @@ use crate::template::destination::parameters::ParameterTable;
 use crate::template::destination::payload::Payload;
 use crate::template::destination::payload_text;
 use crate::template::destination::reply::ReplyRules;
-use crate::template::destination::require::{self, LocatedRequirement, RequestParts};
+use crate::template::destination::require::{self, EventBody, RequestParts};
 use crate::template::diagnostic::{LintCode, Problem};
 use crate::template::toml_doc::text::Text;
 
@@ -27,6 +30,8 @@ pub struct DestinationTemplate {
     setup: String,
     /// What `schema.json` holds.
     pub(crate) schema: Option<String>,
+    /// What `change.schema.json` holds.
+    pub(crate) change_schema: Option<String>,
     pub(crate) file: DestinationFile,
     pub(crate) url: TemplatedLine,
     pub(crate) headers: Vec<(String, TemplatedLine)>,
@@ -34,21 +39,17 @@ pub struct DestinationTemplate {
     pub(crate) form: ParameterTable,
     /// What is around the events; `None` where a request is one event.
     pub(crate) envelope: Option<Envelope>,
+    /// How a change is asked of the platform; `None`: it is sent none.
+    pub(crate) change: Option<ChangeRequest>,
     bodies: Vec<EventBody>,
     /// Our event → the number of its own body; under [`ALL_EVENTS`] the body of every other event.
     body_of: BTreeMap<String, usize>,
 }
 
-/// A payload, if the request has one, and what must be true of the request before it is sent.
-pub(crate) struct EventBody {
-    pub payload: Option<Payload>,
-    pub requirements: Vec<LocatedRequirement>,
-}
-
 impl DestinationTemplate {
     /// Reads a folder: `destination.toml`, `event.json.hbs`, optionally `event.<Event>.json.hbs`,
-    /// `envelope.json.hbs`, `schema.json` and `setup.md`. `name` is the folder's name; the folder is at `place`, which
-    /// is how problems name it.
+    /// `envelope.json.hbs`, `schema.json`, the same of changes, and `setup.md`. `name` is the folder's name; the folder is at
+    /// `place`, which is how problems name it.
     ///
     /// # Errors
     /// Everything that is wrong in any of the files, at once.
@@ -89,6 +90,7 @@ impl DestinationTemplate {
             keep(Envelope::parse(&source, text), &mut problems)
         });
         let (bodies, body_of) = bodies((place, files), &file, (&query, &form), &mut problems);
+        let change = keep(ChangeRequest::parse((place, files), &file, (&query, &form)), &mut problems);
         if file.batch.max > 1 && !files.contains_key(ENVELOPE_FILE) {
             let what = format!("`max` in [batch] is above 1, and there is no {ENVELOPE_FILE}");
             let hint = "write what is around the events, with `{{events}}` in their place, or max = 1";
@@ -102,17 +104,19 @@ impl DestinationTemplate {
             problems.push(Problem::new(what, hint).in_file(&toml));
         }
         match (url, headers.into_iter().collect::<Option<Vec<_>>>()) {
-            (Some(url), Some(headers)) if problems.is_empty() => Ok(DestinationTemplate {
+            (Some(url), Some(headers)) if problems.is_empty() => restating(DestinationTemplate {
                 name: name.to_owned(),
                 place: place.to_owned(),
                 setup: files.get("setup.md").cloned().unwrap_or_default(),
                 schema: files.get("schema.json").cloned(),
+                change_schema: files.get(CHANGE_SCHEMA_FILE).cloned(),
                 file,
                 url,
                 headers,
                 query,
                 form,
                 envelope,
+                change,
                 bodies,
                 body_of,
             }),
@@ -200,9 +204,15 @@ impl DestinationTemplate {
         self.file.confirm.as_ref()
     }
 
-    /// Whether the platform can be informed that a conversion it knows has changed.
-    pub fn changes(&self) -> Changes {
-        self.file.changes
+    /// What the platform can be informed of after it was sent an event.
+    pub(crate) fn changes(&self) -> &ChangesSpec {
+        &self.file.changes
+    }
+
+    /// Whether that holds for our event of this name.
+    pub fn can_change(&self, event: &EventName) -> bool {
+        let events = &self.file.changes.events;
+        events.is_empty() || events.iter().any(|known| known == event.as_str())
     }
 
     /// Whether the platform has a test mode.
@@ -239,6 +249,7 @@ impl DestinationTemplate {
             || self.form.any(test)
             || self.headers.iter().any(|(_, line)| line.any(test))
             || self.envelope.as_ref().is_some_and(|envelope| envelope.any(test))
+            || self.change.as_ref().is_some_and(|change| change.any(test))
     }
 
     pub(crate) fn reply(&self) -> &ReplyRules {
@@ -260,6 +271,19 @@ impl DestinationTemplate {
             self.file.pass_custom_events && !crate::domain::event::EventName::STANDARD.contains(&event);
         self.file.events.get(event).map(String::as_str).or(passes.then_some(event))
     }
+}
+
+/// The template, if what it restates is in its requests.
+fn restating(template: DestinationTemplate) -> Result<DestinationTemplate, Vec<Problem>> {
+    let spec = &template.file.changes;
+    let by_status = spec.rules.on_rejected == OnRejected::Status;
+    if spec.rules.on_value == OnValue::None || by_status || template.names("value") {
+        return Ok(template);
+    }
+    let what = "`on_value` is \"restate\", and no request names `value`";
+    let problem =
+        Problem::new(what, "write `{{number value}}` where the platform takes it, or on_value = \"none\"");
+    Err(vec![problem.at(&format!("{}/destination.toml", template.place), spec.line)])
 }
 
 fn keep<T>(result: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> Option<T> {

@@ -13,6 +13,7 @@ use crate::domain::customer::CustomerFormat;
 use crate::domain::ids::DeliveryId;
 use crate::domain::item::SoldItem;
 use crate::domain::remark::Remark;
+use crate::domain::sent::{DeliveryKind, SentEvent};
 use crate::domain::time::Time;
 use crate::template::destination::digest::HexDigest;
 use crate::template::destination::normalize::Unreadable;
@@ -79,6 +80,10 @@ pub(crate) struct RenderScope<'a> {
     pub conversion: &'a Conversion,
     pub click: Option<&'a Click>,
     pub delivery: &'a DeliveryId,
+    /// What the delivery says of the conversion.
+    pub kind: DeliveryKind,
+    /// Of a change: what was sent before.
+    pub sent: Option<&'a SentEvent>,
     pub now: Time,
     /// The platform's name for the event.
     pub event_name: &'a str,

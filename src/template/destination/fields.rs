@@ -34,6 +34,23 @@ pub(crate) static FIELDS: &[ContextField] = &[
     field("source", ValueKind::Text, |s| RenderValue::text(s.conversion.source.as_str())),
     field("status", ValueKind::Text, |s| RenderValue::text(s.conversion.status.as_str())),
     field("occasion", ValueKind::Text, occasion),
+    field("kind", ValueKind::Text, |s| RenderValue::text(s.kind.as_str())),
+    field("sent.event_name", ValueKind::Text, |s| RenderValue::maybe(s.sent.map(|sent| sent.event.as_str()))),
+    field("sent.event_id", ValueKind::Text, |s| {
+        RenderValue::owned(s.sent.map(|sent| sent.event_id.to_string()))
+    }),
+    field("sent.event_time", ValueKind::Time, |s| {
+        s.sent.map_or(RenderValue::Null, |sent| RenderValue::Time(sent.event_time))
+    }),
+    field("sent.transaction_id", ValueKind::Text, |s| {
+        RenderValue::maybe(s.sent.and_then(|sent| sent.transaction_id.as_deref()))
+    }),
+    field("sent.value", ValueKind::Number, |s| {
+        s.sent.and_then(|sent| sent.value).map_or(RenderValue::Null, |m| RenderValue::Decimal(m.amount))
+    }),
+    field("sent.currency", ValueKind::Text, |s| {
+        RenderValue::maybe(s.sent.and_then(|sent| sent.value.as_ref()).map(|m| m.currency.as_str()))
+    }),
     field("transaction_id", ValueKind::Text, |s| RenderValue::maybe(s.conversion.transaction_id.as_deref())),
     field("item_id", ValueKind::Text, |s| RenderValue::maybe(s.conversion.item_id.as_deref())),
     field("item_count", ValueKind::Number, |s| {

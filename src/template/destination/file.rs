@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use crate::domain::event::EventName;
-use crate::domain::routing::Changes;
 use crate::domain::time::{HOUR_MS, Time};
 use crate::template::destination::auth::{self, Auth, number_of};
 use crate::template::destination::batch::{BatchRules, RateUnit};
 use crate::template::destination::batch_file;
+use crate::template::destination::changes_file::{self, ChangesSpec};
 use crate::template::destination::confirm::ConfirmRules;
 use crate::template::destination::confirm_file;
 use crate::template::destination::reply::ReplyRules;
@@ -33,7 +33,7 @@ pub(crate) struct DestinationFile {
     pub max_age_ms: Option<i64>,
     pub max_click_age_ms: Option<i64>,
     pub min_click_age_ms: Option<i64>,
-    pub changes: Changes,
+    pub changes: ChangesSpec,
     /// Whether it is an ad platform's, which gets nothing of a visitor who refused `ad_user_data`.
     pub personal: bool,
     pub request: RequestPart,
@@ -94,23 +94,23 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
         hours.map(|hours: i64| hours.saturating_mul(HOUR_MS))
     };
     let custom = root.parsed("custom_events", |text| text.one_of(&[("pass", true), ("skip", false)]));
-    let changes = [("ignore", Changes::Ignore), ("send", Changes::Send)];
     let test = |test: &Table<'_>| TestModeSpec {
         needs: test.all_parsed("needs", |name| number_of(name, &names)).unwrap_or_default(),
         max_events: test.number("max_events", 1..=batch_file::MOST_EVENTS),
     };
     let request = request(root, &names);
+    let events = event_names(root);
     Some(DestinationFile {
         label: root.needed_text("label"),
         docs: root.text("docs").unwrap_or_default().value,
-        events: event_names(root),
+        changes: changes_file::read_in(root, &events),
+        events,
         pass_custom_events: custom.unwrap_or_default(),
         landing_params: texts(root, "landing_params"),
         cookies: texts(root, "cookies"),
         max_age_ms: hours("max_age_hours"),
         max_click_age_ms: hours("max_click_age_hours"),
         min_click_age_ms: hours("min_click_age_hours"),
-        changes: root.parsed("changes", |text| text.one_of(&changes)).unwrap_or(Changes::Ignore),
         personal: root.flag("personal").unwrap_or(true),
         test: root.read_table("test", test),
         requirements: root.read_tables("require", requirement).into_iter().flatten().collect(),

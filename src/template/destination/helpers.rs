@@ -10,6 +10,7 @@ mod normal;
 use std::borrow::Cow;
 
 use crate::domain::click::find;
+use crate::domain::sent::DeliveryKind;
 use crate::template::destination::expression::{
     Helper, HelperCall, Prepare, RenderScope, RenderValue, ValueKind,
 };
@@ -56,6 +57,8 @@ pub(crate) static HELPERS: &[Helper] = &[
     look_up("sub_id", "click.sub_ids", |call, scope| {
         look(call, scope, |s, name| find(&s.click?.sub_ids, name))
     }),
+    look_up("sent_id", "sent.ids", |c, s| look(c, s, |s, name| look_up::cookie(&s.sent?.ids, name))),
+    look_up("sent_reply", "sent.reply", |c, s| look(c, s, |s, name| find(&s.sent?.reply, name))),
     prepared(&["pattern", "not"], look_up::patterns, untyped("capture", look_up::capture)),
     // Default and join.
     Helper { arguments: (2, 8), gives: ValueKind::Same, ..untyped("default", first_present) },
@@ -73,6 +76,8 @@ pub(crate) static HELPERS: &[Helper] = &[
         gives: ValueKind::Same,
         ..untyped("in_test", |c, s| if s.test { c.argument(0, s) } else { RenderValue::Null })
     },
+    Helper { gives: ValueKind::Same, ..untyped("in_restate", |c, s| of_kind(c, s, DeliveryKind::Restate)) },
+    Helper { gives: ValueKind::Same, ..untyped("in_retract", |c, s| of_kind(c, s, DeliveryKind::Retract)) },
     // As it is, not percent-encoded: for a URL that is a setting. Refused in JSON.
     untyped(RAW, |call, scope| call.argument(0, scope)),
     // Format.
@@ -137,6 +142,11 @@ pub(crate) const RAW: &str = "raw";
 
 pub(crate) fn find_helper(name: &str) -> Option<&'static Helper> {
     HELPERS.iter().find(|helper| helper.name == name)
+}
+
+/// The argument where the delivery says this of its conversion, else null.
+fn of_kind<'a>(call: &'a HelperCall, scope: &RenderScope<'a>, kind: DeliveryKind) -> RenderValue<'a> {
+    if scope.kind == kind { call.argument(0, scope) } else { RenderValue::Null }
 }
 
 fn first_present<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> RenderValue<'a> {

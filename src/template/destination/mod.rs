@@ -8,6 +8,8 @@ pub(crate) mod auth;
 pub mod batch;
 pub(crate) mod batch_file;
 pub(crate) mod calculation;
+pub(crate) mod change_request;
+pub(crate) mod changes_file;
 pub(crate) mod compile;
 pub mod confirm;
 pub(crate) mod confirm_file;

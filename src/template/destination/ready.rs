@@ -2,12 +2,14 @@
 
 use url::Url;
 
+use crate::domain::change_rules::{ChangeRules, Changes, OnRejected, OnValue};
 use crate::domain::consent::{Consent, ConsentNeed};
 use crate::domain::delivery::{OutgoingRequest, PlatformResponse, Reply, ReplyVerdict};
+use crate::domain::event::EventName;
 use crate::domain::expiry::AgeLimits;
 use crate::domain::ids::{DeliveryId, DestinationId};
 use crate::domain::remark::Remark;
-use crate::domain::routing::Changes;
+use crate::domain::sent::SentEvent;
 use crate::domain::time::Time;
 use crate::template::destination::batch::{BatchSize, BatchVerdict, RateUnit};
 use crate::template::destination::confirm::{AskedEvent, ConfirmVerdict, PollSchedule};
@@ -151,11 +153,25 @@ impl ReadyDestination {
         }
     }
 
-    /// Whether it hears of changes after it was sent a conversion.
+    /// What it can be informed of after it was sent a conversion.
     pub fn changes(&self) -> Changes {
         match &self.kind {
-            Kind::Templated(destination) => destination.template.changes(),
+            Kind::Templated(destination) => Changes::By(destination.changes),
             Kind::Postback(postback) => postback.changes,
+        }
+    }
+
+    /// The same of conversions of this event: of some a platform can be informed of nothing.
+    pub fn changes_of(&self, event: &EventName) -> Changes {
+        match &self.kind {
+            Kind::Templated(destination) if !destination.template.can_change(event) => {
+                Changes::By(ChangeRules {
+                    on_rejected: OnRejected::None,
+                    on_value: OnValue::None,
+                    ..destination.changes
+                })
+            }
+            _ => self.changes(),
         }
     }
 
@@ -219,6 +235,7 @@ impl ReadyDestination {
                         return Ok(Rendering { rendered, remarks: Vec::new() });
                     }
                 };
+                let sent = SentEvent { kind: input.kind, ..sent };
                 let head = RequestHead { method: "GET".to_owned(), url, headers: Vec::new() };
                 let part = EventPart { head, envelope: None, body: Vec::new() };
                 let rendered = Rendered::Request(part, Box::new(sent));

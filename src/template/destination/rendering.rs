@@ -6,7 +6,7 @@ use crate::domain::customer::CustomerFormat;
 use crate::domain::delivery::OutgoingRequest;
 use crate::domain::ids::DeliveryId;
 use crate::domain::remark::Remark;
-use crate::domain::sent::SentEvent;
+use crate::domain::sent::{DeliveryKind, SentEvent};
 use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 
@@ -16,8 +16,12 @@ pub struct RenderInput<'a> {
     pub conversion: &'a Conversion,
     /// What the network never knew of the visitor; `None` where no click earned the conversion, or is kept.
     pub click: Option<&'a Click>,
-    /// Names the occasion: a first report and a change are rendered by different templates.
+    /// Names the occasion.
     pub delivery: &'a DeliveryId,
+    /// What the delivery says: a change may have a template of its own.
+    pub kind: DeliveryKind,
+    /// Of a change: what the destination was sent before.
+    pub sent: Option<&'a SentEvent>,
     /// The time of sending, for what a template stamps or signs.
     pub now: Time,
     /// How the conversion's source writes customer data.

@@ -121,6 +121,12 @@ impl WrittenParts<'_> {
     }
 }
 
+/// A payload, if the request has one, and what must be true of the request before it is sent.
+pub(crate) struct EventBody {
+    pub payload: Option<Payload>,
+    pub requirements: Vec<LocatedRequirement>,
+}
+
 /// A requirement, with its places found in one event's request.
 pub(crate) struct LocatedRequirement {
     requirement: Requirement,
@@ -150,6 +156,19 @@ pub(crate) fn bind(
         bound.push(LocatedRequirement { requirement: requirement.clone(), places });
     }
     (bound, unknown)
+}
+
+/// As [`bind`], of those requirements alone that can be met: a change need not have what an event has.
+pub(crate) fn bind_found(requirements: &[Requirement], parts: RequestParts<'_>) -> Vec<LocatedRequirement> {
+    let (mut bound, _) = bind(requirements, &[], parts);
+    bound.retain(|located| {
+        let mut found = located.places.iter().map(Option::is_some);
+        match located.requirement.test {
+            RequirementTest::AnyOf(_) => found.any(|found| found),
+            RequirementTest::All(_) | RequirementTest::AtLeast(..) => found.all(|found| found),
+        }
+    });
+    bound
 }
 
 impl LocatedRequirement {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::domain::change_rules::OnRejected;
 use crate::domain::ids::DestinationId;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::rendering::DestinationMode;
@@ -23,6 +24,8 @@ pub struct DestinationSpec {
     pub token_endpoint: Option<String>,
     /// What `[destination.settings]` says, by name; secrets are in it as they are used.
     pub settings: BTreeMap<String, String>,
+    /// What becomes of what is rejected after it was sent; `None`: what the template says.
+    pub on_rejected: Option<OnRejected>,
     /// Our event names and the platform's, over the template's table.
     pub events: BTreeMap<String, String>,
 }
@@ -36,6 +39,8 @@ pub enum SpecPart {
     TestSetting(String),
     /// The event of this name.
     Event(String),
+    /// What becomes of what is rejected after it was sent: the template says what may.
+    OnRejected,
     /// Its mode: not every template has a test mode.
     Mode,
     /// The URL that takes the place of the template's.
@@ -49,7 +54,11 @@ impl SpecPart {
     pub fn setting(&self) -> Option<&str> {
         match self {
             SpecPart::Setting(name) | SpecPart::TestSetting(name) => Some(name),
-            SpecPart::Event(_) | SpecPart::Mode | SpecPart::Endpoint | SpecPart::TokenEndpoint => None,
+            SpecPart::Event(_)
+            | SpecPart::OnRejected
+            | SpecPart::Mode
+            | SpecPart::Endpoint
+            | SpecPart::TokenEndpoint => None,
         }
     }
 }

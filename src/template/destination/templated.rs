@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::domain::click::{Click, Pairs, is_covered};
+use crate::domain::change::as_known;
+use crate::domain::change_rules::ChangeRules;
+use crate::domain::click::{Click, Pairs, find, is_covered};
 use crate::domain::delivery::{OutgoingRequest, Reply};
 use crate::domain::event::EventName;
 use crate::domain::ids::DeliveryId;
-use crate::domain::sent::SentEvent;
+use crate::domain::sent::{DeliveryKind, SentEvent};
 use crate::domain::skip::{ClickParts, SkipReason};
 use crate::domain::time::Time;
 use crate::template::destination::account_settings::{
-    check_setting, check_test_mode, check_web_address, events, secrets_of, sign_in, spellings,
+    change_rules, check_setting, check_test_mode, check_web_address, events, secrets_of, sign_in, spellings,
     unknown_setting, value_of,
 };
 use crate::template::destination::auth::Credentials;
@@ -24,6 +26,7 @@ use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::envelope::{self, AssembledRequest, EventPart, RequestHead};
 use crate::template::destination::expiring::ExpiringSetting;
 use crate::template::destination::expression::RenderScope;
+use crate::template::destination::fields::landing_parameter;
 use crate::template::destination::file::SettingSpec;
 use crate::template::destination::payload::MAX_PAYLOAD_BYTES;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
@@ -45,6 +48,8 @@ pub(crate) struct Templated {
     pub(crate) sign_in: Option<AccountSignIn>,
     /// Whether anything of the template names the conversion's value.
     says_value: bool,
+    /// What the platform can be informed of after it was sent a conversion.
+    pub(crate) changes: ChangeRules,
 }
 
 impl Templated {
@@ -72,6 +77,8 @@ impl Templated {
         problems.extend(wrong.map(|problem| SpecProblem { part: SpecPart::Endpoint, problem }));
         let events = events(&spec.events, &mut problems);
         let sign_in = sign_in(&spec, &settings, &mut problems);
+        let changes =
+            change_rules(&spec).map_err(|problem| problems.push(problem)).unwrap_or(ChangeRules::NONE);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -82,7 +89,17 @@ impl Templated {
         let secrets = secrets.flat_map(spellings).collect();
         let template = spec.template;
         let says_value = template.names("value");
-        Ok(Templated { template, endpoint, settings, events, secrets, credentials, sign_in, says_value })
+        Ok(Templated {
+            template,
+            endpoint,
+            settings,
+            events,
+            secrets,
+            credentials,
+            sign_in,
+            says_value,
+            changes,
+        })
     }
 
     /// What reports a conversion to the platform, or why nothing is to be sent. The same input gives the same bytes.
@@ -96,14 +113,21 @@ impl Templated {
         mode: DestinationMode,
     ) -> Result<Rendering<EventPart>, Problem> {
         let event = &input.conversion.event;
-        let Some(event_name) = self.event_name(event) else {
+        // Of what it was sent the platform is informed by the names that it was sent with, whatever they are now.
+        let known =
+            input.sent.filter(|_| matches!(input.kind, DeliveryKind::Restate | DeliveryKind::Retract));
+        let as_known = known.map(|sent| as_known(input.conversion, input.kind, sent));
+        let event_name = known.map(|sent| sent.event.as_str()).or_else(|| self.event_name(event));
+        let Some(event_name) = event_name else {
             let reason = SkipReason::EventNotMapped { event: event.clone() };
             return Ok(Rendering { rendered: Rendered::Skip { reason }, remarks: Vec::new() });
         };
         let scope = RenderScope {
-            conversion: input.conversion,
+            conversion: as_known.as_ref().unwrap_or(input.conversion),
             click: input.click,
             delivery: input.delivery,
+            kind: input.kind,
+            sent: input.sent,
             now: input.now,
             event_name,
             settings: &self.settings,
@@ -117,10 +141,14 @@ impl Templated {
     }
 
     fn render_in(&self, scope: &RenderScope<'_>) -> Result<Rendered<EventPart>, Problem> {
-        let template = self.template.body(scope.conversion.event.as_str());
+        let change = self.template.change.as_ref().filter(|_| scope.kind.is_change());
+        let of_change = change.and_then(|change| change.body.as_ref());
+        let template = of_change.or_else(|| self.template.body(scope.conversion.event.as_str()));
         let payload = template.and_then(|template| template.payload.as_ref());
         let written = payload.map(|payload| payload.write(scope));
-        let (query, form) = (self.template.query.render(scope), self.template.form.render(scope));
+        let own = change.and_then(|change| change.address.as_ref());
+        let query = own.map_or(&self.template.query, |(_, query)| query).render(scope);
+        let form = self.template.form.render(scope);
         let parts = WrittenParts { payload: written.as_ref(), query: &query, form: &form };
         let click = || self.click_parts(scope.click);
         let requirements = template.map(|template| template.requirements.as_slice()).unwrap_or_default();
@@ -134,12 +162,14 @@ impl Templated {
             None if self.template.form.is_empty() => Vec::new(),
             None => check_size(form.encoded().into_bytes())?,
         };
-        let url = with_query(with_query(self.url(scope)?, &query.encoded()), self.credentials.query());
+        let url = self.url(own.map_or(&self.template.url, |(url, _)| url), scope)?;
+        let url = with_query(with_query(url, &query.encoded()), self.credentials.query());
         let headers = self.headers(scope)?;
-        let envelope = self.template.envelope.as_ref().map(|envelope| envelope.write(scope)).transpose()?;
+        let envelope = change.and_then(|change| change.envelope.as_ref()).or(self.template.envelope.as_ref());
+        let envelope = envelope.map(|envelope| envelope.write(scope)).transpose()?;
         let method = self.template.file.request.method.clone();
         let part = EventPart { head: RequestHead { method, url, headers }, envelope, body };
-        let sent = self.sent(scope, &part);
+        let sent = self.said(scope, &part);
         Ok(Rendered::Request(part, Box::new(sent)))
     }
 
@@ -166,29 +196,49 @@ impl Templated {
     }
 
     /// What a request says of the conversion.
-    fn sent(&self, scope: &RenderScope<'_>, part: &EventPart) -> SentEvent {
+    fn said(&self, scope: &RenderScope<'_>, part: &EventPart) -> SentEvent {
         let conversion = scope.conversion;
         let is_in = |value: &str| {
             let is_in = |text: &[u8]| memchr::memmem::find(text, value.as_bytes()).is_some();
             !value.is_empty() && part.texts().any(is_in)
         };
+        // Of some, as of a cookie with a version before it, only a part is sent.
+        let is_in = |value: &str| is_in(value) || id_parts(value).any(is_in);
         let named = |pairs: &'_ Pairs, names: &[String]| -> Pairs {
             let known = pairs.iter().filter(|(name, value)| is_named(names, name) && is_in(value));
             known.cloned().collect()
         };
         let of_click = |click: &Click| {
             let mut ids = named(&click.params, self.template.landing_params());
+            ids.extend(self.of_landing_url(click).filter(|(_, value)| is_in(value)));
             ids.extend(named(&click.cookies, self.template.cookies()));
             ids
         };
+        let before =
+            scope.sent.filter(|_| matches!(scope.kind, DeliveryKind::Restate | DeliveryKind::Retract));
+        let value = match (scope.kind, before) {
+            (DeliveryKind::Retract, Some(before)) => before.value,
+            _ => conversion.value.filter(|_| self.says_value),
+        };
+        let ids = || scope.click.map(of_click).unwrap_or_default();
         SentEvent {
+            kind: scope.kind,
             event: scope.event_name.to_owned(),
-            value: conversion.value.filter(|_| self.says_value),
+            value,
             event_time: conversion.event_time.min(scope.now),
             event_id: conversion.id.event_id(),
-            ids: scope.click.map(of_click).unwrap_or_default(),
+            transaction_id: conversion.transaction_id.clone(),
+            ids: before.map_or_else(ids, |before| before.ids.clone()),
             reply: Pairs::new(),
         }
+    }
+
+    /// The landing parameters that are in the click's address alone.
+    fn of_landing_url<'a>(&'a self, click: &'a Click) -> impl Iterator<Item = (String, String)> + 'a {
+        let names = self.template.landing_params().iter();
+        let unread = names.filter(|name| find(&click.params, name).is_none());
+        let of_url = |name: &String| landing_parameter(click.landing_url.as_deref()?, name);
+        unread.filter_map(move |name| Some((name.clone(), of_url(name)?)))
     }
 
     /// Where a secret is sent to, as far as the settings alone decide; `None` where none is sent. A key
@@ -241,8 +291,8 @@ impl Templated {
         }
     }
 
-    fn url(&self, scope: &RenderScope<'_>) -> Result<String, Problem> {
-        let url = self.template.url.render(scope);
+    fn url(&self, line: &TemplatedLine, scope: &RenderScope<'_>) -> Result<String, Problem> {
+        let url = line.render(scope);
         if self.endpoint.is_none() {
             check_web_address("url", &url)?;
         }
@@ -286,6 +336,17 @@ impl Templated {
             None => Ok(headers),
         }
     }
+}
+
+/// The fewest characters that a part of an identifier has that identifies on its own.
+const SHORTEST_ID_PART: usize = 8;
+
+/// The parts of an identifier that are long enough to know it by, each also without the letters before its first digit.
+fn id_parts(value: &str) -> impl Iterator<Item = &str> {
+    let parts = value.split(|c: char| !c.is_ascii_alphanumeric());
+    let unlettered = |part: &'_ str| part.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
+    let both = parts.flat_map(move |part| [Some(part), part.get(part.len() - unlettered(part)..)]);
+    both.flatten().filter(|part| part.len() >= SHORTEST_ID_PART)
 }
 
 /// Whether one of the names that a template declares is this one, or covers it.

@@ -5,13 +5,13 @@ use std::sync::{Arc, LazyLock};
 use rust_decimal::{Decimal, RoundingStrategy};
 use url::Url;
 
+use crate::domain::change_rules::Changes;
 use crate::domain::click::{Click, Pairs, sub_id_number};
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Reply, ReplyVerdict};
 use crate::domain::money::Money;
 use crate::domain::remark::Remark;
-use crate::domain::routing::Changes;
-use crate::domain::sent::SentEvent;
+use crate::domain::sent::{DeliveryKind, SentEvent};
 use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 use crate::template::destination::reply::ReplyRules;
@@ -77,10 +77,12 @@ impl OutgoingPostback {
             preset.and_then(|preset| Some((preset.click_param()?.to_owned(), value(LANDING_CLICK_ID)?)));
         let theirs = preset.and_then(|preset| preset.event_name(&conversion.event));
         let sent = SentEvent {
+            kind: DeliveryKind::Event,
             event: theirs.unwrap_or(conversion.event.as_str()).to_owned(),
             value: self.sent_amount(&sale).map(|(_, sent)| sent),
             event_time: conversion.event_time,
             event_id: conversion.id.event_id(),
+            transaction_id: conversion.transaction_id.clone(),
             ids: sub_ids.filter_map(id).chain(own_id).collect(),
             reply: Pairs::new(),
         };

@@ -6,12 +6,13 @@ use serde_json::Value;
 use crate::domain::advertiser_number::AdvertiserNumbers;
 use crate::domain::attempt::Attempt;
 use crate::domain::candidate::Considered;
+use crate::domain::change::{irreversible, is_taken_back};
 use crate::domain::claim::is_held;
 use crate::domain::code::CodedReason;
 use crate::domain::conversion::no_click;
 use crate::domain::delivery::{Delivery, DeliveryState, sent_before};
 use crate::domain::history::{ActorRole, Cause, Change};
-use crate::domain::ids::{ConversionId, DeliveryId};
+use crate::domain::ids::{ConversionId, DeliveryId, DestinationId};
 use crate::domain::offer::PayoutFrom;
 use crate::domain::postback::Postback;
 use crate::domain::reporter::BuiltInSource;
@@ -89,6 +90,8 @@ impl Pages {
             history: conversion.history.iter().map(ChangeLine::of).collect(),
             is_held: all.iter().any(|delivery| matches!(delivery.state, DeliveryState::Held { .. })),
             deliveries: trace.deliveries.iter().map(card).collect(),
+            irreversible: irreversible(conversion, &all).into_iter().cloned().collect(),
+            is_taken_back: is_taken_back(conversion.status),
             shows_not_routed: !conversion.not_routed.is_empty()
                 && unsent.as_ref().is_none_or(|unsent| *unsent == Unsent::NotRouted),
             unsent: unsent.as_ref().map(ReasonView::of),
@@ -194,6 +197,10 @@ struct ConversionPage<'a> {
     /// Whether a delivery waits for its click.
     is_held: bool,
     deliveries: Vec<DeliveryCard<'a>>,
+    /// Destinations that count it otherwise than it is now.
+    irreversible: Vec<DestinationId>,
+    /// Whether it does not count.
+    is_taken_back: bool,
     shows_not_routed: bool,
     unsent: Option<ReasonView>,
     partners: Option<Value>,

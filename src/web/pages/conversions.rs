@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::domain::change::irreversible;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryStateName};
 use crate::domain::event::EventName;
@@ -56,6 +57,7 @@ impl Pages {
         let sub_ids = ["s1", "s2", "s3", "s4", "s5"].map(|name| (name, filters.get(name)));
         let has_sub_id = sub_ids.iter().any(|(_, value)| !value.is_empty());
         json!({
+            "irreversible": filters.get("irreversible") == "true",
             "more": has_sub_id || further.iter().any(|name| !filters.get(name).is_empty()),
             "placed": self.placed_filters(filters),
             "sub_ids": sub_ids.map(|(name, value)| json!({"name": name, "value": value})),
@@ -106,6 +108,8 @@ pub struct SaleLine<'a> {
     #[serde(flatten)]
     conversion: ConversionView<'a>,
     deliveries: Vec<DeliveryBadge<'a>>,
+    /// Destinations that cannot be informed how it is now.
+    irreversible: Vec<&'a DestinationId>,
 }
 
 #[derive(Serialize)]
@@ -122,6 +126,7 @@ impl<'a> SaleLine<'a> {
             path: format!("/conversions/{}", conversion.id),
             conversion: ConversionView::of(conversion),
             deliveries: deliveries.iter().map(badge).collect(),
+            irreversible: irreversible(conversion, deliveries),
         }
     }
 }

@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use crate::config::configuration::Config;
 use crate::config::outgoing::Outgoing;
+use crate::domain::change_rules::Changes;
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId};
 use crate::domain::offer::{Campaign, CampaignRef};
-use crate::domain::routing::{Changes, RouteScope};
+use crate::domain::routing::RouteScope;
 use crate::template::destination::rendering::DestinationMode;
 
 /// The URL to paste at a network.
@@ -89,8 +90,8 @@ pub fn postback_view(outgoing: &Outgoing) -> Value {
         "whose": whose(&route.scope),
         "on": on.join(" or "),
         "when": match route.changes {
-            Changes::Ignore => "once each",
-            Changes::Send => "and again at each change",
+            Changes::Never => "once each",
+            Changes::By(_) => "and again at each change",
         },
         "terms": terms,
     })

@@ -1,27 +1,32 @@
 //! What must hold of deliveries of what changed, and of those that a person retries.
 
+use crate::domain::attempt::Attempt;
+use crate::domain::change_rules::{ChangeRules, Changes, OnRejected, OnValue};
 use crate::domain::delivery::{DeliveryState, ReplyVerdict};
 use crate::domain::delivery_reason::RetryRefused;
 use crate::domain::expiry::AgeRule;
 use crate::domain::ids::{DeliveryId, Occasion};
-use crate::domain::routing::{Changes, Unmatched};
+use crate::domain::routing::Unmatched;
+use crate::domain::sent::{DeliveryKind, SentBefore, SentEvent};
 use crate::domain::skip::{ForwardedBy, SkipReason};
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::store::contract::Store;
+use crate::store::contract::arrival::Receipt;
 use crate::store::contract::conformance::fixture::attempt::{attempt, dead, delivered, failed, one};
 use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
 use crate::store::contract::conformance::fixture::received::{DAY, HOUR, at, destination, sale, usd, wait};
 use crate::store::contract::conformance::fixture::work::{
     backlog, claim, claim_some, delivery_id, fall_due, first_page, states, trace,
 };
+use crate::store::contract::lookup::{ConversionFilter, Trace};
 use crate::store::contract::work::{AttemptOutcome, Claimed, FallsDue};
 
 pub fn a_claim_says_whether_the_destination_was_sent_something_before(engine: &EngineUnderTest) {
     let store = engine.open();
     let reported = |status, value: &str| {
         let mut reported = sale("t1").forward().to(&["ads", "other"]).status(status).value(value);
-        reported.routes.iter_mut().for_each(|route| route.changes = Changes::Send);
+        reported.routes.iter_mut().for_each(|route| route.changes = Changes::EACH);
         reported.receive(&*store);
     };
     let claim = |name: &str, at| claim(&*store, name, at).remove(0);
@@ -39,6 +44,117 @@ pub fn a_claim_says_whether_the_destination_was_sent_something_before(engine: &E
     assert!(claim("ads", at(3)).sent_before);
 }
 
+/// What a platform of these rules can be informed of.
+const REVERSIBLE: Changes = Changes::By(ChangeRules {
+    on_value: OnValue::Restate,
+    on_rejected: OnRejected::Retract,
+    ..ChangeRules::NONE
+});
+
+/// The sale, worth this, goes to `ads`, which hears of changes by such rules.
+fn reported(store: &dyn Store, changes: Changes, status: Status, value: &str) -> Receipt {
+    let mut reported = sale("t1").forward().status(status).value(value);
+    reported.routes[0].changes = changes;
+    reported.receive(store)
+}
+
+/// What a request said that was worth this.
+fn said(kind: DeliveryKind, value: &str, work: &Claimed) -> Box<SentEvent> {
+    Box::new(SentEvent {
+        kind,
+        event: "purchase".to_owned(),
+        value: Some(usd(value)),
+        event_time: work.conversion.event_time,
+        event_id: work.conversion.id.event_id(),
+        transaction_id: work.conversion.transaction_id.clone(),
+        ids: vec![("fbclid".to_owned(), "F1".to_owned())],
+        reply: Vec::new(),
+    })
+}
+
+/// It was delivered, and said this.
+fn delivered_saying(work: &Claimed, time: Time, sent: Box<SentEvent>) -> AttemptOutcome {
+    let outcome = delivered(work, time);
+    AttemptOutcome { attempt: Attempt { sent: Some(sent), ..outcome.attempt }, ..outcome }
+}
+
+pub fn a_claim_of_a_change_says_what_was_sent_by_what_was_delivered_last(engine: &EngineUnderTest) {
+    let store = engine.open();
+    reported(&*store, REVERSIBLE, Status::Approved, "7");
+    let first = claim(&*store, "ads", at(0)).remove(0);
+    assert_eq!(first.before, SentBefore::Nothing, "of a first nothing was sent before");
+    let failing = failed(&first, at(1), at(2));
+    let sent = Some(said(DeliveryKind::Event, "6", &first));
+    wait(store.record(one(AttemptOutcome { attempt: Attempt { sent, ..failing.attempt }, ..failing })))
+        .unwrap();
+    let again = claim_some(&*store, "ads", at(2), 0, 1).remove(0);
+    let event = said(DeliveryKind::Event, "7", &again);
+    wait(store.record(one(delivered_saying(&again, at(3), event.clone())))).unwrap();
+    reported(&*store, REVERSIBLE, Status::Approved, "8");
+    let restate = claim(&*store, "ads", at(4)).remove(0);
+    assert_eq!(restate.before, SentBefore::Event(event), "what was delivered, and not what failed");
+    let restated = said(DeliveryKind::Restate, "8", &restate);
+    wait(store.record(one(delivered_saying(&restate, at(5), restated.clone())))).unwrap();
+    reported(&*store, REVERSIBLE, Status::Rejected, "8");
+    before_and_after_reopening(engine, store, |store, _| {
+        let leased = claim(store, "ads", at(6));
+        assert_eq!(leased[0].before, SentBefore::Event(restated.clone()));
+        assert_eq!(leased[0].delivery.kind, DeliveryKind::Retract);
+        wait(store.release(vec![leased[0].lease.token])).unwrap();
+    });
+}
+
+pub fn a_delivery_is_of_the_kind_that_was_sent(engine: &EngineUnderTest) {
+    let store = engine.open();
+    let receipt = reported(&*store, REVERSIBLE, Status::Approved, "7");
+    let first = claim(&*store, "ads", at(0)).remove(0);
+    wait(store.record(one(delivered_saying(&first, at(1), said(DeliveryKind::Event, "7", &first))))).unwrap();
+    reported(&*store, REVERSIBLE, Status::Approved, "8");
+    let change = claim(&*store, "ads", at(2)).remove(0);
+    assert_eq!(change.delivery.kind, DeliveryKind::Restate);
+    wait(store.record(one(delivered_saying(&change, at(3), said(DeliveryKind::Retract, "7", &change)))))
+        .unwrap();
+    let kinds = |trace: Trace| trace.deliveries.iter().map(|(one, _)| one.kind).collect::<Vec<_>>();
+    assert_eq!(kinds(trace(&*store, &receipt)), [DeliveryKind::Event, DeliveryKind::Retract]);
+}
+
+pub fn a_change_of_what_is_not_confirmed_waits_and_says_so(engine: &EngineUnderTest) {
+    let store = engine.open();
+    let receipt = reported(&*store, REVERSIBLE, Status::Approved, "7");
+    let first = claim(&*store, "ads", at(0)).remove(0);
+    let state =
+        DeliveryState::Confirming { request_id: "r-1".to_owned(), poll_at: at(60), tries: 0, last: None };
+    wait(store.record(one(AttemptOutcome { state, ..delivered(&first, at(1)) }))).unwrap();
+    reported(&*store, REVERSIBLE, Status::Rejected, "7");
+    assert_eq!(states(&*store, &receipt)[1].as_str(), "waiting");
+    assert_eq!(claim(&*store, "ads", at(HOUR)).len(), 0, "the verdict makes it due");
+    let change = DeliveryId { occasion: Occasion::Change(1), ..delivery_id(&receipt, "ads") };
+    let hurried = wait(store.retry(change, at(10), AgeRule::Counts)).unwrap();
+    assert_eq!(hurried, Err(RetryRefused::Superseded), "no one hurries it before its first");
+    let late = claim(&*store, "ads", at(48 * HOUR));
+    assert_eq!(late.iter().map(|one| &one.before).collect::<Vec<_>>(), [&SentBefore::Unconfirmed]);
+}
+
+pub fn conversions_that_cannot_be_taken_back_are_listed_alone(engine: &EngineUnderTest) {
+    let store = engine.open();
+    let fixed = Changes::By(ChangeRules::NONE);
+    reported(&*store, fixed, Status::Approved, "7");
+    sale("t2").forward().receive(&*store);
+    for work in claim(&*store, "ads", at(0)) {
+        wait(store.record(one(delivered(&work, at(1))))).unwrap();
+    }
+    let marked = || {
+        let filter = ConversionFilter { irreversible_only: true, ..ConversionFilter::default() };
+        let page = wait(store.conversions(filter, first_page(100))).unwrap();
+        page.items.into_iter().filter_map(|(sale, _)| sale.transaction_id).collect::<Vec<_>>()
+    };
+    assert!(marked().is_empty());
+    reported(&*store, fixed, Status::Rejected, "7");
+    assert_eq!(marked(), ["t1"]);
+    reported(&*store, fixed, Status::Approved, "7");
+    assert!(marked().is_empty(), "it counts again, as the platform has it");
+}
+
 pub fn a_change_that_is_received_during_an_attempt_is_reported_where_changes_are_heard(
     engine: &EngineUnderTest,
 ) {
@@ -48,7 +164,7 @@ pub fn a_change_that_is_received_during_an_attempt_is_reported_where_changes_are
     for (name, end) in ends {
         let reported = |value: &str| {
             let mut reported = sale(name).forward().value(value);
-            reported.routes[0].changes = Changes::Send;
+            reported.routes[0].changes = Changes::EACH;
             reported.receive(&*store)
         };
         let receipt = reported("7");
@@ -56,7 +172,7 @@ pub fn a_change_that_is_received_during_an_attempt_is_reported_where_changes_are
         reported("8");
         reported("9");
         let mut outcome = end(&work, at(5));
-        outcome.observed.as_mut().unwrap().hears = Changes::Send;
+        outcome.observed.as_mut().unwrap().hears = Changes::EACH;
         outcome.observed = outcome.observed.filter(|_| name != "gone");
         wait(store.record(one(outcome))).unwrap();
         let work = claim(&*store, "ads", at(5));
@@ -68,7 +184,7 @@ pub fn a_change_that_is_received_during_an_attempt_is_reported_where_changes_are
         assert_eq!(work[0].id, DeliveryId { occasion: Occasion::Change(2), ..delivery_id(&receipt, "ads") });
         assert_eq!((&work[0].conversion.value, work[0].sent_before), (&Some(usd("9")), true));
         let mut outcome = delivered(&work[0], at(6));
-        outcome.observed.as_mut().unwrap().hears = Changes::Send;
+        outcome.observed.as_mut().unwrap().hears = Changes::EACH;
         wait(store.record(one(outcome))).unwrap();
         assert_eq!(claim(&*store, "ads", at(DAY)).len(), 0, "once");
     }
@@ -181,7 +297,7 @@ pub fn a_retry_is_refused_where_another_delivery_reports_the_same(engine: &Engin
 fn two_that_died(store: &dyn Store) -> [DeliveryId; 2] {
     let reported = |value: &str| {
         let mut reported = sale("t2").forward().value(value);
-        reported.routes[0].changes = Changes::Send;
+        reported.routes[0].changes = Changes::EACH;
         reported.receive(store);
         let work = claim(store, "ads", at(0)).remove(0);
         wait(store.record(one(dead(&work, at(1))))).unwrap();

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::domain::change_rules::Changes;
 use crate::domain::delivery::{DeliveryState, DeliveryStateName, ReplyVerdict};
 use crate::domain::expiry::AgeRule;
-use crate::domain::routing::{Changes, Route};
+use crate::domain::routing::Route;
 use crate::domain::sent::{Confirmation, LaterVerdict};
 use crate::domain::skip::SkipReason;
 use crate::store::contract::Store;
@@ -259,7 +260,7 @@ pub fn what_is_to_be_confirmed_at_a_destination_that_is_gone_counts_as_delivered
 pub fn a_change_is_planned_also_while_what_was_sent_is_to_be_confirmed(engine: &EngineUnderTest) {
     let store = engine.open();
     let mut route = Route::to(destination("ads"));
-    route.changes = Changes::Send;
+    route.changes = Changes::EACH;
     let sale = |value: &str| Sale { routes: vec![route.clone()], ..sale("t1").forward().value(value) };
     let receipt = sale("7.00").receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);

@@ -53,6 +53,10 @@ macro_rules! store_conformance {
             }
             changed_deliveries {
                 a_claim_says_whether_the_destination_was_sent_something_before,
+                a_claim_of_a_change_says_what_was_sent_by_what_was_delivered_last,
+                a_delivery_is_of_the_kind_that_was_sent,
+                a_change_of_what_is_not_confirmed_waits_and_says_so,
+                conversions_that_cannot_be_taken_back_are_listed_alone,
                 a_change_that_is_received_during_an_attempt_is_reported_where_changes_are_heard,
                 a_delivery_skipped_for_what_changed_meanwhile_waits_again,
                 a_delivery_withdrawn_under_its_lease_takes_the_state_reported,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::domain::change_rules::Changes;
 use crate::domain::history::{ActorRole, Cause};
 use crate::domain::ids::{Occasion, Seq};
 use crate::domain::offer::{Offer, OfferStatus};
-use crate::domain::routing::Changes;
 use crate::domain::status::Status;
 use crate::domain::status_move::{Actor, MoveRefused, StatusMove};
 use crate::domain::status_reason::StatusReason;
@@ -148,7 +148,7 @@ pub fn a_change_while_a_delivery_is_out_is_reported_after_it(engine: &EngineUnde
     let work = claim(&*store, "ads", at(1)).remove(0);
     set_status(&*store, reported.postback, Status::Rejected, at(2));
     let mut outcome: AttemptOutcome = delivered(&work, at(3));
-    outcome.observed.as_mut().unwrap().hears = Changes::Send;
+    outcome.observed.as_mut().unwrap().hears = Changes::EACH;
     wait(store.record(one(outcome))).unwrap();
     let expected = [(Occasion::First, "delivered"), (Occasion::Change(1), "waiting")];
     assert_eq!(deliveries(&*store, reported.postback), expected);
