@@ -26,6 +26,7 @@ use crate::domain::time::Time;
 use crate::domain::unsent::{self, Undelivered, Unsent};
 use crate::ingest::postback::Network;
 use crate::store::contract::work::{Claimed, Lease, LeaseToken};
+use crate::template::destination::origins::OriginTable;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::diagnostic::Problem;
@@ -67,6 +68,8 @@ pub struct PreviewedDelivery {
     pub request: Result<SentRequest, Unmade>,
     /// What of the conversion is not in the request, or is otherwise in it.
     pub remarks: Vec<Remark>,
+    /// Of what each value of the request is made; empty where there is no request.
+    pub origins: OriginTable,
 }
 
 /// Why no request is made.
@@ -296,19 +299,14 @@ fn rendered(
     let to = destination.id().clone();
     let too_old = destination.age_limits().too_old(conversion, click.map(|click| click.at), now);
     if let Some(reason) = too_old {
-        let (mode, request, remarks) = (destination.mode(), Err(Unmade::Skipped(reason)), Vec::new());
-        return PreviewedDelivery { destination: to, mode, state, request, remarks };
+        let (mode, request) = (destination.mode(), Err(Unmade::Skipped(reason)));
+        let (remarks, origins) = (Vec::new(), OriginTable::new());
+        return PreviewedDelivery { destination: to, mode, state, request, remarks, origins };
     }
     let id = DeliveryId { conversion: conversion.id, destination: to.clone(), occasion: Occasion::First };
-    let rendering = destination.render(&RenderInput {
-        conversion,
-        click,
-        delivery: &id,
-        kind: DeliveryKind::Event,
-        sent: None,
-        now,
-        customer,
-    });
+    let (kind, sent) = (DeliveryKind::Event, None);
+    let input = RenderInput { conversion, click, delivery: &id, kind, sent, now, customer };
+    let rendering = destination.render(&input);
     let (request, remarks) = match rendering {
         Ok(Rendering { rendered: Rendered::Request(request, _), remarks }) => (Ok(request.masked()), remarks),
         Ok(Rendering { rendered: Rendered::Skip { reason }, remarks }) => {
@@ -318,5 +316,6 @@ fn rendered(
             (Err(Unmade::Dead(DeathReason::Unrendered { what, hint })), Vec::new())
         }
     };
-    PreviewedDelivery { destination: to, mode: destination.mode(), state, request, remarks }
+    let origins = if request.is_ok() { destination.origins(&input) } else { OriginTable::new() };
+    PreviewedDelivery { destination: to, mode: destination.mode(), state, request, remarks, origins }
 }

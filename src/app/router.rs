@@ -8,17 +8,19 @@ use crate::app::{AcrossReloads, measure, tag};
 use crate::config::configuration::Config;
 use crate::config::source::Source;
 use crate::dispatch::prepare::forecast;
-use crate::domain::delivery::DestinationState;
+use crate::domain::destination_state::DestinationState;
 use crate::domain::ids::{CreativeId, SourceId};
 use crate::domain::offer;
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::ruleset::Ruleset;
+use crate::domain::test_event::TestRefused;
 use crate::enrich::agent;
 use crate::enrich::country::Countries;
 use crate::ingest::landing::{Landing, VisitorEnricher};
 use crate::ingest::postback::Network;
 use crate::ingest::reopen::ReportTerms;
 use crate::ops::Ops;
+use crate::ops::test_event::SendTestEvent;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::diagnostic::Problem;
 use crate::template::preset::usage::PresetUse;
@@ -141,6 +143,7 @@ fn ops(
         numbers: shared.numbers.clone(),
         destinations: Arc::new(destinations(config)),
         workers: workers(shared),
+        send_test: send_test(shared),
         rules: Arc::clone(rules),
         keep_removed_hours: config.store.keep_removed_hours,
     }
@@ -295,6 +298,20 @@ fn destinations(config: &Config) -> Vec<Arc<ReadyDestination>> {
 fn workers(shared: &AcrossReloads) -> Arc<dyn Fn() -> Vec<DestinationState> + Send + Sync> {
     let dispatch = shared.dispatch.clone();
     Arc::new(move || dispatch.upgrade().map(|dispatch| dispatch.states()).unwrap_or_default())
+}
+
+/// By what a test event is sent. It holds the dispatch only until the request is on its way: a stop takes that whole.
+fn send_test(shared: &AcrossReloads) -> SendTestEvent {
+    let dispatch = shared.dispatch.clone();
+    Arc::new(move |destination, event| {
+        let sender = dispatch.upgrade().and_then(|dispatch| dispatch.test_sender(destination));
+        Box::pin(async move {
+            match sender {
+                Some(sender) => sender.send(event).await,
+                None => Err(TestRefused::NotReady),
+            }
+        })
+    })
 }
 
 fn pages(

@@ -14,6 +14,7 @@ mod listing;
 mod manual;
 pub(crate) mod preview;
 mod remote;
+mod send_test;
 mod serve;
 mod service_manager;
 pub mod stderr;
@@ -51,6 +52,8 @@ enum Command {
     Link(link::LinkCommand),
     /// Show what a postback would become and what would be sent; sends and stores nothing.
     Preview(preview::PreviewArgs),
+    /// Have the running relay send one test event to a destination, and show request, answer and verdict.
+    SendTest(send_test::SendTest),
     /// List the templates, or run the stories of your own.
     #[command(subcommand)]
     Templates(templates::Templates),
@@ -160,6 +163,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Url(command) => command.run(),
         Command::Link(command) => command.run(),
         Command::Preview(command) => command.run(),
+        Command::SendTest(command) => command.run(),
         Command::Templates(command) => command.run(),
         Command::ConfirmClock(command) => command.run(),
         Command::Man(command) => command.run(),

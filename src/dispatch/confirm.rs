@@ -16,6 +16,7 @@ use crate::dispatch::signed;
 use crate::dispatch::worker::WorkerCommand;
 use crate::domain::attempt::{Attempt, AttemptPurpose, Exchange};
 use crate::domain::delivery::{DeliveryState, Reply, ReplyVerdict};
+use crate::domain::ids::DestinationId;
 use crate::domain::sent::LaterVerdict;
 use crate::domain::target::TargetId;
 use crate::domain::time::Time;
@@ -31,6 +32,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// What asks for the verdicts of one account's platform.
 pub struct Confirmer {
+    destination: DestinationId,
     shared: Arc<AttemptContext>,
     orders: watch::Receiver<WorkerCommand>,
     limiter: Option<Limiter>,
@@ -55,8 +57,11 @@ struct AskedRequest {
 }
 
 impl Confirmer {
-    pub fn new(shared: Arc<AttemptContext>, orders: watch::Receiver<WorkerCommand>) -> Confirmer {
-        Confirmer { shared, orders, limiter: None }
+    /// `None`: hosts of outgoing postbacks never say more than their answer.
+    pub fn new(shared: &Arc<AttemptContext>, orders: watch::Receiver<WorkerCommand>) -> Option<Confirmer> {
+        let TargetId::Account(destination) = &shared.target else { return None };
+        let (destination, shared) = (destination.clone(), Arc::clone(shared));
+        Some(Confirmer { destination, shared, orders, limiter: None })
     }
 
     /// Runs until the worker next to it is asked to end, or until the store fails. What is under way then is asked again
@@ -85,12 +90,11 @@ impl Confirmer {
 
     /// Asks about what is due. Answers how long there is nothing to do; `None`: the store failed.
     async fn look(&mut self, setup: &Arc<TargetSetup>) -> Option<Duration> {
-        let TargetId::Account(destination) = &self.shared.target else { return Some(LONGEST_SLEEP) };
-        let Some(to) = setup.destinations.get(destination).filter(|_| setup.sends).cloned() else {
+        let Some(to) = setup.destinations.get(&self.destination).filter(|_| setup.sends).cloned() else {
             return Some(LONGEST_SLEEP);
         };
         let now = self.shared.clock.now();
-        let found = self.shared.store.unconfirmed(destination.clone(), now, TOGETHER).await;
+        let found = self.shared.store.unconfirmed(self.destination.clone(), now, TOGETHER).await;
         let is_unavailable = self.shared.faults.note(&found);
         let UnconfirmedWork { deliveries, next_poll } = match found {
             Ok(found) => found,

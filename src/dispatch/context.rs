@@ -18,6 +18,7 @@ use crate::dispatch::rate::SendRate;
 use crate::dispatch::schedule::Schedule;
 use crate::dispatch::tallies::Tallies;
 use crate::dispatch::target_health::TargetHealth;
+use crate::dispatch::tried::TriedDestinations;
 use crate::domain::delivery::ReplyVerdict;
 use crate::domain::expiry::AgeRule;
 use crate::domain::ids::{DestinationId, SourceId};
@@ -133,6 +134,8 @@ pub struct AttemptContext {
     pub meters: Arc<Meters>,
     pub target_health: Arc<TargetHealth>,
     pub tallies: Tallies,
+    /// Remembers which destinations were ever sent to.
+    pub tried: TriedDestinations,
     /// The earliest retry that this worker has scheduled.
     pub next_retry: Mutex<Option<Time>>,
     pub in_flight: AtomicUsize,

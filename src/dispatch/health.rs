@@ -1,8 +1,9 @@
 //! Whether a destination may be sent to now: proven, parked, on hold, or kept back by its breaker. Pure.
 
 use crate::dispatch::breaker::{Breaker, BreakerPermit, BreakerRule};
-use crate::domain::delivery::{Hold, ReplyVerdict};
+use crate::domain::delivery::ReplyVerdict;
 use crate::domain::delivery_reason::{ParkReason, RetryReason};
+use crate::domain::destination_state::Hold;
 use crate::domain::time::Time;
 
 /// What a worker may do now.

@@ -16,23 +16,25 @@ mod meters;
 mod open_leases;
 pub mod prepare;
 pub mod rate;
+mod running;
 pub mod schedule;
 mod settle;
 pub mod shares;
 mod signed;
 mod tallies;
 pub mod target_health;
+pub mod test_event;
+pub mod tried;
 mod worker;
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, watch};
-use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::dispatch::breaker::BreakerRule;
@@ -43,11 +45,14 @@ use crate::dispatch::error::{DispatchError, Faults};
 use crate::dispatch::health::{HealthRule, HealthTracker};
 use crate::dispatch::meters::Meters;
 use crate::dispatch::rate::SendRate;
+use crate::dispatch::running::Running;
 use crate::dispatch::schedule::Schedule;
-use crate::dispatch::tallies::{DestinationTally, Tallies};
+use crate::dispatch::tallies::Tallies;
 use crate::dispatch::target_health::{HOST_PLACES, TargetHealth};
+use crate::dispatch::test_event::TestSender;
+use crate::dispatch::tried::TriedDestinations;
 use crate::dispatch::worker::{Worker, WorkerCommand};
-use crate::domain::delivery::DestinationState;
+use crate::domain::destination_state::DestinationState;
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::routing::SourcePolicy;
 use crate::domain::secret_store::SecretStore;
@@ -185,13 +190,6 @@ struct DispatchState {
     /// Workers of targets that are no longer configured, until their attempts have ended.
     leaving: Vec<Running>,
     generation: u64,
-}
-
-struct Running {
-    shared: Arc<AttemptContext>,
-    setup: Arc<TargetSetup>,
-    orders: watch::Sender<WorkerCommand>,
-    task: JoinHandle<()>,
 }
 
 impl Dispatch {
@@ -337,6 +335,7 @@ impl Dispatch {
             meters: Arc::clone(&meters),
             target_health: Arc::new(TargetHealth::new(name, health, meters, worker)),
             tallies: self.tallies.clone(),
+            tried: TriedDestinations::new(&self.store, &self.tallies),
             next_retry: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             in_hand: AtomicUsize::new(0),
@@ -349,13 +348,15 @@ impl Dispatch {
         let (orders, receiver) = watch::channel(WorkerCommand::Run(Arc::clone(&setup)));
         let worker = Worker::new(Arc::clone(&shared), Arc::clone(&setup), receiver);
         let worker = tokio::spawn(worker.run());
-        let confirmer = Confirmer::new(Arc::clone(&shared), orders.subscribe());
-        let confirmer = tokio::spawn(confirmer.run());
+        let confirmer = Confirmer::new(&shared, orders.subscribe()).map(|one| tokio::spawn(one.run()));
         let (faults, target) = (self.faults.clone(), target.clone());
         let ended = Arc::clone(&shared);
         let task = tokio::spawn(async move {
-            let (worker, confirmer) = tokio::join!(worker, confirmer);
-            if worker.is_err() || confirmer.is_err() {
+            let mut are_whole = worker.await.is_ok();
+            if let Some(confirmer) = confirmer {
+                are_whole &= confirmer.await.is_ok();
+            }
+            if !are_whole {
                 faults.raise(DispatchError::WorkerEnded(target));
             }
             ended.target_health.leave(ended.clock.now());
@@ -375,6 +376,12 @@ impl Dispatch {
             inside.workers.values().flat_map(|running| running.states(&self.tallies)).collect();
         states.sort_by(|one, other| one.destination.cmp(&other.destination));
         states
+    }
+
+    /// By what one test event is sent to a destination, whatever its mode; `None` where it is not configured.
+    pub fn test_sender(&self, destination: &DestinationId) -> Option<TestSender> {
+        let inside = self.inside.lock();
+        inside.workers.values().find_map(|running| running.test_sender(destination))
     }
 
     /// Claims no more, waits at most `grace` for what is in flight, then gives the rest back.
@@ -400,38 +407,6 @@ impl Dispatch {
         if tokio::time::timeout(LAST_SIGN_IN, self.credentials.settled()).await.is_err() {
             tracing::warn!("a request for an access token did not end in time");
         }
-    }
-}
-
-impl Running {
-    fn turn_to(self, setup: Arc<TargetSetup>, clock: &Clock) -> Running {
-        self.shared.generation.store(setup.generation, Ordering::Release);
-        // Another postback to a host is no reason to believe that the host does better.
-        if matches!(self.shared.target, TargetId::Account(_)) {
-            self.shared.target_health.renewed(!setup.sends, clock.now());
-        }
-        self.orders.send_replace(WorkerCommand::Run(Arc::clone(&setup)));
-        Running { setup, ..self }
-    }
-
-    /// How each of its destinations is doing: the receiver's health is that of all of them.
-    fn states(&self, tallies: &Tallies) -> Vec<DestinationState> {
-        let health = &self.shared.target_health;
-        let (parked, open_until) = (health.parked(), health.open_until());
-        let hold = health.hold(self.shared.clock.now());
-        let state = |destination: &DestinationId| {
-            let DestinationTally { in_flight, delivered, last_error, .. } = tallies.of(destination);
-            DestinationState {
-                destination: destination.clone(),
-                parked: parked.clone(),
-                open_until,
-                hold: hold.clone(),
-                in_flight,
-                delivered,
-                last_error,
-            }
-        };
-        self.setup.destinations.keys().map(state).collect()
     }
 }
 

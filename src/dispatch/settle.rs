@@ -8,7 +8,7 @@ use crate::dispatch::decide::SettledAttempt;
 use crate::dispatch::error::DispatchError;
 use crate::dispatch::open_leases::OpenLeases;
 use crate::domain::attempt::{Attempt, AttemptEffect, AttemptPurpose, BatchPlace, Exchange};
-use crate::domain::delivery::DeliveryState;
+use crate::domain::delivery::{DeliveryState, ReplyVerdict};
 use crate::domain::ids::DestinationId;
 use crate::domain::reconcile::Observed;
 use crate::domain::remark::Remark;
@@ -81,11 +81,17 @@ pub async fn settle(shared: &AttemptContext, leases: &OpenLeases, finished: Vec<
         });
         counted.push(Counted { destination, settled, took_ms, received_at: claimed.conversion.received_at });
     }
+    // All of one request are to one destination.
+    let left = outcomes.iter().find(|outcome| has_left(&outcome.attempt));
+    let left = left.map(|outcome| outcome.id.destination.clone());
     let tokens: Vec<_> = outcomes.iter().map(|outcome| outcome.lease).collect();
     let recorded = shared.record(outcomes).await;
     leases.forget(&tokens);
     for (recorded, counted) in recorded.unwrap_or_default().into_iter().zip(counted) {
         count(shared, recorded, &counted, now);
+    }
+    if let Some(destination) = left {
+        shared.tried.note(destination).await;
     }
 }
 
@@ -103,8 +109,11 @@ pub fn count(shared: &AttemptContext, recorded: Recorded, counted: &Counted, now
     shared.meters.recorded(settled, *took_ms, now.millis_since(*received_at));
     match settled.state {
         DeliveryState::Dead { .. } => shared.log_dead(destination, settled, now),
-        DeliveryState::Delivered { .. } => {
-            shared.tallies.change(destination, |tally| tally.delivered += 1);
+        DeliveryState::Delivered { confirmation, .. } => {
+            shared.tallies.change(destination, |tally| {
+                tally.delivered += 1;
+                tally.confirmations.add(confirmation);
+            });
         }
         DeliveryState::Waiting { due } => {
             let mut next_retry = shared.next_retry.lock();
@@ -115,6 +124,11 @@ pub fn count(shared: &AttemptContext, recorded: Recorded, counted: &Counted, now
         DeliveryState::Confirming { .. } => shared.accepted.notify_one(),
         _ => {}
     }
+}
+
+/// Whether a request was sent: not where one was only made, as in shadow mode.
+fn has_left(attempt: &Attempt) -> bool {
+    attempt.request().is_some() && !matches!(attempt.verdict, ReplyVerdict::Skipped { .. })
 }
 
 /// As an attempt keeps it; `None` where it cannot: a request is timed out long before 49 days.

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::dispatch::decide::SettledAttempt;
 use crate::domain::delivery::ReplyVerdict;
 use crate::domain::ids::DestinationId;
+use crate::domain::sent::ConfirmationCounts;
 use crate::domain::time::{LineLimit, Time};
 
 /// What is remembered of one destination.
@@ -15,12 +17,18 @@ use crate::domain::time::{LineLimit, Time};
 pub struct DestinationTally {
     /// Attempts that run at this moment.
     pub in_flight: u64,
+    /// Whether a request was sent to it; one of before the start is not remembered here.
+    pub is_tried: bool,
     /// Deliveries that were taken.
     pub delivered: u64,
+    /// The same, by how certain that is.
+    pub confirmations: ConfirmationCounts,
     /// The latest attempt that was to be repeated, died or parked the destination: when, and what it was.
     pub last_error: Option<(Time, ReplyVerdict)>,
     /// The log lines about its dead deliveries.
     pub dead_lines: LineLimit,
+    /// Before then no test event is sent to it, by the clock that no one sets.
+    pub next_test: Duration,
 }
 
 impl DestinationTally {

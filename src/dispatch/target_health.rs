@@ -8,8 +8,9 @@ use tokio::sync::Notify;
 
 use crate::dispatch::health::{HealthEffect, HealthTracker, SendGate};
 use crate::dispatch::meters::{Alarms, Meters};
-use crate::domain::delivery::{Hold, ReplyVerdict};
+use crate::domain::delivery::ReplyVerdict;
 use crate::domain::delivery_reason::ParkReason;
+use crate::domain::destination_state::Hold;
 use crate::domain::time::Time;
 
 /// Attempts under way at once to one host of outgoing postbacks.
@@ -82,6 +83,21 @@ impl TargetHealth {
     /// New settings were received.
     pub fn renewed(&self, proven: bool, now: Time) {
         self.health.lock().renewed(proven, now);
+    }
+
+    /// There is reason to believe that a refused account is good again: if it is parked, what waits longest is sent at
+    /// once to ask. Answers whether it is so.
+    pub fn probe_now(&self, now: Time) -> bool {
+        let mut health = self.health.lock();
+        let is_parked = health.parked().is_some();
+        if is_parked {
+            health.renewed(false, now);
+        }
+        drop(health);
+        if is_parked {
+            self.poke();
+        }
+        is_parked
     }
 
     /// Takes the turn to probe; false where another attempt has it.

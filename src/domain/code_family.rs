@@ -17,6 +17,7 @@ use crate::domain::reprocess_refusal::ReprocessRefusedCode;
 use crate::domain::skip::SkipCode;
 use crate::domain::status_move::MoveRefused;
 use crate::domain::status_reason::StatusReasonCode;
+use crate::domain::test_event::TestRefusedCode;
 use crate::domain::unsent::UnsentCode;
 
 /// One family, with its codes. The same word may be a code of several families.
@@ -60,6 +61,7 @@ impl CodeFamily {
             CodeFamily::of::<OmissionReason>(),
             CodeFamily::of::<ImportRefusedCode>(),
             CodeFamily::of::<ClockDoubtCode>(),
+            CodeFamily::of::<TestRefusedCode>(),
             CodeFamily::of::<ErrorCode>(),
         ]
     }

@@ -121,6 +121,29 @@ impl Confirmation {
     }
 }
 
+/// How many deliveries are delivered with which certainty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs, reason = "each counts the variant of `Confirmation` of the same name")]
+pub struct ConfirmationCounts {
+    pub confirmed: u64,
+    pub duplicate: u64,
+    pub counted: u64,
+    pub unverified: u64,
+}
+
+impl ConfirmationCounts {
+    /// Counts one more.
+    pub fn add(&mut self, confirmation: Confirmation) {
+        let counted = match confirmation {
+            Confirmation::Confirmed => &mut self.confirmed,
+            Confirmation::Duplicate => &mut self.duplicate,
+            Confirmation::Counted => &mut self.counted,
+            Confirmation::Unverified => &mut self.unverified,
+        };
+        *counted += 1;
+    }
+}
+
 /// What a platform said later of a request that it had accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaterVerdict {

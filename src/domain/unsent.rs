@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::domain::code::{CodedReason, ReasonCode, codes};
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Delivery, DeliveryState, DestinationState, ReplyVerdict};
+use crate::domain::delivery::{Delivery, DeliveryState, ReplyVerdict};
 use crate::domain::delivery_reason::{DeathCode, DeathReason, ParkReason, RetryReason};
+use crate::domain::destination_state::DestinationState;
 use crate::domain::ids::DestinationId;
 use crate::domain::routing::Route;
 use crate::domain::ruleset::Ruleset;

@@ -13,6 +13,7 @@ pub enum Missing {
     Click,
     Conversion,
     Delivery,
+    Destination,
     Postback,
     SuppressionList,
 }
@@ -26,6 +27,7 @@ impl Missing {
                 "conversions are kept for `keep_conversions_days`; look for its transaction id in the list of conversions"
             }
             Missing::Delivery => RetryRefusedCode::Unknown.fix(),
+            Missing::Destination => "the list of destinations names those that are configured",
             Missing::Postback => ReprocessRefusedCode::Unknown.fix(),
             Missing::SuppressionList => "the list of suppression lists names those that there are",
         }
@@ -38,6 +40,7 @@ impl fmt::Display for Missing {
             Missing::Click => "no click with this id is kept",
             Missing::Conversion => "no conversion with this id is kept",
             Missing::Delivery => RetryRefusedCode::Unknown.meaning(),
+            Missing::Destination => "no destination with this id is configured",
             Missing::Postback => ReprocessRefusedCode::Unknown.meaning(),
             Missing::SuppressionList => "no suppression list with this name is kept",
         };

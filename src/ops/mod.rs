@@ -5,13 +5,16 @@ pub mod missing;
 pub mod numbers;
 pub mod status;
 pub mod suppression;
+pub mod test_event;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::domain::delivery::{Delivery, DestinationState};
+use crate::dispatch::tried;
+use crate::domain::delivery::Delivery;
 use crate::domain::delivery_reason::RetryRefused;
+use crate::domain::destination_state::DestinationState;
 use crate::domain::expiry::AgeRule;
 use crate::domain::ids::{DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::reprocess_refusal::ReprocessRefused;
@@ -21,6 +24,7 @@ use crate::domain::unsent::UnsentContext;
 use crate::ingest::postback::{self, Network, ReprocessError};
 use crate::ingest::reopen::{self, ReportTerms};
 use crate::ops::numbers::StoreNumbers;
+use crate::ops::test_event::SendTestEvent;
 use crate::store::contract::Store;
 use crate::store::contract::arrival::Receipt;
 use crate::store::contract::error::StoreError;
@@ -44,6 +48,8 @@ pub struct Ops {
     pub destinations: Arc<Vec<Arc<ReadyDestination>>>,
     /// How each of them is doing now.
     pub workers: Arc<dyn Fn() -> Vec<DestinationState> + Send + Sync>,
+    /// By what a test event is sent to one of them.
+    pub send_test: SendTestEvent,
     /// What decisions go by.
     pub rules: Arc<Ruleset>,
     /// How long what waits for a destination is kept that is not configured any more.
@@ -91,6 +97,22 @@ impl DestinationHealth {
     /// As it is now.
     pub fn now(ops: &Ops) -> DestinationHealth {
         DestinationHealth { at: ops.clock.now(), workers: (ops.workers)() }
+    }
+
+    /// With what is remembered of before the start, of these destinations: whether anything was ever sent to them.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn with_tried(
+        mut self,
+        ops: &Ops,
+        shown: impl Fn(&DestinationId) -> bool,
+    ) -> Result<DestinationHealth, StoreError> {
+        let is_asked = |worker: &&mut DestinationState| !worker.is_tried && shown(&worker.destination);
+        for worker in self.workers.iter_mut().filter(is_asked) {
+            worker.is_tried = tried::was_sent_to(ops.store.as_ref(), &worker.destination).await?;
+        }
+        Ok(self)
     }
 
     /// `None` where nothing is sent to the destination: it is not configured, or was just added.

@@ -1,7 +1,6 @@
 //! One fixture story of a destination or an outgoing postback, as its story.toml has it: settings, a conversion and its click, or a reply.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
@@ -14,9 +13,8 @@ use crate::domain::click::{Click, ClickContext, CustomerTrait, CustomerTraits};
 use crate::domain::consent::{Consent, ConsentRecord};
 use crate::domain::conversion::Conversion;
 use crate::domain::customer::{CustomerFormat, DateOrder};
-use crate::domain::delivery::{OutgoingRequest, PlatformResponse, Reply};
+use crate::domain::delivery::{OutgoingRequest, Reply};
 use crate::domain::event::EventName;
-use crate::domain::exchange::{NoAnswer, SendRefused};
 use crate::domain::expiry::AgeLimits;
 use crate::domain::ids::{
     AffiliateId, CampaignId, ClickId, ConversionId, CreativeId, DeliveryId, DestinationId, IdError, Occasion,
@@ -29,6 +27,7 @@ use crate::domain::sent::{DeliveryKind, SentBefore};
 use crate::domain::skip::SkipReason;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
+use crate::story::reply_file::{ConfirmStory, address, confirm, reply, texts};
 use crate::story::sent::{StorySent, time};
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::envelope::EventPart;
@@ -64,15 +63,6 @@ pub(crate) struct Story {
     confirm: Option<ConfirmStory>,
     postback: Option<OutgoingPostback>,
     customer: CustomerFormat,
-}
-
-/// An answer to being asked what became of what was accepted.
-pub(crate) struct ConfirmStory {
-    pub reply: Reply,
-    /// How many events the request carried that is asked about.
-    pub events: usize,
-    /// Whether attempts at them ended before so that no one knows what became of that.
-    pub after_unknown: bool,
 }
 
 impl Story {
@@ -400,52 +390,12 @@ fn click(table: &Table<'_>, now: Time) -> Option<Click> {
     })
 }
 
-/// An answer, to one event or to `events`; or `failed`, with why the connection ended; or `forbidden`, the private address that it was for.
-fn reply(table: &Table<'_>) -> Option<(Reply, usize)> {
-    let text = |key: &'static str| table.text(key).map(|text| text.value);
-    let status = table.number("status", 100..=999);
-    let headers = texts(table, "headers").into_iter().collect();
-    let body = text("body").unwrap_or_default().into_bytes();
-    let truncated = table.flag("truncated").unwrap_or_default();
-    let forbidden = table.parsed("forbidden", address);
-    let events = table.number("events", 1..=1_000).unwrap_or(1);
-    let reply = match (status, text("failed"), forbidden) {
-        (Some(status), None, None) => {
-            Some(Reply::Answer(PlatformResponse { status, headers, body, truncated }))
-        }
-        (None, Some(cause), None) => Some(Reply::Failed(NoAnswer::ConnectionEnded { cause })),
-        (None, None, Some(address)) => Some(Reply::Forbidden(SendRefused::Private(address))),
-        _ => {
-            table.head_problem("a reply is one thing", "give it one of status, failed, forbidden");
-            None
-        }
-    };
-    reply.map(|reply| (reply, events))
-}
-
-/// As [`reply`], with what is known of the events.
-fn confirm(table: &Table<'_>) -> Option<ConfirmStory> {
-    let after_unknown = table.flag("after_unknown").unwrap_or(false);
-    reply(table).map(|(reply, events)| ConfirmStory { reply, events, after_unknown })
-}
-
-/// The texts of a table whose keys are free.
-fn texts(table: &Table<'_>, key: &'static str) -> BTreeMap<String, String> {
-    let texts = table.table(key).map(|table| table.free_texts()).unwrap_or_default();
-    texts.into_iter().map(|(key, text)| (key.to_owned(), text.value)).collect()
-}
-
 fn traits(table: &Table<'_>, key: &'static str) -> CustomerTraits {
     let Some(table) = table.table(key) else { return CustomerTraits::default() };
     let read = |(named, key): (CustomerTrait, &'static str)| Some((named, table.text(key)?.value));
     let traits = CustomerTrait::NAMES.into_iter().filter_map(read).collect();
     table.finish();
     CustomerTraits(traits)
-}
-
-fn address(text: &Text) -> Result<IpAddr, Problem> {
-    let what = || format!("{} is not an address", text.shown());
-    text.value.parse().map_err(|_| Problem::new(what(), "write it as in \"203.0.113.9\""))
 }
 
 fn id<T>(parse: fn(&str) -> Result<T, IdError>) -> impl Fn(&Text) -> Result<T, Problem> {

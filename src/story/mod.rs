@@ -2,10 +2,12 @@
 //!
 //! Nothing here is part of a running relay.
 
+mod confirm;
 pub mod expected;
 pub(crate) mod file;
 pub mod lint;
 pub mod preset;
+pub(crate) mod reply_file;
 pub mod run;
 mod sent;
 pub mod source;

@@ -12,15 +12,13 @@ use crate::domain::delivery::{OutgoingRequest, ReplyVerdict};
 use crate::domain::remark::Remark;
 use crate::domain::sent::Confirmation;
 use crate::domain::skip::SkipReason;
-use crate::domain::time::Time;
+use crate::story::confirm::{AGAIN, confirmed, of_confirm};
 use crate::story::expected::{Compared, EXPECTED, Expectations, compare};
-use crate::story::file::{ConfirmStory, Story};
+use crate::story::file::Story;
 use crate::story::lint;
 use crate::template::catalog::Catalog;
 use crate::template::destination::batch::BatchVerdict;
-use crate::template::destination::confirm::{AskedEvent, ConfirmVerdict};
 use crate::template::destination::definition::DestinationTemplate;
-use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::{Rendered, Rendering};
 use crate::template::destination::row_rules::EventVerdict;
 use crate::template::destination::schema::EventSchema;
@@ -34,8 +32,6 @@ const DEFAULTS: &str = "defaults.toml";
 const REPLIES: &str = "replies";
 /// The folder with those of what the platform says later, when it is asked.
 const CONFIRM: &str = "confirm";
-/// It is asked again.
-const AGAIN: &str = "again";
 
 /// How the stories of one directory went.
 #[derive(Debug, Default)]
@@ -274,7 +270,7 @@ fn run(
             let hint = "take [confirm] out of the story, or write one into the template";
             return Err(vec![Problem::new("the template has no [confirm]", hint).in_file(&place)]);
         };
-        let (found, word) = of_confirm(&verdict);
+        let (found, word) = of_confirm(&verdict, classified);
         return Ok((StoryOutcome::Confirmed(word), compare(folder, &found, expectations)));
     }
     let (found, outcome) = match story.reply() {
@@ -377,31 +373,6 @@ fn of_events(verdict: &BatchVerdict) -> Json {
     match &verdict.events[..] {
         [only] => of_event(only),
         several => json!({ "events": several.iter().map(of_event).collect::<Vec<_>>() }),
-    }
-}
-
-/// What a platform says of the events of a request that it accepted; `None`: it is not asked.
-fn confirmed(destination: &ReadyDestination, story: &ConfirmStory, now: Time) -> Option<ConfirmVerdict> {
-    let ConfirmStory { reply, events, after_unknown } = story;
-    let asked = |number| AskedEvent { number, after_unknown: *after_unknown };
-    let asked: Vec<AskedEvent> = (0..*events).map(asked).collect();
-    destination.confirmed(reply, (&asked, *events), now)
-}
-
-/// The same as a story has it, and in a word.
-fn of_confirm(verdict: &ConfirmVerdict) -> (Json, &'static str) {
-    match verdict {
-        ConfirmVerdict::Again(verdict) => {
-            (json!({ "verdict": AGAIN, "because": classified(verdict) }), AGAIN)
-        }
-        ConfirmVerdict::Events(events) => {
-            let word = events.first().map_or(AGAIN, ReplyVerdict::as_str);
-            let found = match &events[..] {
-                [only] => classified(only),
-                several => json!({ "events": several.iter().map(classified).collect::<Vec<_>>() }),
-            };
-            (found, word)
-        }
     }
 }
 

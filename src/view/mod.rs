@@ -14,4 +14,5 @@ pub(crate) mod reason_code;
 pub(crate) mod schema;
 pub(crate) mod suppression;
 pub(crate) mod template;
+pub(crate) mod test_event;
 pub(crate) mod value;

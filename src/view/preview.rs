@@ -7,6 +7,7 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::SentRequest;
 use crate::domain::ids::{ConversionId, DestinationId};
 use crate::preview::{Preview, PreviewedDelivery};
+use crate::template::destination::origins::OriginTable;
 use crate::template::source::params::Param;
 use crate::view::conversion::{AttributionView, ReportedView};
 use crate::view::reason::{NoteView, ReasonView};
@@ -101,7 +102,8 @@ impl<'a> PreviewedDeliveriesView<'a> {
             let delivery = PreviewedDeliveryView::of(previewed);
             match &previewed.request {
                 Ok(request) => {
-                    requests.push(PreviewedRequestView::of(delivery, previewed.mode.as_str(), request));
+                    let mode = previewed.mode.as_str();
+                    requests.push(PreviewedRequestView::of(delivery, mode, (request, &previewed.origins)));
                 }
                 Err(_) => skipped.push(delivery),
             }
@@ -143,13 +145,16 @@ struct PreviewedRequestView<'a> {
     url: &'a str,
     headers: PairsView<'a>,
     body: Value,
+    /// By the place of each value in body and parameters, the names that it is made of; none of what the template
+    /// writes itself.
+    origins: &'a OriginTable,
 }
 
 impl<'a> PreviewedRequestView<'a> {
     fn of(
         delivery: PreviewedDeliveryView<'a>,
         mode: &'static str,
-        request: &'a SentRequest,
+        (request, origins): (&'a SentRequest, &'a OriginTable),
     ) -> PreviewedRequestView<'a> {
         PreviewedRequestView {
             delivery,
@@ -158,6 +163,7 @@ impl<'a> PreviewedRequestView<'a> {
             url: &request.url,
             headers: PairsView::of(&request.headers),
             body: body(request),
+            origins,
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::domain::reprocess_refusal::ReprocessRefusedCode;
 use crate::domain::sent::{Confirmation, DeliveryKind};
 use crate::domain::status::Status;
 use crate::domain::status_move::MoveRefused;
+use crate::domain::test_event::TestRefusedCode;
 
 /// A time, RFC 3339 in UTC.
 pub struct TimeText;
@@ -59,6 +60,7 @@ impl JsonSchema for ConsentAnswers {
 /// What the API may answer as the code of an error: those of a request, of what is asked for, and of its head and body.
 fn error_words() -> BTreeSet<&'static str> {
     let asked = RetryRefusedCode::words().chain(ReprocessRefusedCode::words()).chain(MoveRefused::words());
+    let asked = asked.chain(TestRefusedCode::words());
     let of_request = RejectionCode::words().chain(ImportRefusedCode::words());
     ErrorCode::words().chain(asked).chain(of_request).collect()
 }

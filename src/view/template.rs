@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::time::HOUR_MS;
@@ -92,15 +93,17 @@ impl<'a> PlatformFactView<'a> {
 }
 
 /// A kind of fact that cannot be relied on.
-#[derive(Serialize)]
-struct FactDoubtView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Doubt")]
+pub struct FactDoubtView {
+    /// What the fact is about: `url`, `auth`, `age`…
     about: &'static str,
     /// `third_party`, `doubtful` or `no_source`.
     reason: &'static str,
 }
 
 impl FactDoubtView {
-    fn all(doubts: Vec<FactDoubt>) -> Vec<FactDoubtView> {
+    pub fn all(doubts: Vec<FactDoubt>) -> Vec<FactDoubtView> {
         let view = |doubt: FactDoubt| FactDoubtView { about: doubt.about.as_str(), reason: doubt.reason() };
         doubts.into_iter().map(view).collect()
     }

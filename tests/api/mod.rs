@@ -2,6 +2,7 @@
 
 mod click_body;
 mod clicks;
+mod destinations;
 mod documents;
 mod irreversible;
 mod openapi;

@@ -89,7 +89,9 @@ fn send(relay: &Relay, method: &str, path: &str, body: &str) -> (u16, Value) {
 #[test]
 fn every_call_answers_what_the_document_says() {
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
-    let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
+    let mut setup = Setup::cake_to_meta(folder.path(), platform.address);
+    setup.extra.push_str("test_event_code = \"TEST12345\"\n");
+    let relay = setup.start();
     let ok = |method: &str, path: &str, body: &str| {
         let (status, value) = send(&relay, method, path, body);
         assert_eq!(status, 200, "{method} {path}: {value:#}");
@@ -119,6 +121,7 @@ fn every_call_answers_what_the_document_says() {
     ok("GET", &format!("/api/v1/postbacks/{quarantined}"), "");
     ok("POST", &format!("/api/v1/postbacks/{quarantined}/retry"), "");
     ok("POST", &format!("{path}/status"), r#"{"status":"rejected","note":"returned"}"#);
+    ok("POST", "/api/v1/destinations/meta-main/test?event=Lead", "");
     ok("POST", "/api/v1/clock/confirm", "");
     ok("POST", "/api/v1/suppression/fraud", "someone@example.com\nnonsense");
     ok("GET", "/api/v1/suppression/fraud", "");

@@ -6,5 +6,6 @@ mod init;
 mod link;
 mod partial_config;
 mod preview_states;
+mod send_test;
 mod standard_error;
 mod template_presets;

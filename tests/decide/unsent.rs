@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use postbridge::domain::clock_rule::ClockRecord;
 use postbridge::domain::conversion::Conversion;
-use postbridge::domain::delivery::{DestinationState, Hold};
+use postbridge::domain::destination_state::{DestinationState, Hold};
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::skip::ForwardedBy;
@@ -111,7 +111,9 @@ fn what_is_due_says_what_keeps_it_from_its_destination() {
         open_until,
         hold,
         in_flight: 0,
+        is_tried: true,
         delivered: 0,
+        confirmations: Default::default(),
         last_error: None,
     };
     let hold = Hold { since: at(0), until: at(9), reason: last.clone() };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postbridge::clock::Clock;
 use postbridge::dispatch::{Dispatch, DispatchWaits};
-use postbridge::domain::delivery::DestinationState;
+use postbridge::domain::destination_state::DestinationState;
 use postbridge::store::contract::conformance::fixture::reason::unavailable;
 use postbridge::template::destination::rendering::DestinationMode;
 

@@ -14,5 +14,6 @@ mod remarks;
 mod schedule;
 mod shares;
 mod sign_in;
+mod test_events;
 mod verdicts;
 mod workers;

@@ -90,7 +90,9 @@ fn the_guide_to_the_http_api_has_the_table_of_routes() {
 fn the_guides_examples_work_as_they_are_written() {
     let guide = include_str!("../../docs/http-api.md");
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
-    let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
+    let mut setup = Setup::cake_to_meta(folder.path(), platform.address);
+    setup.extra.push_str("test_event_code = \"TEST12345\"\n");
+    let relay = setup.start();
     relay.postback("cake-test", b"s2=x&tid=A-1001&price=-5");
     let examples: Vec<&str> =
         guide.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();

@@ -6,6 +6,7 @@ mod platforms;
 mod presets;
 mod readme;
 mod reason_codes;
+mod refusals;
 mod rejection_codes;
 mod templates;
 mod watching;

@@ -27,13 +27,13 @@ use postbridge::domain::reprocess_refusal::ReprocessRefused;
 use postbridge::domain::skip::{ClickParts, ForwardedBy, LowValue, MissingValue, SkipReason, Unneeded};
 use postbridge::domain::sought_click::SoughtClick;
 use postbridge::domain::status::Status;
-use postbridge::domain::status_move::MoveRefused;
 use postbridge::domain::status_reason::StatusReason;
 use postbridge::domain::suppression::SuppressedKind;
 use postbridge::domain::time::DAY_MS;
 use postbridge::domain::unsent::Unsent;
 use serde::Serialize;
 
+use crate::docs::refusals::{refused_tests, status_moves};
 use crate::docs::rejection_codes::{ignored, notes, offer, rejections};
 use crate::support::golden;
 use crate::support::known_facts::{noon, usd};
@@ -93,10 +93,15 @@ fn families() -> Vec<Family> {
          the code of that: a status, a retry, a body.",
         ErrorCode::ALL,
     );
-    [reports, deliveries, conversions, vec![filters(), omissions(), imports(), clock(), requests]]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        reports,
+        deliveries,
+        conversions,
+        vec![filters(), omissions(), imports(), clock(), refused_tests(), requests],
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn status_reasons() -> Family {
@@ -119,12 +124,6 @@ fn status_reasons() -> Family {
             },
         ],
     )
-}
-
-fn status_moves() -> Family {
-    let place = "`error.code` of `POST /api/v1/conversions/{id}/status`, the beginning of the message of \
-                 `update_conversion.json`, and the page's answer.";
-    family("Why a status may not change", place, MoveRefused::ALL)
 }
 
 fn reprocessing() -> Family {

@@ -395,7 +395,7 @@ fn a_destination_on_hold_is_seen_by_scripts_and_by_operators_and_its_deliveries_
     let folder = tempfile::tempdir().unwrap();
     let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
     let listed = || relay.api("/api/v1/destinations")["items"][0].clone();
-    assert_eq!((&listed()["id"], &listed()["state"]), (&"meta-main".into(), &"sending".into()));
+    assert_eq!((&listed()["id"], &listed()["state"]), (&"meta-main".into(), &"untried".into()));
     assert_eq!(listed()["on_hold"], serde_json::Value::Null);
     relay.post(
         "/api/v1/clicks",

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use postbridge::domain::delivery::{DestinationState, Hold, ReplyVerdict};
+use postbridge::domain::delivery::ReplyVerdict;
+use postbridge::domain::destination_state::{DestinationState, Hold};
 use postbridge::domain::ids::{ClickId, DestinationId};
 use postbridge::domain::time::Time;
 use postbridge::ingest::click::ClickDraft;
@@ -222,7 +223,9 @@ async fn a_destination_on_hold_says_until_when_and_why() {
         open_until: None,
         hold: Some(hold.clone()),
         in_flight: 0,
+        is_tried: true,
         delivered: 0,
+        confirmations: Default::default(),
         last_error: None,
     };
     let known = worker.clone();

@@ -7,3 +7,4 @@ mod rights;
 mod served;
 mod sign_in;
 mod suppression_lists;
+mod test_events;

@@ -13,18 +13,18 @@ use postbridge::config::configuration::Config;
 use postbridge::domain::advertiser_number::AdvertiserNumbers;
 use postbridge::domain::attempt::{Attempt, EarlierRequest, Exchange};
 use postbridge::domain::click::{Click, CustomerTraits};
-use postbridge::domain::delivery::{
-    DeliveryState, DestinationState, PlatformResponse, ReplyVerdict, SentRequest,
-};
+use postbridge::domain::delivery::{DeliveryState, PlatformResponse, ReplyVerdict, SentRequest};
 use postbridge::domain::delivery_reason::DeathReason;
+use postbridge::domain::destination_state::DestinationState;
 use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::Currency;
 use postbridge::domain::postback::RawRequest;
 use postbridge::domain::rights::Rights;
 use postbridge::domain::routing::Route;
 use postbridge::domain::ruleset::{Ruleset, usual};
-use postbridge::domain::sent::Confirmation;
+use postbridge::domain::sent::{Confirmation, ConfirmationCounts};
 use postbridge::domain::target::TargetId;
+use postbridge::domain::test_event::TestRefused;
 use postbridge::domain::time::Time;
 use postbridge::ingest::postback::{self, Network};
 use postbridge::ingest::reopen::ReportTerms;
@@ -190,6 +190,7 @@ impl PagesFixture {
                 ),
                 destinations: Arc::new(destinations),
                 workers: Arc::new(Vec::new),
+                send_test: Arc::new(|_, _| Box::pin(async { Err(TestRefused::NotReady) })),
                 rules: Arc::clone(&network.rules),
                 keep_removed_hours: 72,
             },
@@ -238,7 +239,9 @@ impl PagesFixture {
             hold: None,
             open_until: None,
             in_flight: 1,
+            is_tried: true,
             delivered: 1204,
+            confirmations: ConfirmationCounts { confirmed: 1200, duplicate: 4, ..Default::default() },
         };
         fixture.pages.ops.workers = Arc::new(move || vec![worker.clone()]);
         fixture.sign_in().await;

@@ -250,6 +250,9 @@ pub struct Backlog {
     pub due: u64,
     /// The earliest due time that has passed; `None` where nothing is due.
     pub oldest_due: Option<Time>,
+    /// The first moment at which an event that waits becomes too old for its platform, leased ones included; `None` where
+    /// none does.
+    pub first_loss: Option<Time>,
     /// The number of the oldest conversion that waits to be sent, and is not to be sent later only.
     pub oldest_unsent: Option<Seq>,
     /// Dead letters that are kept.

@@ -17,6 +17,7 @@ impl Index {
                 confirming: queues.confirming(),
                 due: queues.due(now),
                 oldest_due: queues.oldest_due(now),
+                first_loss: queues.first_expiry(),
                 oldest_unsent: queues.oldest_unsent(now).and_then(Seq::new),
                 dead: queues.dead(),
             })

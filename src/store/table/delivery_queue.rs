@@ -267,6 +267,11 @@ impl DestinationQueues {
         !self.expiries.is_empty()
     }
 
+    /// The first moment at which something that waits expires.
+    pub fn first_expiry(&self) -> Option<Time> {
+        self.expiries.first().and_then(|(expiry, _)| Time::from_millis(*expiry))
+    }
+
     /// Whether there is nothing to keep.
     pub fn is_empty(&self) -> bool {
         !self.has_unfinished() && self.dead == 0 && self.expiries.is_empty()

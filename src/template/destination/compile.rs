@@ -287,11 +287,12 @@ fn written(parameter: &Parameter) -> String {
 
 /// A line of text with values in it: a URL or a header.
 pub(crate) struct TemplatedLine {
-    parts: Vec<LinePart>,
+    pub parts: Vec<LinePart>,
     encoding: Encoding,
 }
 
-enum LinePart {
+/// A stretch of it.
+pub(crate) enum LinePart {
     Text(String),
     Value(Expression),
     /// As it is, whatever the encoding.

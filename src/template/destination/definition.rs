@@ -154,6 +154,13 @@ impl DestinationTemplate {
         &self.setup
     }
 
+    /// What a person does where the platform refuses the account: that part of the setup guide, else how it begins.
+    pub fn when_refused(&self) -> &str {
+        let (begins, _) = self.setup.split_once("\n## ").unwrap_or((&self.setup, ""));
+        let part = self.setup.split_once(WHEN_REFUSED).map(|(_, behind)| behind);
+        part.map_or(begins, |behind| behind.split("\n## ").next().unwrap_or(behind)).trim()
+    }
+
     /// The landing parameters that a click must keep for this platform.
     pub fn landing_params(&self) -> &[String] {
         &self.file.landing_params
@@ -218,6 +225,11 @@ impl DestinationTemplate {
     /// Whether the platform has a test mode.
     pub fn has_test_mode(&self) -> bool {
         self.file.test.is_some()
+    }
+
+    /// What the click of a test event has: names of parameters and cookies, and a value for each.
+    pub(crate) fn test_click(&self) -> &[(String, String)] {
+        self.file.test.as_ref().map_or(&[], |test| test.click.as_slice())
     }
 
     /// The most events of a request in the platform's test mode.
@@ -359,6 +371,8 @@ fn nowhere(required: &str) -> Problem {
     Problem::new(format!("the {part} has no `{required}`"), hint).coded(LintCode::UnknownPlace)
 }
 
+/// The heading of `setup.md` under which it says what to do where the platform refuses the account.
+const WHEN_REFUSED: &str = "\n## When the token is refused\n";
 const EVENT_FILE: &str = "event.json.hbs";
 const ALL_EVENTS: &str = "";
 

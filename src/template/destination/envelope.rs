@@ -13,7 +13,7 @@ use crate::template::diagnostic::Problem;
 pub(crate) const ENVELOPE_FILE: &str = "envelope.json.hbs";
 
 /// The template of what is around the events: JSON with one `{{events}}`, in whose place the list of them is written.
-pub(crate) struct Envelope(Payload);
+pub(crate) struct Envelope(pub Payload);
 
 /// What is before and behind the list of the events. Events whose envelopes are the same may leave together.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -158,9 +158,23 @@ pub(crate) struct Helper {
     /// What its arguments must be; `None`: anything.
     pub wants: Option<ValueKind>,
     pub gives: ValueKind,
+    /// Of which of its arguments the result is made.
+    pub made_of: MadeOf,
     /// Whether its result has one type for certain, so that it may stand in a JSON template.
     pub typed: bool,
     pub run: for<'a> fn(&'a HelperCall, &RenderScope<'a>) -> RenderValue<'a>,
+}
+
+/// Of what the result of a helper is made.
+pub(crate) enum MadeOf {
+    /// Of all arguments and options that are there.
+    All,
+    /// Of the first argument that is there.
+    FirstPresent,
+    /// Of the argument with this number: others only decide whether it is there.
+    Argument(usize),
+    /// Of what it looks up itself, which it names.
+    LookedUp(for<'a> fn(&'a HelperCall, &RenderScope<'a>) -> Vec<String>),
 }
 
 /// What a helper's options say, where they are read once, with the template.

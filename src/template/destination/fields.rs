@@ -172,6 +172,24 @@ pub(crate) fn find(name: &str) -> Option<&'static ContextField> {
     FIELDS.iter().find(|field| field.name == name)
 }
 
+/// The name under which a field's value is found: what is known of the customer is of the sale or of the click.
+pub(crate) fn origin(field: &ContextField, scope: &RenderScope<'_>) -> String {
+    if field.name == "item.id" && scope.item().is_none() {
+        return "item_id".to_owned();
+    }
+    let Some(name) = field.name.strip_prefix("traits.").and_then(CustomerTrait::parse) else {
+        return field.name.to_owned();
+    };
+    let is_used = |text: &&str| match name {
+        CustomerTrait::Ip => address::visitors(text).is_some(),
+        _ => !text.trim_matches(is_blank).is_empty() && !is_skeleton(text),
+    };
+    match scope.conversion.traits.get(name).filter(is_used) {
+        Some(_) => field.name.to_owned(),
+        None => format!("click.customer.{}", name.as_str()),
+    }
+}
+
 /// What the browser said of itself with the click.
 fn agent<'a>(scope: &RenderScope<'a>, part: impl Fn(&'a Agent) -> Option<&'a str>) -> RenderValue<'a> {
     RenderValue::maybe(scope.click.and_then(|click| click.context.agent.as_ref()).and_then(part))

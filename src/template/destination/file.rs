@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use crate::domain::click::is_covered;
 use crate::domain::event::EventName;
 use crate::domain::time::{HOUR_MS, Time};
 use crate::template::destination::auth::{self, Auth, number_of};
@@ -61,6 +62,8 @@ pub(crate) struct TestModeSpec {
     pub needs: Vec<usize>,
     /// The most events of a request that it looks at; `None`: as many as live.
     pub max_events: Option<usize>,
+    /// Of a made-up click what has a form of its own: names of parameters and cookies, and a value for each.
+    pub click: Vec<(String, String)>,
 }
 
 pub(crate) struct RequestPart {
@@ -94,10 +97,13 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
         hours.map(|hours: i64| hours.saturating_mul(HOUR_MS))
     };
     let custom = root.parsed("custom_events", |text| text.one_of(&[("pass", true), ("skip", false)]));
+    let (landing_params, cookies) = (texts(root, "landing_params"), texts(root, "cookies"));
     let test = |test: &Table<'_>| TestModeSpec {
         needs: test.all_parsed("needs", |name| number_of(name, &names)).unwrap_or_default(),
         max_events: test.number("max_events", 1..=batch_file::MOST_EVENTS),
+        click: test_click(test, &landing_params, &cookies),
     };
+    let test = root.read_table("test", test);
     let request = request(root, &names);
     let events = event_names(root);
     Some(DestinationFile {
@@ -106,13 +112,13 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
         changes: changes_file::read_in(root, &events),
         events,
         pass_custom_events: custom.unwrap_or_default(),
-        landing_params: texts(root, "landing_params"),
-        cookies: texts(root, "cookies"),
+        landing_params,
+        cookies,
         max_age_ms: hours("max_age_hours"),
         max_click_age_ms: hours("max_click_age_hours"),
         min_click_age_ms: hours("min_click_age_hours"),
         personal: root.flag("personal").unwrap_or(true),
-        test: root.read_table("test", test),
+        test,
         requirements: root.read_tables("require", requirement).into_iter().flatten().collect(),
         reply: root.read_table("reply", reply_file::read).unwrap_or_default(),
         batch,
@@ -129,6 +135,18 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
 
 fn texts(table: &Table<'_>, key: &'static str) -> Vec<String> {
     table.readable_texts(key).into_iter().map(|text| text.value).collect()
+}
+
+/// What a made-up click has: each of a parameter or cookie that the template keeps.
+fn test_click(test: &Table<'_>, params: &[String], cookies: &[String]) -> Vec<(String, String)> {
+    let Some(table) = test.table("click") else { return Vec::new() };
+    let texts = table.free_texts();
+    let is_kept = |name: &str| params.iter().chain(cookies).any(|known| is_covered(known, name.as_bytes()));
+    for (name, _) in texts.iter().filter(|(name, _)| !is_kept(name)) {
+        let what = format!("a click keeps no `{name}` for this template");
+        table.problem(name, what, "name it under `landing_params` or `cookies` too, or take it out");
+    }
+    texts.into_iter().map(|(name, text)| (name.to_owned(), text.value)).collect()
 }
 
 /// Every `[[setting]]` of a template.

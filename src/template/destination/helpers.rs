@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use crate::domain::click::find;
 use crate::domain::sent::DeliveryKind;
 use crate::template::destination::expression::{
-    Helper, HelperCall, Prepare, RenderScope, RenderValue, ValueKind,
+    Helper, HelperCall, MadeOf, Prepare, RenderScope, RenderValue, ValueKind,
 };
 use crate::template::destination::helpers::format::since_1970;
 use crate::template::destination::helpers::look_up::look;
@@ -23,8 +23,19 @@ use crate::template::destination::normalize::{self, Unreadable, place};
 type HelperFn = for<'a> fn(&'a HelperCall, &RenderScope<'a>) -> RenderValue<'a>;
 
 const fn typed(name: &'static str, gives: ValueKind, run: HelperFn) -> Helper {
-    let (looks_in, wants, prepare) = (None, None, None);
-    Helper { name, arguments: (1, 1), options: &[], prepare, looks_in, wants, gives, typed: true, run }
+    let (looks_in, wants, prepare, made_of) = (None, None, None, MadeOf::All);
+    Helper {
+        name,
+        arguments: (1, 1),
+        options: &[],
+        prepare,
+        looks_in,
+        wants,
+        gives,
+        made_of,
+        typed: true,
+        run,
+    }
 }
 
 /// With options that are read when the template is.
@@ -52,8 +63,16 @@ const fn text_to_text(name: &'static str, options: &'static [&'static str], run:
 pub(crate) static HELPERS: &[Helper] = &[
     // Look up: what is open-ended is null where it is absent.
     look_up("param", "params", |call, scope| look(call, scope, |s, name| find(&s.conversion.params, name))),
-    look_up("click_param", "click.params", look_up::click_param),
-    look_up("cookie", "click.cookies", |c, s| look(c, s, |s, name| look_up::cookie(&s.click?.cookies, name))),
+    Helper {
+        made_of: MadeOf::LookedUp(look_up::origin_of_parameter),
+        ..look_up("click_param", "click.params", look_up::click_param)
+    },
+    Helper {
+        made_of: MadeOf::LookedUp(look_up::origin_of_cookie),
+        ..look_up("cookie", "click.cookies", |c, s| {
+            look(c, s, |s, name| look_up::cookie(&s.click?.cookies, name))
+        })
+    },
     look_up("sub_id", "click.sub_ids", |call, scope| {
         look(call, scope, |s, name| find(&s.click?.sub_ids, name))
     }),
@@ -61,9 +80,14 @@ pub(crate) static HELPERS: &[Helper] = &[
     look_up("sent_reply", "sent.reply", |c, s| look(c, s, |s, name| find(&s.sent?.reply, name))),
     prepared(&["pattern", "not"], look_up::patterns, untyped("capture", look_up::capture)),
     // Default and join.
-    Helper { arguments: (2, 8), gives: ValueKind::Same, ..untyped("default", first_present) },
+    Helper {
+        arguments: (2, 8),
+        gives: ValueKind::Same,
+        made_of: MadeOf::FirstPresent,
+        ..untyped("default", first_present)
+    },
     Helper { arguments: (2, 8), options: &["separator"], ..untyped("join", join) },
-    Helper { arguments: (2, 2), ..untyped("when", when) },
+    Helper { arguments: (2, 2), made_of: MadeOf::Argument(1), ..untyped("when", when) },
     Helper {
         arguments: (2, 16),
         ..untyped("one_of", |c, s| if is_one_of(c, s) { c.argument(0, s) } else { RenderValue::Null })
@@ -116,6 +140,7 @@ pub(crate) static HELPERS: &[Helper] = &[
     Helper {
         arguments: (0, 0),
         options: &["cookie", "param", "prefix", "digits"],
+        made_of: MadeOf::LookedUp(look_up::origins_of_stamp),
         ..typed("click_cookie_or_stamp", ValueKind::Text, look_up::click_cookie_or_stamp)
     },
     // Hash.

@@ -9,7 +9,7 @@ use crate::template::toml_doc::text::Text;
 
 /// `name = "{{value}}"`, in the order of the file.
 #[derive(Default)]
-pub(crate) struct ParameterTable(Vec<(String, TemplatedLine)>);
+pub(crate) struct ParameterTable(pub Vec<(String, TemplatedLine)>);
 
 /// What each parameter of a table is, in its order; `None` where a value in it is absent: it is left out.
 pub(crate) struct RenderedParameters<'a> {

@@ -15,13 +15,13 @@ pub(crate) const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
 /// The template of one event's payload. It looks like the platform's own example; its structure is
 /// fixed when it is read, so no value can break it.
 pub(crate) struct Payload {
-    root: PayloadNode,
+    pub root: PayloadNode,
     watched: usize,
 }
 
 /// A value of the template, or what holds several.
 pub(crate) struct PayloadNode {
-    shape: NodeShape,
+    pub shape: NodeShape,
     /// The number under which a requirement asks for it.
     watch: Option<usize>,
 }
@@ -46,9 +46,9 @@ pub(crate) enum NodeShape {
 
 /// The member's name, the same as JSON with its colon, and whether its object is nothing without it.
 pub(crate) struct MemberKey {
-    name: String,
+    pub name: String,
     json: String,
-    needed: bool,
+    pub needed: bool,
 }
 
 impl MemberKey {

@@ -10,12 +10,14 @@ use crate::domain::expiry::AgeLimits;
 use crate::domain::ids::{DeliveryId, DestinationId};
 use crate::domain::remark::Remark;
 use crate::domain::sent::SentEvent;
+use crate::domain::test_event::TestRefused;
 use crate::domain::time::Time;
 use crate::template::destination::batch::{BatchSize, BatchVerdict, RateUnit};
 use crate::template::destination::confirm::{AskedEvent, ConfirmVerdict, PollSchedule};
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::envelope::{AssembledRequest, EventPart, RequestHead};
 use crate::template::destination::expiring::ExpiringSetting;
+use crate::template::destination::origins::OriginTable;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::destination::sign_in::AccountSignIn;
 use crate::template::destination::spec::{DestinationSpec, SpecProblem};
@@ -145,6 +147,43 @@ impl ReadyDestination {
         }
     }
 
+    /// The version of the platform's API that is used, and from when the platform refuses it, where that is known;
+    /// `None` where its template names no end of any.
+    pub fn version(&self) -> Option<(&str, Option<Time>)> {
+        match &self.kind {
+            Kind::Templated(destination) => destination.version(),
+            Kind::Postback(_) => None,
+        }
+    }
+
+    /// Whether a test event can be sent: the platform has a test mode, and the account all that it needs.
+    ///
+    /// # Errors
+    /// Why none can be sent.
+    pub fn check_test_mode(&self) -> Result<(), TestRefused> {
+        match &self.kind {
+            Kind::Templated(destination) => destination.check_test_mode(),
+            Kind::Postback(_) => Err(TestRefused::NoTestMode),
+        }
+    }
+
+    /// Our names of the events that it has a name for; custom ones apart that it takes under their own.
+    pub fn event_names(&self) -> Vec<&str> {
+        match &self.kind {
+            Kind::Templated(destination) => destination.event_names(),
+            Kind::Postback(_) => Vec::new(),
+        }
+    }
+
+    /// Of what each value of the request is made: by its place, a JSON pointer into the body, `?parameter` of the query
+    /// or `form:parameter`, the names of values; none of what the template writes itself.
+    pub fn origins(&self, input: &RenderInput<'_>) -> OriginTable {
+        match &self.kind {
+            Kind::Templated(destination) => destination.origins(input, self.mode),
+            Kind::Postback(postback) => postback.url.parameters().into_iter().collect(),
+        }
+    }
+
     /// Where its secrets are sent to, as far as the configuration alone decides; `None` where it sends none.
     pub fn secrets_go_to(&self) -> Option<Url> {
         match &self.kind {
@@ -218,9 +257,21 @@ impl ReadyDestination {
     /// Where the settings and values make no usable request: a URL that is none, a header with a
     /// line break, a payload beyond 256 KiB.
     pub fn render_event(&self, input: &RenderInput<'_>) -> Result<Rendering<EventPart>, Problem> {
+        self.render_event_in(self.mode, input)
+    }
+
+    /// The same as if the destination had this mode.
+    ///
+    /// # Errors
+    /// As [`ReadyDestination::render_event`].
+    pub fn render_event_in(
+        &self,
+        mode: DestinationMode,
+        input: &RenderInput<'_>,
+    ) -> Result<Rendering<EventPart>, Problem> {
         match &self.kind {
             Kind::Templated(destination) => {
-                let mut rendering = destination.render(input, self.mode)?;
+                let mut rendering = destination.render(input, mode)?;
                 if matches!(rendering.rendered, Rendered::Request(..)) {
                     let consent = input.conversion.consent_with(input.click);
                     rendering.remarks.extend(self.consent_remark(consent));

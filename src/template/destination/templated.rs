@@ -1,7 +1,7 @@
 //! A destination that a template describes, with its settings, compiled once. Renders requests, classifies replies.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use url::Url;
@@ -9,11 +9,13 @@ use url::Url;
 use crate::domain::change::as_known;
 use crate::domain::change_rules::ChangeRules;
 use crate::domain::click::{Click, Pairs, find, is_covered};
+use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{OutgoingRequest, Reply};
 use crate::domain::event::EventName;
 use crate::domain::ids::DeliveryId;
 use crate::domain::sent::{DeliveryKind, SentEvent};
 use crate::domain::skip::{ClickParts, SkipReason};
+use crate::domain::test_event::{MissingSetting, TestRefused};
 use crate::domain::time::Time;
 use crate::template::destination::account_settings::{
     change_rules, check_setting, check_test_mode, check_web_address, events, secrets_of, sign_in, spellings,
@@ -28,6 +30,7 @@ use crate::template::destination::expiring::ExpiringSetting;
 use crate::template::destination::expression::RenderScope;
 use crate::template::destination::fields::landing_parameter;
 use crate::template::destination::file::SettingSpec;
+use crate::template::destination::origins::{self, OriginTable};
 use crate::template::destination::payload::MAX_PAYLOAD_BYTES;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::destination::require::WrittenParts;
@@ -122,8 +125,21 @@ impl Templated {
             let reason = SkipReason::EventNotMapped { event: event.clone() };
             return Ok(Rendering { rendered: Rendered::Skip { reason }, remarks: Vec::new() });
         };
-        let scope = RenderScope {
-            conversion: as_known.as_ref().unwrap_or(input.conversion),
+        let conversion = as_known.as_ref().unwrap_or(input.conversion);
+        let scope = self.scope((input, conversion), event_name, mode);
+        let rendered = self.render_in(&scope)?;
+        Ok(Rendering { rendered, remarks: scope.left_out.into_inner() })
+    }
+
+    /// Of a conversion as it is, or as it was sent.
+    fn scope<'a>(
+        &'a self,
+        (input, conversion): (&RenderInput<'a>, &'a Conversion),
+        event_name: &'a str,
+        mode: DestinationMode,
+    ) -> RenderScope<'a> {
+        RenderScope {
+            conversion,
             click: input.click,
             delivery: input.delivery,
             kind: input.kind,
@@ -135,9 +151,42 @@ impl Templated {
             customer: input.customer,
             item: Cell::default(),
             left_out: RefCell::default(),
-        };
-        let rendered = self.render_in(&scope)?;
-        Ok(Rendering { rendered, remarks: scope.left_out.into_inner() })
+        }
+    }
+
+    /// Of what each value of a request is made; nothing where it has no name for the event.
+    pub(crate) fn origins(&self, input: &RenderInput<'_>, mode: DestinationMode) -> OriginTable {
+        let Some(event_name) = self.event_name(&input.conversion.event) else { return OriginTable::new() };
+        origins::of_request(&self.template, &self.scope((input, input.conversion), event_name, mode))
+    }
+
+    /// Whether a test event can be sent, whatever the destination's mode.
+    pub(crate) fn check_test_mode(&self) -> Result<(), TestRefused> {
+        let Some(test) = &self.template.file.test else { return Err(TestRefused::NoTestMode) };
+        let unset = test.needs.iter().filter(|index| matches!(self.settings.get(**index), Some(None)));
+        let missing =
+            unset.filter_map(|index| self.template.settings().get(*index)).map(|setting| MissingSetting {
+                name: setting.name.clone(),
+                label: setting.label.clone(),
+                hint: setting.hint.clone(),
+            });
+        let missing: Vec<MissingSetting> = missing.collect();
+        if missing.is_empty() { Ok(()) } else { Err(TestRefused::SettingMissing(missing)) }
+    }
+
+    /// Our names of the events that it has a name for, in their order.
+    pub(crate) fn event_names(&self) -> Vec<&str> {
+        let own = self.events.keys().map(EventName::as_str);
+        let all: BTreeSet<&str> = own.chain(self.template.events().keys().map(String::as_str)).collect();
+        all.into_iter().collect()
+    }
+
+    /// The first setting that can expire, as it is used, and from when.
+    pub(crate) fn version(&self) -> Option<(&str, Option<Time>)> {
+        let mut settings = self.template.settings().iter().zip(&self.settings);
+        let (spec, used) = settings.find(|(spec, _)| spec.expires.is_some())?;
+        let used = used.as_deref()?;
+        Some((used, ExpiringSetting::of(spec, Some(used)).map(|expiring| expiring.expires)))
     }
 
     fn render_in(&self, scope: &RenderScope<'_>) -> Result<Rendered<EventPart>, Problem> {

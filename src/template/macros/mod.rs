@@ -7,5 +7,6 @@ pub(crate) mod direct_link;
 pub mod grammar;
 pub mod names;
 pub mod outgoing;
+pub(crate) mod parameters;
 pub(crate) mod placeholder;
 pub mod url;

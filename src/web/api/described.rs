@@ -19,6 +19,7 @@ use crate::view::delivery::{DeliveryView, ListedDeliveryView};
 use crate::view::postback::{ClickReceiptView, PostbackView, ReprocessedView};
 use crate::view::reason_code::ReasonCodeView;
 use crate::view::suppression::{EntryView, ListChangeView, ListView, RemovedListView};
+use crate::view::test_event::TestEventView;
 use crate::view::value::PageView;
 use crate::web::api::StatusBody;
 use crate::web::api::clicks::ClickWithConversions;
@@ -44,6 +45,7 @@ pub fn query_names(call: ApiCall) -> Vec<&'static str> {
         ApiCall::Postbacks => list(POSTBACKS),
         ApiCall::Deliveries => list(DELIVERIES),
         ApiCall::Destinations | ApiCall::SuppressionList => list(&[]),
+        ApiCall::SendTest => vec!["event"],
         ApiCall::Suppress | ApiCall::Unsuppress => vec!["kind"],
         ApiCall::RecordClick
         | ApiCall::Click
@@ -88,6 +90,7 @@ pub fn of(call: ApiCall, schemas: &mut Schemas) -> Described {
         ApiCall::Deliveries => read(schemas.answer::<PageView<'static, ListedDeliveryView<'static>>>(), &[]),
         ApiCall::RetryDelivery => read(schemas.answer::<DeliveryView<'static>>(), &[404, 409]),
         ApiCall::Destinations => read(schemas.answer::<DestinationList<'static>>(), &[]),
+        ApiCall::SendTest => read(schemas.answer::<TestEventView<'static>>(), &[404, 409]),
         ApiCall::Clock | ApiCall::ConfirmClock => read(schemas.answer::<ClockView>(), &[]),
         ApiCall::SuppressionLists => read(schemas.answer::<PageView<'static, ListView<'static>>>(), &[]),
         ApiCall::SuppressionList => read(schemas.answer::<PageView<'static, EntryView<'static>>>(), &[404]),
@@ -178,6 +181,7 @@ pub fn in_path(call: ApiCall, name: &'static str) -> Parameter {
             "the id of a delivery: conversion, destination and occasion",
             pattern(&format!("[0-9a-f]{{32}}~{CONFIG_ID}~(first|[1-9][0-9]{{0,8}})")),
         ),
+        ApiCall::SendTest => ("the id of a destination", pattern(CONFIG_ID)),
         ApiCall::Conversion | ApiCall::SetStatus => ("the id of a conversion", pattern("[0-9a-f]{32}")),
         _ => ("an id", json_schema!({"type": "string"})),
     };
@@ -219,6 +223,10 @@ pub fn in_query(call: ApiCall, name: &'static str) -> Parameter {
             ("the code of the reason, of docs/reason-codes.md", words(&codes))
         }
         "field" => ("the field or parameter that the reason is about", any()),
+        "event" if call == ApiCall::SendTest => (
+            "the event that is sent; without it `Purchase`, or another where the destination takes none",
+            any(),
+        ),
         "event" => ("the name of an event, such as `Purchase`", any()),
         "status" if call == ApiCall::Postbacks => {
             ("what became of the postback", words(&VerdictName::ALL.map(VerdictName::as_str)))

@@ -1,15 +1,18 @@
 //! `GET /api/v1/destinations`: how each destination is doing, and how much waits for it.
 
+use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
+use crate::ops::test_event::{self, TestError};
 use crate::ops::{self, DestinationBacklogs, DestinationHealth};
 use crate::store::contract::error::StoreError;
 use crate::template::destination::ready::ReadyDestination;
 use crate::view::destination::{DestinationView, RemovedDestinationView};
-use crate::web::api::{Api, Outcome, document};
+use crate::view::test_event::TestEventView;
+use crate::web::api::{Api, Outcome, Refused, document};
 use crate::web::list_query::{BadParameter, Query};
 
 /// Every destination and outgoing postback.
@@ -36,7 +39,8 @@ impl Api {
             destinations.into_iter().filter(|destination| destination.id().as_str() > after.as_str());
         let chosen: Vec<&ReadyDestination> = rest.by_ref().take(page.limit).collect();
         let next_cursor = rest.next().and(chosen.last().map(|last| last.id().to_string()));
-        let health = DestinationHealth::now(&self.ops);
+        let is_shown = |id: &DestinationId| chosen.iter().any(|destination| destination.id() == id);
+        let health = DestinationHealth::now(&self.ops).with_tried(&self.ops, is_shown).await?;
         let queues = DestinationBacklogs::at(&self.ops, &health).await?;
         let items = chosen.into_iter().map(|destination| {
             let (worker, queue) = (health.worker(destination.id()), queues.queue(destination.id()));
@@ -47,6 +51,14 @@ impl Api {
         document(&DestinationList { items, removed, next_cursor })
     }
 
+    /// `POST /api/v1/destinations/{id}/test`.
+    pub async fn send_test(&self, id: &str, query: &Query) -> Outcome {
+        let event = query.get("event").unwrap_or_default();
+        let (destination, report) =
+            test_event::send((&self.ops.destinations, &self.ops.send_test), id, event).await?;
+        document(&TestEventView::of(&report, destination))
+    }
+
     async fn removed(&self, queues: &DestinationBacklogs) -> Result<Vec<RemovedDestinationView>, StoreError> {
         let until = ops::removed(&self.ops).await?;
         let view = |(id, since): (DestinationId, Time)| {
@@ -54,5 +66,15 @@ impl Api {
             Some(RemovedDestinationView::of(id, (since, until), queue))
         };
         Ok(self.ops.store.operator_facts().await?.removed.into_iter().filter_map(view).collect())
+    }
+}
+
+impl From<TestError> for Refused {
+    fn from(error: TestError) -> Refused {
+        match error {
+            TestError::Missing(missing) => missing.into(),
+            TestError::NotAName(name) => BadParameter::new("event", &name, TestError::A_NAME).into(),
+            TestError::Refused(refused) => Refused::coded(StatusCode::CONFLICT, &refused),
+        }
     }
 }

@@ -137,6 +137,7 @@ impl Api {
             ApiCall::Deliveries => self.deliveries(&query).await,
             ApiCall::RetryDelivery => self.retry(asked.id).await,
             ApiCall::Destinations => self.destinations(&query).await,
+            ApiCall::SendTest => self.send_test(asked.id, &query).await,
             ApiCall::Clock => self.clock(),
             ApiCall::ConfirmClock => self.confirm_clock(asked.actor),
             ApiCall::SuppressionLists => self.lists().await,

@@ -70,6 +70,7 @@ impl Pages {
             }
             PageCall::Suppress => self.changed_list(visitor, ListChange::Add, change, form).await,
             PageCall::Unsuppress => self.changed_list(visitor, ListChange::TakeOff, change, form).await,
+            PageCall::SendTest => self.tested(visitor, change, form).await,
             PageCall::Preview => {
                 let preview = self.preview(form).await?;
                 Ok(self.page(Some(visitor), self.sources(visitor, Some(preview)).await?))
@@ -97,6 +98,20 @@ impl Pages {
             | PageCall::SuppressionLists
             | PageCall::SuppressionList => Err(no_such_page()),
         }
+    }
+
+    /// Sends a test event and shows what became of it, next to its destination.
+    async fn tested(
+        &self,
+        visitor: &SignedIn,
+        (row, id): (&RouteRow, &str),
+        form: &PostedForm,
+    ) -> Result<Answer, PageExit> {
+        let test = self.send_test(id, form).await?;
+        if test.is_sent() {
+            self.note_change(visitor, row, id);
+        }
+        Ok(self.page(Some(visitor), self.destinations(Some(test)).await?))
     }
 
     async fn changed_list(

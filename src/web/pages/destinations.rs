@@ -18,21 +18,23 @@ use crate::template::preset::definition::PostbackPreset;
 use crate::template::preset::usage::PresetUse;
 use crate::template::provenance::{FactDoubt, FactLevel};
 use crate::view::destination::DestinationView;
+use crate::view::reason::ReasonView;
 use crate::view::template::PresetView;
+use crate::web::pages::list::options;
+use crate::web::pages::test_event::ShownTest;
 use crate::web::pages::{PageContent, PageExit, Pages, document};
 
 impl Pages {
-    /// `/destinations`.
-    pub(super) async fn destinations(&self) -> Result<PageContent, PageExit> {
-        let (health, removed) = (DestinationHealth::now(&self.ops), ops::removed(&self.ops).await?);
+    /// `/destinations`, with what a test event has become.
+    pub(super) async fn destinations(&self, test: Option<ShownTest>) -> Result<PageContent, PageExit> {
+        let health = DestinationHealth::now(&self.ops).with_tried(&self.ops, |_| true).await?;
+        let removed = ops::removed(&self.ops).await?;
         let queues = DestinationBacklogs::at(&self.ops, &health).await?;
         let card = |destination: &Arc<ReadyDestination>| {
             let (worker, queue) = (health.worker(destination.id()), queues.queue(destination.id()));
-            document(&DestinationCard::of(
-                destination,
-                DestinationView::of(destination, worker, queue, health.at),
-                health.at,
-            ))
+            let view = DestinationView::of(destination, worker, queue, health.at);
+            let test = test.as_ref().filter(|test| test.is_of(destination.id()));
+            document(&DestinationCard::of(destination, (view, test), health.at))
         };
         let is_known =
             |id: &DestinationId| self.ops.destinations.iter().any(|destination| destination.id() == id);
@@ -87,12 +89,24 @@ struct DestinationCard<'a> {
     hold_reason: Option<String>,
     hold_hint: &'static str,
     pause_hint: &'static str,
+    /// What the setup guide says of an account that is refused, where it is.
+    parked_setup: &'a str,
+    /// The events that a test can be of.
+    test_events: Value,
+    /// Why none can be sent.
+    no_test: Option<ReasonView>,
+    test: Option<&'a ShownTest>,
     #[serde(flatten)]
     destination: DestinationView<'a>,
 }
 
 impl<'a> DestinationCard<'a> {
-    fn of(ready: &'a ReadyDestination, destination: DestinationView<'a>, now: Time) -> DestinationCard<'a> {
+    fn of(
+        ready: &'a ReadyDestination,
+        (destination, test): (DestinationView<'a>, Option<&'a ShownTest>),
+        now: Time,
+    ) -> DestinationCard<'a> {
+        let parked_setup = ready.template().filter(|_| destination.is_parked());
         let warnings = ready.expiring().into_iter().filter_map(|setting| setting.warning(now));
         let last_error = destination.last_error.as_ref().map(|last| &last.reason);
         let hold = destination.on_hold.as_ref().map(|hold| &hold.reason);
@@ -108,6 +122,10 @@ impl<'a> DestinationCard<'a> {
             expiring: warnings.map(|warning| format!("{}: {}", warning.what, warning.hint)).collect(),
             hold_hint: UnsentCode::DestinationOnHold.fix(),
             pause_hint: UnsentCode::DestinationPaused.fix(),
+            parked_setup: parked_setup.map_or("", DestinationTemplate::when_refused),
+            test_events: options(ready.event_names(), test.map_or("", |test| test.event())),
+            no_test: ready.check_test_mode().err().as_ref().map(ReasonView::of),
+            test,
             hold_reason: hold.map(|reason| reason.sentence().to_owned()),
             destination,
         }

@@ -28,6 +28,7 @@ pub mod session;
 mod sign_in;
 mod sources;
 mod suppression;
+mod test_event;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -221,7 +222,7 @@ impl Pages {
             PageCall::DeadLetters => self.dead_letters(&request.query).await,
             PageCall::Deliveries => self.deliveries(&request.query).await,
             PageCall::Sources => self.sources(visitor, None).await,
-            PageCall::Destinations => self.destinations().await,
+            PageCall::Destinations => self.destinations(None).await,
             PageCall::Clock => Ok(self.clock_page()),
             PageCall::Offers => Ok(self.offers()),
             PageCall::Offer => self.offer(id).await,
@@ -241,6 +242,7 @@ impl Pages {
             | PageCall::RetryDelivery
             | PageCall::Reprocess
             | PageCall::Preview
+            | PageCall::SendTest
             | PageCall::ConfirmClock
             | PageCall::ChooseList
             | PageCall::Suppress

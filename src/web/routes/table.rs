@@ -181,6 +181,16 @@ pub static ROUTES: &[RouteRow] = &[
         ApiCall::Destinations,
         "every destination and outgoing postback: how it does, and how much waits for it",
     ),
+    RouteRow {
+        body: BodyLimit::Unread,
+        change: Some("destination: test event"),
+        ..api_change(
+            "/api/v1/destinations/{id}/test",
+            POST,
+            ApiCall::SendTest,
+            "sends one test event by the platform's own test mode, of a made-up sale; it counts nowhere",
+        )
+    },
     api("/api/v1/clock", ApiCall::Clock, "the time, and whether retention goes by it"),
     RouteRow {
         body: BodyLimit::Unread,
@@ -272,6 +282,10 @@ pub static ROUTES: &[RouteRow] = &[
         ..form("/sources", PageCall::Preview, "previews a pasted postback; sends nothing")
     },
     page("/destinations", PageCall::Destinations, "how each destination does"),
+    RouteRow {
+        change: Some("destination: test event"),
+        ..form("/destinations/{id}/test", PageCall::SendTest, "sends one test event, of a made-up sale")
+    },
     page("/clock", PageCall::Clock, "whether the clock is believed"),
     form("/clock", PageCall::ConfirmClock, "says that the clock is right"),
     page("/offers", PageCall::Offers, "the offers"),

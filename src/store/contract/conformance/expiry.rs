@@ -8,14 +8,14 @@ use crate::domain::skip::SkipReason;
 use crate::domain::status::Status;
 use crate::store::contract::Store;
 use crate::store::contract::conformance::fixture::attempt::{dead, failed, one};
-use crate::store::contract::conformance::fixture::engine::EngineUnderTest;
+use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
 use crate::store::contract::conformance::fixture::received::{
     DAY, HOUR, Sale, at, click, sale, unscreened, wait,
 };
 use crate::store::contract::conformance::fixture::work::{
     backlog, claim, claim_some, delivery_id, states, trace,
 };
-use crate::store::contract::work::FallsDue;
+use crate::store::contract::work::{Claimed, FallsDue};
 
 /// A sale of this moment whose destination takes events of at most this age.
 fn sale_with_age(name: &str, max_age_ms: i64) -> Sale {
@@ -63,6 +63,25 @@ pub fn what_waits_too_long_ends_wherever_it_is_and_only_that(engine: &EngineUnde
     assert_eq!(claim(&*store, "ads", at(HOUR + 1)).len(), 30);
     let backlog = backlog(&*store, "ads", at(HOUR + 1)).unwrap();
     assert_eq!((backlog.waiting, backlog.dead), (30, 1));
+}
+
+pub fn the_first_event_that_will_be_too_old_is_known(engine: &EngineUnderTest) {
+    let store = engine.open();
+    let first_loss = |store: &dyn Store| backlog(store, "ads", at(50)).and_then(|backlog| backlog.first_loss);
+    sale("ageless").forward().receive(&*store);
+    assert_eq!(first_loss(&*store), None);
+    sale_with_age("later", HOUR).at(at(50)).receive(&*store);
+    sale_with_age("first", HOUR).at(at(20)).receive(&*store);
+    before_and_after_reopening(engine, store, |store, reopened| {
+        assert_eq!(first_loss(store), Some(at(20 + HOUR)));
+        if reopened {
+            let work = claim(store, "ads", at(50));
+            assert_eq!(first_loss(store), Some(at(20 + HOUR)), "leased ones included");
+            let is_first = |work: &&Claimed| work.conversion.transaction_id.as_deref() == Some("first");
+            wait(store.record(one(dead(work.iter().find(is_first).unwrap(), at(51))))).unwrap();
+            assert_eq!(first_loss(store), Some(at(50 + HOUR)), "a dead letter does not wait");
+        }
+    });
 }
 
 pub fn what_is_leased_or_held_or_for_a_removed_destination_does_not_expire(engine: &EngineUnderTest) {

@@ -132,6 +132,7 @@ macro_rules! store_conformance {
             }
             expiry {
                 what_waits_too_long_ends_wherever_it_is_and_only_that,
+                the_first_event_that_will_be_too_old_is_known,
                 what_is_leased_or_held_or_for_a_removed_destination_does_not_expire,
                 what_is_no_longer_sent_is_skipped_as_at_its_turn,
                 another_maximum_age_counts_for_what_is_unfinished,

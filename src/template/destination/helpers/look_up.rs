@@ -147,3 +147,39 @@ fn landing_parameter<'a>(click: &'a Click, name: &str) -> Option<Cow<'a, str>> {
     }
     fields::landing_parameter(click.landing_url.as_deref()?, name).map(Cow::Owned)
 }
+
+/// Where a landing parameter was found.
+pub(crate) fn origin_of_parameter<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> Vec<String> {
+    let found = |name: &str| origin_of_landing(scope.click?, name);
+    call.text(0, scope).and_then(|name| found(&name)).into_iter().collect()
+}
+
+fn origin_of_landing(click: &Click, name: &str) -> Option<String> {
+    if find(&click.params, name).is_some() {
+        return Some(format!("click.params.{name}"));
+    }
+    landing_parameter(click, name).map(|_| "click.landing_url".to_owned())
+}
+
+/// The cookie, by its own name where the template names several at once.
+pub(crate) fn origin_of_cookie<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> Vec<String> {
+    let (Some(click), Some(name)) = (scope.click, call.text(0, scope)) else { return Vec::new() };
+    let own = click.cookies.iter().find(|(known, _)| *known == name.as_ref());
+    let covered = || click.cookies.iter().find(|(known, _)| is_covered(&name, known.as_bytes()));
+    own.or_else(covered).map(|(known, _)| format!("click.cookies.{known}")).into_iter().collect()
+}
+
+/// The cookie, where it is what is sent; else what is put together in its place.
+pub(crate) fn origins_of_stamp<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> Vec<String> {
+    let (Some(click), Some(sent)) = (scope.click, click_cookie_or_stamp(call, scope).into_text()) else {
+        return Vec::new();
+    };
+    let named = |index| call.option(index, scope).into_text();
+    if let Some(name) = named(0)
+        && find(&click.cookies, &name).is_some_and(|cookie| cookie.trim() == sent)
+    {
+        return vec![format!("click.cookies.{name}")];
+    }
+    let param = named(1).and_then(|name| origin_of_landing(click, &name));
+    std::iter::once("click.time".to_owned()).chain(param).collect()
+}

@@ -1,0 +1,57 @@
+//! Why a status may not change and why no test event is sent: these families, for `docs/reason-codes.md`.
+
+use postbridge::domain::code::ReasonCode;
+use postbridge::domain::event::EventName;
+use postbridge::domain::skip::{MissingValue, SkipReason};
+use postbridge::domain::status_move::MoveRefused;
+use postbridge::domain::test_event::{MissingSetting, TestRefused};
+
+use crate::docs::reason_codes::{Family, family};
+
+/// What a test event is refused for.
+pub fn refused_tests() -> Family {
+    let place = "`error.code` of `POST /api/v1/destinations/{id}/test`, what `postbridge send-test` says, and the page's \
+                 answer.";
+    let setting = |name: &str, label: &str, hint: &str| MissingSetting {
+        name: name.to_owned(),
+        label: label.to_owned(),
+        hint: hint.to_owned(),
+    };
+    family(
+        "Why no test event is sent",
+        place,
+        &[
+            TestRefused::NoTestMode,
+            TestRefused::SettingMissing(vec![setting(
+                "test_code",
+                "Test code",
+                "Events Manager → Test events",
+            )]),
+            TestRefused::EventNotMapped {
+                event: EventName::parse("Quiz").unwrap(),
+                known: vec!["Lead".to_owned(), "Purchase".to_owned()],
+            },
+            TestRefused::SameAsLive,
+            TestRefused::NothingToSend(SkipReason::PayloadIncomplete(Box::new(MissingValue {
+                fields: vec!["/user/cid".to_owned()],
+                any: false,
+                why: "the platform finds the person by it".to_owned(),
+                click: None,
+                hint: None,
+            }))),
+            TestRefused::Unrendered {
+                what: "`url` is no web address".to_owned(),
+                hint: "write it whole".to_owned(),
+            },
+            TestRefused::TooSoon { seconds: 3 },
+            TestRefused::NotReady,
+        ],
+    )
+}
+
+/// What a wish for another status is refused for.
+pub fn status_moves() -> Family {
+    let place = "`error.code` of `POST /api/v1/conversions/{id}/status`, the beginning of the message of \
+                 `update_conversion.json`, and the page's answer.";
+    family("Why a status may not change", place, MoveRefused::ALL)
+}
