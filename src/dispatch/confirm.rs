@@ -22,7 +22,7 @@ use crate::domain::target::TargetId;
 use crate::domain::time::Time;
 use crate::send::client::KEPT_BODY;
 use crate::store::contract::outage::ASK_AGAIN_AFTER;
-use crate::store::contract::work::{ConfirmOutcome, Unconfirmed, UnconfirmedWork};
+use crate::store::contract::work::{ConfirmOutcome, Recorded, Unconfirmed, UnconfirmedWork};
 use crate::template::destination::confirm::{AskedEvent, ConfirmVerdict, PollSchedule};
 
 /// How many deliveries are looked at together, and those of the last one's request.
@@ -90,9 +90,8 @@ impl Confirmer {
 
     /// Asks about what is due. Answers how long there is nothing to do; `None`: the store failed.
     async fn look(&mut self, setup: &Arc<TargetSetup>) -> Option<Duration> {
-        let Some(to) = setup.destinations.get(&self.destination).filter(|_| setup.sends).cloned() else {
-            return Some(LONGEST_SLEEP);
-        };
+        // Asking sends no event: what was accepted before the destination was switched off has its verdict all the same.
+        let Some(to) = setup.destinations.get(&self.destination).cloned() else { return Some(LONGEST_SLEEP) };
         let now = self.shared.clock.now();
         let found = self.shared.store.unconfirmed(self.destination.clone(), now, TOGETHER).await;
         let is_unavailable = self.shared.faults.note(&found);
@@ -105,12 +104,22 @@ impl Confirmer {
             let span = next_poll.map_or(i64::MAX, |next| next.millis_since(now)).max(0);
             return Some(LONGEST_SLEEP.min(Duration::from_millis(span.unsigned_abs())));
         }
+        let mut went_on = false;
         for request in by_request(deliveries) {
+            if self.orders.has_changed().is_ok_and(|changed| changed) {
+                return Some(Duration::ZERO);
+            }
             self.wait_for_turn(setup.rate).await;
             let asked = self.ask(&to, &request).await;
-            self.record(setup, &to, request, asked).await?;
+            let is_answered = asked.as_ref().is_none_or(AskedRequest::is_answered);
+            went_on |= self.record(setup, &to, request, asked).await?;
+            // A platform that does not answer, or gives no token, is not asked once for each request.
+            if !is_answered {
+                return Some(LONGEST_SLEEP);
+            }
         }
-        Some(Duration::ZERO)
+        // What could not be recorded is due still.
+        Some(if went_on { Duration::ZERO } else { LONGEST_SLEEP })
     }
 
     /// The platform's rate counts for being asked as for being sent to.
@@ -156,14 +165,14 @@ impl Confirmer {
         Some(AskedRequest { verdict, at, took, exchange })
     }
 
-    /// Makes what became of it durable, then counts it. `None`: the store failed.
+    /// Makes what became of it durable, then counts it. Answers whether anything was; `None`: the store failed.
     async fn record(
         &self,
         setup: &TargetSetup,
         to: &SendSetup,
         request: AcceptedRequest,
         asked: Option<AskedRequest>,
-    ) -> Option<()> {
+    ) -> Option<bool> {
         let now = self.shared.clock.now();
         let (mut outcomes, mut counted) = (Vec::new(), Vec::new());
         for (number, delivery) in request.deliveries.iter().enumerate() {
@@ -183,13 +192,21 @@ impl Confirmer {
             }
             tokio::time::sleep(ASK_AGAIN_AFTER).await;
         };
+        let went_on = recorded.contains(&Recorded::Settled);
         for (recorded, counted) in recorded.into_iter().zip(counted) {
             if let Some(counted) = counted {
                 self.shared.tallies.change(&counted.destination, |tally| tally.note(&counted.settled, now));
                 count(&self.shared, recorded, &counted, now);
             }
         }
-        Some(())
+        Some(went_on)
+    }
+}
+
+impl AskedRequest {
+    /// Whether the platform said anything.
+    fn is_answered(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| exchange.answer.is_some())
     }
 }
 

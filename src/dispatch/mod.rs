@@ -348,16 +348,23 @@ impl Dispatch {
         let (orders, receiver) = watch::channel(WorkerCommand::Run(Arc::clone(&setup)));
         let worker = Worker::new(Arc::clone(&shared), Arc::clone(&setup), receiver);
         let worker = tokio::spawn(worker.run());
-        let confirmer = Confirmer::new(&shared, orders.subscribe()).map(|one| tokio::spawn(one.run()));
+        let confirmer = Confirmer::new(&shared, orders.subscribe()).map(|one| {
+            let (faults, target) = (self.faults.clone(), target.clone());
+            tokio::spawn(async move {
+                if tokio::spawn(one.run()).await.is_err() {
+                    faults.raise(DispatchError::WorkerEnded(target));
+                }
+            })
+        });
         let (faults, target) = (self.faults.clone(), target.clone());
         let ended = Arc::clone(&shared);
         let task = tokio::spawn(async move {
-            let mut are_whole = worker.await.is_ok();
-            if let Some(confirmer) = confirmer {
-                are_whole &= confirmer.await.is_ok();
-            }
-            if !are_whole {
+            if worker.await.is_err() {
                 faults.raise(DispatchError::WorkerEnded(target));
+            }
+            if let Some(confirmer) = confirmer {
+                // It raises its own fault.
+                drop(confirmer.await);
             }
             ended.target_health.leave(ended.clock.now());
         });

@@ -59,7 +59,9 @@ pub fn planned<'a>(
     };
     let unconfirmed = || mine.iter().any(|one| matches!(one.state, DeliveryState::Confirming { .. }));
     match (delivered, wanted.irreversible) {
-        (None, _) if unconfirmed() => {
+        (Some(_), Some(reason)) => Some(skipped(reason)),
+        // What the platform knows in the end is known only then, whatever was delivered before.
+        _ if unconfirmed() => {
             let due = now.plus_millis(LONGEST_VERDICT_MS);
             Some(PlannedChange { state: DeliveryState::Waiting { due }, ..waiting(None) })
         }
@@ -70,7 +72,6 @@ pub fn planned<'a>(
             let is_new = mine.iter().max_by_key(|one| one.occasion).filter(known).is_none();
             is_new.then(|| skipped(SkipReason::NothingToChange(Unneeded::NotDelivered)))
         }
-        (Some(_), Some(reason)) => Some(skipped(reason)),
         (Some(_), None) => Some(waiting(old_enough(rules, mine).filter(|at| *at > now))),
     }
 }

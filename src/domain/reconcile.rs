@@ -47,7 +47,14 @@ pub fn reconcile(
     };
     let reported: Vec<&Change> = news.iter().filter(reported_of).collect();
     match (delivery.state.clone(), observed.hears.rules(), reported.last()) {
-        (DeliveryState::Delivered { at, .. } | DeliveryState::Dead { at, .. }, Some(rules), Some(change)) => {
+        // What the platform has accepted it may know: the change waits for its verdict.
+        (
+            DeliveryState::Delivered { at, .. }
+            | DeliveryState::Dead { at, .. }
+            | DeliveryState::Confirming { poll_at: at, .. },
+            Some(rules),
+            Some(change),
+        ) => {
             let fields = || reported.iter().flat_map(|change| &change.fields);
             let planned = if observed.hears.are_by_status() {
                 by_status(&rules, fields(), at)

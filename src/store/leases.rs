@@ -177,10 +177,10 @@ fn before(
     }
     let standing = &record.standing;
     let all = &standing.deliveries;
-    let Some(place) = change::known_by(all, change) else {
-        let unconfirmed = change::is_unconfirmed(all, &change.destination, change.occasion);
-        return Ok(if unconfirmed { SentBefore::Unconfirmed } else { SentBefore::Nothing });
-    };
+    if change::is_unconfirmed(all, &change.destination, change.occasion) {
+        return Ok(SentBefore::Unconfirmed);
+    }
+    let Some(place) = change::known_by(all, change) else { return Ok(SentBefore::Nothing) };
     let last = standing.last_attempts.get(place).copied().flatten();
     let sent = readable(shared.reader.last_sent(day, last), "what was sent before a change")?.flatten();
     Ok(sent.map_or(SentBefore::Unreadable, SentBefore::Event))

@@ -1,16 +1,18 @@
 //! What a change becomes at a destination that knows the conversion, by how far what it knows it by is.
 
 use postbridge::domain::change::{Unchanged, at_its_turn, follow, irreversible, planned};
-use postbridge::domain::change_rules::{ChangeRules, OnRejected, OnValue};
+use postbridge::domain::change_rules::{ChangeRules, Changes, OnRejected, OnValue};
 use postbridge::domain::conversion::Conversion;
 use postbridge::domain::delivery::{Delivery, DeliveryState};
-use postbridge::domain::history::{FieldChange, FromTo};
+use postbridge::domain::history::{Cause, Change, FieldChange, FromTo};
 use postbridge::domain::ids::{DestinationId, Occasion};
+use postbridge::domain::reconcile::{Observed, reconcile};
 use postbridge::domain::sent::{DeliveryKind, SentBefore};
 use postbridge::domain::skip::{SkipReason, Unneeded};
 use postbridge::domain::status::Status;
 use postbridge::domain::time::{HOUR_MS, Time};
 use postbridge::store::contract::conformance::fixture::reason;
+use postbridge::store::contract::conformance::fixture::received::usd;
 
 use crate::support::payload_fixture;
 
@@ -122,4 +124,38 @@ fn a_conversion_is_marked_while_it_is_as_the_platform_could_not_be_informed() {
     assert!(irreversible(&payload_fixture::conversion(), &all).is_empty(), "it counts again");
     all.push(delivery(Occasion::Change(2), DeliveryKind::Retract, DeliveryState::delivered(at(9))));
     assert!(irreversible(&rejected(), &all).is_empty(), "it was taken back after all");
+}
+
+/// The state of the change that another value is at `ads`, which has these.
+fn of_value(mine: &[Delivery], now: Time) -> Option<DeliveryState> {
+    let (from, to) = (Some(usd("120.00")), Some(usd("100.00")));
+    let fields = [FieldChange::Value(FromTo { from, to })];
+    let mine: Vec<&Delivery> = mine.iter().collect();
+    planned(&RULES, &payload_fixture::conversion(), &mine, fields.iter(), now).map(|change| change.state)
+}
+
+#[test]
+fn a_change_waits_for_the_verdict_on_the_change_before_it_whatever_was_delivered_first() {
+    let restate = delivery(Occasion::Change(1), DeliveryKind::Restate, confirming());
+    let known = [first(DeliveryState::delivered(at(0))), restate];
+    for state in [of_value(&known, at(30)), of_rejection(&RULES, &known, at(30))] {
+        assert!(matches!(state, Some(DeliveryState::Waiting { due }) if due >= at(54)), "{state:?}");
+    }
+    let fixed = ChangeRules { on_rejected: OnRejected::None, ..RULES };
+    let state = of_rejection(&fixed, &known, at(30));
+    let reason = SkipReason::Irreversible { status: Status::Rejected };
+    assert_eq!(state, Some(DeliveryState::Skipped { at: at(30), reason }), "no verdict makes it reversible");
+}
+
+#[test]
+fn what_changed_while_a_request_was_out_that_was_only_accepted_waits_for_the_verdict_on_that() {
+    let mut conversion = rejected();
+    let fields = vec![FieldChange::Status(FromTo { from: Status::Approved, to: Status::Rejected })];
+    let (cause, status) = (Cause::Disposition, Status::Rejected);
+    conversion.history.push(Change { number: 1, at: at(0), cause, fields, status });
+    let mut deliveries = vec![first(confirming())];
+    let observed = Observed { changes: 0, hears: Changes::By(RULES) };
+    assert!(reconcile(&conversion, &mut deliveries, 0, observed));
+    assert_eq!(deliveries[1].kind, DeliveryKind::Retract);
+    assert!(matches!(deliveries[1].state, DeliveryState::Waiting { .. }), "{:?}", deliveries[1]);
 }

@@ -15,6 +15,8 @@ use postbridge::domain::ids::ConversionId;
 use postbridge::domain::sent::Confirmation;
 use postbridge::domain::time::{HOUR_MS, MINUTE_MS};
 use postbridge::template::destination::batch::BatchSize;
+use postbridge::template::destination::confirm::PollSchedule;
+use postbridge::template::destination::rendering::DestinationMode;
 
 use crate::support::dispatch_fixture::{DispatchFixture, Target, plan, until};
 use crate::support::platform::{Act, Platform, Received};
@@ -338,5 +340,32 @@ async fn where_the_template_no_longer_says_how_to_ask_what_was_accepted_is_unver
     let (delivery, _) = account.fixture.reaches(sale, "delivered").await;
     assert_eq!(delivery.state.confirmation(), Some(Confirmation::Unverified));
     assert_eq!((sent(&platform), polls(&platform)), (1, 0));
+    account.stop().await;
+}
+
+#[test]
+fn what_a_clock_that_ran_ahead_accepted_is_asked_about_in_a_while_and_not_without_end() {
+    let (polls, now) = (PollSchedule::default(), Clock::system().now());
+    let ahead = now.plus_hours(96);
+    let mut tries = 1;
+    while let Some(next) = polls.next(ahead, tries, now) {
+        assert!((MINUTE_MS..=HOUR_MS).contains(&next.millis_since(now)), "{next} after {tries} tries");
+        tries += 1;
+        assert!(tries < 100, "without end");
+    }
+    assert!(tries > 24, "{tries}");
+}
+
+#[tokio::test]
+async fn what_was_accepted_has_its_verdict_also_once_the_destination_is_switched_off() {
+    let platform = accepting(|_| done());
+    let account = Account::at(&platform);
+    let sale = account.fixture.sale("t").await;
+    account.fixture.reaches(sale, "confirming").await;
+    account.fixture.clock.run(MINUTE_MS + 1_000);
+    let target = Target { mode: DestinationMode::Off, ..account.target.clone() };
+    account.dispatch.reload(plan(&[target]));
+    account.fixture.reaches(sale, "delivered").await;
+    assert_eq!(sent(&platform), 1);
     account.stop().await;
 }

@@ -49,19 +49,23 @@ impl Default for PollSchedule {
 
 impl PollSchedule {
     /// When it is asked next about what was accepted then, having been asked `tries` times; `None`: not any more. After a
-    /// while in which no one could ask it is a minute from `now`.
+    /// while in which no one could ask it is a minute from `now`, and never further away than it is asked later: what was
+    /// accepted by a clock that ran ahead is not waited for, and not asked about without end.
     pub fn next(&self, accepted_at: Time, tries: u32, now: Time) -> Option<Time> {
-        if tries > 0 && now.millis_since(accepted_at) >= self.for_ms {
+        let tries = usize::try_from(tries).unwrap_or(usize::MAX);
+        let most = self.for_ms / self.every_ms.max(1);
+        let most = usize::try_from(most).unwrap_or(usize::MAX).saturating_add(self.first_ms.len());
+        if tries > 0 && (now.millis_since(accepted_at) >= self.for_ms || tries > most) {
             return None;
         }
-        let tries = usize::try_from(tries).unwrap_or(usize::MAX);
         let after = self.first_ms.get(tries).copied().unwrap_or_else(|| {
             let later = i64::try_from(tries - self.first_ms.len().min(tries)).unwrap_or(i64::MAX);
             let last = self.first_ms.last().copied().unwrap_or_default();
             last.saturating_add(self.every_ms.saturating_mul(later.saturating_add(1)))
         });
         let planned = accepted_at.plus_millis(after);
-        Some(planned.max(now.plus_millis(if tries == 0 { 0 } else { MINUTE_MS })))
+        let farthest = now.plus_millis(self.every_ms.max(MINUTE_MS));
+        Some(planned.min(farthest).max(now.plus_millis(if tries == 0 { 0 } else { MINUTE_MS })))
     }
 }
 
@@ -137,13 +141,13 @@ impl ConfirmRules {
         let scope = RowScope { status, sent, after_unknown: event.after_unknown };
         let said = |row: &CountedRow<'_>| rows.said(row.content, scope).verdict;
         if names_each(&counted, sent) {
-            let mut own = counted.iter().filter(|row| row.events.contains(&Some(event.number)));
-            return own.next().map_or_else(|| whole.clone(), said);
+            // An event may have a row for each thing that is wrong with it.
+            let own = counted.iter().filter(|row| row.events.contains(&Some(event.number)));
+            return of_all(own.map(said).collect()).unwrap_or_else(|| whole.clone());
         }
-        let all: usize = counted.iter().filter_map(|row| row.count).fold(0, usize::saturating_add);
         let taken = matches!(whole, ReplyVerdict::Delivered { .. });
-        if sent == 1 || all >= sent || !taken {
-            // All are refused, or there is one: which of them is which makes no difference but for what is said.
+        if sent == 1 || !taken {
+            // All were refused, or there is one: which of them is which makes no difference but for what is said.
             return of_all(counted.iter().map(said).collect()).unwrap_or_else(|| whole.clone());
         }
         let warnings = counted.iter().map(|row| {
@@ -158,10 +162,10 @@ impl ConfirmRules {
     }
 }
 
-/// Whether the rows name every event that they are about, each once, and none that was not sent.
+/// Whether every row names the events that it is about, each once, and none that was not sent.
 fn names_each(rows: &[CountedRow<'_>], sent: usize) -> bool {
-    let mut named = vec![false; sent];
     rows.iter().all(|row| {
+        let mut named = vec![false; sent];
         row.count.is_none_or(|count| count == row.events.len())
             && !row.events.is_empty()
             && row.events.iter().all(|event| {

@@ -188,7 +188,7 @@ pub static ROUTES: &[RouteRow] = &[
             "/api/v1/destinations/{id}/test",
             POST,
             ApiCall::SendTest,
-            "sends one test event by the platform's own test mode, of a made-up sale; it counts nowhere",
+            "sends one test event by the platform's own test mode, of a made-up sale; nothing of it is kept",
         )
     },
     api("/api/v1/clock", ApiCall::Clock, "the time, and whether retention goes by it"),
