@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use postbridge::store::contract::Store;
 use postbridge::store::contract::change::PurgeBefore;
@@ -17,6 +18,8 @@ use postbridge::store::engine::error::OpenError;
 use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, Span};
 use postbridge::store::engine::memory::Memory;
 use postbridge::store::engine::sled::Sled;
+
+use crate::support::relay::wait_until;
 
 fn keys(kv: &dyn Kv) -> Vec<Vec<u8>> {
     let mut keys = Vec::new();
@@ -133,9 +136,14 @@ fn values_of_one_piece_and_of_many_fill_leaves_without_making_blob_files() {
     assert_eq!(blobs(&data), 0);
 }
 
-/// The database without our part above it.
+/// The database without our part above it. Who had it open lets go of its lock a moment after it was dropped.
 fn raw_sled(data: &Path) -> sled::Db {
-    sled::Config::new().path(data).segment_size(1024 * 1024).open().unwrap()
+    let mut opened = None;
+    wait_until(Duration::from_secs(10), || {
+        opened = sled::Config::new().path(data).segment_size(1024 * 1024).open().ok();
+        opened.is_some()
+    });
+    opened.expect("no one else has it open")
 }
 
 #[test]
