@@ -33,6 +33,7 @@ use crate::send::client::KEPT_BODY;
 use crate::store::contract::work::{Claimed, RepeatRisk};
 use crate::store::crash;
 use crate::template::destination::batch::BatchVerdict;
+use crate::template::destination::confirm::LastAsked;
 use crate::template::destination::envelope::EventPart;
 use crate::template::destination::row_rules::EventVerdict;
 
@@ -363,8 +364,9 @@ impl AttemptJob {
         };
         let polls = self.to.destination.polls().zip(answered.request_id.clone());
         let Some((polls, request_id)) = polls.filter(|_| is_taken(state)) else { return };
-        if let Some(poll_at) = polls.next(answered.now, 0, answered.now) {
-            *state = DeliveryState::Confirming { request_id, poll_at, tries: 0, last: None };
+        if let Some(poll_at) = polls.next(answered.now, (0, LastAsked::Answered), answered.now) {
+            let (accepted_at, tries, last) = (answered.now, 0, None);
+            *state = DeliveryState::Confirming { request_id, accepted_at, poll_at, tries, last };
         }
     }
 

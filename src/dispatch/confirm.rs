@@ -1,32 +1,38 @@
 //! Asks a platform what became of what it accepted, until it says so or a day has passed. A request is asked about once for
 //! all events that it carried.
 
+use std::future::ready;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream;
 use tokio::sync::watch;
 
 use crate::clock::stopwatch;
 use crate::dispatch::answer;
 use crate::dispatch::context::{AttemptContext, SendSetup, TargetSetup};
 use crate::dispatch::decide::{self, RetryLimits, SettledAttempt, TriedDelivery};
-use crate::dispatch::rate::{Limiter, SendRate};
+use crate::dispatch::health::HealthEffect;
 use crate::dispatch::settle::{Counted, count, whole_millis};
 use crate::dispatch::signed;
 use crate::dispatch::worker::WorkerCommand;
 use crate::domain::attempt::{Attempt, AttemptPurpose, Exchange};
 use crate::domain::delivery::{DeliveryState, Reply, ReplyVerdict};
 use crate::domain::ids::DestinationId;
-use crate::domain::sent::LaterVerdict;
+use crate::domain::sent::{Confirmation, LaterVerdict};
 use crate::domain::target::TargetId;
 use crate::domain::time::Time;
 use crate::send::client::KEPT_BODY;
 use crate::store::contract::outage::ASK_AGAIN_AFTER;
-use crate::store::contract::work::{ConfirmOutcome, Recorded, Unconfirmed, UnconfirmedWork};
-use crate::template::destination::confirm::{AskedEvent, ConfirmVerdict, PollSchedule};
+use crate::store::contract::work::{ConfirmOutcome, Recorded, RepeatRisk, Unconfirmed, UnconfirmedWork};
+use crate::template::destination::confirm::{AskedEvent, ConfirmVerdict, LastAsked, PollSchedule};
 
 /// How many deliveries are looked at together, and those of the last one's request.
 const TOGETHER: usize = 200;
+/// How many requests are asked about at a time: one that hangs does not keep the rest.
+const AT_A_TIME: usize = 6;
 /// The longest that no one looks whether something is due: a clock that was set is noticed by then.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
@@ -35,12 +41,13 @@ pub struct Confirmer {
     destination: DestinationId,
     shared: Arc<AttemptContext>,
     orders: watch::Receiver<WorkerCommand>,
-    limiter: Option<Limiter>,
 }
 
 /// The deliveries of one request that a platform accepted.
 struct AcceptedRequest {
     id: String,
+    /// When the answer was received that accepted it.
+    accepted_at: Time,
     /// How often the platform was asked about it.
     tries: u32,
     deliveries: Vec<Unconfirmed>,
@@ -61,7 +68,7 @@ impl Confirmer {
     pub fn new(shared: &Arc<AttemptContext>, orders: watch::Receiver<WorkerCommand>) -> Option<Confirmer> {
         let TargetId::Account(destination) = &shared.target else { return None };
         let (destination, shared) = (destination.clone(), Arc::clone(shared));
-        Some(Confirmer { destination, shared, orders, limiter: None })
+        Some(Confirmer { destination, shared, orders })
     }
 
     /// Runs until the worker next to it is asked to end, or until the store fails. What is under way then is asked again
@@ -79,6 +86,9 @@ impl Confirmer {
         loop {
             let WorkerCommand::Run(setup) = self.orders.borrow_and_update().clone() else { return };
             let Some(wait) = self.look(&setup).await else { return };
+            if wait.is_zero() {
+                continue;
+            }
             tokio::select! {
                 biased;
                 changed = self.orders.changed() => if changed.is_err() { return },
@@ -89,10 +99,13 @@ impl Confirmer {
     }
 
     /// Asks about what is due. Answers how long there is nothing to do; `None`: the store failed.
-    async fn look(&mut self, setup: &Arc<TargetSetup>) -> Option<Duration> {
+    async fn look(&self, setup: &Arc<TargetSetup>) -> Option<Duration> {
         // Asking sends no event: what was accepted before the destination was switched off has its verdict all the same.
         let Some(to) = setup.destinations.get(&self.destination).cloned() else { return Some(LONGEST_SLEEP) };
         let now = self.shared.clock.now();
+        if let Some(until) = self.shared.target_health.awaits_token(now) {
+            return Some(until_then(until, now));
+        }
         let found = self.shared.store.unconfirmed(self.destination.clone(), now, TOGETHER).await;
         let is_unavailable = self.shared.faults.note(&found);
         let UnconfirmedWork { deliveries, next_poll } = match found {
@@ -101,39 +114,40 @@ impl Confirmer {
             Err(_noted) => return None,
         };
         if deliveries.is_empty() {
-            let span = next_poll.map_or(i64::MAX, |next| next.millis_since(now)).max(0);
-            return Some(LONGEST_SLEEP.min(Duration::from_millis(span.unsigned_abs())));
+            return Some(next_poll.map_or(LONGEST_SLEEP, |next| until_then(next, now)));
         }
-        let mut went_on = false;
-        for request in by_request(deliveries) {
-            if self.orders.has_changed().is_ok_and(|changed| changed) {
-                return Some(Duration::ZERO);
+        // A platform that does not answer, or gives no token, is not asked once for each request.
+        let (is_silent, went_on) = (AtomicBool::new(false), AtomicBool::new(false));
+        let goes_on = || !is_silent.load(Ordering::Relaxed) && !self.orders.has_changed().unwrap_or(true);
+        // The platform's rate counts for being asked as for being sent to.
+        let rate = self.shared.rate.keeping(setup.rate);
+        let asking = stream::iter(by_request(deliveries)).take_while(|_| ready(goes_on()));
+        let asking = asking.map(|request| async {
+            if let Some(rate) = &rate {
+                rate.request(1).await;
             }
-            self.wait_for_turn(setup.rate).await;
-            let asked = self.ask(&to, &request).await;
+            let asked = self.ask(setup, &to, &request).await;
             let is_answered = asked.as_ref().is_none_or(AskedRequest::is_answered);
-            went_on |= self.record(setup, &to, request, asked).await?;
-            // A platform that does not answer, or gives no token, is not asked once for each request.
-            if !is_answered {
-                return Some(LONGEST_SLEEP);
-            }
+            is_silent.fetch_or(!is_answered, Ordering::Relaxed);
+            went_on.fetch_or(self.record(setup, &to, request, asked).await?, Ordering::Relaxed);
+            Some(())
+        });
+        let mut asking = asking.buffer_unordered(AT_A_TIME);
+        while let Some(done) = asking.next().await {
+            done?;
         }
         // What could not be recorded is due still.
-        Some(if went_on { Duration::ZERO } else { LONGEST_SLEEP })
-    }
-
-    /// The platform's rate counts for being asked as for being sent to.
-    async fn wait_for_turn(&mut self, rate: Option<SendRate>) {
-        if rate != self.limiter.as_ref().map(|limiter| limiter.rate) {
-            self.limiter = rate.map(Limiter::new);
-        }
-        if let Some(limiter) = &mut self.limiter {
-            limiter.use_for(1).await;
-        }
+        let is_done = went_on.load(Ordering::Relaxed) && !is_silent.load(Ordering::Relaxed);
+        Some(if is_done { Duration::ZERO } else { LONGEST_SLEEP })
     }
 
     /// `None`: the destination's template no longer says how.
-    async fn ask(&self, to: &SendSetup, request: &AcceptedRequest) -> Option<AskedRequest> {
+    async fn ask(
+        &self,
+        setup: &TargetSetup,
+        to: &SendSetup,
+        request: &AcceptedRequest,
+    ) -> Option<AskedRequest> {
         let clock = &self.shared.clock;
         let (at, began) = (clock.now(), stopwatch());
         let first = request.deliveries.first()?;
@@ -141,11 +155,9 @@ impl Confirmer {
         let mut before = Vec::new();
         let token = match signed::sign(to, &mut outgoing, clock).await {
             Ok(token) => token,
-            Err(verdict) => {
-                let verdict = ConfirmVerdict::Again(verdict);
-                return Some(AskedRequest { verdict, at, took: began.elapsed(), exchange: None });
-            }
+            Err(verdict) => return Some(self.without_token(setup, verdict, (at, began.elapsed()))),
         };
+        let signs_in = token.is_some();
         let sent = signed::send(to, (&mut outgoing, 1), token, (clock, &mut before)).await;
         let (took, now) = (began.elapsed(), clock.now());
         let events = first.accepted.place.and_then(|place| usize::try_from(place.events).ok()).unwrap_or(1);
@@ -153,6 +165,9 @@ impl Confirmer {
         let shown = answer::without_secrets(&outgoing, &sent.reply);
         // What it means is read without the secrets that it may repeat: they are no part of a verdict.
         let reply = shown.unwrap_or(sent.reply);
+        if signs_in && sent.verdict.is_none() {
+            self.shared.target_health.signed_in(now);
+        }
         let verdict = match sent.verdict {
             Some(refused) => ConfirmVerdict::Again(refused),
             None => answer::confirmed(&to.destination, (&asked, events), &reply, now)?,
@@ -163,6 +178,21 @@ impl Confirmer {
         };
         let exchange = Some(Arc::new(Exchange { request: outgoing.masked(), answer, before }));
         Some(AskedRequest { verdict, at, took, exchange })
+    }
+
+    /// Nothing left. An account that is refused a token is refused it for what is sent too.
+    fn without_token(
+        &self,
+        setup: &TargetSetup,
+        verdict: ReplyVerdict,
+        (at, took): (Time, Duration),
+    ) -> AskedRequest {
+        if matches!(verdict, ReplyVerdict::Park { .. }) {
+            let current = setup.generation == self.shared.generation.load(Ordering::Acquire);
+            let standing = HealthEffect { probe: false, current };
+            self.shared.target_health.classified(&verdict, standing, self.shared.clock.now());
+        }
+        AskedRequest { verdict: ConfirmVerdict::Again(verdict), at, took, exchange: None }
     }
 
     /// Makes what became of it durable, then counts it. Answers whether anything was; `None`: the store failed.
@@ -206,7 +236,11 @@ impl Confirmer {
 impl AskedRequest {
     /// Whether the platform said anything.
     fn is_answered(&self) -> bool {
-        self.exchange.as_ref().is_some_and(|exchange| exchange.answer.is_some())
+        self.status().is_some()
+    }
+
+    fn status(&self) -> Option<u16> {
+        self.exchange.as_ref()?.answer.as_ref().map(|answer| answer.status)
     }
 }
 
@@ -226,28 +260,40 @@ impl Confirmed<'_> {
         asked: Option<&AskedRequest>,
         now: Time,
     ) -> (ConfirmOutcome, Option<SettledAttempt>) {
-        let of = |state: DeliveryState, attempt: Option<Attempt>| ConfirmOutcome {
-            id: self.delivery.id.clone(),
-            request_id: self.request.id.clone(),
-            tries: self.request.tries,
-            state,
-            attempt,
+        let said = asked.and_then(|asked| match &asked.verdict {
+            ConfirmVerdict::Events(said) => Some(said),
+            ConfirmVerdict::Again(_) => None,
+        });
+        let of = |state: DeliveryState, attempt: Option<Attempt>| {
+            // Where the platform refused one, and which is not certain, it may have this one.
+            let is_taken = matches!(state, DeliveryState::Delivered { .. });
+            let is_doubtful = !is_taken && said.is_some_and(|said| !said.is_certain);
+            ConfirmOutcome {
+                id: self.delivery.id.clone(),
+                request_id: self.request.id.clone(),
+                tries: self.request.tries,
+                state,
+                attempt,
+                repeat: if is_doubtful { RepeatRisk::Certain } else { RepeatRisk::CountedOnce },
+            }
         };
-        let Some(asked) = asked else {
-            return (of(DeliveryState::unverified(self.accepted_at()), None), None);
-        };
-        let verdict = match &asked.verdict {
-            ConfirmVerdict::Events(events) => events.get(number),
-            ConfirmVerdict::Again(verdict) => match self.asked_again(verdict, now) {
-                Some(state) => return (of(state, None), None),
-                None => Some(verdict),
-            },
-        };
-        let Some(verdict) = verdict else {
-            return (of(DeliveryState::unverified(self.accepted_at()), None), None);
-        };
-        let state = self.state(verdict, matches!(asked.verdict, ConfirmVerdict::Events(_)), now);
         let attempts = self.delivery.delivery.attempts;
+        let verdict = asked.and_then(|asked| match &asked.verdict {
+            ConfirmVerdict::Events(said) => said.verdicts.get(number),
+            ConfirmVerdict::Again(verdict) => Some(verdict),
+        });
+        let Some((asked, verdict)) = asked.zip(verdict) else {
+            let state = DeliveryState::unverified(self.request.accepted_at);
+            let verdict =
+                ReplyVerdict::Delivered { warnings: Vec::new(), confirmation: Confirmation::Unverified };
+            return (of(state.clone(), None), Some(SettledAttempt { verdict, state, attempts }));
+        };
+        if said.is_none()
+            && let Some(state) = self.asked_again(verdict, asked.status(), now)
+        {
+            return (of(state, None), None);
+        }
+        let state = self.state(verdict, said.is_some(), now);
         let sent = self.delivery.accepted.sent.clone().filter(|_| verdict.may_be_taken());
         let attempt = Attempt {
             took_ms: whole_millis(asked.took).unwrap_or_default(),
@@ -260,19 +306,15 @@ impl Confirmed<'_> {
         (of(state, Some(attempt)), Some(settled))
     }
 
-    fn accepted_at(&self) -> Time {
-        let accepted = &self.delivery.accepted;
-        accepted.at.plus_millis(i64::from(accepted.took_ms))
-    }
-
-    /// When it said nothing: the state until it is asked again; `None`: it is not any more.
-    fn asked_again(&self, verdict: &ReplyVerdict, now: Time) -> Option<DeliveryState> {
-        let tries = self.request.tries.saturating_add(1);
+    /// When it said nothing, by an answer of this status: the state until it is asked again; `None`: it is not any more.
+    fn asked_again(&self, verdict: &ReplyVerdict, status: Option<u16>, now: Time) -> Option<DeliveryState> {
+        let AcceptedRequest { accepted_at, tries, .. } = *self.request;
+        let tries = tries.saturating_add(1);
         let usual = PollSchedule::default();
         let polls = self.to.destination.polls().unwrap_or(&usual);
-        let poll_at = polls.next(self.accepted_at(), tries, now)?;
+        let poll_at = polls.next(accepted_at, (tries, LastAsked::by(status)), now)?;
         let (request_id, last) = (self.request.id.clone(), Some(Box::new(verdict.clone())));
-        Some(DeliveryState::Confirming { request_id, poll_at, tries, last })
+        Some(DeliveryState::Confirming { request_id, accepted_at, poll_at, tries, last })
     }
 
     /// What it is from now on, by its verdict; `is_said`: it is the platform's, and not that it never said one.
@@ -282,7 +324,7 @@ impl Confirmed<'_> {
             ReplyVerdict::Delivered { confirmation, .. } => {
                 let tries = self.request.tries.saturating_add(1);
                 let later = LaterVerdict { request_id: self.request.id.clone(), tries, at: now };
-                let (at, confirmation) = (self.accepted_at(), *confirmation);
+                let (at, confirmation) = (self.request.accepted_at, *confirmation);
                 DeliveryState::Delivered { at, confirmation, later: Some(Box::new(later)) }
             }
             ReplyVerdict::Dead { reason } if is_said => {
@@ -295,9 +337,14 @@ impl Confirmed<'_> {
                 let tried = TriedDelivery { id, delivery, conversion, click, attempts };
                 decide::again(tried, (reason, *after_ms), limits, &self.setup.schedule, now)
             }
-            _ => DeliveryState::unverified(self.accepted_at()),
+            _ => DeliveryState::unverified(self.request.accepted_at),
         }
     }
+}
+
+/// How long until then; a clock that was set is noticed before.
+fn until_then(then: Time, now: Time) -> Duration {
+    LONGEST_SLEEP.min(Duration::from_millis(then.millis_since(now).max(0).unsigned_abs()))
 }
 
 fn asked_event(delivery: &Unconfirmed) -> AskedEvent {
@@ -312,12 +359,14 @@ fn asked_event(delivery: &Unconfirmed) -> AskedEvent {
 fn by_request(deliveries: Vec<Unconfirmed>) -> Vec<AcceptedRequest> {
     let mut requests: Vec<AcceptedRequest> = Vec::new();
     for delivery in deliveries {
-        let DeliveryState::Confirming { request_id, tries, .. } = delivery.delivery.state.clone() else {
+        let DeliveryState::Confirming { request_id: id, accepted_at, tries, .. } =
+            delivery.delivery.state.clone()
+        else {
             continue;
         };
-        match requests.iter_mut().find(|request| request.id == request_id && request.tries == tries) {
+        match requests.iter_mut().find(|request| request.id == id && request.tries == tries) {
             Some(request) => request.deliveries.push(delivery),
-            None => requests.push(AcceptedRequest { id: request_id, tries, deliveries: vec![delivery] }),
+            None => requests.push(AcceptedRequest { id, accepted_at, tries, deliveries: vec![delivery] }),
         }
     }
     requests

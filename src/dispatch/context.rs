@@ -14,7 +14,7 @@ use crate::dispatch::decide::SettledAttempt;
 use crate::dispatch::error::Faults;
 use crate::dispatch::health::{HealthEffect, SendGate};
 use crate::dispatch::meters::Meters;
-use crate::dispatch::rate::SendRate;
+use crate::dispatch::rate::{SendRate, TargetRate};
 use crate::dispatch::schedule::Schedule;
 use crate::dispatch::tallies::Tallies;
 use crate::dispatch::target_health::TargetHealth;
@@ -134,6 +134,8 @@ pub struct AttemptContext {
     pub meters: Arc<Meters>,
     pub target_health: Arc<TargetHealth>,
     pub tallies: Tallies,
+    /// As fast as what is sent, and what is asked, may leave together.
+    pub rate: TargetRate,
     /// Remembers which destinations were ever sent to.
     pub tried: TriedDestinations,
     /// The earliest retry that this worker has scheduled.

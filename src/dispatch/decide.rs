@@ -27,6 +27,8 @@ const LOOK_AGAIN_MS: i64 = HOUR_MS;
 
 /// The word by which a delivered attempt is counted.
 pub const DELIVERED: &str = "delivered";
+/// The same of one that the platform accepted, which says later whether it took the event.
+pub const ACCEPTED: &str = "accepted";
 
 impl SettledAttempt {
     /// Ended without a request that left.
@@ -42,11 +44,12 @@ impl SettledAttempt {
         SettledAttempt { verdict, state: DeliveryState::Waiting { due }, attempts: claimed.delivery.attempts }
     }
 
-    /// What it is counted and logged by: `delivered`, or the code of its reason.
+    /// What it is counted and logged by: `delivered`, `accepted`, or the code of its reason.
     pub fn code(&self) -> &'static str {
         match (&self.state, &self.verdict) {
             (DeliveryState::Dead { reason, .. }, _) => reason.code().as_str(),
             (DeliveryState::Skipped { reason, .. }, _) => reason.code().as_str(),
+            (DeliveryState::Confirming { .. }, _) => ACCEPTED,
             (_, ReplyVerdict::Retry { reason, .. }) => reason.code().as_str(),
             (_, ReplyVerdict::Park { reason }) => reason.code().as_str(),
             _ => DELIVERED,

@@ -202,6 +202,18 @@ impl HealthTracker {
         self.parked.as_ref().map(|park| (park.since, park.reason.clone()))
     }
 
+    /// Until when a destination is not asked for anything whose account gets no token: the next probe.
+    pub fn awaits_token(&self, now: Time) -> Option<Time> {
+        let park = self.parked.as_ref().filter(|park| park.reason.is_of_sign_in())?;
+        let in_time = |probe: &Time| (1..=self.rule.probe_every_ms).contains(&probe.millis_since(now));
+        Some(park.next_probe).filter(in_time)
+    }
+
+    /// The account got a token: where it was parked for want of one, it is not any more.
+    pub fn signed_in(&mut self) {
+        self.parked = self.parked.take().filter(|park| !park.reason.is_of_sign_in());
+    }
+
     /// The hold, while its time has not passed. One that ends later than any can was made before the
     /// clock was set back, and is over.
     pub fn hold(&self, now: Time) -> Option<&Hold> {

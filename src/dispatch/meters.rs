@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-use crate::dispatch::decide::{DELIVERED, SettledAttempt};
+use crate::dispatch::decide::{ACCEPTED, DELIVERED, SettledAttempt};
 use crate::domain::code::ReasonCode;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::delivery_reason::{DeathCode, ParkCode, RetryCode};
@@ -113,7 +113,7 @@ fn turn(gauge: &Gauge, before: bool, after: bool) {
 /// All that an attempt can be counted as, each once.
 fn attempt_codes() -> BTreeSet<&'static str> {
     let reasons = RetryCode::words().chain(ParkCode::words()).chain(DeathCode::words());
-    std::iter::once(DELIVERED).chain(reasons).chain(SkipCode::words()).collect()
+    [DELIVERED, ACCEPTED].into_iter().chain(reasons).chain(SkipCode::words()).collect()
 }
 
 /// A counter for each code, there from the start: one that first appears with its first count has no

@@ -44,7 +44,7 @@ use crate::dispatch::credentials::SignedInAccounts;
 use crate::dispatch::error::{DispatchError, Faults};
 use crate::dispatch::health::{HealthRule, HealthTracker};
 use crate::dispatch::meters::Meters;
-use crate::dispatch::rate::SendRate;
+use crate::dispatch::rate::{SendRate, TargetRate};
 use crate::dispatch::running::Running;
 use crate::dispatch::schedule::Schedule;
 use crate::dispatch::tallies::Tallies;
@@ -335,6 +335,7 @@ impl Dispatch {
             meters: Arc::clone(&meters),
             target_health: Arc::new(TargetHealth::new(name, health, meters, worker)),
             tallies: self.tallies.clone(),
+            rate: TargetRate::default(),
             tried: TriedDestinations::new(&self.store, &self.tallies),
             next_retry: Mutex::default(),
             in_flight: AtomicUsize::new(0),

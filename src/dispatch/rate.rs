@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use governor::clock::Clock as _;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use parking_lot::Mutex;
 
 pub use crate::template::destination::batch::RateUnit;
 
@@ -18,31 +19,44 @@ pub struct SendRate {
     pub unit: RateUnit,
 }
 
-/// The rate of one worker, and a permission that was taken and not used yet.
+/// The rate of a target for its worker, and a permission that was taken and not used yet.
 pub struct Limiter {
     shared: SharedRate,
-    /// The rate that it keeps.
-    pub rate: SendRate,
     held: bool,
 }
 
-/// The same rate for what a request needs besides the first permission: clones share it.
+/// The rate of a target: clones share it.
 #[derive(Clone)]
 pub struct SharedRate {
     inner: Arc<DefaultDirectRateLimiter>,
-    unit: RateUnit,
+    rate: SendRate,
     burst: NonZeroU32,
 }
 
+/// The rate of a target as it is configured now, for all who send to it.
+#[derive(Default)]
+pub struct TargetRate(Mutex<Option<SharedRate>>);
+
+impl TargetRate {
+    /// What keeps this rate. As long as that is the same, what was used up stays so.
+    pub fn keeping(&self, rate: Option<SendRate>) -> Option<SharedRate> {
+        let mut kept = self.0.lock();
+        if kept.as_ref().map(|kept| kept.rate) != rate {
+            *kept = rate.map(SharedRate::new);
+        }
+        kept.clone()
+    }
+}
+
 impl Limiter {
-    /// A limiter that lets this much begin in a second.
-    pub fn new(rate: SendRate) -> Limiter {
-        // A twentieth of a second's worth may go at once: below that a timer's grain would be the
-        // limit, above it the first second would see far more than was asked for.
-        let burst = NonZeroU32::new(rate.per_second.get() / 20).unwrap_or(NonZeroU32::MIN);
-        let inner = RateLimiter::direct(Quota::per_second(rate.per_second).allow_burst(burst));
-        let shared = SharedRate { inner: Arc::new(inner), unit: rate.unit, burst };
-        Limiter { shared, rate, held: false }
+    /// Of a worker that has taken no permission yet.
+    pub fn of(shared: SharedRate) -> Limiter {
+        Limiter { shared, held: false }
+    }
+
+    /// The rate that it keeps.
+    pub fn rate(&self) -> SendRate {
+        self.shared.rate
     }
 
     /// How many requests may begin at one time.
@@ -57,9 +71,9 @@ impl Limiter {
 
     /// The most events that a request carries so that it need not wait much longer than a second for its turn.
     pub fn most_events(&self) -> usize {
-        match self.rate.unit {
+        match self.shared.rate.unit {
             RateUnit::Requests => usize::MAX,
-            RateUnit::Events => self.rate.per_second.get() as usize,
+            RateUnit::Events => self.shared.rate.per_second.get() as usize,
         }
     }
 
@@ -83,16 +97,25 @@ impl Limiter {
         if !std::mem::take(&mut self.held) {
             self.shared.wait_for(1).await;
         }
-        if self.shared.unit == RateUnit::Events {
+        if self.shared.rate.unit == RateUnit::Events {
             self.shared.wait_for(events.saturating_sub(1)).await;
         }
     }
 }
 
 impl SharedRate {
+    /// One that lets this much begin in a second.
+    pub fn new(rate: SendRate) -> SharedRate {
+        // A twentieth of a second's worth may go at once: below that a timer's grain would be the
+        // limit, above it the first second would see far more than was asked for.
+        let burst = NonZeroU32::new(rate.per_second.get() / 20).unwrap_or(NonZeroU32::MIN);
+        let inner = RateLimiter::direct(Quota::per_second(rate.per_second).allow_burst(burst));
+        SharedRate { inner: Arc::new(inner), rate, burst }
+    }
+
     /// Waits until one more request with this many events may leave.
     pub async fn request(&self, events: usize) {
-        match self.unit {
+        match self.rate.unit {
             RateUnit::Requests => self.wait_for(1).await,
             RateUnit::Events => self.wait_for(events).await,
         }
@@ -110,5 +133,27 @@ impl SharedRate {
                 Err(_too_many) => return,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(per_second: u32) -> Option<SendRate> {
+        NonZeroU32::new(per_second).map(|per_second| SendRate { per_second, unit: RateUnit::Requests })
+    }
+
+    #[test]
+    fn all_who_send_to_a_target_share_its_rate_until_that_is_another() {
+        let target = TargetRate::default();
+        let [mut one, mut other] = [(); 2].map(|()| Limiter::of(target.keeping(rate(1)).unwrap()));
+        assert_eq!(one.take(), None);
+        assert!(other.take().is_some(), "the second's permission is used");
+        let mut later = Limiter::of(target.keeping(rate(1)).unwrap());
+        assert!(later.take().is_some(), "also by who begins later");
+        let mut faster = Limiter::of(target.keeping(rate(2)).unwrap());
+        assert_eq!(faster.take(), None);
+        assert!(target.keeping(None).is_none());
     }
 }

@@ -85,6 +85,19 @@ impl TargetHealth {
         self.health.lock().renewed(proven, now);
     }
 
+    /// As [`HealthTracker::awaits_token`].
+    pub fn awaits_token(&self, now: Time) -> Option<Time> {
+        self.health.lock().awaits_token(now)
+    }
+
+    /// The account got a token, and what was asked with it was answered.
+    pub fn signed_in(&self, now: Time) {
+        self.turn(now, |health| {
+            health.signed_in();
+            false
+        });
+    }
+
     /// There is reason to believe that a refused account is good again: if it is parked, what waits longest is sent at
     /// once to ask. Answers whether it is so.
     pub fn probe_now(&self, now: Time) -> bool {
@@ -113,9 +126,17 @@ impl TargetHealth {
 
     /// Takes note of an answer, logs what changed by it, and wakes the worker where it may send now.
     pub fn classified(&self, verdict: &ReplyVerdict, standing: HealthEffect, now: Time) {
+        self.turn(now, |health| {
+            health.classified(verdict, standing, now);
+            standing.probe
+        });
+    }
+
+    /// Logs and shows what changes by this, and wakes the worker then, or where `change` answers that it matters to it.
+    fn turn(&self, now: Time, change: impl FnOnce(&mut HealthTracker) -> bool) {
         let mut health = self.health.lock();
         let (before, was_asked) = (alarms(&health, now), health.awaits_probe());
-        health.classified(verdict, standing, now);
+        let matters = change(&mut health);
         let (after, is_asked) = (alarms(&health, now), health.awaits_probe());
         drop(health);
         self.log(before, after);
@@ -129,7 +150,7 @@ impl TargetHealth {
         if before != after {
             self.show(now);
         }
-        if before != after || standing.probe {
+        if before != after || matters {
             self.poke();
         }
     }

@@ -99,7 +99,7 @@ impl Worker {
     ) -> Worker {
         let wakeup = shared.store.signals(SignalOf::Work(shared.target.clone()));
         let shares = Shares::new(setup.max_in_flight);
-        let limiter = setup.rate.map(Limiter::new);
+        let limiter = shared.rate.keeping(setup.rate).map(Limiter::of);
         Worker {
             shared,
             setup,
@@ -152,8 +152,8 @@ impl Worker {
         let WorkerCommand::Run(setup) = order else { return false };
         if setup.generation != self.setup.generation {
             self.shares.resize(setup.max_in_flight);
-            if setup.rate != self.limiter.as_ref().map(|limiter| limiter.rate) {
-                self.limiter = setup.rate.map(Limiter::new);
+            if setup.rate != self.limiter.as_ref().map(Limiter::rate) {
+                self.limiter = self.shared.rate.keeping(setup.rate).map(Limiter::of);
             }
             self.setup = setup;
             self.shares.news();

@@ -122,6 +122,8 @@ pub enum DeliveryState {
     Confirming {
         /// The platform's name of the request.
         request_id: String,
+        /// When its answer was received.
+        accepted_at: Time,
         /// When it is asked next.
         poll_at: Time,
         /// How often it was asked.

@@ -172,6 +172,16 @@ pub enum ParkReason {
     SignInImpossible(String),
 }
 
+impl ParkReason {
+    /// Whether the account gets no token, whatever the platform would say of what is sent with one.
+    pub fn is_of_sign_in(&self) -> bool {
+        match self {
+            ParkReason::SignInRefused(_) | ParkReason::SignInImpossible(_) => true,
+            ParkReason::AccountRefused(_) => false,
+        }
+    }
+}
+
 impl CodedReason for DeathReason {
     type Code = DeathCode;
 

@@ -51,7 +51,7 @@ pub fn reconcile(
         (
             DeliveryState::Delivered { at, .. }
             | DeliveryState::Dead { at, .. }
-            | DeliveryState::Confirming { poll_at: at, .. },
+            | DeliveryState::Confirming { accepted_at: at, .. },
             Some(rules),
             Some(change),
         ) => {

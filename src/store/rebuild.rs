@@ -19,7 +19,7 @@ use crate::store::table::operator::OperatorRecords;
 use crate::store::table::recent_click::RecentClicks;
 use crate::store::table::rollup_count::RollupCounts;
 use crate::store::table::rollup_delta::Unfolded;
-use crate::store::table::store_facts::{FORMAT, NUMBERS, NumberSequences};
+use crate::store::table::store_facts::{FORMAT, NUMBERS, NumberSequences, take_closed};
 use crate::store::table::suppression::Lists;
 
 /// What opening found.
@@ -38,7 +38,8 @@ pub struct Opened {
 
 /// Reads everything that the index needs, and marks a new store with its format.
 pub fn rebuild(reader: &Reader, dedup_mask: u64) -> Result<Opened, OpenError> {
-    check_format(reader)?;
+    let is_new = check_format(reader)?;
+    let was_closed = take_closed(reader, is_new)?;
     let mut index = Index::new(dedup_mask);
     index.lists = Arc::new(Lists::open(reader)?);
     index.kept = Arc::new(OperatorRecords::open(reader)?);
@@ -50,6 +51,7 @@ pub fn rebuild(reader: &Reader, dedup_mask: u64) -> Result<Opened, OpenError> {
     let numbers = numbers(reader, found)?;
     index.days.set_end(numbers.next_postback);
     index.queues.held.begin(numbers.next_attempt);
+    index.queues.begin(was_closed);
     let lately = RecentClicks::open(reader, numbers.next_click, latest)?;
     Ok(Opened { index, unfolded, lately, numbers, matching: matching(reader)? })
 }
@@ -145,15 +147,17 @@ fn is_received_later(
     Ok(false)
 }
 
-fn check_format(reader: &Reader) -> Result<(), OpenError> {
+/// Answers whether there was nothing, so that a store begins here.
+fn check_format(reader: &Reader) -> Result<bool, OpenError> {
     match reader.get(FORMAT)?.map(|bytes| bytes.first().copied()) {
-        Some(Some(VERSION)) => Ok(()),
+        Some(Some(VERSION)) => Ok(false),
         Some(Some(found)) => Err(OpenError::Format { found }),
         Some(None) => Err(corrupt(FORMAT, &LayoutError::Short).into()),
         None => {
             let mut batch = Batch::default();
             batch.put(FORMAT.to_vec(), vec![VERSION]);
-            Ok(reader.kv().commit(batch, &mut |_| {}).map_err(|error| reader.fail("write", error))?)
+            reader.kv().commit(batch, &mut |_| {}).map_err(|error| reader.fail("write", error))?;
+            Ok(true)
         }
     }
 }

@@ -23,9 +23,9 @@ use crate::store::decision::group::CommitGroup;
 use crate::store::decision::in_order::decide_all;
 use crate::store::decision::order::{OrderInGroup, Ordered};
 use crate::store::decision::quarantine_line::QuarantineLine;
-use crate::store::engine::kv::{KvError, Step};
+use crate::store::engine::kv::{Batch, KvError, Step};
 use crate::store::records::StoreShared;
-use crate::store::table::store_facts::NumberSequences;
+use crate::store::table::store_facts::{NumberSequences, put_closed};
 
 /// The most commands in one group, and the most bytes they bring along.
 const GROUP_COMMANDS: usize = 4096;
@@ -146,7 +146,7 @@ impl Writer {
                     drop(answer.send(self.change_rules(&rules)));
                 }
                 Turn::Alone(AloneCommand::Purge(before, answer)) => drop(answer.send(self.purge(before))),
-                Turn::Alone(AloneCommand::Close(answer)) => drop(answer.send(self.shared.reader.check())),
+                Turn::Alone(AloneCommand::Close(answer)) => drop(answer.send(self.close())),
             }
             self.queue.writes(false);
         }
@@ -255,6 +255,20 @@ impl Writer {
         }
         shared.index.lock().queues.go_by(rules);
         *shared.rules.write() = Arc::clone(rules);
+        Ok(())
+    }
+
+    /// Remembers that nothing is in anyone's hands. Where that cannot be written, the next start knows less.
+    fn close(&self) -> Result<(), StoreError> {
+        let reader = &self.shared.reader;
+        reader.check()?;
+        if self.shared.index.lock().queues.may_close() {
+            let mut batch = Batch::default();
+            put_closed(&mut batch);
+            if let Err(error) = reader.kv().commit(batch, &mut |_| {}) {
+                tracing::warn!(%error, "that the store was closed could not be written");
+            }
+        }
         Ok(())
     }
 

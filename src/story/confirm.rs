@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use crate::domain::delivery::ReplyVerdict;
 use crate::domain::time::Time;
 use crate::story::reply_file::ConfirmStory;
-use crate::template::destination::confirm::{AskedEvent, ConfirmVerdict};
+use crate::template::destination::confirm::{AskedEvent, ConfirmVerdict, SaidOfEvents};
 use crate::template::destination::ready::ReadyDestination;
 
 /// It is asked again.
@@ -32,7 +32,7 @@ pub(crate) fn of_confirm(
         ConfirmVerdict::Again(verdict) => {
             (json!({ "verdict": AGAIN, "because": classified(verdict) }), AGAIN)
         }
-        ConfirmVerdict::Events(events) => {
+        ConfirmVerdict::Events(SaidOfEvents { verdicts: events, .. }) => {
             let word = events.first().map_or(AGAIN, ReplyVerdict::as_str);
             let found = match &events[..] {
                 [only] => classified(only),

@@ -58,6 +58,9 @@ pub struct DeliveryView<'a> {
 struct LaterVerdictView<'a> {
     /// The platform's name of the request.
     request_id: &'a str,
+    /// When it accepted the request.
+    #[schemars(with = "TimeText")]
+    accepted_at: Time,
     /// How often it was asked.
     tries: u32,
     /// When it confirmed that it took the event; null while it has not.
@@ -68,12 +71,14 @@ struct LaterVerdictView<'a> {
 impl<'a> LaterVerdictView<'a> {
     fn of(state: &'a DeliveryState) -> Option<LaterVerdictView<'a>> {
         match state {
-            DeliveryState::Confirming { request_id, tries, .. } => {
-                Some(LaterVerdictView { request_id, tries: *tries, confirmed_at: None })
+            DeliveryState::Confirming { request_id, accepted_at, tries, .. } => {
+                let (accepted_at, tries) = (*accepted_at, *tries);
+                Some(LaterVerdictView { request_id, accepted_at, tries, confirmed_at: None })
             }
-            DeliveryState::Delivered { later: Some(later), .. } => {
+            DeliveryState::Delivered { at: accepted_at, later: Some(later), .. } => {
                 let LaterVerdict { request_id, tries, at } = &**later;
-                Some(LaterVerdictView { request_id, tries: *tries, confirmed_at: Some(*at) })
+                let (accepted_at, tries) = (*accepted_at, *tries);
+                Some(LaterVerdictView { request_id, accepted_at, tries, confirmed_at: Some(*at) })
             }
             _ => None,
         }

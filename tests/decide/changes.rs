@@ -44,7 +44,8 @@ fn rejected() -> Conversion {
 }
 
 fn confirming() -> DeliveryState {
-    DeliveryState::Confirming { request_id: "r-1".to_owned(), poll_at: at(1), tries: 0, last: None }
+    let (request_id, accepted_at, poll_at) = ("r-1".to_owned(), at(0), at(1));
+    DeliveryState::Confirming { request_id, accepted_at, poll_at, tries: 0, last: None }
 }
 
 /// The state of the change that a rejection is at `ads`, which has these.

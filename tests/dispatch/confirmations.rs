@@ -7,146 +7,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use postbridge::clock::Clock;
-use postbridge::dispatch::Dispatch;
-use postbridge::domain::attempt::{Attempt, AttemptPurpose};
+use postbridge::domain::attempt::AttemptPurpose;
 use postbridge::domain::code::{CodedReason, ReasonCode};
-use postbridge::domain::delivery::{Delivery, DeliveryState};
-use postbridge::domain::ids::ConversionId;
+use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::sent::Confirmation;
 use postbridge::domain::time::{HOUR_MS, MINUTE_MS};
 use postbridge::template::destination::batch::BatchSize;
-use postbridge::template::destination::confirm::PollSchedule;
+use postbridge::template::destination::confirm::{LastAsked, PollSchedule};
 use postbridge::template::destination::rendering::DestinationMode;
 
-use crate::support::dispatch_fixture::{DispatchFixture, Target, plan, until};
-use crate::support::platform::{Act, Platform, Received};
-
-const CONFIRM: &str = r#"
-[batch]
-max = 10
-
-[confirm]
-id = "/request"
-url = "https://platform.invalid/status?id={{request_id}}"
-reason = [{ at = "/status" }]
-rows = { at = "/failed/*", index = "events", count = "count", reason = [{ at = "/why" }] }
-
-[[confirm.rule]]
-json = [{ at = "/status", equals = "done" }]
-then = "delivered"
-
-[[confirm.rule]]
-json = [{ at = "/status", equals = "failed" }]
-then = "dead"
-
-[[confirm.row]]
-json = [{ at = "/why", equals = "early" }]
-then = "retry"
-after_seconds = 3600
-
-[[confirm.row]]
-json = [{ at = "/why", equals = "twice" }]
-after_unknown = true
-then = "duplicate"
-"#;
-
-/// What is asked about, by the name of its request.
-fn asked(request: &Received) -> Option<&str> {
-    request.target.strip_prefix("/status?id=")
-}
-
-/// Accepts every request as `r 1`, `r 2`…, and answers what it is asked by `say`.
-fn accepting(say: impl Fn(usize) -> Act + Send + Sync + 'static) -> Platform {
-    let (requests, polls) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    Platform::start(move |request| match asked(request) {
-        Some(_) => say(polls.fetch_add(1, Ordering::Relaxed)),
-        None => {
-            let number = requests.fetch_add(1, Ordering::Relaxed) + 1;
-            let events = request.json()["events"].as_array().map_or(0, Vec::len);
-            Act::ok(&format!(r#"{{"received":{events},"request":"r {number}"}}"#))
-        }
-    })
-}
-
-fn polls(platform: &Platform) -> usize {
-    platform.received().iter().filter(|request| asked(request).is_some()).count()
-}
-
-fn sent(platform: &Platform) -> usize {
-    platform.count() - polls(platform)
-}
-
-/// One account at a platform, and the relay at it, by a clock that only the test moves.
-struct Account {
-    fixture: DispatchFixture,
-    target: Target,
-    dispatch: Dispatch,
-}
-
-impl Account {
-    fn at(platform: &Platform) -> Account {
-        Account::sending(platform, BatchSize::default())
-    }
-
-    fn sending(platform: &Platform, batch: BatchSize) -> Account {
-        let target = Target { batching: CONFIRM, batch, ..Target::new("a", platform.url("")) };
-        let fixture = DispatchFixture::by(Clock::fixed(Clock::system().now()), std::slice::from_ref(&target));
-        let dispatch = fixture.dispatch(std::slice::from_ref(&target));
-        Account { fixture, target, dispatch }
-    }
-
-    /// Time passes, and everyone looks.
-    fn pass(&self, millis: i64) {
-        self.fixture.clock.run(millis);
-        self.dispatch.reload(plan(std::slice::from_ref(&self.target)));
-    }
-
-    async fn now(&self, sale: ConversionId) -> (Delivery, Vec<Attempt>) {
-        self.fixture.delivery(sale).await
-    }
-
-    /// How often the platform was asked about it.
-    async fn tries(&self, sale: ConversionId) -> u32 {
-        match self.now(sale).await.0.state {
-            DeliveryState::Confirming { tries, .. } => tries,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Waits until it was asked so often and waits again.
-    async fn was_asked(&self, sale: ConversionId, tries: u32) {
-        for _ in 0..400 {
-            match self.now(sale).await.0.state {
-                DeliveryState::Confirming { tries: now, .. } if now == tries => return,
-                _ => tokio::time::sleep(Duration::from_millis(5)).await,
-            }
-        }
-        panic!("not asked {tries} times: {:?}", self.now(sale).await.0);
-    }
-
-    /// Waits until the platform has said what became of it.
-    async fn is_settled(&self, sale: ConversionId) {
-        for _ in 0..400 {
-            if self.now(sale).await.0.state.as_str() != "confirming" {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("never settled: {:?}", self.now(sale).await.0);
-    }
-
-    async fn stop(self) {
-        self.dispatch.stop(Duration::from_secs(5)).await;
-    }
-}
-
-fn processing() -> Act {
-    Act::ok(r#"{"status":"processing"}"#)
-}
-
-fn done() -> Act {
-    Act::ok(r#"{"status":"done"}"#)
-}
+use crate::support::dispatch_fixture::{Target, plan, until};
+use crate::support::later_verdict::{Account, accepting, asked, done, polls, processing, sent};
+use crate::support::platform::{Act, Platform};
 
 #[tokio::test]
 async fn what_is_accepted_is_asked_about_after_1_5_and_30_minutes_then_hourly_and_not_sent_meanwhile() {
@@ -237,6 +109,41 @@ async fn the_events_of_a_request_are_asked_about_together_and_each_has_its_own_v
     account.pass(HOUR_MS + 1_000);
     until("those that were early are sent again", || sent(&platform) >= 3).await;
     account.stop().await;
+}
+
+#[tokio::test]
+async fn where_no_row_names_the_first_event_it_is_in_doubt_which_are_meant() {
+    for (named, confirmation, is_in_doubt) in
+        [("0", Confirmation::Confirmed, false), ("1", Confirmation::Counted, true)]
+    {
+        let answer =
+            format!(r#"{{"status":"done","failed":[{{"why":"early","count":1,"events":[{named}]}}]}}"#);
+        let platform = accepting(move |poll| if poll == 0 { done() } else { Act::ok(&answer) });
+        let account = Account::sending(&platform, BatchSize { max_events: 3, max_wait_ms: 400 });
+        let first = account.fixture.sale("first").await;
+        account.fixture.reaches(first, "confirming").await;
+        account.pass(50 * MINUTE_MS);
+        account.is_settled(first).await;
+        let sales = account.fixture.sales("t", 3).await;
+        account.fixture.all_reach(&sales, "confirming").await;
+        account.pass(MINUTE_MS + 1_000);
+        let mut again = 0;
+        for sale in &sales {
+            account.is_settled(*sale).await;
+            let (delivery, _) = account.now(*sale).await;
+            match delivery.state.confirmation() {
+                Some(found) => {
+                    assert_eq!((found, delivery.possible_repeat), (confirmation, false), "{named}")
+                }
+                None => {
+                    again += 1;
+                    assert_eq!(delivery.possible_repeat, is_in_doubt, "{named}: {delivery:?}");
+                }
+            }
+        }
+        assert_eq!(again, 1);
+        account.stop().await;
+    }
 }
 
 #[tokio::test]
@@ -348,7 +255,7 @@ fn what_a_clock_that_ran_ahead_accepted_is_asked_about_in_a_while_and_not_withou
     let (polls, now) = (PollSchedule::default(), Clock::system().now());
     let ahead = now.plus_hours(96);
     let mut tries = 1;
-    while let Some(next) = polls.next(ahead, tries, now) {
+    while let Some(next) = polls.next(ahead, (tries, LastAsked::Answered), now) {
         assert!((MINUTE_MS..=HOUR_MS).contains(&next.millis_since(now)), "{next} after {tries} tries");
         tries += 1;
         assert!(tries < 100, "without end");

@@ -15,5 +15,6 @@ mod schedule;
 mod shares;
 mod sign_in;
 mod test_events;
+mod unconfirmed;
 mod verdicts;
 mod workers;

@@ -258,8 +258,10 @@ async fn what_a_claim_leaves_out_was_handed_to_no_one_and_is_no_possible_repeat(
     let store = open(&slow);
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
     let due = |now| due_request(account("ads"), at(now), 9, 9);
-    let id = store.claim(due(0)).await.unwrap().work.remove(0).id;
-    let store = reopen(&slow, store);
+    let claimed = store.claim(due(0)).await.unwrap().work.remove(0);
+    store.release(vec![claimed.lease.token]).await.unwrap();
+    store.close().await.unwrap();
+    let (id, store) = (claimed.id, reopen(&slow, store));
     slow.slow.store(true, Ordering::SeqCst);
     let meanwhile = async {
         slow.wait_for(1).await;

@@ -107,6 +107,7 @@ fn template(target: &Target) -> Arc<DestinationTemplate> {
 pub struct Target {
     pub id: &'static str,
     pub endpoint: String,
+    pub token_endpoint: Option<String>,
     pub mode: DestinationMode,
     /// `ignore`, `send`, or what its `[changes]` says.
     pub changes: &'static str,
@@ -130,6 +131,7 @@ impl Target {
         Target {
             id,
             endpoint,
+            token_endpoint: None,
             mode: DestinationMode::Live,
             changes: "ignore",
             on_rejected: None,
@@ -150,7 +152,7 @@ impl Target {
             template: template(self),
             mode: self.mode,
             endpoint: Some(self.endpoint.clone()),
-            token_endpoint: None,
+            token_endpoint: self.token_endpoint.clone(),
             on_rejected: self.on_rejected,
             settings: BTreeMap::from([("token".to_owned(), self.token.to_owned())]),
             events: BTreeMap::new(),

@@ -15,6 +15,7 @@ pub mod http1_server;
 pub mod known_conversions;
 pub mod known_events;
 pub mod known_facts;
+pub mod later_verdict;
 pub mod link_fixture;
 pub mod lost_answers;
 pub mod network_pages_fixture;

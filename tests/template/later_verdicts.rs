@@ -58,6 +58,10 @@ fn what_cannot_be_asked_is_a_mistake() {
         (format!("{URL}after_minutes = [5, 1]\n{RULE}"), "not ascending"),
         (format!("{URL}{RULE}").replace("delivered", "park"), "parks no destination"),
         (format!("{URL}{RULE}[[confirm.row]]\nthen = \"dead\"\n"), "no `rows`"),
+        (
+            format!("{URL}{RULE}[changes]\non_rejected = \"status\"\n"),
+            "before the platform has said what it took",
+        ),
     ] {
         let problems = template(&confirm).err().unwrap_or_default();
         assert!(problems.iter().any(|problem| problem.contains(said)), "{confirm}: {problems:?}");

@@ -212,7 +212,8 @@ pub trait Store: Send + Sync + 'static {
     /// Makes a small write durable: the answer to "could you take a postback now?".
     fn probe(&self) -> StoreFuture<'_, ()>;
 
-    /// Finishes what is queued and refuses what is received later.
+    /// Finishes what is queued and refuses what is received later. Of a store that was not closed, or with deliveries in
+    /// someone's hands, the next start takes it that whatever is due may have been sent.
     fn close(&self) -> StoreFuture<'_, ()>;
 
     /// The transaction ids of a source that were received with three or more different clicks, the most

@@ -184,6 +184,8 @@ pub struct ConfirmOutcome {
     pub state: DeliveryState,
     /// What is kept of asking; `None` where it goes on: only the last one is kept.
     pub attempt: Option<Attempt>,
+    /// Whether what is sent of the delivery next may be a repeat: the platform refused one, and it is not certain which.
+    pub repeat: RepeatRisk,
 }
 
 /// A delivery that ended without an attempt because it waited too long.

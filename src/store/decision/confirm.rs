@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::attempt::AttemptEffect;
 use crate::domain::delivery::DeliveryState;
 use crate::store::contract::error::StoreError;
-use crate::store::contract::work::{ConfirmOutcome, Recorded, RepeatRisk};
+use crate::store::contract::work::{ConfirmOutcome, Recorded};
 use crate::store::decision::delivery::AttemptEnd;
 use crate::store::decision::group::{CommitGroup, FoundDelivery};
 use crate::store::decision::need::{Known, Undecided, all, unless_damaged};
@@ -70,7 +70,7 @@ impl CommitGroup<'_> {
         match outcome.attempt.clone() {
             Some(mut attempt) => {
                 attempt.effect = AttemptEffect::Settled;
-                let (attempts, repeat) = (delivery.attempts, RepeatRisk::CountedOnce);
+                let (attempts, repeat) = (delivery.attempts, outcome.repeat);
                 let (lease, ran_out, state) = (None, false, &outcome.state);
                 self.settle(found, AttemptEnd { attempt, lease, ran_out, state, attempts, repeat }, None)?;
             }

@@ -312,16 +312,17 @@ impl CommitGroup<'_> {
         let mut count = 0;
         for (number, old) in self.all_readable(numbers, |_| None)? {
             let mut record = Record::clone(&old);
-            let mine = record.standing.deliveries.iter_mut().filter(|delivery| {
-                delivery.destination == withdraw.destination && delivery.state.is_unfinished()
-            });
             let before = count;
-            for delivery in mine {
+            for delivery in record.standing.deliveries.iter_mut() {
+                if delivery.destination != withdraw.destination {
+                    continue;
+                }
                 let (at, reason) = (withdraw.now, SkipReason::DestinationRemoved);
-                // What was accepted was sent, and there is no one left to ask.
                 delivery.state = match delivery.state {
-                    DeliveryState::Confirming { .. } => DeliveryState::unverified(at),
-                    _ => DeliveryState::Skipped { at, reason },
+                    // It was sent, and there is no one left to ask.
+                    DeliveryState::Confirming { accepted_at, .. } => DeliveryState::unverified(accepted_at),
+                    _ if delivery.state.is_unfinished() => DeliveryState::Skipped { at, reason },
+                    _ => continue,
                 };
                 count += 1;
             }

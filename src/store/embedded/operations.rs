@@ -187,7 +187,8 @@ impl Store for Embedded {
                 now(Ok(UnconfirmedWork { deliveries: Vec::new(), next_poll }))
             }
             Ok((slots, next_poll)) => self.read_by(&self.dispatch_reads, move |shared| {
-                unconfirmed::read(shared, &slots).map(|deliveries| UnconfirmedWork { deliveries, next_poll })
+                let deliveries = unconfirmed::read(shared, &destination, &slots)?;
+                Ok(UnconfirmedWork { deliveries, next_poll })
             }),
             Err(error) => now(Err(error)),
         }

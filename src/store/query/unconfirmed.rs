@@ -32,14 +32,20 @@ pub fn due(
     Ok((slots, queues.next_poll(now)))
 }
 
-/// What is in these places and still to be confirmed. What cannot be read is left out.
-pub fn read(shared: &StoreShared, slots: &[DeliverySlot]) -> Result<Vec<Unconfirmed>, StoreError> {
+/// What is in these places and still to be confirmed. What cannot be read is left out until the next start, so that it is
+/// not found again each time.
+pub fn read(
+    shared: &StoreShared,
+    destination: &DestinationId,
+    slots: &[DeliverySlot],
+) -> Result<Vec<Unconfirmed>, StoreError> {
     let mut found = Vec::with_capacity(slots.len());
     for slot in slots {
         match without_panic(|| unconfirmed(shared, *slot)) {
             Ok(one) => found.extend(one),
             Err(error @ StoreError::Corrupt { .. }) => {
                 tracing::error!(postback = slot.seq(), %error, "a delivery cannot be read and is not asked about");
+                shared.index.lock().queues.change(destination, |queues| queues.forget_poll(*slot));
             }
             Err(error) => return Err(error),
         }

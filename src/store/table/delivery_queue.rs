@@ -80,6 +80,12 @@ impl DueQueue {
         self.ends().oldest()
     }
 
+    /// What is due by `now`.
+    fn due(&self, now: i64) -> impl Iterator<Item = DeliverySlot> + '_ {
+        let by_now = ..=(now, DeliverySlot::LAST);
+        self.manual.range(by_now).chain(self.due.range(by_now)).map(|(_, slot)| *slot)
+    }
+
     /// The earliest due time after `now`.
     fn after(&self, now: i64) -> Option<i64> {
         let later = (Bound::Included((now.saturating_add(1), DeliverySlot::FIRST)), Bound::Unbounded);
@@ -177,6 +183,11 @@ impl DestinationQueues {
     /// Leaves it out until the next start: it cannot be read.
     pub fn forget_expiry(&mut self, slot: DeliverySlot) {
         self.expiries.retain(|(_, expiring)| *expiring != slot);
+    }
+
+    /// The same of what its platform is to be asked about.
+    pub fn forget_poll(&mut self, slot: DeliverySlot) {
+        self.confirming.retain(|(_, confirming)| *confirming != slot);
     }
 
     /// What waits past its last moment and is in no one's hands, the longest expired first.
@@ -294,6 +305,11 @@ impl DestinationQueues {
         let now = now.as_millis();
         let next = self.fresh.after(now).into_iter().chain(self.retries.after(now)).min();
         next.and_then(Time::from_millis)
+    }
+
+    /// What is due by `now` and not leased.
+    pub fn due_slots(&self, now: Time) -> impl Iterator<Item = DeliverySlot> + '_ {
+        self.fresh.due(now.as_millis()).chain(self.retries.due(now.as_millis()))
     }
 
     pub fn waiting(&self) -> u64 {

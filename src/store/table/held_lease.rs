@@ -29,7 +29,7 @@ pub struct HeldLeases {
     by_slot: HashMap<DeliverySlot, LeaseToken>,
     /// Those that run out, by when.
     ends: BTreeSet<(Duration, LeaseToken)>,
-    /// Deliveries of which a lease ran out, and nothing was recorded since.
+    /// Deliveries of which a lease ran out, or ended with the process before, and nothing was recorded since.
     ran_out: HashSet<DeliverySlot>,
 }
 
@@ -95,6 +95,17 @@ impl HeldLeases {
         let queued = self.by_token.get(&token)?.queued.clone();
         self.ran_out.insert(queued.1);
         Some(queued)
+    }
+
+    /// A lease of the delivery may have ended with the process before.
+    pub fn note_unknown(&mut self, slot: DeliverySlot) {
+        self.ran_out.insert(slot);
+    }
+
+    /// Whether no one can have sent anything of which nothing is on record. A lease that is kept when all commands are done
+    /// is one of a damaged record, and nothing leaves by it.
+    pub fn is_settled(&self) -> bool {
+        self.ran_out.is_empty() && self.by_token.values().all(|held| held.is_kept)
     }
 
     /// Whether a lease of the delivery ran out, and nothing was recorded since.

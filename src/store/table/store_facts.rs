@@ -5,12 +5,16 @@ use serde::{Deserialize, Serialize};
 use crate::store::codec::{self, corrupt};
 use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::Batch;
+use crate::store::reader::Reader;
 
 /// The name under `M` where the format is named.
 pub const FORMAT: &[u8] = b"Mformat";
 
 /// The name under `M` of the numbers that must not be given twice.
 pub const NUMBERS: &[u8] = b"Mnumbers";
+
+/// The name under `M` that is there while the store is closed, where nothing was in anyone's hands when it was.
+const CLOSED: &[u8] = b"Mclosed";
 
 /// The name under `M` that a readiness probe writes.
 const PROBE: &[u8] = b"Mprobe";
@@ -30,6 +34,22 @@ impl NumberSequences {
         batch.put(NUMBERS.to_vec(), packed);
         Ok(())
     }
+}
+
+/// Remembers that the store was closed while nothing was in anyone's hands.
+pub fn put_closed(batch: &mut Batch) {
+    batch.put(CLOSED.to_vec(), vec![codec::VERSION]);
+}
+
+/// Whether the process before closed the store so, or there was none. From now on this one has to.
+pub fn take_closed(reader: &Reader, is_new: bool) -> Result<bool, StoreError> {
+    if reader.get(CLOSED)?.is_none() {
+        return Ok(is_new);
+    }
+    let mut batch = Batch::default();
+    batch.remove(CLOSED.to_vec());
+    reader.kv().commit(batch, &mut |_| {}).map_err(|error| reader.fail("write", error))?;
+    Ok(true)
 }
 
 /// Writes what a readiness probe does.

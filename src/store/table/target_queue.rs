@@ -162,9 +162,21 @@ pub struct Queues {
     subscriptions: HashMap<TargetId, Subscription>,
     /// Who has what in hand.
     pub held: HeldLeases,
+    /// The process before ended while it may have had deliveries in hand, and nothing was claimed since.
+    ended_unclosed: bool,
 }
 
 impl Queues {
+    /// Begins after a process that closed the store with nothing in hand, or did not.
+    pub fn begin(&mut self, was_closed: bool) {
+        self.ended_unclosed = !was_closed;
+    }
+
+    /// Whether all is on record of what may have left.
+    pub fn may_close(&self) -> bool {
+        !self.ended_unclosed && self.held.is_settled()
+    }
+
     /// Goes by these rules from now on: queues of destinations that belong to another target than before move there,
     /// and anyone who waits for that is signalled.
     pub fn go_by(&mut self, rules: &Arc<Ruleset>) {
@@ -267,6 +279,9 @@ impl Queues {
     /// Leases what is asked for: of what is due first attempts, then retries, each by due time and what a person asked
     /// for first; or the one that waits longest. The leases begin now, `running` by the store's clock.
     pub fn lease(&mut self, request: &ClaimRequest, running: Duration) -> Vec<LeasedSlot> {
+        if std::mem::take(&mut self.ended_unclosed) {
+            self.note_unknown(request.now);
+        }
         self.end_what_ran_out(running);
         let until = running.saturating_add(request.lease_for);
         match request.wanted {
@@ -325,6 +340,13 @@ impl Queues {
             let queued = (destination, due.1);
             let token = self.held.grant(queued.clone(), until);
             return Some((Lease { token, lasts: request.lease_for }, queued));
+        }
+    }
+
+    /// What is due may have left before the process before ended: its leases ended without a word.
+    fn note_unknown(&mut self, now: Time) {
+        for queues in self.destinations.values() {
+            queues.due_slots(now).for_each(|slot| self.held.note_unknown(slot));
         }
     }
 

@@ -50,11 +50,12 @@ pub(crate) fn read_in(root: &Table<'_>, known: &BTreeMap<String, String>) -> Cha
         root.problem("changes", format!("`changes` is a table, and not {word:?}"), hint);
         return ChangesSpec::default();
     }
-    root.read_table("changes", |table| read(table, known)).unwrap_or_default()
+    root.read_table("changes", |table| read(table, known, root.has("confirm"))).unwrap_or_default()
 }
 
-/// Reads `[changes]`; what is wrong is kept as problems of its document. `known`: the template's events.
-fn read(table: &Table<'_>, known: &BTreeMap<String, String>) -> ChangesSpec {
+/// Reads `[changes]`; what is wrong is kept as problems of its document. `known`: the template's events; `confirms`: whether
+/// the platform is asked later what became of them.
+fn read(table: &Table<'_>, known: &BTreeMap<String, String>, confirms: bool) -> ChangesSpec {
     let on_rejected = |text: &Text| text.one_of(&OnRejected::NAMES);
     let on_value = |key| table.parsed(key, |text| text.one_of(&OnValue::NAMES)).unwrap_or_default();
     let hours = |key: &'static str| {
@@ -75,7 +76,7 @@ fn read(table: &Table<'_>, known: &BTreeMap<String, String>) -> ChangesSpec {
         request: table.read_table("request", request).flatten(),
         line: table.line(),
     };
-    check(table, &spec);
+    check(table, &spec, confirms);
     spec
 }
 
@@ -98,12 +99,18 @@ fn events(table: &Table<'_>, known: &BTreeMap<String, String>) -> Vec<String> {
     named
 }
 
-fn check(table: &Table<'_>, spec: &ChangesSpec) {
+fn check(table: &Table<'_>, spec: &ChangesSpec, confirms: bool) {
     let all = spec.all_on_rejected();
     let by_status = all.contains(&OnRejected::Status);
     if by_status && all.len() > 1 {
         let hint = "with \"status\" each change is sent: leave the other words to other templates";
         table.problem("on_rejected_choices", "\"status\" is a choice of its own", hint);
+    }
+    if by_status && confirms {
+        let hint = "write \"retract\", \"zero\" or \"none\": such a change waits until the platform has said what it took";
+        let what =
+            "with [confirm], \"status\" would have a change sent before the platform has said what it took";
+        table.problem("on_rejected", what, hint);
     }
     if by_status && spec.rules.min_age_ms.is_some() {
         let hint = "take it out: a change that is sent with its status waits for nothing";

@@ -35,8 +35,32 @@ pub struct PollSchedule {
     pub first_ms: Vec<i64>,
     /// How long after the one before each later time is.
     pub every_ms: i64,
-    /// How long after it was accepted a platform that has said nothing is no longer asked.
+    /// How long after it was accepted a platform that has said nothing is no longer asked; one that could not be asked is
+    /// for seven times as long.
     pub for_ms: i64,
+}
+
+/// How many times as long a platform is asked that could not be: it knows what became of the events, and says so once there
+/// is a token again.
+const UNHEARD: i64 = 7;
+
+/// What became of asking a platform the last time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastAsked {
+    /// It answered that question, or was not asked yet.
+    Answered,
+    /// There was no token, no answer, or one that is not about the question.
+    InVain,
+}
+
+impl LastAsked {
+    /// By the status of the answer; `None`: there was none.
+    pub fn by(status: Option<u16>) -> LastAsked {
+        match status {
+            None | Some(401 | 403 | 408 | 429 | 500..) => LastAsked::InVain,
+            Some(_) => LastAsked::Answered,
+        }
+    }
 }
 
 impl Default for PollSchedule {
@@ -51,11 +75,15 @@ impl PollSchedule {
     /// When it is asked next about what was accepted then, having been asked `tries` times; `None`: not any more. After a
     /// while in which no one could ask it is a minute from `now`, and never further away than it is asked later: what was
     /// accepted by a clock that ran ahead is not waited for, and not asked about without end.
-    pub fn next(&self, accepted_at: Time, tries: u32, now: Time) -> Option<Time> {
+    pub fn next(&self, accepted_at: Time, (tries, last): (u32, LastAsked), now: Time) -> Option<Time> {
         let tries = usize::try_from(tries).unwrap_or(usize::MAX);
-        let most = self.for_ms / self.every_ms.max(1);
+        let for_ms = match last {
+            LastAsked::Answered => self.for_ms,
+            LastAsked::InVain => self.for_ms.saturating_mul(UNHEARD),
+        };
+        let most = for_ms / self.every_ms.max(1);
         let most = usize::try_from(most).unwrap_or(usize::MAX).saturating_add(self.first_ms.len());
-        if tries > 0 && (now.millis_since(accepted_at) >= self.for_ms || tries > most) {
+        if tries > 0 && (now.millis_since(accepted_at) >= for_ms || tries > most) {
             return None;
         }
         let after = self.first_ms.get(tries).copied().unwrap_or_else(|| {
@@ -83,8 +111,17 @@ pub struct AskedEvent {
 pub enum ConfirmVerdict {
     /// Nothing yet, for this reason: it is asked again.
     Again(ReplyVerdict),
-    /// Of each event that was asked about, in order: what became of it. A `Retry` has it sent again.
-    Events(Vec<ReplyVerdict>),
+    /// It said what became of the events.
+    Events(SaidOfEvents),
+}
+
+/// What a platform said of the events that it was asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaidOfEvents {
+    /// Of each, in order: what became of it. A `Retry` has it sent again.
+    pub verdicts: Vec<ReplyVerdict>,
+    /// Whether it is certain which is which. Else the platform may have what is sent again.
+    pub is_certain: bool,
 }
 
 impl ConfirmVerdict {
@@ -92,7 +129,9 @@ impl ConfirmVerdict {
     pub fn quoted_mut(&mut self) -> Vec<&mut String> {
         match self {
             ConfirmVerdict::Again(verdict) => verdict.quoted_mut(),
-            ConfirmVerdict::Events(events) => events.iter_mut().flat_map(ReplyVerdict::quoted_mut).collect(),
+            ConfirmVerdict::Events(said) => {
+                said.verdicts.iter_mut().flat_map(ReplyVerdict::quoted_mut).collect()
+            }
         }
     }
 }
@@ -129,8 +168,10 @@ impl ConfirmRules {
         if !matches!(whole, ReplyVerdict::Delivered { .. } | ReplyVerdict::Dead { .. }) {
             return ConfirmVerdict::Again(whole);
         }
-        let said = asked.iter().map(|event| self.of_event(&read, &whole, *event));
-        ConfirmVerdict::Events(said.collect())
+        let verdicts = asked.iter().map(|event| self.of_event(&read, &whole, *event)).collect();
+        let rows = self.rows.as_ref().zip(read.json.as_ref());
+        let is_certain = rows.is_none_or(|(rows, json)| is_certain(&rows.place.counted_rows(json), sent));
+        ConfirmVerdict::Events(SaidOfEvents { verdicts, is_certain })
     }
 
     /// What is said of one event.
@@ -143,7 +184,15 @@ impl ConfirmRules {
         if names_each(&counted, sent) {
             // An event may have a row for each thing that is wrong with it.
             let own = counted.iter().filter(|row| row.events.contains(&Some(event.number)));
-            return of_all(own.map(said).collect()).unwrap_or_else(|| whole.clone());
+            return of_all(own.map(said).collect()).unwrap_or_else(|| match whole {
+                ReplyVerdict::Delivered { warnings, .. } if !is_certain(&counted, sent) => {
+                    ReplyVerdict::Delivered {
+                        warnings: warnings.clone(),
+                        confirmation: Confirmation::Counted,
+                    }
+                }
+                whole => whole.clone(),
+            });
         }
         let taken = matches!(whole, ReplyVerdict::Delivered { .. });
         if sent == 1 || !taken {
@@ -160,6 +209,12 @@ impl ConfirmRules {
         });
         ReplyVerdict::Delivered { warnings: warnings.collect(), confirmation: Confirmation::Counted }
     }
+}
+
+/// Whether it is certain which events rows name that name each. From what number on a platform counts, none documents: only
+/// a row that names 0 proves it.
+fn is_certain(rows: &[CountedRow<'_>], sent: usize) -> bool {
+    sent == 1 || rows.is_empty() || rows.iter().any(|row| row.events.contains(&Some(0)))
 }
 
 /// Whether every row names the events that it is about, each once, and none that was not sent.

@@ -122,8 +122,8 @@ pub fn a_change_of_what_is_not_confirmed_waits_and_says_so(engine: &EngineUnderT
     let store = engine.open();
     let receipt = reported(&*store, REVERSIBLE, Status::Approved, "7");
     let first = claim(&*store, "ads", at(0)).remove(0);
-    let state =
-        DeliveryState::Confirming { request_id: "r-1".to_owned(), poll_at: at(60), tries: 0, last: None };
+    let (request_id, accepted_at, poll_at) = ("r-1".to_owned(), at(1), at(60));
+    let state = DeliveryState::Confirming { request_id, accepted_at, poll_at, tries: 0, last: None };
     wait(store.record(one(AttemptOutcome { state, ..delivered(&first, at(1)) }))).unwrap();
     reported(&*store, REVERSIBLE, Status::Rejected, "7");
     assert_eq!(states(&*store, &receipt)[1].as_str(), "waiting");

@@ -13,10 +13,11 @@ use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, befo
 use crate::store::contract::conformance::fixture::reason::retry;
 use crate::store::contract::conformance::fixture::received::{at, destination, sale, wait};
 use crate::store::contract::conformance::fixture::work::{backlog, claim, delivery_id, states, trace};
-use crate::store::contract::work::{AttemptOutcome, ConfirmOutcome, Recorded, UnconfirmedWork};
+use crate::store::contract::work::{AttemptOutcome, ConfirmOutcome, Recorded, RepeatRisk, UnconfirmedWork};
 
 fn confirming(request: &str, poll_at: Time, tries: u32) -> DeliveryState {
-    DeliveryState::Confirming { request_id: request.to_owned(), poll_at, tries, last: None }
+    let (request_id, accepted_at) = (request.to_owned(), at(1));
+    DeliveryState::Confirming { request_id, accepted_at, poll_at, tries, last: None }
 }
 
 /// A sale that was accepted by this request, and is asked about then.
@@ -42,7 +43,8 @@ fn requests(work: &UnconfirmedWork) -> Vec<String> {
 }
 
 fn outcome(receipt: &Receipt, tries: u32, state: DeliveryState, attempt: Option<Attempt>) -> ConfirmOutcome {
-    ConfirmOutcome { id: delivery_id(receipt, "ads"), request_id: "r-1".to_owned(), tries, state, attempt }
+    let (id, request_id) = (delivery_id(receipt, "ads"), "r-1".to_owned());
+    ConfirmOutcome { id, request_id, tries, state, attempt, repeat: RepeatRisk::CountedOnce }
 }
 
 fn confirm(store: &dyn Store, outcomes: Vec<ConfirmOutcome>) -> Vec<Recorded> {

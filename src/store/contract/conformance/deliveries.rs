@@ -202,7 +202,8 @@ pub fn withdrawing_a_destination_skips_what_waits_and_what_is_held(engine: &Engi
 }
 
 fn confirming(tries: u32) -> DeliveryState {
-    DeliveryState::Confirming { request_id: "batch-7".to_owned(), poll_at: at(60_000), tries, last: None }
+    let (request_id, accepted_at, poll_at) = ("batch-7".to_owned(), at(1), at(60_000));
+    DeliveryState::Confirming { request_id, accepted_at, poll_at, tries, last: None }
 }
 
 /// A sale that the platform accepted and has not confirmed.
@@ -253,7 +254,7 @@ pub fn what_is_to_be_confirmed_at_a_destination_that_is_gone_counts_as_delivered
     let store = engine.open();
     let receipt = accepted(&*store);
     assert_eq!(wait(store.withdraw(destination("ads"), at(5))).unwrap(), 1);
-    assert_eq!(states(&*store, &receipt), [DeliveryState::unverified(at(5))]);
+    assert_eq!(states(&*store, &receipt), [DeliveryState::unverified(at(1))]);
     assert_eq!(backlog(&*store, "ads", at(6)), None);
 }
 

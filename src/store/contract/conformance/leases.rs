@@ -140,6 +140,40 @@ pub fn what_was_given_back_is_no_longer_its_holders(engine: &EngineUnderTest) {
     assert!(!again.delivery.possible_repeat, "nothing had left");
 }
 
+pub fn what_was_in_hand_when_a_process_ended_without_closing_is_a_possible_repeat(engine: &EngineUnderTest) {
+    let store = engine.open();
+    let sold = |name| delivery_id(&sale(name).forward().receive(&*store), "ads");
+    let (sent, queued, failed_before) = (sold("t1"), sold("t2"), sold("t3"));
+    let work = claim_some(&*store, "ads", at(0), 3, 0);
+    assert_eq!(work.len(), 3);
+    assert_eq!(record(&*store, failed(&work[2], at(1), at(DAY))), Recorded::Settled);
+    wait(store.release(vec![work[1].lease.token])).unwrap();
+    drop(store);
+    // Which of what was due had left no one knows. What was not due had not.
+    let store = engine.open();
+    let claimed = claim_some(&*store, "ads", at(2), 3, 3);
+    assert_eq!(claimed.iter().map(|work| &work.id).collect::<Vec<_>>(), [&sent, &queued]);
+    assert!(claimed.iter().all(|work| work.delivery.possible_repeat));
+    sale("t4").forward().receive(&*store);
+    assert!(!claim(&*store, "ads", at(3)).remove(0).delivery.possible_repeat, "it was received since");
+    let retried = claim_some(&*store, "ads", at(DAY), 0, 3).remove(0);
+    assert_eq!((&retried.id, retried.delivery.possible_repeat), (&failed_before, false));
+    assert_eq!(record(&*store, failed(&claimed[0], at(4), at(2 * DAY))), Recorded::Settled);
+    assert!(claim_some(&*store, "ads", at(2 * DAY), 0, 1).remove(0).delivery.possible_repeat, "it is kept");
+}
+
+pub fn what_was_due_when_a_store_was_closed_is_no_repeat(engine: &EngineUnderTest) {
+    let store = engine.open();
+    sale("t1").forward().receive(&*store);
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    wait(store.release(vec![work.lease.token])).unwrap();
+    before_and_after_reopening(engine, store, |store, _| {
+        let work = claim(store, "ads", at(1)).remove(0);
+        assert!(!work.delivery.possible_repeat);
+        wait(store.release(vec![work.lease.token])).unwrap();
+    });
+}
+
 pub fn a_lease_that_runs_out_wakes_the_worker_of_its_target(engine: &EngineUnderTest) {
     let store = engine.open();
     sale("t1").forward().receive(&*store);

@@ -158,6 +158,8 @@ macro_rules! store_conformance {
                 a_late_attempt_is_late_also_when_the_other_one_has_ended,
                 what_one_lease_records_twice_is_kept_once,
                 what_was_given_back_is_no_longer_its_holders,
+                what_was_in_hand_when_a_process_ended_without_closing_is_a_possible_repeat,
+                what_was_due_when_a_store_was_closed_is_no_repeat,
                 a_lease_that_runs_out_wakes_the_worker_of_its_target,
                 a_person_who_asks_again_takes_the_delivery_from_no_one,
                 an_attempt_without_an_answer_makes_the_next_a_possible_repeat,
