@@ -64,6 +64,14 @@ impl Relay {
         self.fixture.dispatch(&self.targets)
     }
 
+    /// Begins to send, and has sent a sale worth 7.
+    async fn sold(&self) -> (Dispatch, ConversionId) {
+        let dispatch = self.start();
+        let sale = self.reported(Status::Approved, "7").await;
+        self.reach(sale, &["delivered"]).await;
+        (dispatch, sale)
+    }
+
     async fn reported(&self, status: Status, value: &str) -> ConversionId {
         self.fixture.arrive(worth(status, value)).await
     }
@@ -234,9 +242,7 @@ async fn a_change_that_is_as_it_was_again_at_its_turn_is_not_sent() {
     let clock = Clock::fixed(Clock::system().now());
     let changes = "on_value = \"restate\"\non_rejected = \"retract\"\nmin_age_hours = 1";
     let relay = Relay::by(clock.clone(), changes, None, taking());
-    let dispatch = relay.start();
-    let sale = relay.reported(Status::Approved, "7").await;
-    relay.reach(sale, &["delivered"]).await;
+    let (dispatch, sale) = relay.sold().await;
     relay.reported(Status::Rejected, "7").await;
     relay.reported(Status::Approved, "7").await;
     clock.set(clock.now().plus_millis(HOUR_MS));
@@ -289,9 +295,7 @@ async fn what_is_taken_back_is_what_was_sent_and_not_what_is_so_today() {
 #[tokio::test]
 async fn what_is_taken_back_is_the_value_that_was_sent_last() {
     let relay = Relay::with(REVERSIBLE, taking());
-    let dispatch = relay.start();
-    let sale = relay.reported(Status::Approved, "7").await;
-    relay.reach(sale, &["delivered"]).await;
+    let (dispatch, sale) = relay.sold().await;
     relay.reported(Status::Approved, "9").await;
     relay.reach(sale, &["delivered"; 2]).await;
     relay.reported(Status::Scrubbed, "5").await;
@@ -303,9 +307,7 @@ async fn what_is_taken_back_is_the_value_that_was_sent_last() {
 #[tokio::test]
 async fn a_sale_that_is_approved_again_after_it_was_taken_back_is_irreversible() {
     let relay = Relay::with(REVERSIBLE, taking());
-    let dispatch = relay.start();
-    let sale = relay.reported(Status::Approved, "7").await;
-    relay.reach(sale, &["delivered"]).await;
+    let (dispatch, sale) = relay.sold().await;
     relay.reported(Status::Rejected, "7").await;
     relay.reach(sale, &["delivered"; 2]).await;
     relay.reported(Status::Approved, "7").await;
@@ -323,9 +325,7 @@ async fn a_sale_that_is_approved_again_after_it_was_taken_back_is_irreversible()
 async fn a_platform_that_restates_what_was_taken_back_is_sent_the_value_again() {
     let changes = "on_value = \"restate\"\non_rejected = \"retract\"\nafter_retract = \"restate\"";
     let relay = Relay::with(changes, taking());
-    let dispatch = relay.start();
-    let sale = relay.reported(Status::Approved, "7").await;
-    relay.reach(sale, &["delivered"]).await;
+    let (dispatch, sale) = relay.sold().await;
     relay.reported(Status::Rejected, "7").await;
     relay.reach(sale, &["delivered"; 2]).await;
     relay.reported(Status::Approved, "8").await;
@@ -337,9 +337,7 @@ async fn a_platform_that_restates_what_was_taken_back_is_sent_the_value_again() 
 #[tokio::test]
 async fn what_a_platform_cannot_take_back_is_skipped_and_marks_the_conversion_until_it_counts_again() {
     let relay = Relay::with("", taking());
-    let dispatch = relay.start();
-    let sale = relay.reported(Status::Approved, "7").await;
-    relay.reach(sale, &["delivered"]).await;
+    let (dispatch, sale) = relay.sold().await;
     relay.reported(Status::Approved, "8").await;
     assert_eq!(relay.deliveries(sale).await.len(), 1, "of another value nothing is said");
     relay.reported(Status::Rejected, "8").await;
@@ -361,9 +359,7 @@ const ZERO_BY_CHOICE: &str = "on_value = \"restate\"\non_rejected_choices = [\"z
 #[tokio::test]
 async fn what_a_destination_zeroes_by_choice_is_worth_its_value_again_once_it_is_approved() {
     let relay = Relay::by(Clock::system(), ZERO_BY_CHOICE, Some(OnRejected::Zero), taking());
-    let dispatch = relay.start();
-    let sale = relay.reported(Status::Approved, "7").await;
-    relay.reach(sale, &["delivered"]).await;
+    let (dispatch, sale) = relay.sold().await;
     relay.reported(Status::Rejected, "7").await;
     relay.reach(sale, &["delivered"; 2]).await;
     relay.reported(Status::Approved, "7").await;
@@ -375,9 +371,7 @@ async fn what_a_destination_zeroes_by_choice_is_worth_its_value_again_once_it_is
 #[tokio::test]
 async fn without_that_choice_a_rejected_sale_is_irreversible() {
     let relay = Relay::with(ZERO_BY_CHOICE, taking());
-    let dispatch = relay.start();
-    let sale = relay.reported(Status::Approved, "7").await;
-    relay.reach(sale, &["delivered"]).await;
+    let (dispatch, sale) = relay.sold().await;
     relay.reported(Status::Rejected, "7").await;
     let all = relay.reach(sale, &["delivered", "skipped"]).await;
     assert_eq!(reason(&all[1]), Some(&SkipReason::Irreversible { status: Status::Rejected }));
@@ -406,9 +400,7 @@ async fn a_change_of_a_visitor_who_refused_since_names_ids_alone() {
 #[tokio::test]
 async fn a_change_that_is_received_again_is_sent_once() {
     let relay = Relay::with(REVERSIBLE, taking());
-    let dispatch = relay.start();
-    let sale = relay.reported(Status::Approved, "7").await;
-    relay.reach(sale, &["delivered"]).await;
+    let (dispatch, sale) = relay.sold().await;
     for _ in 0..3 {
         relay.reported(Status::Rejected, "7").await;
         relay.reach(sale, &["delivered"; 2]).await;
@@ -422,9 +414,7 @@ async fn a_change_that_is_received_again_is_sent_once() {
 #[tokio::test]
 async fn another_currency_is_another_value() {
     let relay = Relay::with(REVERSIBLE, taking());
-    let dispatch = relay.start();
-    let sale = relay.reported(Status::Approved, "7").await;
-    relay.reach(sale, &["delivered"]).await;
+    let (dispatch, sale) = relay.sold().await;
     let value = Money { currency: Currency::parse("EUR").unwrap(), ..usd("7") };
     relay.fixture.arrive(Draft { value: Some(value), ..draft("t", Status::Approved) }).await;
     let all = relay.reach(sale, &["delivered"; 2]).await;
