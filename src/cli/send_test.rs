@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::cli::remote::{Remote, ServerReply, refusal};
 use crate::cli::{Failure, print, print_json, run_to_end};
+use crate::domain::test_event::TestCounts;
 use crate::template::diagnostic::Problem;
 
 #[derive(Args)]
@@ -18,6 +19,9 @@ pub struct SendTest {
     /// The event that is sent [default: Purchase, or another where the destination takes none]
     #[arg(long, value_name = "EVENT")]
     event: Option<String>,
+    /// Send it although the platform uses test events for bidding or in reports, or may.
+    #[arg(long)]
+    anyway: bool,
     /// Print one JSON document, that of POST /api/v1/destinations/{id}/test.
     #[arg(long)]
     json: bool,
@@ -47,10 +51,10 @@ impl SendTest {
             percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
         };
         let path = format!("/api/v1/destinations/{}/test", encoded(&self.destination));
-        match &self.event {
-            Some(event) => format!("{path}?event={}", encoded(event)),
-            None => path,
-        }
+        let event = self.event.as_ref().map(|event| format!("event={}", encoded(event)));
+        let query: Vec<String> =
+            event.into_iter().chain(self.anyway.then(|| "anyway=true".to_owned())).collect();
+        if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
     }
 
     /// Ends with 1 where the platform did not take the event.
@@ -72,6 +76,9 @@ impl SendTest {
 fn in_words(document: &Value) -> String {
     let at = |pointer: &str| document.pointer(pointer);
     let text = |pointer: &str| at(pointer).and_then(Value::as_str).unwrap_or_default();
+    // Another version's word is shown as it is.
+    let known = TestCounts::NAMES.into_iter().find(|(word, _)| *word == text("/counts"));
+    let counts = known.map_or(text("/counts"), |(_, counts)| counts.sentence());
     let mut words = format!("{}: {}\n", text("/destination"), text("/verdict"));
     for (name, value) in [
         ("event", text("/event")),
@@ -79,6 +86,8 @@ fn in_words(document: &Value) -> String {
         ("reason code", text("/reason_code")),
         ("reason", text("/reason")),
         ("hint", text("/hint")),
+        ("counts", counts),
+        ("of a test", text("/note")),
     ] {
         if !value.is_empty() {
             line(&mut words, name, value);

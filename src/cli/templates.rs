@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::{ConfigPath, Failure, count, print, print_json};
 use crate::config::templates;
+use crate::domain::test_event::TestCounts;
 use crate::story::expected::Expectations;
 use crate::story::lint;
 use crate::story::preset::run_preset_stories;
@@ -234,6 +235,10 @@ fn destination_lines(text: &mut String, template: &DestinationTemplate) {
         if !kept.is_empty() {
             line(text, name, &format!("{} (to be recorded with the click)", kept.join(", ")));
         }
+    }
+    line(text, "  test mode", template.test_counts().map_or("none", TestCounts::sentence));
+    if let Some(note) = template.test_note() {
+        line(text, "  of a test", note);
     }
     line(text, "  verified", if template.is_verified() { "yes" } else { "no" });
     fact_lines(text, &template.doubts(), template.facts());

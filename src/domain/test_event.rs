@@ -6,6 +6,10 @@ use crate::domain::event::EventName;
 use crate::domain::ids::DestinationId;
 use crate::domain::skip::SkipReason;
 
+/// What a person does who wants a test event sent that counts, or may.
+const SEND_ANYWAY: &str = "`postbridge preview` shows a request without sending it; to send the test event all the same, say so: \
+                           `--anyway` of the command, `anyway=true` of the API, the box next to the button";
+
 codes! {
     /// Why no test event is sent.
     TestRefusedCode = "test_refused" {
@@ -19,6 +23,12 @@ codes! {
         EventNotMapped = "event_without_name",
             "the destination has no name for the event",
             "choose another event, or name this one under [destination.events] and reload";
+        Counts = "test_counts",
+            "the platform uses a test event as it uses a sale, for bidding and in reports",
+            SEND_ANYWAY;
+        MayCount = "test_may_count",
+            "it is not known whether the platform uses a test event for bidding or in reports",
+            SEND_ANYWAY;
         SameAsLive = "same_as_live",
             "in test mode the template makes the same request as for a sale, so a test event would count",
             "have the template say in the request that it is a test (`in_test`), or take its [test] out";
@@ -48,6 +58,8 @@ pub enum TestRefused {
         event: EventName,
         known: Vec<String>,
     },
+    Counts,
+    MayCount,
     SameAsLive,
     NothingToSend(SkipReason),
     /// What is wrong, and how to fix it.
@@ -60,6 +72,59 @@ pub enum TestRefused {
         seconds: u64,
     },
     NotReady,
+}
+
+/// Whether a platform may use a test event for bidding or in reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TestCounts {
+    /// It uses none.
+    No,
+    /// The platform does not say.
+    Unknown,
+    /// It uses a test event as it uses a sale.
+    Yes,
+}
+
+impl TestCounts {
+    /// Each as a template and the API write it.
+    pub const NAMES: [(&str, TestCounts); 3] =
+        [("no", TestCounts::No), ("unknown", TestCounts::Unknown), ("yes", TestCounts::Yes)];
+
+    /// As a template and the API write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TestCounts::No => "no",
+            TestCounts::Unknown => "unknown",
+            TestCounts::Yes => "yes",
+        }
+    }
+
+    /// For a person, as a sentence without its end.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            TestCounts::No => "the platform uses no test event, neither for bidding nor in reports",
+            TestCounts::Unknown => TestRefusedCode::MayCount.meaning(),
+            TestCounts::Yes => TestRefusedCode::Counts.meaning(),
+        }
+    }
+
+    /// Why none is sent to a person who has not said that it may count; `None` where it does not.
+    pub fn refusal(self) -> Option<TestRefused> {
+        match self {
+            TestCounts::No => None,
+            TestCounts::Unknown => Some(TestRefused::MayCount),
+            TestCounts::Yes => Some(TestRefused::Counts),
+        }
+    }
+}
+
+/// What a person wants to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TestWish<'a> {
+    /// The name of the event, as it was typed; empty for the usual one.
+    pub event: &'a str,
+    /// Whether it is sent although it counts, or may.
+    pub anyway: bool,
 }
 
 /// A setting that a platform's test mode needs, and that the account has not.
@@ -96,6 +161,8 @@ impl CodedReason for TestRefused {
             TestRefused::NoTestMode => TestRefusedCode::NoTestMode,
             TestRefused::SettingMissing(_) => TestRefusedCode::SettingMissing,
             TestRefused::EventNotMapped { .. } => TestRefusedCode::EventNotMapped,
+            TestRefused::Counts => TestRefusedCode::Counts,
+            TestRefused::MayCount => TestRefusedCode::MayCount,
             TestRefused::SameAsLive => TestRefusedCode::SameAsLive,
             TestRefused::NothingToSend(_) => TestRefusedCode::NothingToSend,
             TestRefused::Unrendered { .. } => TestRefusedCode::Unrendered,

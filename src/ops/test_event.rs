@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::domain::event::EventName;
 use crate::domain::ids::DestinationId;
-use crate::domain::test_event::{TestRefused, TestReport};
+use crate::domain::test_event::{TestCounts, TestRefused, TestReport, TestWish};
 use crate::ops::missing::Missing;
+use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::ready::ReadyDestination;
 
 /// What becomes of a test event that is on its way.
@@ -31,22 +32,32 @@ impl TestError {
     pub const A_NAME: &'static str = "an event name has 1 to 64 characters";
 }
 
-/// Sends one to the destination with this id. `event` may be empty: then it is the usual one. Answers the destination
-/// too.
+/// Sends one to the destination with this id. Answers the destination too.
 ///
 /// # Errors
-/// There is no such destination or event; none can be sent.
+/// There is no such destination or event; none can be sent; it may count, and the wish does not say that it is sent
+/// anyway.
 pub async fn send<'a>(
     (destinations, send_test): (&'a [Arc<ReadyDestination>], &SendTestEvent),
     id: &str,
-    event: &str,
+    wish: TestWish<'_>,
 ) -> Result<(&'a ReadyDestination, TestReport), TestError> {
     let found = destinations.iter().find(|destination| destination.id().as_str() == id);
     let destination = found.ok_or(TestError::Missing(Missing::Destination))?;
-    let event = match event.trim() {
+    let event = match wish.event.trim() {
         "" => None,
         name => Some(EventName::parse(name).ok_or_else(|| TestError::NotAName(name.to_owned()))?),
     };
+    if !wish.anyway {
+        check_counts(destination).map_err(TestError::Refused)?;
+    }
     let report = send_test(destination.id(), event).await.map_err(TestError::Refused)?;
     Ok((destination, report))
+}
+
+/// What keeps a test from being sent at all is said first: then nothing would count.
+fn check_counts(destination: &ReadyDestination) -> Result<(), TestRefused> {
+    destination.check_test_mode()?;
+    let counts = destination.template().and_then(DestinationTemplate::test_counts);
+    counts.and_then(TestCounts::refusal).map_or(Ok(()), Err)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::domain::test_event::TestCounts;
 use crate::domain::time::HOUR_MS;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::file::SettingSpec;
@@ -120,6 +121,11 @@ struct DestinationTemplateView<'a> {
     landing_params: &'a [String],
     cookies: &'a [String],
     has_test_mode: bool,
+    /// Whether the platform may use a test event for bidding or in reports: `no`, `unknown` or `yes`; null without a
+    /// test mode.
+    test_counts: Option<&'static str>,
+    /// What a test event cannot show.
+    test_note: Option<&'a str>,
     /// What the platform can be informed of after it was sent an event, in the words of the template's `[changes]`.
     changes: Vec<&'static str>,
     auth: Vec<&'static str>,
@@ -144,6 +150,8 @@ impl<'a> DestinationTemplateView<'a> {
             landing_params: template.landing_params(),
             cookies: template.cookies(),
             has_test_mode: template.has_test_mode(),
+            test_counts: template.test_counts().map(TestCounts::as_str),
+            test_note: template.test_note(),
             changes: template.words_of_changes(),
             auth: template.auth_kinds(),
             time_unit: template.time_unit(),

@@ -7,7 +7,8 @@ use crate::domain::delivery::ReplyVerdict;
 use crate::domain::event::EventName;
 use crate::domain::ids::DestinationId;
 use crate::domain::sent::Confirmation;
-use crate::domain::test_event::TestReport;
+use crate::domain::test_event::{TestCounts, TestReport};
+use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::ready::ReadyDestination;
 use crate::view::delivery::AttemptView;
 
@@ -26,6 +27,10 @@ pub struct TestEventView<'a> {
     event_name: &'a str,
     /// What the answer means, as a sentence without its end; why not is in `reason`, what to do in `hint`.
     pub verdict: &'static str,
+    /// Whether the platform may use the event for bidding or in reports: `no`, `unknown` or `yes`.
+    counts: Option<&'static str>,
+    /// What a test cannot show, as a sentence; null where nothing is known.
+    note: Option<&'a str>,
     #[serde(flatten)]
     attempt: AttemptView<'a>,
     /// What the template's setup guide says of an account that is refused; null where it is not.
@@ -36,7 +41,8 @@ pub struct TestEventView<'a> {
 
 impl<'a> TestEventView<'a> {
     pub fn of(report: &'a TestReport, destination: &'a ReadyDestination) -> TestEventView<'a> {
-        let setup = destination.template().map(|template| template.when_refused());
+        let template = destination.template();
+        let setup = template.map(DestinationTemplate::when_refused);
         let is_refused = matches!(report.attempt.verdict, ReplyVerdict::Park { .. });
         TestEventView {
             destination: &report.destination,
@@ -44,6 +50,8 @@ impl<'a> TestEventView<'a> {
             event: &report.event,
             event_name: &report.event_name,
             verdict: in_words(&report.attempt.verdict),
+            counts: template.and_then(DestinationTemplate::test_counts).map(TestCounts::as_str),
+            note: template.and_then(DestinationTemplate::test_note),
             attempt: AttemptView::of(&report.attempt),
             setup: setup.filter(|setup| is_refused && !setup.is_empty()),
             is_probed: report.is_probed,

@@ -171,7 +171,8 @@ impl Query {
     }
 
     /// What is asked for only where it is `true`.
-    fn flag(&self, name: &str) -> Result<bool, BadParameter> {
+    /// Whether a parameter says `true`.
+    pub fn flag(&self, name: &str) -> Result<bool, BadParameter> {
         let read = self.parsed(name, "it is true or false", |received_text| received_text.parse().ok());
         Ok(read?.unwrap_or(false))
     }

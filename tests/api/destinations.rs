@@ -44,7 +44,7 @@ fn sale(relay: &Relay, transaction: &str) {
 fn a_test_event_is_shown_with_request_answer_and_verdict_and_is_no_conversion() {
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let relay = setup(folder.path(), &platform, "").start();
-    let (status, test) = test(&relay, "meta-main", "?event=Lead");
+    let (status, test) = test(&relay, "meta-main", "?event=Lead&anyway=true");
     assert_eq!(status, 200, "{test:#}");
     assert_eq!(
         (&test["outcome"], &test["event"], &test["event_name"]),
@@ -78,7 +78,7 @@ fn a_refused_token_brings_the_hint_of_the_setup_guide_and_leaves_the_destination
         Act::status(401, r#"{"error":{"message":"Invalid OAuth access token meta-secret-token","code":190}}"#)
     });
     let relay = setup(folder.path(), &platform, "").start();
-    let (status, test) = test(&relay, "meta-main", "");
+    let (status, test) = test(&relay, "meta-main", "?anyway=true");
     assert_eq!(
         (status, &test["outcome"], &test["reason_code"]),
         (200, &json!("park"), &json!("account_refused"))
@@ -132,6 +132,24 @@ fn what_cannot_be_tested_says_why_and_nothing_is_sent() {
     assert_eq!(platform.count(), 0, "{:?}", platform.received());
 }
 
+#[test]
+fn a_test_event_that_counts_is_refused_until_the_caller_says_anyway() {
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let relay = setup(folder.path(), &platform, "").start();
+    for (query, status, code) in [
+        ("", 409, "test_counts"),
+        ("?anyway=false", 409, "test_counts"),
+        ("?anyway=", 409, "test_counts"),
+        ("?anyway=perhaps", 400, "bad_parameter"),
+    ] {
+        let (answered, refused) = test(&relay, "meta-main", query);
+        assert_eq!((answered, &refused["error"]["code"]), (status, &json!(code)), "{query}: {refused:#}");
+    }
+    assert_eq!(platform.count(), 0);
+    let (status, sent) = test(&relay, "meta-main", "?anyway=true");
+    assert_eq!((status, &sent["counts"], &sent["note"]), (200, &json!("yes"), &Value::Null), "{sent:#}");
+}
+
 /// The names of an object's members.
 fn members(value: &Value) -> String {
     let mut names: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
@@ -149,9 +167,9 @@ fn a_destination_and_a_test_event_have_all_their_members() {
          oldest_due_seconds on_hold open_until parked queue state template verified version version_expires_at waiting"
     );
     assert_eq!(
-        members(&test(&relay, "meta-main", "").1),
-        "at batch destination earlier_requests event event_name field hint is_probed late outcome purpose reason reason_code \
-         remarks request response sent setup template took_ms value verdict warnings"
+        members(&test(&relay, "meta-main", "?anyway=true").1),
+        "at batch counts destination earlier_requests event event_name field hint is_probed late note outcome purpose reason \
+         reason_code remarks request response sent setup template took_ms value verdict warnings"
     );
 }
 
@@ -159,8 +177,8 @@ fn a_destination_and_a_test_event_have_all_their_members() {
 fn two_test_events_at_once_are_one() {
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let relay = setup(folder.path(), &platform, "").start();
-    assert_eq!(test(&relay, "meta-main", "").0, 200);
-    let (status, refused) = test(&relay, "meta-main", "");
+    assert_eq!(test(&relay, "meta-main", "?anyway=true").0, 200);
+    let (status, refused) = test(&relay, "meta-main", "?anyway=true");
     assert_eq!((status, &refused["error"]["code"]), (409, &json!("too_soon")), "{refused:#}");
     assert_eq!(platform.count(), 1);
 }

@@ -121,7 +121,7 @@ fn every_call_answers_what_the_document_says() {
     ok("GET", &format!("/api/v1/postbacks/{quarantined}"), "");
     ok("POST", &format!("/api/v1/postbacks/{quarantined}/retry"), "");
     ok("POST", &format!("{path}/status"), r#"{"status":"rejected","note":"returned"}"#);
-    ok("POST", "/api/v1/destinations/meta-main/test?event=Lead", "");
+    ok("POST", "/api/v1/destinations/meta-main/test?event=Lead&anyway=true", "");
     ok("POST", "/api/v1/clock/confirm", "");
     ok("POST", "/api/v1/suppression/fraud", "someone@example.com\nnonsense");
     ok("GET", "/api/v1/suppression/fraud", "");

@@ -33,7 +33,7 @@ fn send_test(folder: &Path, relay: &Relay, arguments: &[&str]) -> Output {
 fn a_test_event_that_is_taken_is_shown_whole_and_ends_with_0() {
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let relay = relay(folder.path(), &platform);
-    let sent = send_test(folder.path(), &relay, &["meta-main", "--event", "Lead"]);
+    let sent = send_test(folder.path(), &relay, &["meta-main", "--event", "Lead", "--anyway"]);
     assert_eq!(sent.status.code(), Some(0), "{}", err(&sent));
     let said = out(&sent);
     assert!(
@@ -46,9 +46,10 @@ fn a_test_event_that_is_taken_is_shown_whole_and_ends_with_0() {
         assert!(said.contains(wanted), "`{wanted}` is not in {said}");
     }
     assert!(!said.contains("meta-secret-token"), "{said}");
-    let sent = send_test(folder.path(), &relay, &["hook", "--json"]);
+    let sent = send_test(folder.path(), &relay, &["hook", "--json", "--anyway"]);
     let document = json_of(&sent);
     assert_eq!((&document["outcome"], &document["template"]), (&json!("delivered"), &json!("webhook")));
+    assert_eq!((&document["counts"], &document["note"]), (&json!("unknown"), &json!(null)));
     assert_eq!(platform.received()[1].json()["test"], json!(true));
 }
 
@@ -57,7 +58,7 @@ fn a_test_event_that_is_refused_says_why_and_ends_with_1() {
     let folder = tempfile::tempdir().unwrap();
     let platform = Platform::start(|_| Act::status(401, r#"{"error":{"message":"expired","code":190}}"#));
     let relay = relay(folder.path(), &platform);
-    let sent = send_test(folder.path(), &relay, &["meta-main"]);
+    let sent = send_test(folder.path(), &relay, &["meta-main", "--anyway"]);
     assert_eq!(sent.status.code(), Some(1), "{}", err(&sent));
     let said = out(&sent);
     assert!(said.starts_with("meta-main: the account is refused"), "{said}");
@@ -66,6 +67,69 @@ fn a_test_event_that_is_refused_says_why_and_ends_with_1() {
     {
         assert!(said.contains(wanted), "`{wanted}` is not in {said}");
     }
+}
+
+#[test]
+fn a_test_event_that_may_count_is_sent_only_to_a_person_who_says_so() {
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let relay = relay(folder.path(), &platform);
+    for (id, why) in
+        [("meta-main", "uses a test event as it uses a sale"), ("hook", "it is not known whether")]
+    {
+        let refused = send_test(folder.path(), &relay, &[id]);
+        assert_eq!(refused.status.code(), Some(1), "{}", out(&refused));
+        assert!(err(&refused).contains(why) && err(&refused).contains("--anyway"), "{}", err(&refused));
+    }
+    assert_eq!(platform.count(), 0);
+    let sent = send_test(folder.path(), &relay, &["meta-main", "--anyway"]);
+    assert_eq!(sent.status.code(), Some(0), "{}", err(&sent));
+    assert!(
+        out(&sent).contains("  counts           the platform uses a test event as it uses a sale"),
+        "{}",
+        out(&sent)
+    );
+    assert_eq!(platform.count(), 1);
+}
+
+#[test]
+fn what_a_test_cannot_show_is_said_with_its_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Platform::start(|_| Act::ok(r#"{"validationMessages":[]}"#));
+    let mut setup = Setup::cake_to_meta(folder.path(), platform.address);
+    setup.extra.push_str(&format!(
+        "[[destination]]\nid = \"ga\"\ntemplate = \"ga4\"\nendpoint = \"http://{}\"\nallow_private_network = true\n\
+         [destination.settings]\nmeasurement_id = \"G-ABC1234567\"\napi_secret = \"ga-secret-token\"\n",
+        platform.address
+    ));
+    let relay = setup.start();
+    let sent = send_test(folder.path(), &relay, &["ga"]);
+    assert_eq!(sent.status.code(), Some(0), "{}{}", out(&sent), err(&sent));
+    let said = out(&sent);
+    for wanted in
+        ["counts           the platform uses no test event", "of a test", "does not look at the secret"]
+    {
+        assert!(said.contains(wanted), "`{wanted}` is not in {said}");
+    }
+}
+
+#[test]
+fn the_catalogue_says_whether_a_test_event_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let show = |arguments: &[&str]| postbridge(folder.path(), &[&["templates", "show"], arguments].concat());
+    assert!(
+        out(&show(&["meta"])).contains("test mode          the platform uses a test event as it uses a sale")
+    );
+    assert!(out(&show(&["x"])).contains("test mode          none"));
+    let words = out(&show(&["ga4"]));
+    assert!(words.contains("the platform uses no test event") && words.contains("of a test"), "{words}");
+    let of = |name: &str| json_of(&show(&[name, "--json"]))["destinations"][0].clone();
+    let (ga4, x) = (of("ga4"), of("x"));
+    assert_eq!((&ga4["has_test_mode"], &ga4["test_counts"]), (&json!(true), &json!("no")));
+    assert!(ga4["test_note"].as_str().unwrap().contains("secret"), "{ga4:#}");
+    assert_eq!(
+        (&x["has_test_mode"], &x["test_counts"], &x["test_note"]),
+        (&json!(false), &json!(null), &json!(null))
+    );
 }
 
 #[test]

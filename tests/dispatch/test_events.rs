@@ -51,6 +51,7 @@ warnings = "/warnings"
 status = [200]
 then = "dead"
 [test]
+counts = "no"
 needs = ["code"]
 [test.click]
 cid = "click-of-no-person"

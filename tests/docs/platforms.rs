@@ -79,7 +79,10 @@ fn line(template: &DestinationTemplate) -> String {
         template.time_unit().unwrap_or("not sent").to_owned(),
         age,
         batch(name),
-        if template.has_test_mode() { "yes" } else { "no" }.to_owned(),
+        match template.test_counts() {
+            None => "no".to_owned(),
+            Some(counts) => format!("yes; counts: {}", counts.as_str()),
+        },
         after_delivery(template),
         stories.to_string(),
         replies.to_string(),

@@ -31,6 +31,8 @@ pub fn refused_tests() -> Family {
                 event: EventName::parse("Quiz").unwrap(),
                 known: vec!["Lead".to_owned(), "Purchase".to_owned()],
             },
+            TestRefused::Counts,
+            TestRefused::MayCount,
             TestRefused::SameAsLive,
             TestRefused::NothingToSend(SkipReason::PayloadIncomplete(Box::new(MissingValue {
                 fields: vec!["/user/cid".to_owned()],

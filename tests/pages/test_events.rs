@@ -13,6 +13,9 @@ use postbridge::store::contract::conformance::fixture::reason::account_refused;
 
 use crate::support::pages_fixture::{PagesFixture, destination, noon};
 
+/// The box next to the button.
+const ANYWAY: (&str, &str) = ("anyway", "true");
+
 /// A test event to `meta-main` that ended so.
 fn report(verdict: ReplyVerdict, is_probed: bool) -> TestReport {
     let request = SentRequest {
@@ -60,14 +63,14 @@ async fn the_button_shows_request_answer_and_verdict() {
     let (fixture, chosen) = pages(Ok(report(delivered(&["look at `fbp`"]), true))).await;
     // The webhook needs no setting for it; the other account has no test code.
     fixture.get("/destinations").await.shows("action=\"/destinations/shop-hook/test#destination-shop-hook\"");
-    let page = fixture.post("/destinations/meta-main/test", &[("event", "Lead")]).await;
+    let page = fixture.post("/destinations/meta-main/test", &[("event", "Lead"), ANYWAY]).await;
     assert_eq!(page.status, StatusCode::OK);
     page.shows("delivered: the platform took the event in its test mode, with a warning");
     page.shows("look at <code>fbp</code>").shows("https://graph.example.com/events").shows("Bearer ***");
     page.shows("HTTP 200").shows("&lt;b&gt;hello&lt;/b&gt;").hides("<b>hello</b>");
     page.shows("what waits longest is sent now");
     assert_eq!(*chosen.lock(), ["meta-main Lead"]);
-    fixture.post("/destinations/shop-hook/test", &[("event", "")]).await;
+    fixture.post("/destinations/shop-hook/test", &[("event", ""), ANYWAY]).await;
     assert_eq!(chosen.lock()[1], "shop-hook ");
     assert_eq!(fixture.post("/destinations/nowhere/test", &[]).await.status, StatusCode::NOT_FOUND);
     let name = "x".repeat(65);
@@ -76,10 +79,24 @@ async fn the_button_shows_request_answer_and_verdict() {
 }
 
 #[tokio::test]
+async fn a_test_event_that_may_count_is_sent_only_where_the_box_is_ticked() {
+    let (fixture, chosen) = pages(Ok(report(delivered(&[]), false))).await;
+    let page = fixture.get("/destinations").await;
+    page.shows("It is not known whether the platform uses a test event").shows("name=\"anyway\"");
+    for unticked in [&[][..], &[("anyway", "")], &[("anyway", "no")]] {
+        let page = fixture.post("/destinations/shop-hook/test", unticked).await;
+        page.shows("No test event was sent").shows("<code>test_may_count</code>");
+    }
+    assert!(chosen.lock().is_empty());
+    fixture.post("/destinations/shop-hook/test", &[ANYWAY]).await;
+    assert_eq!(*chosen.lock(), ["shop-hook "]);
+}
+
+#[tokio::test]
 async fn a_refused_account_brings_the_setup_guides_words() {
     let reason = account_refused("code 190");
     let (fixture, _) = pages(Ok(report(ReplyVerdict::Park { reason }, false))).await;
-    let page = fixture.post("/destinations/meta-main/test", &[]).await;
+    let page = fixture.post("/destinations/meta-main/test", &[ANYWAY]).await;
     page.shows("the account is refused").shows("What the setup guide says").shows("**Code 190**");
     page.hides("what waits longest is sent now");
 }
@@ -87,7 +104,7 @@ async fn a_refused_account_brings_the_setup_guides_words() {
 #[tokio::test]
 async fn what_was_not_sent_says_why_and_where_it_cannot_be_there_is_no_button() {
     let (fixture, _) = pages(Err(TestRefused::TooSoon { seconds: 3 })).await;
-    let page = fixture.post("/destinations/shop-hook/test", &[]).await;
+    let page = fixture.post("/destinations/shop-hook/test", &[ANYWAY]).await;
     page.shows("No test event was sent").shows("<code>too_soon</code>").shows("3 s, then send it again");
     let page = fixture.get("/destinations").await;
     page.hides("action=\"/destinations/meta-main/test").shows("No test event can be sent:");

@@ -7,13 +7,16 @@ use postbridge::domain::code::CodedReason;
 use postbridge::domain::event::EventName;
 use postbridge::domain::remark::Remark;
 use postbridge::domain::sent::DeliveryKind;
-use postbridge::domain::test_event::TestRefused;
+use postbridge::domain::test_event::{TestCounts, TestRefused};
 use postbridge::domain::time::Time;
 use postbridge::template::catalog::Catalog;
+use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::envelope::EventPart;
 use postbridge::template::destination::made_up::MadeUpSale;
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
+use postbridge::template::diagnostic::Problem;
+use postbridge::template::provenance::{FactKind, FactLevel};
 
 use crate::support::known_events::{account, events_of};
 
@@ -186,7 +189,7 @@ fn of_a_guide_without_that_part_the_beginning_is_shown() {
 #[test]
 fn a_value_of_a_click_that_the_template_does_not_keep_is_a_mistake() {
     let toml = "label = \"X\"\nlanding_params = [\"cid\"]\n[events]\nPurchase = \"p\"\n[request]\nurl = \"https://x.example/\"\n\
-                [test]\nneeds = []\n[test.click]\ncid = \"1\"\ncidd = \"2\"\n";
+                [test]\ncounts = \"no\"\nneeds = []\n[test.click]\ncid = \"1\"\ncidd = \"2\"\n";
     let files = [("destination.toml", toml), ("event.json.hbs", "{\"id\": {{json event_id}}}")];
     let files = files.map(|(name, text)| (name.to_owned(), text.to_owned())).into_iter().collect();
     let problems =
@@ -195,4 +198,49 @@ fn a_value_of_a_click_that_the_template_does_not_keep_is_a_mistake() {
             .unwrap();
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(problems[0].what.contains("`cidd`"), "{problems:?}");
+}
+
+/// A template whose `[test]` holds these lines.
+fn with_test(lines: &str) -> Result<DestinationTemplate, Vec<Problem>> {
+    let toml = format!(
+        "label = \"X\"\n[events]\nPurchase = \"p\"\n[request]\nurl = \"https://x.example/\"\n[test]\n{lines}\n"
+    );
+    let files = [("destination.toml", toml.as_str()), ("event.json.hbs", "{\"id\": {{json event_id}}}")];
+    let files = files.map(|(name, text)| (name.to_owned(), text.to_owned())).into_iter().collect();
+    DestinationTemplate::parse("x", "x", &files)
+}
+
+#[test]
+fn a_template_says_whether_a_test_event_counts() {
+    for (_, counts) in TestCounts::NAMES {
+        let template = with_test(&format!("counts = \"{}\"\nnote = \"not the secret\"", counts.as_str()));
+        let template = template.ok().unwrap();
+        assert_eq!((template.test_counts(), template.test_note()), (Some(counts), Some("not the secret")));
+        assert_eq!(counts.refusal().is_none(), counts == TestCounts::No);
+    }
+    let wrong = |lines: &str| with_test(lines).err().unwrap_or_default();
+    let [left_out] = wrong("needs = []").try_into().unwrap();
+    assert!(left_out.what.contains("[test] does not say"), "{left_out}");
+    assert!(left_out.hint.contains("counts = \"no\"") && left_out.at.ends_with(":6"), "{left_out}");
+    let [wrong_word] = wrong("counts = \"perhaps\"").try_into().unwrap();
+    assert!(wrong_word.hint.contains("unknown"), "{wrong_word}");
+}
+
+#[test]
+fn of_every_platform_with_a_test_mode_it_is_known_where_that_is_from() {
+    let catalog = Catalog::load(None).unwrap();
+    let mut counted = Vec::new();
+    for template in catalog.destination_names().into_iter().filter_map(|name| catalog.destination(name)) {
+        let Some(counts) = template.test_counts() else { continue };
+        let of_test = template.facts().iter().filter(|fact| fact.about == FactKind::TestMode);
+        let levels: Vec<FactLevel> = of_test.map(|fact| fact.provenance.level).collect();
+        assert!(!levels.is_empty(), "{}: no fact is about `test_mode`", template.name());
+        // That a platform uses test events, or does not, is more than a guess.
+        let is_known = levels.iter().all(|level| !level.is_in_doubt());
+        assert!(is_known || counts == TestCounts::Unknown, "{}: {levels:?}", template.name());
+        counted.push((template.name().to_owned(), counts.as_str()));
+    }
+    for (name, counts) in [("ga4", "no"), ("webhook", "unknown"), ("meta", "yes")] {
+        assert!(counted.contains(&(name.to_owned(), counts)), "{counted:?}");
+    }
 }

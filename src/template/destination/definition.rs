@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 
 use crate::domain::change_rules::{OnRejected, OnValue};
 use crate::domain::event::EventName;
+use crate::domain::test_event::TestCounts;
 use crate::template::destination::auth::Auth;
 use crate::template::destination::batch::{BatchSize, RateUnit};
 use crate::template::destination::change_request::{CHANGE_SCHEMA_FILE, ChangeRequest};
@@ -225,6 +226,16 @@ impl DestinationTemplate {
     /// Whether the platform has a test mode.
     pub fn has_test_mode(&self) -> bool {
         self.file.test.is_some()
+    }
+
+    /// Whether the platform may use a test event for bidding or in reports; `None`: it has no test mode.
+    pub fn test_counts(&self) -> Option<TestCounts> {
+        self.file.test.as_ref().map(|test| test.counts)
+    }
+
+    /// What a test event cannot show, as a sentence.
+    pub fn test_note(&self) -> Option<&str> {
+        self.file.test.as_ref()?.note.as_deref()
     }
 
     /// What the click of a test event has: names of parameters and cookies, and a value for each.

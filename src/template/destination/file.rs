@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 
 use crate::domain::click::is_covered;
 use crate::domain::event::EventName;
+use crate::domain::test_event::TestCounts;
 use crate::domain::time::{HOUR_MS, Time};
 use crate::template::destination::auth::{self, Auth, number_of};
 use crate::template::destination::batch::{BatchRules, RateUnit};
@@ -58,6 +59,10 @@ pub(crate) struct DestinationFile {
 
 /// What a platform's test mode takes.
 pub(crate) struct TestModeSpec {
+    /// Whether the platform may use a test event for bidding or in reports.
+    pub counts: TestCounts,
+    /// What a test cannot show, as a sentence.
+    pub note: Option<String>,
     /// The settings that it needs.
     pub needs: Vec<usize>,
     /// The most events of a request that it looks at; `None`: as many as live.
@@ -99,6 +104,8 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
     let custom = root.parsed("custom_events", |text| text.one_of(&[("pass", true), ("skip", false)]));
     let (landing_params, cookies) = (texts(root, "landing_params"), texts(root, "cookies"));
     let test = |test: &Table<'_>| TestModeSpec {
+        counts: test_counts(test),
+        note: test.text("note").map(|note| note.value),
         needs: test.all_parsed("needs", |name| number_of(name, &names)).unwrap_or_default(),
         max_events: test.number("max_events", 1..=batch_file::MOST_EVENTS),
         click: test_click(test, &landing_params, &cookies),
@@ -135,6 +142,17 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
 
 fn texts(table: &Table<'_>, key: &'static str) -> Vec<String> {
     table.readable_texts(key).into_iter().map(|text| text.value).collect()
+}
+
+/// Whether the platform may use a test event: a person is asked before one is sent that it may use.
+fn test_counts(test: &Table<'_>) -> TestCounts {
+    if !test.has("counts") {
+        let what = "[test] does not say whether the platform may use a test event for bidding or in reports";
+        let hint = "write counts = \"no\", \"yes\", or \"unknown\" where the platform does not say, and where that is from \
+                    under [[provenance]]";
+        test.head_problem(what, hint);
+    }
+    test.parsed("counts", |text| text.one_of(&TestCounts::NAMES)).unwrap_or(TestCounts::Unknown)
 }
 
 /// What a made-up click has: each of a parameter or cookie that the template keeps.

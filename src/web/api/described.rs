@@ -45,7 +45,7 @@ pub fn query_names(call: ApiCall) -> Vec<&'static str> {
         ApiCall::Postbacks => list(POSTBACKS),
         ApiCall::Deliveries => list(DELIVERIES),
         ApiCall::Destinations | ApiCall::SuppressionList => list(&[]),
-        ApiCall::SendTest => vec!["event"],
+        ApiCall::SendTest => vec!["event", "anyway"],
         ApiCall::Suppress | ApiCall::Unsuppress => vec!["kind"],
         ApiCall::RecordClick
         | ApiCall::Click
@@ -226,6 +226,10 @@ pub fn in_query(call: ApiCall, name: &'static str) -> Parameter {
         "event" if call == ApiCall::SendTest => (
             "the event that is sent; without it `Purchase`, or another where the destination takes none",
             any(),
+        ),
+        "anyway" => (
+            "`true`: the event is sent although the platform uses test events for bidding or in reports, or may",
+            json_schema!({"type": "boolean"}),
         ),
         "event" => ("the name of an event, such as `Purchase`", any()),
         "status" if call == ApiCall::Postbacks => {

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::ids::DestinationId;
+use crate::domain::test_event::TestWish;
 use crate::domain::time::Time;
 use crate::ops::test_event::{self, TestError};
 use crate::ops::{self, DestinationBacklogs, DestinationHealth};
@@ -53,9 +54,9 @@ impl Api {
 
     /// `POST /api/v1/destinations/{id}/test`.
     pub async fn send_test(&self, id: &str, query: &Query) -> Outcome {
-        let event = query.get("event").unwrap_or_default();
+        let wish = TestWish { event: query.get("event").unwrap_or_default(), anyway: query.flag("anyway")? };
         let (destination, report) =
-            test_event::send((&self.ops.destinations, &self.ops.send_test), id, event).await?;
+            test_event::send((&self.ops.destinations, &self.ops.send_test), id, wish).await?;
         document(&TestEventView::of(&report, destination))
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::domain::code::ReasonCode;
 use crate::domain::ids::DestinationId;
+use crate::domain::test_event::TestCounts;
 use crate::domain::time::Time;
 use crate::domain::unsent::UnsentCode;
 use crate::ops::{self, DestinationBacklogs, DestinationHealth};
@@ -95,6 +96,12 @@ struct DestinationCard<'a> {
     test_events: Value,
     /// Why none can be sent.
     no_test: Option<ReasonView>,
+    /// Whether the platform may use one for bidding or in reports, in words; `None`: it has no test mode.
+    test_counts: Option<&'static str>,
+    /// Whether a person has to say that it is sent all the same.
+    asks_anyway: bool,
+    /// What a test event cannot show.
+    test_note: Option<&'a str>,
     test: Option<&'a ShownTest>,
     #[serde(flatten)]
     destination: DestinationView<'a>,
@@ -106,13 +113,14 @@ impl<'a> DestinationCard<'a> {
         (destination, test): (DestinationView<'a>, Option<&'a ShownTest>),
         now: Time,
     ) -> DestinationCard<'a> {
+        let counts = ready.template().and_then(DestinationTemplate::test_counts);
         let parked_setup = ready.template().filter(|_| destination.is_parked());
         let warnings = ready.expiring().into_iter().filter_map(|setting| setting.warning(now));
         let last_error = destination.last_error.as_ref().map(|last| &last.reason);
         let hold = destination.on_hold.as_ref().map(|hold| &hold.reason);
         let hold = hold.filter(|hold| last_error.is_none_or(|last| last != *hold));
         DestinationCard {
-            mode_note: mode_note(ready.mode()),
+            mode_note: mode_note(ready.mode(), counts),
             setup: ready.template().map_or("", |template| template.setup().trim()),
             facts: ready
                 .template()
@@ -125,6 +133,9 @@ impl<'a> DestinationCard<'a> {
             parked_setup: parked_setup.map_or("", DestinationTemplate::when_refused),
             test_events: options(ready.event_names(), test.map_or("", |test| test.event())),
             no_test: ready.check_test_mode().err().as_ref().map(ReasonView::of),
+            test_counts: counts.map(TestCounts::sentence),
+            asks_anyway: counts.and_then(TestCounts::refusal).is_some(),
+            test_note: ready.template().and_then(DestinationTemplate::test_note),
             test,
             hold_reason: hold.map(|reason| reason.sentence().to_owned()),
             destination,
@@ -162,10 +173,18 @@ fn with_doubts(whole: &str, doubts: Vec<FactDoubt>) -> String {
     }
 }
 
-fn mode_note(mode: DestinationMode) -> &'static str {
+fn mode_note(mode: DestinationMode, counts: Option<TestCounts>) -> &'static str {
     match mode {
         DestinationMode::Live => "Events are sent and count.",
-        DestinationMode::Test => "Events are sent to the platform's test mode and do not count.",
+        DestinationMode::Test => match counts {
+            Some(TestCounts::No) | None => "Events are sent to the platform's test mode and do not count.",
+            Some(TestCounts::Yes) => {
+                "Events are sent to the platform's test mode, and it uses them as it uses live ones."
+            }
+            Some(TestCounts::Unknown) => {
+                "Events are sent to the platform's test mode; whether it uses them is not known."
+            }
+        },
         DestinationMode::Shadow => "Requests are made and checked, but never sent.",
         DestinationMode::Off => "Nothing is sent.",
     }

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::domain::ids::DestinationId;
+use crate::domain::test_event::TestWish;
 use crate::ops::test_event::{self, TestError};
 use crate::view::reason::ReasonView;
 use crate::view::test_event::TestEventView;
@@ -54,11 +55,11 @@ impl ShownTest {
 impl Pages {
     /// Sends a test event, or says why none is sent.
     pub(super) async fn send_test(&self, id: &str, form: &PostedForm) -> Result<ShownTest, PageExit> {
-        let event = form.get("event");
-        let shown =
-            |sent, refused| ShownTest { destination: id.to_owned(), event: event.to_owned(), sent, refused };
+        let wish = TestWish { event: form.get("event"), anyway: form.get("anyway") == "true" };
+        let (destination, event) = (id.to_owned(), wish.event.to_owned());
+        let shown = |sent, refused| ShownTest { destination, event, sent, refused };
         let by = (self.ops.destinations.as_slice(), &self.ops.send_test);
-        match test_event::send(by, id, event).await {
+        match test_event::send(by, id, wish).await {
             Ok((destination, report)) => {
                 let response_text = report.attempt.answer().map(|answer| readable(&answer.body));
                 let test = TestEventView::of(&report, destination);
