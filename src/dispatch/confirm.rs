@@ -1,7 +1,8 @@
-//! Asks a platform what became of what it accepted, until it says so or a day has passed. A request is asked about once for
+//! Asks a platform what became of what it accepted, until it says so or its time is over. A request is asked about once for
 //! all events that it carried.
 
 use std::future::ready;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::dispatch::answer;
 use crate::dispatch::context::{AttemptContext, SendSetup, TargetSetup};
 use crate::dispatch::decide::{self, RetryLimits, SettledAttempt, TriedDelivery};
 use crate::dispatch::health::HealthEffect;
+use crate::dispatch::rate::SharedRate;
 use crate::dispatch::settle::{Counted, count, whole_millis};
 use crate::dispatch::signed;
 use crate::dispatch::worker::WorkerCommand;
@@ -31,7 +33,7 @@ use crate::template::destination::confirm::{AskedEvent, ConfirmVerdict, LastAske
 
 /// How many deliveries are looked at together, and those of the last one's request.
 const TOGETHER: usize = 200;
-/// How many requests are asked about at a time: one that hangs does not keep the rest.
+/// How many requests are asked about at a time: one of which the platform says nothing keeps no other.
 const AT_A_TIME: usize = 6;
 /// The longest that no one looks whether something is due: a clock that was set is noticed by then.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -103,7 +105,8 @@ impl Confirmer {
         // Asking sends no event: what was accepted before the destination was switched off has its verdict all the same.
         let Some(to) = setup.destinations.get(&self.destination).cloned() else { return Some(LONGEST_SLEEP) };
         let now = self.shared.clock.now();
-        if let Some(until) = self.shared.target_health.awaits_token(now) {
+        let health = &self.shared.target_health;
+        if let Some(until) = health.awaits_token(now).or_else(|| Some(health.hold(now)?.until)) {
             return Some(until_then(until, now));
         }
         let found = self.shared.store.unconfirmed(self.destination.clone(), now, TOGETHER).await;
@@ -116,23 +119,20 @@ impl Confirmer {
         if deliveries.is_empty() {
             return Some(next_poll.map_or(LONGEST_SLEEP, |next| until_then(next, now)));
         }
-        // A platform that does not answer, or gives no token, is not asked once for each request.
+        // A platform that is asked in vain is not asked once for each request.
         let (is_silent, went_on) = (AtomicBool::new(false), AtomicBool::new(false));
         let goes_on = || !is_silent.load(Ordering::Relaxed) && !self.orders.has_changed().unwrap_or(true);
-        // The platform's rate counts for being asked as for being sent to.
-        let rate = self.shared.rate.keeping(setup.rate);
-        let asking = stream::iter(by_request(deliveries)).take_while(|_| ready(goes_on()));
-        let asking = asking.map(|request| async {
-            if let Some(rate) = &rate {
-                rate.request(1).await;
-            }
+        // The platform's rate counts for being asked as for being sent to, of which no more than one turn is taken.
+        let rate = self.shared.rate.keeping(setup.kept_rate());
+        let turn = |request: AcceptedRequest| in_turn(rate.clone(), request);
+        let requests = stream::iter(by_request(deliveries)).take_while(|_| ready(goes_on())).then(turn);
+        let asking = requests.map(|request| async {
             let asked = self.ask(setup, &to, &request).await;
-            let is_answered = asked.as_ref().is_none_or(AskedRequest::is_answered);
-            is_silent.fetch_or(!is_answered, Ordering::Relaxed);
+            is_silent.fetch_or(asked.as_ref().is_some_and(AskedRequest::is_in_vain), Ordering::Relaxed);
             went_on.fetch_or(self.record(setup, &to, request, asked).await?, Ordering::Relaxed);
             Some(())
         });
-        let mut asking = asking.buffer_unordered(AT_A_TIME);
+        let mut asking = pin!(asking.buffer_unordered(AT_A_TIME));
         while let Some(done) = asking.next().await {
             done?;
         }
@@ -165,7 +165,8 @@ impl Confirmer {
         let shown = answer::without_secrets(&outgoing, &sent.reply);
         // What it means is read without the secrets that it may repeat: they are no part of a verdict.
         let reply = shown.unwrap_or(sent.reply);
-        if signs_in && sent.verdict.is_none() {
+        let is_answered = matches!(reply, Reply::Answer(_)) && sent.verdict.is_none();
+        if signs_in && is_answered && self.is_current(setup) {
             self.shared.target_health.signed_in(now);
         }
         let verdict = match sent.verdict {
@@ -180,6 +181,10 @@ impl Confirmer {
         Some(AskedRequest { verdict, at, took, exchange })
     }
 
+    fn is_current(&self, setup: &TargetSetup) -> bool {
+        setup.generation == self.shared.generation.load(Ordering::Acquire)
+    }
+
     /// Nothing left. An account that is refused a token is refused it for what is sent too.
     fn without_token(
         &self,
@@ -187,10 +192,11 @@ impl Confirmer {
         verdict: ReplyVerdict,
         (at, took): (Time, Duration),
     ) -> AskedRequest {
-        if matches!(verdict, ReplyVerdict::Park { .. }) {
-            let current = setup.generation == self.shared.generation.load(Ordering::Acquire);
-            let standing = HealthEffect { probe: false, current };
-            self.shared.target_health.classified(&verdict, standing, self.shared.clock.now());
+        let health = &self.shared.target_health;
+        let parked_before = health.parked().is_some_and(|(_, reason)| !reason.is_of_sign_in());
+        if matches!(verdict, ReplyVerdict::Park { .. }) && !parked_before {
+            let standing = HealthEffect { probe: false, current: self.is_current(setup) };
+            health.classified(&verdict, standing, self.shared.clock.now());
         }
         AskedRequest { verdict: ConfirmVerdict::Again(verdict), at, took, exchange: None }
     }
@@ -226,7 +232,10 @@ impl Confirmer {
         for (recorded, counted) in recorded.into_iter().zip(counted) {
             if let Some(counted) = counted {
                 self.shared.tallies.change(&counted.destination, |tally| tally.note(&counted.settled, now));
-                count(&self.shared, recorded, &counted, now);
+                // Nothing was sent: what another has settled meanwhile is not late.
+                if recorded == Recorded::Settled {
+                    count(&self.shared, recorded, &counted, now);
+                }
             }
         }
         Some(went_on)
@@ -234,13 +243,12 @@ impl Confirmer {
 }
 
 impl AskedRequest {
-    /// Whether the platform said anything.
-    fn is_answered(&self) -> bool {
-        self.status().is_some()
-    }
-
-    fn status(&self) -> Option<u16> {
-        self.exchange.as_ref()?.answer.as_ref().map(|answer| answer.status)
+    /// Whether the next request would be asked about no better.
+    fn is_in_vain(&self) -> bool {
+        match &self.verdict {
+            ConfirmVerdict::Again(said) => LastAsked::of(said) == LastAsked::InVain,
+            ConfirmVerdict::Events(_) => false,
+        }
     }
 }
 
@@ -289,7 +297,7 @@ impl Confirmed<'_> {
             return (of(state.clone(), None), Some(SettledAttempt { verdict, state, attempts }));
         };
         if said.is_none()
-            && let Some(state) = self.asked_again(verdict, asked.status(), now)
+            && let Some(state) = self.asked_again(verdict, now)
         {
             return (of(state, None), None);
         }
@@ -306,13 +314,19 @@ impl Confirmed<'_> {
         (of(state, Some(attempt)), Some(settled))
     }
 
-    /// When it said nothing, by an answer of this status: the state until it is asked again; `None`: it is not any more.
-    fn asked_again(&self, verdict: &ReplyVerdict, status: Option<u16>, now: Time) -> Option<DeliveryState> {
+    /// When it said nothing: the state until it is asked again; `None`: it is not any more. Its time is not over before it
+    /// has been asked twice and answered.
+    fn asked_again(&self, verdict: &ReplyVerdict, now: Time) -> Option<DeliveryState> {
         let AcceptedRequest { accepted_at, tries, .. } = *self.request;
         let tries = tries.saturating_add(1);
+        let before = match &self.delivery.delivery.state {
+            DeliveryState::Confirming { last: Some(last), .. } => LastAsked::of(last),
+            _ => LastAsked::InVain,
+        };
+        let asked = if before == LastAsked::InVain { before } else { LastAsked::of(verdict) };
         let usual = PollSchedule::default();
         let polls = self.to.destination.polls().unwrap_or(&usual);
-        let poll_at = polls.next(accepted_at, (tries, LastAsked::by(status)), now)?;
+        let poll_at = polls.next(accepted_at, (tries, asked), now)?;
         let (request_id, last) = (self.request.id.clone(), Some(Box::new(verdict.clone())));
         Some(DeliveryState::Confirming { request_id, accepted_at, poll_at, tries, last })
     }
@@ -353,6 +367,14 @@ fn asked_event(delivery: &Unconfirmed) -> AskedEvent {
     // That a change was known before does not say that it was made.
     let after_unknown = delivery.delivery.possible_repeat && !delivery.delivery.kind.is_change();
     AskedEvent { number, after_unknown }
+}
+
+/// It, once it is its turn.
+async fn in_turn(rate: Option<SharedRate>, request: AcceptedRequest) -> AcceptedRequest {
+    if let Some(rate) = rate {
+        rate.request(1).await;
+    }
+    request
 }
 
 /// The requests that these deliveries are of.

@@ -119,6 +119,11 @@ impl TargetSetup {
         Duration::from_millis(waits.map(|to| to.batch.max_wait_ms).max().unwrap_or(0))
     }
 
+    /// Its rate, and of which generation that is.
+    pub fn kept_rate(&self) -> (Option<SendRate>, u64) {
+        (self.rate, self.generation)
+    }
+
     /// A clock that is not believed makes nothing too old.
     pub fn age(&self, now: Time) -> AgeRule {
         AgeRule::by(self.clock.believes(now))

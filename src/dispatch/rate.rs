@@ -35,16 +35,26 @@ pub struct SharedRate {
 
 /// The rate of a target as it is configured now, for all who send to it.
 #[derive(Default)]
-pub struct TargetRate(Mutex<Option<SharedRate>>);
+pub struct TargetRate(Mutex<KeptRate>);
+
+#[derive(Default)]
+struct KeptRate {
+    generation: u64,
+    rate: Option<SharedRate>,
+}
 
 impl TargetRate {
-    /// What keeps this rate. As long as that is the same, what was used up stays so.
-    pub fn keeping(&self, rate: Option<SendRate>) -> Option<SharedRate> {
+    /// What keeps the rate that the settings of this generation have, or later ones that were seen before. As long as the
+    /// rate is the same, what was used up stays so.
+    pub fn keeping(&self, (rate, generation): (Option<SendRate>, u64)) -> Option<SharedRate> {
         let mut kept = self.0.lock();
-        if kept.as_ref().map(|kept| kept.rate) != rate {
-            *kept = rate.map(SharedRate::new);
+        if generation >= kept.generation {
+            kept.generation = generation;
+            if kept.rate.as_ref().map(|kept| kept.rate) != rate {
+                kept.rate = rate.map(SharedRate::new);
+            }
         }
-        kept.clone()
+        kept.rate.clone()
     }
 }
 
@@ -147,13 +157,15 @@ mod tests {
     #[test]
     fn all_who_send_to_a_target_share_its_rate_until_that_is_another() {
         let target = TargetRate::default();
-        let [mut one, mut other] = [(); 2].map(|()| Limiter::of(target.keeping(rate(1)).unwrap()));
+        let limiter =
+            |per_second, generation| Limiter::of(target.keeping((rate(per_second), generation)).unwrap());
+        let [mut one, mut other] = [(); 2].map(|()| limiter(1, 1));
         assert_eq!(one.take(), None);
         assert!(other.take().is_some(), "the second's permission is used");
-        let mut later = Limiter::of(target.keeping(rate(1)).unwrap());
-        assert!(later.take().is_some(), "also by who begins later");
-        let mut faster = Limiter::of(target.keeping(rate(2)).unwrap());
+        assert!(limiter(1, 2).take().is_some(), "also after a reload that leaves the rate as it is");
+        let mut faster = limiter(2, 3);
         assert_eq!(faster.take(), None);
-        assert!(target.keeping(None).is_none());
+        assert!(limiter(1, 2).take().is_some(), "what has not heard of the reload keeps to the later rate");
+        assert_eq!(target.keeping((None, 3)).map(|kept| kept.rate.per_second.get()), None);
     }
 }

@@ -99,7 +99,7 @@ impl Worker {
     ) -> Worker {
         let wakeup = shared.store.signals(SignalOf::Work(shared.target.clone()));
         let shares = Shares::new(setup.max_in_flight);
-        let limiter = shared.rate.keeping(setup.rate).map(Limiter::of);
+        let limiter = shared.rate.keeping(setup.kept_rate()).map(Limiter::of);
         Worker {
             shared,
             setup,
@@ -153,7 +153,7 @@ impl Worker {
         if setup.generation != self.setup.generation {
             self.shares.resize(setup.max_in_flight);
             if setup.rate != self.limiter.as_ref().map(Limiter::rate) {
-                self.limiter = self.shared.rate.keeping(setup.rate).map(Limiter::of);
+                self.limiter = self.shared.rate.keeping(setup.kept_rate()).map(Limiter::of);
             }
             self.setup = setup;
             self.shares.news();

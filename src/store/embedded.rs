@@ -25,7 +25,7 @@ use crate::store::reader::{Reader, without_panic};
 use crate::store::rebuild::rebuild;
 pub use crate::store::records::AtHand;
 use crate::store::records::{Records, StoreShared};
-use crate::store::table::PACKED;
+use crate::store::table::{PACKED, store_facts};
 use crate::store::writer::{self, Watch};
 
 /// How many lists and traces are read at a time.
@@ -132,6 +132,8 @@ impl Embedded {
         let shared = Arc::new(shared);
         let queue =
             Arc::new(CommandQueue::new(settings.watch.as_ref().map(|watch| Arc::clone(&watch.clock))));
+        // Last, so that a folder that cannot be opened is as it was.
+        store_facts::reopen(&shared.reader)?;
         let no_thread = |error: std::io::Error| OpenError::Thread(error.to_string());
         if let Some(watch) = &settings.watch {
             writer::watch_for_stuck(&shared, &queue, watch).map_err(no_thread)?;

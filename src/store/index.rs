@@ -286,8 +286,11 @@ impl Index {
         (old, new): (Option<&Delivery>, Option<&Delivery>),
         manual: bool,
     ) -> bool {
-        if new.is_none() {
-            self.queues.held.gone(slot);
+        match new.map(|new| &new.state) {
+            None => self.queues.held.gone(slot),
+            Some(DeliveryState::Waiting { .. }) => {}
+            // From now on its record says whether anything may have left.
+            Some(_) => self.queues.held.recorded(slot),
         }
         let elsewhere = old.filter(|old| new.is_some_and(|new| new.destination != old.destination));
         if let Some(old) = elsewhere {

@@ -41,7 +41,7 @@ impl Leases {
         let mut index = self.shared.index.lock();
         for leased @ (lease, _) in &left_out {
             if index.queues.is_held(leased) {
-                index.queues.held.keep(lease.token);
+                index.queues.held.leave_out(lease.token);
             } else {
                 index.queues.end_lease(lease.token);
             }

@@ -19,7 +19,7 @@ use crate::store::table::operator::OperatorRecords;
 use crate::store::table::recent_click::RecentClicks;
 use crate::store::table::rollup_count::RollupCounts;
 use crate::store::table::rollup_delta::Unfolded;
-use crate::store::table::store_facts::{FORMAT, NUMBERS, NumberSequences, take_closed};
+use crate::store::table::store_facts::{FORMAT, NUMBERS, NumberSequences, closed};
 use crate::store::table::suppression::Lists;
 
 /// What opening found.
@@ -39,7 +39,7 @@ pub struct Opened {
 /// Reads everything that the index needs, and marks a new store with its format.
 pub fn rebuild(reader: &Reader, dedup_mask: u64) -> Result<Opened, OpenError> {
     let is_new = check_format(reader)?;
-    let was_closed = take_closed(reader, is_new)?;
+    let closed = closed(reader)?.or(is_new.then(Vec::new));
     let mut index = Index::new(dedup_mask);
     index.lists = Arc::new(Lists::open(reader)?);
     index.kept = Arc::new(OperatorRecords::open(reader)?);
@@ -51,7 +51,7 @@ pub fn rebuild(reader: &Reader, dedup_mask: u64) -> Result<Opened, OpenError> {
     let numbers = numbers(reader, found)?;
     index.days.set_end(numbers.next_postback);
     index.queues.held.begin(numbers.next_attempt);
-    index.queues.begin(was_closed);
+    index.queues.begin(closed, index.newest.get());
     let lately = RecentClicks::open(reader, numbers.next_click, latest)?;
     Ok(Opened { index, unfolded, lately, numbers, matching: matching(reader)? })
 }

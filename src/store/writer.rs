@@ -23,9 +23,9 @@ use crate::store::decision::group::CommitGroup;
 use crate::store::decision::in_order::decide_all;
 use crate::store::decision::order::{OrderInGroup, Ordered};
 use crate::store::decision::quarantine_line::QuarantineLine;
-use crate::store::engine::kv::{Batch, KvError, Step};
+use crate::store::engine::kv::{KvError, Step};
 use crate::store::records::StoreShared;
-use crate::store::table::store_facts::{NumberSequences, put_closed};
+use crate::store::table::store_facts::{self, NumberSequences};
 
 /// The most commands in one group, and the most bytes they bring along.
 const GROUP_COMMANDS: usize = 4096;
@@ -258,16 +258,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Remembers that nothing is in anyone's hands. Where that cannot be written, the next start knows less.
+    /// Nothing is handed out from now on. Remembers what may have left without a record of it.
     fn close(&self) -> Result<(), StoreError> {
         let reader = &self.shared.reader;
         reader.check()?;
-        if self.shared.index.lock().queues.may_close() {
-            let mut batch = Batch::default();
-            put_closed(&mut batch);
-            if let Err(error) = reader.kv().commit(batch, &mut |_| {}) {
-                tracing::warn!(%error, "that the store was closed could not be written");
-            }
+        let unknown = self.shared.index.lock().queues.close();
+        if let Some(unknown) = unknown
+            && let Err(error) = store_facts::close(reader, &unknown)
+        {
+            tracing::warn!(%error, "that the store is closed cannot be written: after the next start what is due counts as a possible repeat");
         }
         Ok(())
     }

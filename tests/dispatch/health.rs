@@ -3,6 +3,7 @@
 use postbridge::dispatch::breaker::BreakerRule;
 use postbridge::dispatch::health::{HealthEffect, HealthRule, HealthTracker, Probe, SendGate};
 use postbridge::domain::delivery::ReplyVerdict;
+use postbridge::domain::delivery_reason::ParkReason;
 use postbridge::domain::time::{DAY_MS, Time};
 use postbridge::store::contract::conformance::fixture::reason::{
     account_refused, rejected, retry, unavailable,
@@ -240,4 +241,24 @@ fn a_clock_that_is_set_back_does_not_make_a_hold_longer() {
     health.probe_begins();
     health.classified(&retry(), PROBE, at(2));
     assert_eq!(health.gate(at(3)), SendGate::Shut(Some(at(30_002))));
+}
+
+#[test]
+fn an_account_that_gets_a_token_again_is_parked_no_more_unless_the_platform_refused_it() {
+    let reason = ParkReason::SignInImpossible("its key is no key".to_owned());
+    let sign_in = ReplyVerdict::Park { reason };
+    let standing = HealthEffect { probe: false, current: true };
+    let mut health = healthy();
+    assert_eq!(health.awaits_token(at(0)), None);
+    health.classified(&sign_in, standing, at(0));
+    let next = at(rule().probe_every_ms);
+    assert_eq!(health.awaits_token(at(1)), Some(next));
+    assert_eq!(health.awaits_token(next), None, "it is asked again");
+    assert_eq!(health.awaits_token(at(-1_000_000_000)), None, "and where the clock was set back");
+    health.signed_in();
+    assert_eq!((health.parked(), health.gate(at(1))), (None, SendGate::Free));
+    let mut health = parked();
+    assert_eq!(health.awaits_token(at(1)), None);
+    health.signed_in();
+    assert!(health.parked().is_some(), "a token says nothing of what the platform refuses");
 }

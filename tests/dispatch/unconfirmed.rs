@@ -205,6 +205,41 @@ async fn one_request_of_which_the_platform_says_nothing_keeps_no_other_from_bein
 }
 
 #[tokio::test]
+async fn a_platform_that_is_asked_in_vain_is_not_asked_once_for_each_request() {
+    for act in [Act::status(429, "{}"), Act::status(503, "{}"), Act::status(403, "{}"), Act::Reset] {
+        let platform = accepting(move |_| act.clone());
+        let account = Account::at(&platform);
+        let sales = account.fixture.sales("t", 30).await;
+        account.fixture.all_reach(&sales, "confirming").await;
+        account.pass(2 * MINUTE_MS);
+        until("it is asked", || polls(&platform) > 0).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(polls(&platform) <= 12, "{}", polls(&platform));
+        account.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn after_a_long_outage_what_the_platform_has_not_decided_is_asked_about_once_more() {
+    let platform = accepting(|poll| match poll {
+        0 => Act::status(503, "{}"),
+        1 => processing(),
+        _ => done(),
+    });
+    let account = Account::at(&platform);
+    let sale = account.fixture.sale("t").await;
+    account.fixture.reaches(sale, "confirming").await;
+    for tries in [1, 2] {
+        account.pass(30 * HOUR_MS);
+        account.was_asked(sale, tries).await;
+    }
+    account.pass(2 * HOUR_MS);
+    let (delivery, _) = account.fixture.reaches(sale, "delivered").await;
+    assert_eq!(delivery.state.confirmation(), Some(Confirmation::Confirmed));
+    account.stop().await;
+}
+
+#[tokio::test]
 async fn a_reload_while_the_platform_is_asked_neither_loses_its_answer_nor_asks_twice() {
     let gate = Gate::shut();
     let kept = gate.clone();

@@ -114,6 +114,8 @@ fn a_click_and_its_sale_meet_in_one_group_in_either_order() {
         assert_eq!(states(&*store, &receipt), [DeliveryState::Waiting { due: at(0) }]);
         assert!(trace(&*store, &receipt).click.is_some());
         assert_eq!(claim(&*store, "ads", at(0)).len(), 1);
+        // Closing writes too.
+        gated.pass.send(()).unwrap();
         wait(store.close()).unwrap();
         assert_eq!(gated.groups.lock()[1], 2, "they were one group");
     }

@@ -313,10 +313,11 @@ impl CommitGroup<'_> {
         for (number, old) in self.all_readable(numbers, |_| None)? {
             let mut record = Record::clone(&old);
             let before = count;
-            for delivery in record.standing.deliveries.iter_mut() {
+            for (place, delivery) in record.standing.deliveries.iter_mut().enumerate() {
                 if delivery.destination != withdraw.destination {
                     continue;
                 }
+                delivery.possible_repeat |= delivery.state.is_to_be_sent() && self.ran_out(number, place)?;
                 let (at, reason) = (withdraw.now, SkipReason::DestinationRemoved);
                 delivery.state = match delivery.state {
                     // It was sent, and there is no one left to ask.

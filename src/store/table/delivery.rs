@@ -12,7 +12,7 @@ use crate::store::reader::Reader;
 pub const MAX_DELIVERIES: usize = 1 << 11;
 
 /// One delivery: its conversion's postback number and its place there, in 8 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeliverySlot(u64);
 
 impl DeliverySlot {

@@ -4,13 +4,16 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 
 use crate::domain::delivery::{Delivery, DeliveryState};
-use crate::domain::time::{DAY_MS, Time};
+use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 use crate::store::table::delivery::DeliverySlot;
 
 /// How far ahead a first attempt can be due: the longest `delay_seconds`, and a day more.
 const FARTHEST_FIRST_MS: i64 = 32 * DAY_MS;
 /// The same of a retry: longer than any platform's wait and the longest pause of the schedule.
 const FARTHEST_RETRY_MS: i64 = 2 * DAY_MS;
+
+/// The same of a question what became of an event: a template has it asked once a day at least.
+const FARTHEST_POLL_MS: i64 = DAY_MS + HOUR_MS;
 
 /// A delivery by when it is due, in milliseconds.
 pub type DueSlot = (i64, DeliverySlot);
@@ -80,10 +83,14 @@ impl DueQueue {
         self.ends().oldest()
     }
 
-    /// What is due by `now`.
-    fn due(&self, now: i64) -> impl Iterator<Item = DeliverySlot> + '_ {
-        let by_now = ..=(now, DeliverySlot::LAST);
-        self.manual.range(by_now).chain(self.due.range(by_now)).map(|(_, slot)| *slot)
+    /// What may have been handed out by `now`: what is due, or later than anything can be.
+    fn claimable(&self, now: i64, farthest: i64) -> impl Iterator<Item = DeliverySlot> + '_ {
+        let farthest = (now.saturating_add(farthest), DeliverySlot::LAST);
+        let of = move |set: &'_ BTreeSet<DueSlot>| {
+            let due = set.range(..=(now, DeliverySlot::LAST));
+            due.chain(set.range(farthest..)).copied().collect::<Vec<_>>()
+        };
+        of(&self.manual).into_iter().chain(of(&self.due)).map(|(_, slot)| slot)
     }
 
     /// The earliest due time after `now`.
@@ -199,7 +206,7 @@ impl DestinationQueues {
     /// What its platform is to be asked about by now, the longest due first; and what is to be asked about later than
     /// can be: a clock that ran ahead wrote that.
     pub fn unconfirmed(&self, now: Time) -> impl Iterator<Item = DueSlot> + '_ {
-        let (now, farthest) = (now.as_millis(), now.as_millis().saturating_add(FARTHEST_RETRY_MS));
+        let (now, farthest) = (now.as_millis(), now.as_millis().saturating_add(FARTHEST_POLL_MS));
         let due = self.confirming.range(..=(now, DeliverySlot::LAST));
         due.chain(self.confirming.range((farthest, DeliverySlot::LAST)..)).copied()
     }
@@ -307,9 +314,12 @@ impl DestinationQueues {
         next.and_then(Time::from_millis)
     }
 
-    /// What is due by `now` and not leased.
-    pub fn due_slots(&self, now: Time) -> impl Iterator<Item = DeliverySlot> + '_ {
-        self.fresh.due(now.as_millis()).chain(self.retries.due(now.as_millis()))
+    /// What may have been handed out by `now`, and is not leased: as a probe also what waits longest.
+    pub fn claimable(&self, now: Time) -> impl Iterator<Item = DeliverySlot> + '_ {
+        let fresh = self.fresh.claimable(now.as_millis(), FARTHEST_FIRST_MS);
+        let retries = self.retries.claimable(now.as_millis(), FARTHEST_RETRY_MS);
+        let probe = self.fresh.oldest().into_iter().chain(self.retries.oldest()).min();
+        fresh.chain(retries).chain(probe.map(|(_, slot)| slot))
     }
 
     pub fn waiting(&self) -> u64 {

@@ -17,6 +17,8 @@ struct HeldLease {
     until: Duration,
     /// It no longer runs out.
     is_kept: bool,
+    /// Whether anyone has the delivery, so that something may have left: not where it cannot be read.
+    is_handed: bool,
 }
 
 /// The leases that were given and not ended. One that runs out stays its holder's until another has the delivery.
@@ -48,7 +50,7 @@ impl HeldLeases {
             self.forget(earlier);
         }
         self.ends.insert((until, token));
-        self.by_token.insert(token, HeldLease { queued, until, is_kept: false });
+        self.by_token.insert(token, HeldLease { queued, until, is_kept: false, is_handed: true });
         token
     }
 
@@ -64,6 +66,14 @@ impl HeldLeases {
         held.is_kept = true;
         self.ends.remove(&(held.until, token));
         true
+    }
+
+    /// As [`HeldLeases::keep`], of a delivery that no one has: it cannot be read.
+    pub fn leave_out(&mut self, token: LeaseToken) {
+        self.keep(token);
+        if let Some(held) = self.by_token.get_mut(&token) {
+            held.is_handed = false;
+        }
     }
 
     /// Whether the delivery is its holder's until that has ended its lease.
@@ -102,10 +112,10 @@ impl HeldLeases {
         self.ran_out.insert(slot);
     }
 
-    /// Whether no one can have sent anything of which nothing is on record. A lease that is kept when all commands are done
-    /// is one of a damaged record, and nothing leaves by it.
-    pub fn is_settled(&self) -> bool {
-        self.ran_out.is_empty() && self.by_token.values().all(|held| held.is_kept)
+    /// The deliveries of which something may have left without a record of it.
+    pub fn unknown(&self) -> Vec<DeliverySlot> {
+        let handed = self.by_token.values().filter(|held| held.is_handed).map(|held| held.queued.1);
+        self.ran_out.iter().copied().chain(handed).collect()
     }
 
     /// Whether a lease of the delivery ran out, and nothing was recorded since.

@@ -6,6 +6,7 @@ use crate::store::codec::{self, corrupt};
 use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::Batch;
 use crate::store::reader::Reader;
+use crate::store::table::delivery::DeliverySlot;
 
 /// The name under `M` where the format is named.
 pub const FORMAT: &[u8] = b"Mformat";
@@ -13,7 +14,8 @@ pub const FORMAT: &[u8] = b"Mformat";
 /// The name under `M` of the numbers that must not be given twice.
 pub const NUMBERS: &[u8] = b"Mnumbers";
 
-/// The name under `M` that is there while the store is closed, where nothing was in anyone's hands when it was.
+/// The name under `M` that is there while the store is closed: the deliveries of which something may have left without a
+/// record of it.
 const CLOSED: &[u8] = b"Mclosed";
 
 /// The name under `M` that a readiness probe writes.
@@ -36,20 +38,28 @@ impl NumberSequences {
     }
 }
 
-/// Remembers that the store was closed while nothing was in anyone's hands.
-pub fn put_closed(batch: &mut Batch) {
-    batch.put(CLOSED.to_vec(), vec![codec::VERSION]);
+/// Remembers that the store is closed, and of which deliveries something may have left without a record of it.
+pub fn close(reader: &Reader, unknown: &[DeliverySlot]) -> Result<(), StoreError> {
+    let packed = codec::pack(&(), &unknown).map_err(|error| corrupt(CLOSED, &error))?;
+    let mut batch = Batch::default();
+    batch.put(CLOSED.to_vec(), packed);
+    reader.kv().commit(batch, &mut |_| {}).map_err(|error| reader.fail("write", error))
 }
 
-/// Whether the process before closed the store so, or there was none. From now on this one has to.
-pub fn take_closed(reader: &Reader, is_new: bool) -> Result<bool, StoreError> {
+/// What the process before remembered when it closed the store; `None`: it did not close it.
+pub fn closed(reader: &Reader) -> Result<Option<Vec<DeliverySlot>>, StoreError> {
+    let unknown = |bytes: Vec<u8>| codec::body(&bytes).map_err(|error| corrupt(CLOSED, &error));
+    reader.get(CLOSED)?.map(unknown).transpose()
+}
+
+/// From now on the store is not closed.
+pub fn reopen(reader: &Reader) -> Result<(), StoreError> {
     if reader.get(CLOSED)?.is_none() {
-        return Ok(is_new);
+        return Ok(());
     }
     let mut batch = Batch::default();
     batch.remove(CLOSED.to_vec());
-    reader.kv().commit(batch, &mut |_| {}).map_err(|error| reader.fail("write", error))?;
-    Ok(true)
+    reader.kv().commit(batch, &mut |_| {}).map_err(|error| reader.fail("write", error))
 }
 
 /// Writes what a readiness probe does.

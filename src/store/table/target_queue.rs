@@ -162,19 +162,37 @@ pub struct Queues {
     subscriptions: HashMap<TargetId, Subscription>,
     /// Who has what in hand.
     pub held: HeldLeases,
-    /// The process before ended while it may have had deliveries in hand, and nothing was claimed since.
-    ended_unclosed: bool,
+    /// Whether anything is handed out.
+    handing_out: HandingOut,
+}
+
+/// Whether anything is handed out, and what was before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum HandingOut {
+    /// Something may have been.
+    #[default]
+    Now,
+    /// Nothing was yet, and the process before did not close the store. What it had received last, it had received then.
+    NotSince(Option<Time>),
+    /// Nothing is any more.
+    Closed,
 }
 
 impl Queues {
-    /// Begins after a process that closed the store with nothing in hand, or did not.
-    pub fn begin(&mut self, was_closed: bool) {
-        self.ended_unclosed = !was_closed;
+    /// Begins after a process that closed the store, with what may have left without a record of it; or did not. `newest`:
+    /// when that received something last, by its clock.
+    pub fn begin(&mut self, closed: Option<Vec<DeliverySlot>>, newest: Option<Time>) {
+        match closed {
+            Some(unknown) => unknown.into_iter().for_each(|slot| self.held.note_unknown(slot)),
+            None => self.handing_out = HandingOut::NotSince(newest),
+        }
     }
 
-    /// Whether all is on record of what may have left.
-    pub fn may_close(&self) -> bool {
-        !self.ended_unclosed && self.held.is_settled()
+    /// Hands out nothing from now on. Answers of which deliveries something may have left without a record of it; `None`:
+    /// that is not known of the process before.
+    pub fn close(&mut self) -> Option<Vec<DeliverySlot>> {
+        let before = std::mem::replace(&mut self.handing_out, HandingOut::Closed);
+        (before == HandingOut::Now).then(|| self.held.unknown())
     }
 
     /// Goes by these rules from now on: queues of destinations that belong to another target than before move there,
@@ -279,8 +297,13 @@ impl Queues {
     /// Leases what is asked for: of what is due first attempts, then retries, each by due time and what a person asked
     /// for first; or the one that waits longest. The leases begin now, `running` by the store's clock.
     pub fn lease(&mut self, request: &ClaimRequest, running: Duration) -> Vec<LeasedSlot> {
-        if std::mem::take(&mut self.ended_unclosed) {
-            self.note_unknown(request.now);
+        match self.handing_out {
+            HandingOut::Now => {}
+            HandingOut::NotSince(newest) => {
+                self.note_unknown(newest.map_or(request.now, |newest| newest.max(request.now)));
+                self.handing_out = HandingOut::Now;
+            }
+            HandingOut::Closed => return Vec::new(),
         }
         self.end_what_ran_out(running);
         let until = running.saturating_add(request.lease_for);
@@ -343,10 +366,10 @@ impl Queues {
         }
     }
 
-    /// What is due may have left before the process before ended: its leases ended without a word.
+    /// What the process before may have had in hand by then: its leases ended without a word.
     fn note_unknown(&mut self, now: Time) {
         for queues in self.destinations.values() {
-            queues.due_slots(now).for_each(|slot| self.held.note_unknown(slot));
+            queues.claimable(now).for_each(|slot| self.held.note_unknown(slot));
         }
     }
 

@@ -4,6 +4,7 @@
 use serde_json::Value as Json;
 
 use crate::domain::delivery::{PlatformResponse, Reply, ReplyVerdict};
+use crate::domain::delivery_reason::RetryReason;
 use crate::domain::exchange::Said;
 use crate::domain::sent::Confirmation;
 use crate::domain::time::{HOUR_MS, MINUTE_MS, Time};
@@ -40,9 +41,9 @@ pub struct PollSchedule {
     pub for_ms: i64,
 }
 
-/// How many times as long a platform is asked that could not be: it knows what became of the events, and says so once there
-/// is a token again.
-const UNHEARD: i64 = 7;
+/// How many times as long a platform is asked that is asked in vain: it knows what became of the events, and says so once
+/// there is a token again.
+const IN_VAIN_FACTOR: i64 = 7;
 
 /// What became of asking a platform the last time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,11 +55,16 @@ pub enum LastAsked {
 }
 
 impl LastAsked {
-    /// By the status of the answer; `None`: there was none.
-    pub fn by(status: Option<u16>) -> LastAsked {
+    /// By what became of that, where it was no verdict.
+    pub fn of(said: &ReplyVerdict) -> LastAsked {
+        let status = match said {
+            ReplyVerdict::Retry { reason: RetryReason::PlatformUnavailable(answer), .. } => answer.status,
+            ReplyVerdict::Retry { .. } | ReplyVerdict::Park { .. } => return LastAsked::InVain,
+            _ => return LastAsked::Answered,
+        };
         match status {
-            None | Some(401 | 403 | 408 | 429 | 500..) => LastAsked::InVain,
-            Some(_) => LastAsked::Answered,
+            401 | 403 | 408 | 429 | 500.. => LastAsked::InVain,
+            _ => LastAsked::Answered,
         }
     }
 }
@@ -79,7 +85,7 @@ impl PollSchedule {
         let tries = usize::try_from(tries).unwrap_or(usize::MAX);
         let for_ms = match last {
             LastAsked::Answered => self.for_ms,
-            LastAsked::InVain => self.for_ms.saturating_mul(UNHEARD),
+            LastAsked::InVain => self.for_ms.saturating_mul(IN_VAIN_FACTOR),
         };
         let most = for_ms / self.every_ms.max(1);
         let most = usize::try_from(most).unwrap_or(usize::MAX).saturating_add(self.first_ms.len());
@@ -170,7 +176,9 @@ impl ConfirmRules {
         }
         let verdicts = asked.iter().map(|event| self.of_event(&read, &whole, *event)).collect();
         let rows = self.rows.as_ref().zip(read.json.as_ref());
-        let is_certain = rows.is_none_or(|(rows, json)| is_certain(&rows.place.counted_rows(json), sent));
+        let is_taken = matches!(whole, ReplyVerdict::Delivered { .. });
+        let is_certain =
+            rows.is_none_or(|(rows, json)| !is_taken || is_certain(&rows.place.counted_rows(json), sent));
         ConfirmVerdict::Events(SaidOfEvents { verdicts, is_certain })
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::domain::attempt::AttemptEffect;
 use crate::domain::delivery::DeliveryState;
+use crate::domain::time::Time;
 use crate::store::contract::Store;
 use crate::store::contract::arrival::Receipt;
 use crate::store::contract::change::PurgeBefore;
@@ -15,10 +16,12 @@ use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, befo
 use crate::store::contract::conformance::fixture::reason;
 use crate::store::contract::conformance::fixture::received::{DAY, HOUR, account, at, sale, wait};
 use crate::store::contract::conformance::fixture::work::{
-    LEASE, backlog, claim, claim_some, conversion_of, delivery_id, purge_all, states, trace,
+    LEASE, backlog, claim, claim_some, conversion_of, delivery_id, due_request, purge_all, states, trace,
 };
 use crate::store::contract::subscription::SignalOf;
-use crate::store::contract::work::{AttemptOutcome, Claimed, LeaseToken, Recorded};
+use crate::store::contract::work::{
+    AttemptOutcome, ClaimRequest, Claimed, LeaseToken, Recorded, RepeatRisk, WantedWork,
+};
 
 /// [`LEASE`] in milliseconds.
 const LEASE_MS: i64 = HOUR;
@@ -162,16 +165,87 @@ pub fn what_was_in_hand_when_a_process_ended_without_closing_is_a_possible_repea
     assert!(claim_some(&*store, "ads", at(2 * DAY), 0, 1).remove(0).delivery.possible_repeat, "it is kept");
 }
 
-pub fn what_was_due_when_a_store_was_closed_is_no_repeat(engine: &EngineUnderTest) {
+/// Closes the store, opens it again, and claims what is due then.
+fn claimed_after_closing(
+    engine: &EngineUnderTest,
+    store: Arc<dyn Store>,
+    now: Time,
+) -> (Arc<dyn Store>, Vec<Claimed>) {
+    wait(store.close()).unwrap();
+    drop(store);
     let store = engine.open();
-    sale("t1").forward().receive(&*store);
+    let work = claim_some(&*store, "ads", now, 9, 9);
+    (store, work)
+}
+
+pub fn a_store_that_was_closed_knows_of_what_it_may_have_let_go(engine: &EngineUnderTest) {
+    let store = engine.open();
+    let sold = |store: &dyn Store, name| delivery_id(&sale(name).forward().receive(store), "ads");
+    let given_back = sold(&*store, "t1");
     let work = claim(&*store, "ads", at(0)).remove(0);
     wait(store.release(vec![work.lease.token])).unwrap();
-    before_and_after_reopening(engine, store, |store, _| {
-        let work = claim(store, "ads", at(1)).remove(0);
-        assert!(!work.delivery.possible_repeat);
-        wait(store.release(vec![work.lease.token])).unwrap();
-    });
+    let (store, work) = claimed_after_closing(engine, store, at(1));
+    assert!(!work[0].delivery.possible_repeat, "nothing had left");
+    wait(store.release(vec![work[0].lease.token])).unwrap();
+    // One is in someone's hands when it is closed.
+    let in_hand = sold(&*store, "t2");
+    let leased = claim_some(&*store, "ads", at(2), 9, 9);
+    let kept: Vec<LeaseToken> =
+        leased.iter().filter(|work| work.id != in_hand).map(|work| work.lease.token).collect();
+    wait(store.release(kept)).unwrap();
+    let (store, work) = claimed_after_closing(engine, store, at(3));
+    let repeats = |work: &[Claimed]| -> Vec<_> {
+        let repeats = work.iter().filter(|work| work.delivery.possible_repeat);
+        repeats.map(|work| work.id.clone()).collect()
+    };
+    assert_eq!((work.len(), repeats(&work)), (2, vec![in_hand.clone()]));
+    // It was closed, and the next process is killed.
+    drop(store);
+    let store = engine.open();
+    let work = claim_some(&*store, "ads", at(4), 9, 9);
+    let mut both = vec![given_back, in_hand];
+    assert_eq!(repeats(&work), both);
+    // What is on record since is known; what is not stays so.
+    let recorded = AttemptOutcome { repeat: RepeatRisk::CountedOnce, ..failed(&work[0], at(5), at(6)) };
+    assert_eq!(record(&*store, recorded), Recorded::Settled);
+    wait(store.release(vec![work[1].lease.token])).unwrap();
+    let (_store, work) = claimed_after_closing(engine, store, at(7));
+    assert_eq!((work.len(), repeats(&work)), (2, both.split_off(1)));
+}
+
+pub fn a_closed_store_hands_out_nothing(engine: &EngineUnderTest) {
+    let store = engine.open();
+    sale("t1").forward().receive(&*store);
+    wait(store.close()).unwrap();
+    let late = due_request(account("ads"), at(1), 9, 9);
+    assert!(wait(store.claim(late)).map_or(true, |leased| leased.work.is_empty()));
+}
+
+pub fn what_left_before_the_clock_was_set_back_or_as_a_probe_is_a_possible_repeat(engine: &EngineUnderTest) {
+    for is_probe in [false, true] {
+        let store = engine.open();
+        let name = if is_probe { "t1" } else { "t2" };
+        let receipt = sale(name).forward().at(at(HOUR)).receive(&*store);
+        if is_probe {
+            let work = claim(&*store, "ads", at(HOUR)).remove(0);
+            assert_eq!(record(&*store, failed(&work, at(HOUR), at(DAY))), Recorded::Settled);
+            let oldest =
+                ClaimRequest { wanted: WantedWork::Oldest, ..due_request(account("ads"), at(HOUR), 0, 0) };
+            assert_eq!(wait(store.claim(oldest)).unwrap().work.len(), 1);
+        } else {
+            assert_eq!(claim(&*store, "ads", at(HOUR)).len(), 1);
+        }
+        drop(store);
+        let store = engine.open();
+        assert!(claim_some(&*store, "ads", at(0), 9, 9).is_empty(), "it is not due yet by this clock");
+        let work = claim_some(&*store, "ads", at(DAY), 9, 9).remove(0);
+        assert_eq!(
+            (&work.id, work.delivery.possible_repeat),
+            (&delivery_id(&receipt, "ads"), true),
+            "{is_probe}"
+        );
+        assert_eq!(record(&*store, delivered(&work, at(DAY))), Recorded::Settled);
+    }
 }
 
 pub fn a_lease_that_runs_out_wakes_the_worker_of_its_target(engine: &EngineUnderTest) {
