@@ -12,6 +12,7 @@ use crate::config::secret_files::SecretFiles;
 use crate::config::server::web_url;
 use crate::config::source::unknown_template;
 use crate::domain::change_rules::OnRejected;
+use crate::domain::code::CodedReason;
 use crate::domain::event::EventName;
 use crate::domain::ids::{AffiliateId, CampaignId, DestinationId, OfferId, SourceId};
 use crate::domain::reporter::BuiltInSource;
@@ -127,7 +128,7 @@ fn read(
         }
     };
     warn_of_plain_secrets((&section, &table), has_endpoint, plain_url, &destination);
-    warn_of_sign_in((&section, &table), &destination, &settings.files);
+    let destination = with_sign_in_warnings((&section, &table), destination, &settings.files);
     let route = Route { only: only?, ..route_of(&template, &destination, id?) };
     Some(Destination {
         route,
@@ -204,26 +205,26 @@ fn warn_of_odd_secrets(table: &Table<'_>, template: &DestinationTemplate, given:
 }
 
 /// A platform that replaces its refresh tokens locks an account out that keeps showing the first one.
-fn warn_of_sign_in(
+fn with_sign_in_warnings(
     (section, table): (&Table<'_>, &Table<'_>),
-    destination: &ReadyDestination,
+    destination: ReadyDestination,
     files: &SecretFiles,
-) {
+) -> ReadyDestination {
     let Some(sign_in) = destination.sign_in() else {
         if section.has("token_endpoint") {
             let what =
                 format!("`token_endpoint`: `{}` asks for no access token", destination.template_name());
             section.warning("token_endpoint", what, "take it out");
         }
-        return;
+        return destination;
     };
-    let Some((setting, _)) = sign_in.refresh_token().filter(|_| sign_in.rotates()) else { return };
-    if let Some(refusal) = files.refusal(setting) {
-        let what =
-            format!("`{setting}`: the platform gives another refresh token again and again, and {refusal}");
-        let hint = "keep it in a file that postbridge may write: { file = \"refresh-token\" }";
-        table.warning(setting, what, hint);
-    }
+    let rotating = sign_in.refresh_token().filter(|_| sign_in.rotates());
+    let unkept = rotating.and_then(|(setting, _)| {
+        let unkept = files.refusal(setting)?;
+        table.warning(setting, format!("`{setting}`: {}", unkept.sentence()), unkept.hint());
+        Some(unkept)
+    });
+    destination.with_unkept_token(unkept)
 }
 
 /// What the address of a destination's secrets is named by: its endpoint, a setting, or its template.

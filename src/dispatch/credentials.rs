@@ -13,6 +13,7 @@ use crate::domain::delivery_reason::{ParkReason, RetryReason};
 use crate::domain::exchange::{PlatformAnswer, Said};
 use crate::domain::secret_store::SecretStore;
 use crate::send::client::Client;
+use crate::store::crash;
 use crate::template::destination::sign_in::{AccountSignIn, GrantedToken, TokenAnswer, read_token};
 
 /// How long before its end a token is no longer used.
@@ -159,11 +160,23 @@ impl Account {
         let Some(new) = granted.refresh_token.as_ref().filter(|new| **new != state.refresh_token) else {
             return;
         };
+        crash::point("sign_in.before_stage");
         state.refresh_token.clone_from(new);
         let (secrets, setting, kept) = (Arc::clone(&self.secrets), setting.to_owned(), new.clone());
-        let written = tokio::task::spawn_blocking(move || secrets.replace(&setting, &kept)).await;
+        let written = tokio::task::spawn_blocking(move || {
+            secrets.stage(&setting, &kept).map(|()| {
+                crash::point("sign_in.after_stage");
+                secrets.adopt(&setting)
+            })
+        })
+        .await;
         match written {
-            Ok(Ok(())) => state.in_file.clone_from(new),
+            Ok(Ok(adopted)) => {
+                state.in_file.clone_from(new);
+                if let Err(error) = adopted {
+                    tracing::error!(%error, "another refresh token is kept next to its file, and not in it");
+                }
+            }
             Ok(Err(error)) => tracing::error!(
                 %error,
                 "a platform gave another refresh token, which is lost when the program ends"

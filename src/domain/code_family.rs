@@ -14,6 +14,7 @@ use crate::domain::rejection::code::RejectionCode;
 use crate::domain::rejection::note::NoteCode;
 use crate::domain::remark::RemarkCode;
 use crate::domain::reprocess_refusal::ReprocessRefusedCode;
+use crate::domain::secret_store::SecretNotKeptCode;
 use crate::domain::skip::SkipCode;
 use crate::domain::status_move::MoveRefused;
 use crate::domain::status_reason::StatusReasonCode;
@@ -62,6 +63,7 @@ impl CodeFamily {
             CodeFamily::of::<ImportRefusedCode>(),
             CodeFamily::of::<ClockDoubtCode>(),
             CodeFamily::of::<TestRefusedCode>(),
+            CodeFamily::of::<SecretNotKeptCode>(),
             CodeFamily::of::<ErrorCode>(),
         ]
     }

@@ -1,5 +1,21 @@
 //! Where the secrets of an account are kept outside of the program, by the name of their setting.
 
+use crate::domain::code::{CodedReason, codes};
+
+codes! {
+    /// Why another refresh token that a platform gives cannot be kept.
+    SecretNotKeptCode = "token_not_kept" {
+        NoFile = "token_in_no_file",
+            "the platform gives another refresh token again and again, and the setting is in no file of its own, which alone \
+             can be written",
+            "keep it in a file that postbridge may write: `{ file = \"refresh-token\" }`";
+        Unwritable = "token_file_unwritable",
+            "the platform gives another refresh token again and again, and the setting's file cannot be replaced",
+            "have postbridge own the file's folder, or keep the setting in another one that it may write: \
+             `{ file = \"refresh-token\" }`";
+    }
+}
+
 /// A secret could not be kept in its place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretNotKept {
@@ -19,16 +35,54 @@ pub enum SecretNotKept {
     },
 }
 
+impl CodedReason for SecretNotKept {
+    type Code = SecretNotKeptCode;
+
+    fn code(&self) -> SecretNotKeptCode {
+        match self {
+            SecretNotKept::NoFile { .. } => SecretNotKeptCode::NoFile,
+            SecretNotKept::Unwritable { .. } => SecretNotKeptCode::Unwritable,
+        }
+    }
+
+    fn field(&self) -> Option<&str> {
+        match self {
+            SecretNotKept::NoFile { setting } | SecretNotKept::Unwritable { setting, .. } => Some(setting),
+        }
+    }
+
+    fn sentence(&self) -> String {
+        format!("the platform gives another refresh token again and again, and {self}")
+    }
+}
+
 /// The secrets of one account that may change while the program runs.
 pub trait SecretStore: Send + Sync {
-    /// What is kept of a setting now; `None` where it cannot be read, or is in no file.
+    /// What is kept of a setting now, the value that was staged before the one that it is to replace; `None` where it
+    /// cannot be read, or is in no file.
     fn read(&self, setting: &str) -> Option<String>;
+
+    /// Keeps another value next to the one that is there: whole, and durable when this returns. From then on it is what
+    /// is read, also after a crash.
+    ///
+    /// # Errors
+    /// Nothing changed, as the error says.
+    fn stage(&self, setting: &str, value: &str) -> Result<(), SecretNotKept>;
+
+    /// Puts the value that was staged last in the place of the one that is there.
+    ///
+    /// # Errors
+    /// It is staged still.
+    fn adopt(&self, setting: &str) -> Result<(), SecretNotKept>;
 
     /// Keeps another value in place of the one that is there: whole, and durable when this returns.
     ///
     /// # Errors
-    /// Nothing changed, as the error says.
-    fn replace(&self, setting: &str, value: &str) -> Result<(), SecretNotKept>;
+    /// What is not kept, or not in its place yet.
+    fn replace(&self, setting: &str, value: &str) -> Result<(), SecretNotKept> {
+        self.stage(setting, value)?;
+        self.adopt(setting)
+    }
 }
 
 /// An account whose secrets are all written down where no one changes them.
@@ -39,7 +93,11 @@ impl SecretStore for FixedSecrets {
         None
     }
 
-    fn replace(&self, setting: &str, _value: &str) -> Result<(), SecretNotKept> {
+    fn stage(&self, setting: &str, _value: &str) -> Result<(), SecretNotKept> {
+        Err(SecretNotKept::NoFile { setting: setting.to_owned() })
+    }
+
+    fn adopt(&self, setting: &str) -> Result<(), SecretNotKept> {
         Err(SecretNotKept::NoFile { setting: setting.to_owned() })
     }
 }

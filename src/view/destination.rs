@@ -60,6 +60,9 @@ pub struct DestinationView<'a> {
     /// When the first event that waits becomes too old for the platform; null where none does.
     #[schemars(with = "Option<TimeText>")]
     first_loss_at: Option<Time>,
+    /// Why another refresh token that the platform gives would be lost when the program ends; null where it is kept, or
+    /// none is given.
+    sign_in_warning: Option<ReasonView>,
     /// The version of the platform's API that is used; null where the template names no end of any.
     version: Option<&'a str>,
     /// From when the platform refuses that version; null where that is not known.
@@ -130,6 +133,7 @@ impl<'a> DestinationView<'a> {
             oldest_due,
             oldest_due_seconds: oldest_due.map(due_for),
             first_loss_at: queue.and_then(|queue| queue.first_loss),
+            sign_in_warning: destination.unkept_token().map(ReasonView::of),
             version,
             version_expires_at: version_expires_at.flatten(),
             verified: destination.template().map(DestinationTemplate::is_verified),

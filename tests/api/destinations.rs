@@ -164,7 +164,7 @@ fn a_destination_and_a_test_event_have_all_their_members() {
     assert_eq!(
         members(&of(&relay, "meta-main")),
         "confirmations confirming delivered doubts due first_loss_at held id in_flight last_error mode oldest_due \
-         oldest_due_seconds on_hold open_until parked queue state template verified version version_expires_at waiting"
+         oldest_due_seconds on_hold open_until parked queue sign_in_warning state template verified version version_expires_at waiting"
     );
     assert_eq!(
         members(&test(&relay, "meta-main", "?anyway=true").1),

@@ -7,3 +7,4 @@ mod expiring;
 mod file;
 mod network;
 mod problems;
+mod secret_files;

@@ -33,7 +33,7 @@ use postbridge::domain::time::DAY_MS;
 use postbridge::domain::unsent::Unsent;
 use serde::Serialize;
 
-use crate::docs::refusals::{refused_tests, status_moves};
+use crate::docs::refusals::{refused_tests, status_moves, unkept_tokens};
 use crate::docs::rejection_codes::{ignored, notes, offer, rejections};
 use crate::support::golden;
 use crate::support::known_facts::{noon, usd};
@@ -97,7 +97,7 @@ fn families() -> Vec<Family> {
         reports,
         deliveries,
         conversions,
-        vec![filters(), omissions(), imports(), clock(), refused_tests(), requests],
+        vec![filters(), omissions(), imports(), clock(), refused_tests(), unkept_tokens(), requests],
     ]
     .into_iter()
     .flatten()

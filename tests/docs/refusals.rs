@@ -1,7 +1,9 @@
-//! Why a status may not change and why no test event is sent: these families, for `docs/reason-codes.md`.
+//! Why a status may not change, why no test event is sent and why a refresh token cannot be kept: these families, for
+//! `docs/reason-codes.md`.
 
 use postbridge::domain::code::ReasonCode;
 use postbridge::domain::event::EventName;
+use postbridge::domain::secret_store::SecretNotKept;
 use postbridge::domain::skip::{MissingValue, SkipReason};
 use postbridge::domain::status_move::MoveRefused;
 use postbridge::domain::test_event::{MissingSetting, TestRefused};
@@ -47,6 +49,19 @@ pub fn refused_tests() -> Family {
             },
             TestRefused::TooSoon { seconds: 3 },
             TestRefused::NotReady,
+        ],
+    )
+}
+
+/// What keeps a refresh token that takes the place of another out of its file.
+pub fn unkept_tokens() -> Family {
+    let setting = || "refresh_token".to_owned();
+    family(
+        "Why another refresh token cannot be kept",
+        "`sign_in_warning` of `GET /api/v1/destinations`, a warning of `postbridge check`, and the page *Destinations*.",
+        &[
+            SecretNotKept::NoFile { setting: setting() },
+            SecretNotKept::Unwritable { setting: setting(), cause: "permission denied".to_owned() },
         ],
     )
 }

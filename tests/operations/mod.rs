@@ -7,4 +7,5 @@ mod health_and_limits;
 mod metrics_page;
 mod open_files;
 mod refused_requests;
+mod rotated_tokens;
 mod store_faults;

@@ -7,11 +7,14 @@ use parking_lot::Mutex;
 use postbridge::domain::attempt::{Attempt, Exchange};
 use postbridge::domain::delivery::{PlatformResponse, ReplyVerdict, SentRequest};
 use postbridge::domain::event::EventName;
+use postbridge::domain::secret_store::SecretNotKept;
 use postbridge::domain::sent::Confirmation;
 use postbridge::domain::test_event::{TestRefused, TestReport};
 use postbridge::store::contract::conformance::fixture::reason::account_refused;
+use postbridge::template::catalog::Catalog;
 
 use crate::support::pages_fixture::{PagesFixture, destination, noon};
+use crate::support::payload_fixture::ready;
 
 /// The box next to the button.
 const ANYWAY: (&str, &str) = ("anyway", "true");
@@ -126,6 +129,21 @@ async fn the_page_shows_states_versions_and_certainties() {
     page.shows("parked</span>").shows("untried</span>");
     page.shows("1200 are confirmed by the platform, 4 were known to it already");
     page.shows("<code>v26.0</code>, taken until").shows("**Code 190**");
+}
+
+#[tokio::test]
+async fn the_page_warns_of_a_refresh_token_whose_next_one_cannot_be_kept() {
+    let mut fixture = PagesFixture::busy().await;
+    fixture.get("/destinations").await.hides("another refresh token");
+    let template = Catalog::load(None).unwrap().destination("microsoft-offline").unwrap();
+    let names = ["developer_token", "customer_id", "account_id", "client_id", "refresh_token"];
+    let account = ready(template, &names.map(|name| (name, "7")));
+    let unkept = SecretNotKept::NoFile { setting: "refresh_token".to_owned() };
+    fixture.pages.ops.destinations = Arc::new(vec![Arc::new(account.with_unkept_token(Some(unkept)))]);
+    let page = fixture.get("/destinations").await;
+    page.shows("The platform gives another refresh token again and again")
+        .shows("<code>refresh_token</code>");
+    page.shows("Keep it in a file that postbridge may write").shows("<code>token_in_no_file</code>");
 }
 
 #[tokio::test]

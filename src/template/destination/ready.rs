@@ -9,6 +9,7 @@ use crate::domain::event::EventName;
 use crate::domain::expiry::AgeLimits;
 use crate::domain::ids::{DeliveryId, DestinationId};
 use crate::domain::remark::Remark;
+use crate::domain::secret_store::SecretNotKept;
 use crate::domain::sent::SentEvent;
 use crate::domain::test_event::TestRefused;
 use crate::domain::time::Time;
@@ -35,6 +36,9 @@ pub struct ReadyDestination {
     mode: DestinationMode,
     /// Whether nothing is sent without an explicit yes of the visitor's.
     explicit_consent: bool,
+    /// Why another refresh token that the platform gives is lost when the program ends; `None` where it is kept, or none
+    /// is given.
+    unkept_token: Option<SecretNotKept>,
     kind: Kind,
 }
 
@@ -54,7 +58,7 @@ impl ReadyDestination {
     pub fn build(spec: DestinationSpec) -> Result<ReadyDestination, Vec<SpecProblem>> {
         let (id, mode) = (spec.id.clone(), spec.mode);
         let kind = Kind::Templated(Box::new(Templated::build(spec)?));
-        Ok(ReadyDestination { id, mode, explicit_consent: false, kind })
+        Ok(ReadyDestination { id, mode, explicit_consent: false, unkept_token: None, kind })
     }
 
     /// An outgoing postback: a campaign's, an affiliate's or one for all.
@@ -63,13 +67,25 @@ impl ReadyDestination {
         mode: DestinationMode,
         postback: OutgoingPostback,
     ) -> ReadyDestination {
-        ReadyDestination { id, mode, explicit_consent: false, kind: Kind::Postback(Box::new(postback)) }
+        let kind = Kind::Postback(Box::new(postback));
+        ReadyDestination { id, mode, explicit_consent: false, unkept_token: None, kind }
     }
 
     /// The same, which gets nothing without an explicit yes of the visitor's where `explicit`.
     #[must_use]
     pub fn with_explicit_consent(self, explicit: bool) -> ReadyDestination {
         ReadyDestination { explicit_consent: explicit, ..self }
+    }
+
+    /// The same, whose platform gives other refresh tokens, which cannot be kept for this.
+    #[must_use]
+    pub fn with_unkept_token(self, why: Option<SecretNotKept>) -> ReadyDestination {
+        ReadyDestination { unkept_token: why, ..self }
+    }
+
+    /// Why another refresh token that the platform gives cannot be kept; `None` where it can, or none is given.
+    pub fn unkept_token(&self) -> Option<&SecretNotKept> {
+        self.unkept_token.as_ref()
     }
 
     /// What it needs of a visitor's consent.
