@@ -14,6 +14,7 @@ pub struct ConfirmAnswers {
     /// Where an answer that accepts a request names it.
     id: String,
     all_taken: String,
+    not_yet: String,
     /// One that refuses one event of several.
     in_part: Value,
     /// The list of its rows, and in a row the events and how many those are.
@@ -42,6 +43,7 @@ impl ConfirmAnswers {
             parameter: query.split_once('=').unwrap().0.to_owned(),
             id: text(confirm, "id").to_owned(),
             all_taken: body_of("success"),
+            not_yet: body_of("processing-is-asked-again"),
             in_part: serde_json::from_str(&body_of("partial-by-rows")).unwrap(),
             rows: (list, member("index"), member("count")),
         }
@@ -64,6 +66,11 @@ impl ConfirmAnswers {
         let mut body: Value = serde_json::from_str(&body).unwrap();
         body[self.id.trim_start_matches('/')] = id.into();
         Act::Answer { status, headers, body: body.to_string() }
+    }
+
+    /// That nothing is known yet.
+    pub fn not_yet(&self) -> Act {
+        Act::ok(&self.not_yet)
     }
 
     /// What it says of a request that carried so many events, of which it took those that are not bad.

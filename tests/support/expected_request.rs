@@ -82,6 +82,11 @@ impl ExpectedRequest {
         }
     }
 
+    /// The path, without what is before that of the platform.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The events of a request, as far as it has any.
     pub fn events_of(&self, request: &Received) -> Vec<Value> {
         let object = |pairs: BTreeMap<String, String>| {
@@ -247,6 +252,10 @@ fn fill(text: &str, settings: &BTreeMap<String, String>) -> Filled {
     let (mut is_absent, mut is_any) = (false, false);
     let filled = with_values(text, |inside| {
         let bare = inside.trim_start_matches("raw ").trim_start_matches("json ").trim();
+        let quoted = bare.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        if let Some(literal) = quoted.filter(|literal| !literal.contains('"')) {
+            return literal.to_owned();
+        }
         let name = bare.strip_prefix("settings.").filter(|name| !name.contains(' '));
         let value = name.map(|name| settings.get(name).cloned());
         match value {
@@ -277,11 +286,43 @@ fn fill(text: &str, settings: &BTreeMap<String, String>) -> Filled {
 fn envelope_of(envelope: &str, settings: &BTreeMap<String, String>) -> Value {
     let json = with_values(envelope, |inside| match fill(&format!("{{{{{inside}}}}}"), settings) {
         _ if inside == "events" => Value::from(EVENTS).to_string(),
+        _ if inside == "json true" => Value::from(true).to_string(),
         Filled::Text(text) => Value::from(text).to_string(),
         Filled::Absent => "null".to_owned(),
         Filled::Any => Value::from(ANY).to_string(),
     });
     without_marks(serde_json::from_str(&json).unwrap())
+}
+
+/// A payload with [`ANY`] in the place of what depends on the event.
+pub fn skeleton_of(template: &str) -> Value {
+    envelope_of(template, &BTreeMap::new())
+}
+
+/// The members of a payload that have a value in them, each with what is between the braces.
+pub fn inside_of(template: &str) -> Vec<(String, String)> {
+    let json = with_values(template, |inside| Value::from(format!("@{inside}")).to_string());
+    let mut found = Vec::new();
+    // A form and a query have no payload.
+    if let Ok(json) = serde_json::from_str(&json) {
+        texts(&without_marks(json), "", &mut found);
+    }
+    found
+}
+
+fn texts(value: &Value, at: &str, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(members) => {
+            members.iter().for_each(|(name, member)| texts(member, &format!("{at}/{name}"), found));
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, item)| texts(item, &format!("{at}/{n}"), found));
+        }
+        Value::String(text) => {
+            found.extend(text.strip_prefix('@').map(|inside| (at.to_owned(), inside.to_owned())));
+        }
+        _ => {}
+    }
 }
 
 /// Without the members that say when another is left out.

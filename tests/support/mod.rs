@@ -3,6 +3,7 @@
 pub mod access_fixture;
 pub mod browser;
 pub mod cake_fixture;
+pub mod change_form;
 pub mod command_line;
 pub mod confirm_answers;
 pub mod country_file;
@@ -26,6 +27,7 @@ pub mod patient_caller;
 pub mod payload_fixture;
 pub mod platform;
 pub mod platform_answers;
+pub mod platform_folder;
 pub mod recount;
 pub mod relay;
 pub mod relay_in_process;

@@ -109,9 +109,17 @@ impl PlatformAnswers {
         })
     }
 
-    /// A fault that passes.
-    pub fn retry(&self, number: u64) -> Act {
-        choose(&self.retries, number).unwrap_or(Act::status(503, ""))
+    /// A fault that passes, of a request with so many events: one that is about an event is of no request with several.
+    pub fn retry(&self, number: u64, events: usize) -> Act {
+        let names_one = |act: &&Act| match act {
+            Act::Answer { body, .. } => {
+                let of_index = self.index.as_ref().map(|index| format!("\"{index}\":0"));
+                of_index.is_some_and(|index| body.replace(' ', "").contains(&index)) || body.contains("[0]")
+            }
+            _ => false,
+        };
+        let fit = self.retries.iter().filter(|act| events == 1 || !names_one(act)).cloned();
+        choose(&fit.collect::<Vec<_>>(), number).unwrap_or(Act::status(503, ""))
     }
 
     /// Whether it may take some events of a request and refuse others.

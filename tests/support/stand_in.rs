@@ -3,18 +3,13 @@
 //! stories.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use postbridge::template::destination::schema::EventSchema;
-use serde_json::Value;
 
-use crate::support::confirm_answers::ConfirmAnswers;
-use crate::support::expected_request::ExpectedRequest;
 use crate::support::platform::{Act, Platform, Received};
-use crate::support::platform_answers::{PlatformAnswers, RowsAt};
+use crate::support::platform_folder::{Failing, PlatformFolder, ReadEvent, ReadRequest};
 use crate::support::token_server::TokenServer;
 
 /// A running stand-in of one platform.
@@ -32,8 +27,10 @@ pub struct StandIn {
 struct Ledger {
     /// Every event that it took, in order.
     taken: Vec<Taking>,
-    /// The text of those that it refused for ever.
-    refused: Vec<String>,
+    /// Those that it refused for ever.
+    refused: Vec<ReadEvent>,
+    /// Every change that it was sent, whatever it answered, and how many events it had taken before.
+    changes: Vec<(String, usize)>,
     /// What was wrong with a request.
     faults: BTreeSet<String>,
     /// The most events that a request carried.
@@ -43,103 +40,68 @@ struct Ledger {
     /// The events whose request it did not answer as it should, each once.
     failed: BTreeSet<String>,
     /// The events of each request of which it says later what became of them; its name is its place.
-    accepted: Vec<Vec<String>>,
-    /// How often it said so.
+    accepted: Vec<AcceptedRequest>,
+    /// How often it was asked, and how often it had nothing to say yet.
     confirmed: usize,
+    unsettled: usize,
+    /// How often it said that it took some events of a request and not others.
+    said_in_part: usize,
     /// When how much of what its rate counts was received.
     arrivals: Vec<(Instant, usize)>,
 }
 
 /// An event that was taken.
-struct Taking {
-    text: String,
+#[derive(Debug, Clone)]
+pub struct Taking {
+    pub event: ReadEvent,
     /// Which run of the program sent it.
-    run: usize,
+    pub run: usize,
     /// Whether the answer was lost.
-    is_lost: bool,
+    pub is_lost: bool,
 }
 
-/// How it fails.
-struct Failing {
-    /// Of a hundred requests that it sees for the first time.
-    of_hundred: u64,
-    seed: u64,
+/// A request of which the platform says later what became of it.
+struct AcceptedRequest {
+    events: Vec<ReadEvent>,
+    word: Word,
+    /// How often it was asked.
+    asked: usize,
 }
 
-/// What the folder of a template says.
-struct PlatformFolder {
-    schema: EventSchema,
-    most_events: usize,
-    request: ExpectedRequest,
-    /// How much a second it takes, and whether that is events.
-    rate: Option<(f64, bool)>,
-    answers: PlatformAnswers,
-    tokens: Option<Arc<TokenServer>>,
-    /// `None`: its answer is all that it ever says.
-    confirms: Option<ConfirmAnswers>,
-    failing: Failing,
+/// When a platform says what became of what it accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LaterWord {
+    /// The first time that it is asked.
+    AtOnce,
+    /// Of some requests the first time, of some the second, and of some never.
+    InTime,
 }
 
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-impl PlatformFolder {
-    fn read(name: &str, settings: &BTreeMap<String, String>, failing: Failing) -> PlatformFolder {
-        let folder = repository().join("templates/destinations").join(name);
-        let text = |file: &str| std::fs::read_to_string(folder.join(file));
-        let toml: toml::Table = text("destination.toml").unwrap().parse().unwrap();
-        let most = toml.get("batch").and_then(|batch| batch.get("max")).and_then(toml::Value::as_integer);
-        let schema = EventSchema::parse("schema.json", &text("schema.json").unwrap()).unwrap();
-        let rate = toml.get("rate").map(|rate| {
-            let number = rate["max_per_second"].as_integer().unwrap();
-            (number as f64, rate.get("counts").and_then(toml::Value::as_str) == Some("events"))
-        });
-        let by_each = |batch: &toml::Value| batch.get("verdict").is_some_and(|v| v.as_str() == Some("each"));
-        let rows = toml.get("batch").and_then(|batch| Some((batch.get("rows")?, by_each(batch))));
-        let rows = rows.filter(|(rows, _)| rows.get("pattern").is_none());
-        let rows = rows.map(|(rows, by_each)| RowsAt {
-            at: rows["at"].as_str().unwrap().to_owned(),
-            index: rows.get("index").and_then(toml::Value::as_str).map(str::to_owned),
-            by_each,
-        });
-        let rows = rows.filter(|rows| !rows.at.contains('*'));
-        let stories = repository().join("fixtures/destinations").join(name);
-        let auth = toml["request"].get("auth").and_then(toml::Value::as_array).into_iter().flatten();
-        let mut signs_in = auth.filter(|auth| auth["kind"].as_str() == Some("oauth2-refresh"));
-        let tokens = signs_in.next().map(|auth| Arc::new(TokenServer::start(auth, settings)));
-        PlatformFolder {
-            schema,
-            most_events: most.map_or(1, |most| usize::try_from(most).unwrap()),
-            request: ExpectedRequest::read(&toml, text("envelope.json.hbs").ok().as_deref(), settings),
-            rate,
-            answers: PlatformAnswers::of_stories(&stories, rows),
-            tokens,
-            confirms: toml.get("confirm").map(|confirm| ConfirmAnswers::read(confirm, &stories)),
-            failing,
+impl LaterWord {
+    /// That of a request with these events, by those that were accepted before it.
+    fn of_request(self, events: &[ReadEvent], before: &[AcceptedRequest]) -> Word {
+        let several = before.iter().filter(|request| request.events.len() > 1).count();
+        match (self, before.len() % 3) {
+            (LaterWord::AtOnce, _) => Word::Soon,
+            _ if events.len() > 1 && several % 4 == 0 => Word::InPart,
+            (LaterWord::InTime, 0) => Word::Soon,
+            (LaterWord::InTime, 1) => Word::Late,
+            (LaterWord::InTime, _) => Word::Never,
         }
     }
+}
 
-    /// The events of a request, and what is wrong with it.
-    fn events_of(&self, request: &Received, path: &str) -> (Vec<Value>, Vec<String>) {
-        let mut faults = self.request.faults(request, path);
-        let shown = request.header("authorization");
-        if self.tokens.as_ref().is_some_and(|tokens| !tokens.gave(shown)) {
-            faults.push(format!("the token is {shown:?}, which was never given"));
-        }
-        let events = self.request.events_of(request);
-        if events.is_empty() || events.len() > self.most_events {
-            faults.push(format!("{} events in a request", events.len()));
-        }
-        if (1..events.len()).any(|n| events[..n].contains(&events[n])) {
-            faults.push("an event twice in a request".to_owned());
-        }
-        for event in &events {
-            let wrong = self.schema.faults(event);
-            faults.extend(wrong.into_iter().map(|fault| format!("{}: {}", fault.at, fault.what)));
-        }
-        (events, faults)
-    }
+/// What becomes of one request's later word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// At the first asking.
+    Soon,
+    /// At the second.
+    Late,
+    /// It is not said.
+    Never,
+    /// At the first, and that one of several events was not taken.
+    InPart,
 }
 
 /// The same number for the same text, for chance that can be repeated.
@@ -157,11 +119,29 @@ impl StandIn {
     /// a quarter as many events it refuses for ever, with every request that has one of them; where its answers have a
     /// row for every event half as many, mostly alone.
     pub fn start(name: &str, settings: &BTreeMap<String, String>, failing: u64, seed: u64) -> StandIn {
-        let folder = PlatformFolder::read(name, settings, Failing { of_hundred: failing, seed });
+        StandIn::start_that_says(LaterWord::AtOnce, name, settings, Failing { of_hundred: failing, seed })
+    }
+
+    /// The same, where the platform says what became of what it accepted at once or in time.
+    pub fn start_that_says(
+        later: LaterWord,
+        name: &str,
+        settings: &BTreeMap<String, String>,
+        failing: Failing,
+    ) -> StandIn {
+        let folder = PlatformFolder::read(name, settings, (failing, false));
+        StandIn::by(name, folder, move |folder, request, ledger| folder.answer(request, ledger, later))
+    }
+
+    fn by(
+        name: &str,
+        folder: PlatformFolder,
+        answer: impl Fn(&PlatformFolder, &Received, &mut Ledger) -> Act + Send + Sync + 'static,
+    ) -> StandIn {
         let (rate, tokens) = (folder.rate.map(|(rate, _)| rate), folder.tokens.clone());
         let shared: Arc<Mutex<Ledger>> = Arc::default();
         let ledger = Arc::clone(&shared);
-        let platform = Platform::start(move |request| folder.answer(request, &mut ledger.lock()));
+        let platform = Platform::start(move |request| answer(&folder, request, &mut ledger.lock()));
         StandIn { name: name.to_owned(), platform, tokens, shared, rate }
     }
 
@@ -170,31 +150,55 @@ impl StandIn {
         self.platform.url(&format!("/run-{run}"))
     }
 
-    /// How often it took an event that holds this text.
-    pub fn taken(&self, text: &str) -> usize {
-        self.shared.lock().taken.iter().filter(|taking| taking.text.contains(text)).count()
-    }
-
-    /// In how many runs it took such an event.
-    pub fn runs(&self, text: &str) -> usize {
+    /// Every event with this text that it took, in order.
+    pub fn takings(&self, text: &str) -> Vec<Taking> {
         let ledger = self.shared.lock();
-        let runs = ledger.taken.iter().filter(|taking| taking.text.contains(text)).map(|taking| taking.run);
-        runs.collect::<BTreeSet<_>>().len()
+        ledger.taken.iter().filter(|taking| taking.event.text.contains(text)).cloned().collect()
     }
 
-    /// The runs in which it took such an event more often than answers about it were lost, and once.
-    pub fn repeated_without_need(&self, text: &str) -> Vec<usize> {
+    /// The events with this text that it refused for ever.
+    pub fn refusals(&self, text: &str) -> Vec<ReadEvent> {
+        self.shared.lock().refused.iter().filter(|event| event.text.contains(text)).cloned().collect()
+    }
+
+    /// Whether it was sent anything with this text that it took or refused.
+    pub fn knows(&self, text: &str) -> bool {
         let ledger = self.shared.lock();
-        let mut spare = BTreeMap::<usize, i64>::new();
-        for taking in ledger.taken.iter().filter(|taking| taking.text.contains(text)) {
-            *spare.entry(taking.run).or_insert(1) -= i64::from(!taking.is_lost);
-        }
-        spare.into_iter().filter(|(_, spare)| *spare < 0).map(|(run, _)| run).collect()
+        let mut taken = ledger.taken.iter().map(|taking| &taking.event);
+        taken.any(|event| event.text.contains(text))
+            || ledger.refused.iter().any(|event| event.text.contains(text))
     }
 
-    /// Whether it refused such an event for ever.
-    pub fn refused(&self, text: &str) -> bool {
-        self.shared.lock().refused.iter().any(|event| event.contains(text))
+    /// The changes with this text that it was sent before it took an event with it, whatever it answered.
+    pub fn changes_before_their_first(&self, text: &str) -> Vec<String> {
+        let ledger = self.shared.lock();
+        let is_first =
+            |taking: &Taking| taking.event.text.contains(text) && taking.event.is_change != Some(true);
+        let first = ledger.taken.iter().position(is_first).unwrap_or(usize::MAX);
+        let of_text = ledger.changes.iter().filter(|(change, _)| change.contains(text));
+        of_text.filter(|(_, taken_before)| *taken_before <= first).map(|(change, _)| change.clone()).collect()
+    }
+
+    /// How often what it said later was not said yet when it was asked.
+    pub fn unsettled(&self) -> usize {
+        self.shared.lock().unsettled
+    }
+
+    /// How often it said later that it took some events of a request and not others.
+    pub fn said_in_part(&self) -> usize {
+        self.shared.lock().said_in_part
+    }
+
+    /// The later words of the requests that it took events with this text from.
+    pub fn words(&self, text: &str) -> Vec<Word> {
+        let ledger = self.shared.lock();
+        let has = |request: &&AcceptedRequest| request.events.iter().any(|event| event.text.contains(text));
+        ledger.accepted.iter().filter(has).map(|request| request.word).collect()
+    }
+
+    /// The last run of the program that sent it anything that it took.
+    pub fn last_run(&self) -> usize {
+        self.shared.lock().taken.iter().map(|taking| taking.run).max().unwrap_or_default()
     }
 
     /// The most events that one request carried.
@@ -242,21 +246,26 @@ impl Ledger {
     }
 }
 
+/// The events of a request as one text.
+fn texts(events: &[ReadEvent]) -> String {
+    events.iter().map(|event| event.text.as_str()).collect()
+}
+
 /// What it makes of a request.
 struct Outcome {
-    taken: Vec<String>,
-    refused: Vec<String>,
+    taken: Vec<ReadEvent>,
+    refused: Vec<ReadEvent>,
     act: Act,
 }
 
 impl PlatformFolder {
-    fn answer(&self, request: &Received, ledger: &mut Ledger) -> Act {
+    fn answer(&self, request: &Received, ledger: &mut Ledger, later: LaterWord) -> Act {
         let path = request.target.split('?').next().unwrap();
         let (run, path) = path.strip_prefix("/run-").and_then(|rest| rest.split_once('/')).unwrap();
         if let Some(answer) = self.said_later(request, &format!("/{path}"), ledger) {
             return answer;
         }
-        let (events, faults) = self.events_of(request, &format!("/{path}"));
+        let ReadRequest { events, faults } = self.events_of(request, &format!("/{path}"));
         ledger.faults.extend(faults);
         ledger.most_events = ledger.most_events.max(events.len());
         let counted = if self.rate.is_some_and(|(_, is_events)| is_events) { events.len() } else { 1 };
@@ -264,30 +273,33 @@ impl PlatformFolder {
         if self.tokens.as_ref().is_some_and(|tokens| !tokens.is_good(request.header("authorization"))) {
             return Act::status(401, "{}");
         }
-        let texts: Vec<String> = events.iter().map(Value::to_string).collect();
-        let drawn = chance(&texts.concat(), self.failing.seed);
+        let (changes, taken_before) =
+            (events.iter().filter(|event| event.is_change == Some(true)), ledger.taken.len());
+        ledger.changes.extend(changes.map(|change| (change.text.clone(), taken_before)));
+        let drawn = chance(&texts(&events), self.failing.seed);
         let is_lost = if drawn % 100 < self.failing.of_hundred
-            && texts.iter().all(|text| !ledger.failed.contains(text))
+            && events.iter().all(|event| !ledger.failed.contains(&event.text))
         {
-            ledger.failed.extend(texts.iter().cloned());
+            ledger.failed.extend(events.iter().map(|event| event.text.clone()));
             match drawn / 100 % 10 {
                 // The platform did as ever, and the answer is lost.
                 0 | 1 => true,
                 2 => return Act::Reset,
-                _ => return self.answers.retry(drawn / 1_000),
+                _ => return self.answers.retry(drawn / 1_000, events.len()),
             }
         } else {
             false
         };
-        let mut outcome = self.outcome(texts);
+        let mut outcome = self.outcome(events);
         if let Some(confirms) = self.confirms.as_ref().filter(|_| !outcome.taken.is_empty()) {
             let id = format!("request {}", ledger.accepted.len());
             outcome.act = confirms.accepted_as(outcome.act, &id);
-            ledger.accepted.push(outcome.taken.clone());
+            let word = later.of_request(&outcome.taken, &ledger.accepted);
+            ledger.accepted.push(AcceptedRequest { events: outcome.taken.clone(), word, asked: 0 });
         }
         ledger.by_rows += usize::from(!outcome.taken.is_empty() && !outcome.refused.is_empty());
         let run = run.parse().unwrap();
-        ledger.taken.extend(outcome.taken.into_iter().map(|text| Taking { text, run, is_lost }));
+        ledger.taken.extend(outcome.taken.into_iter().map(|event| Taking { event, run, is_lost }));
         ledger.refused.extend(outcome.refused);
         if is_lost { Act::BreakOff } else { outcome.act }
     }
@@ -301,37 +313,46 @@ impl PlatformFolder {
             return Some(Act::status(401, "{}"));
         }
         let number = id.strip_prefix("request ").and_then(|number| number.parse::<usize>().ok());
-        let Some(texts) = number.and_then(|number| ledger.accepted.get(number)).cloned() else {
+        let Some(accepted) = number.and_then(|number| ledger.accepted.get_mut(number)) else {
             ledger.faults.insert(format!("it was asked about {id:?}, which it does not know"));
             return Some(Act::status(404, "{}"));
         };
+        accepted.asked += 1;
+        if accepted.word == Word::Never || (accepted.word == Word::Late && accepted.asked == 1) {
+            ledger.unsettled += 1;
+            return Some(confirms.not_yet());
+        }
         let seed = self.failing.seed.rotate_left(21);
-        let is_bad = |text: &String| chance(text, seed) % 100 < self.failing.of_hundred / 2;
-        let is_bad: Vec<bool> = texts.iter().map(is_bad).collect();
-        let bad = texts.iter().zip(&is_bad).filter(|(_, bad)| **bad);
-        ledger.refused.extend(bad.map(|(text, _)| text.clone()));
+        let is_bad = |event: &ReadEvent| chance(&event.text, seed) % 100 < self.failing.of_hundred / 2;
+        let mut is_bad: Vec<bool> = accepted.events.iter().map(is_bad).collect();
+        if let (Word::InPart, [first, _, ..]) = (accepted.word, &mut is_bad[..]) {
+            *first = true;
+        }
+        let bad = accepted.events.iter().zip(&is_bad).filter(|(_, bad)| **bad);
+        ledger.refused.extend(bad.map(|(event, _)| event.clone()));
         ledger.confirmed += 1;
+        ledger.said_in_part += usize::from(is_bad.contains(&true) && is_bad.contains(&false));
         Some(confirms.of(&is_bad))
     }
 
-    fn outcome(&self, texts: Vec<String>) -> Outcome {
+    fn outcome(&self, events: Vec<ReadEvent>) -> Outcome {
         let seed = self.failing.seed;
         let share = self.failing.of_hundred / if self.answers.has_rows() { 2 } else { 4 };
         // One that it never takes, whatever it is sent with.
-        let is_bad: Vec<bool> = texts.iter().map(|text| chance(text, !seed) % 100 < share).collect();
-        let (several, drawn) = (texts.len() > 1, chance(&texts.concat(), seed.rotate_left(7)));
+        let is_bad: Vec<bool> = events.iter().map(|event| chance(&event.text, !seed) % 100 < share).collect();
+        let (several, drawn) = (events.len() > 1, chance(&texts(&events), seed.rotate_left(7)));
         let refusal = is_bad.iter().position(|bad| *bad).and_then(|index| {
             let in_part = self.answers.takes_the_others() || (several && drawn % 4 > 0);
             let by_rows = self.answers.by_rows(&is_bad).filter(|_| in_part);
-            let whole = || Some((false, self.answers.refuse(chance(&texts[index], seed), index)?));
+            let whole = || Some((false, self.answers.refuse(chance(&events[index].text, seed), index)?));
             by_rows.map(|act| (true, act)).or_else(whole)
         });
         let Some((takes_the_others, act)) = refusal else {
-            let act = self.answers.accept(texts.len() as u64);
-            return Outcome { taken: texts, refused: Vec::new(), act };
+            let act = self.answers.accept(events.len() as u64);
+            return Outcome { taken: events, refused: Vec::new(), act };
         };
-        let (bad, good): (Vec<_>, Vec<_>) = texts.into_iter().zip(is_bad).partition(|(_, bad)| *bad);
-        let of = |events: Vec<(String, bool)>| events.into_iter().map(|(text, _)| text).collect();
+        let (bad, good): (Vec<_>, Vec<_>) = events.into_iter().zip(is_bad).partition(|(_, bad)| *bad);
+        let of = |events: Vec<(ReadEvent, bool)>| events.into_iter().map(|(event, _)| event).collect();
         Outcome { taken: if takes_the_others { of(good) } else { Vec::new() }, refused: of(bad), act }
     }
 }
