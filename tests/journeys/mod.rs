@@ -12,3 +12,4 @@ mod nginx;
 mod readme_steps;
 mod real_senders;
 mod sales;
+mod test_events;

@@ -270,6 +270,13 @@ fn stories(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The answer of the story in this folder.
+pub fn act_of_story(folder: &Path) -> Act {
+    let text = std::fs::read_to_string(folder.join("story.toml")).unwrap();
+    let story: toml::Table = text.parse().unwrap();
+    act(&story["reply"]).unwrap()
+}
+
 /// The answer of a story.
 fn act(reply: &toml::Value) -> Option<Act> {
     let status = u16::try_from(reply.get("status")?.as_integer()?).ok()?;

@@ -133,6 +133,15 @@ impl StandIn {
         StandIn::by(name, folder, move |folder, request, ledger| folder.answer(request, ledger, later))
     }
 
+    /// One that is sent test events alone, and takes them, or answers this whatever it is sent.
+    pub fn start_for_tests(name: &str, settings: &BTreeMap<String, String>, refusal: Option<Act>) -> StandIn {
+        let folder = PlatformFolder::read(name, settings, (Failing { of_hundred: 0, seed: 1 }, true));
+        StandIn::by(name, folder, move |folder, request, ledger| {
+            let answer = folder.answer(request, ledger, LaterWord::AtOnce);
+            refusal.clone().unwrap_or(answer)
+        })
+    }
+
     fn by(
         name: &str,
         folder: PlatformFolder,
