@@ -11,5 +11,6 @@ mod moved_relay;
 mod nginx;
 mod readme_steps;
 mod real_senders;
+mod revoked_grants;
 mod sales;
 mod test_events;

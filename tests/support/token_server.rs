@@ -29,6 +29,14 @@ struct Given {
     access: Vec<Instant>,
     /// The number of the newest refresh token that was shown: those before it are worth nothing.
     shown: usize,
+    /// The first access token that is still good: those before it went with a grant that was revoked.
+    good_from: usize,
+    /// Why it gives no token, while the grant is revoked.
+    revoked: Option<String>,
+    /// The refresh token of a person who signed in again, until it is shown.
+    granted: Option<String>,
+    /// How often it gave none because of that.
+    refused: usize,
     faults: Vec<String>,
 }
 
@@ -56,6 +64,7 @@ impl TokenServer {
     pub fn is_good(&self, authorization: Option<&str>) -> bool {
         let given = self.shared.lock();
         let number = authorization.and_then(given_number);
+        let number = number.filter(|number| *number >= given.good_from);
         number.and_then(|number| given.access.get(number)).is_some_and(|at| at.elapsed() < LIFE)
     }
 
@@ -67,6 +76,30 @@ impl TokenServer {
     /// How many tokens it gave.
     pub fn count(&self) -> usize {
         self.shared.lock().access.len()
+    }
+
+    /// The grant is revoked: it gives no more tokens, says these words, and those that it gave are worth nothing.
+    pub fn revoke(&self, words: &str) {
+        let mut given = self.shared.lock();
+        given.revoked = Some(words.to_owned());
+        given.good_from = given.access.len();
+    }
+
+    /// The grant is good again as it was.
+    pub fn restore(&self) {
+        self.shared.lock().revoked = None;
+    }
+
+    /// A person signs in again: the refresh token that is given, in the place of all before it.
+    pub fn sign_in_again(&self) -> String {
+        let mut given = self.shared.lock();
+        given.revoked = None;
+        given.granted.insert("refresh-of-another-grant".to_owned()).clone()
+    }
+
+    /// How often it gave no token because the grant is revoked.
+    pub fn refused(&self) -> usize {
+        self.shared.lock().refused
     }
 
     /// What was wrong with what it was shown.
@@ -87,6 +120,17 @@ impl Given {
         if form != *expected {
             self.faults.push(format!("a token was asked for with {form:?}, not {expected:?}"));
         }
+        if let Some(words) = &self.revoked {
+            self.refused += 1;
+            let answer = json!({"error": "invalid_grant", "error_description": words});
+            return Act::status(400, &answer.to_string());
+        }
+        // Of the grant that was revoked no token is good any more.
+        let (granted, newest) = (self.granted.take_if(|granted| *granted == shown), self.access.len());
+        if granted.is_some() {
+            self.shown = newest;
+            return self.give(rotates);
+        }
         let number = shown.strip_prefix("refresh-").and_then(|number| number.parse::<usize>().ok());
         let is_known = number.is_some_and(|number| {
             number >= self.shown && (number == 0 || rotates) && number <= self.access.len()
@@ -96,6 +140,10 @@ impl Given {
             return Act::status(400, r#"{"error":"invalid_grant"}"#);
         };
         self.shown = number;
+        self.give(rotates)
+    }
+
+    fn give(&mut self, rotates: bool) -> Act {
         let mut answer = json!({
             "access_token": format!("access-{}", self.access.len()),
             "expires_in": LIFE.as_secs() + BEFORE_THE_END,
