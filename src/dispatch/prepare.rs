@@ -11,7 +11,7 @@ use crate::domain::expiry::{AgeRule, EndedUnsent};
 use crate::domain::remark::Remark;
 use crate::domain::routing::Forwarding;
 use crate::domain::send_check::{AtItsTurn, SendRules, by_ids_alone, ended_unsent};
-use crate::domain::sent::{DeliveryKind, SentEvent};
+use crate::domain::sent::{DeliveryKind, SentBefore, SentEvent};
 use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 use crate::store::contract::work::Claimed;
@@ -78,6 +78,7 @@ pub fn prepare(
         delivery: &claimed.delivery,
         click: claimed.click.as_deref(),
         sent_before: claimed.sent_before,
+        may_be_known: may_be_known(claimed),
     };
     if let Some(end) = ended_unsent(rules, turn, now) {
         return ended(end, Vec::new());
@@ -122,13 +123,18 @@ pub fn prepare(
     }
 }
 
+/// Whether the conversion does not count any more, and the destination may have it all the same.
+fn may_be_known(claimed: &Claimed) -> bool {
+    matches!(claimed.before, SentBefore::Unanswered(_))
+}
+
 /// What the delivery says of its conversion: of a change, by what was sent before.
 ///
 /// # Errors
 /// Nothing is sent of it now.
 fn kind_at_its_turn(rules: &SendRules<'_>, claimed: &Claimed) -> Result<DeliveryKind, Unchanged> {
     let kind = claimed.delivery.kind;
-    match rules.changes.rules().filter(|_| kind.is_change()) {
+    match rules.changes.rules().filter(|_| kind.is_change() || may_be_known(claimed)) {
         Some(_) if rules.changes.are_by_status() => Ok(DeliveryKind::Status),
         Some(change_rules) => at_its_turn(&change_rules, &claimed.conversion, &claimed.before),
         None => Ok(kind),

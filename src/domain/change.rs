@@ -189,7 +189,7 @@ pub fn at_its_turn(
             let what = "what the destination was sent before cannot be read".to_owned();
             return Err(Unchanged::Dead(DeathReason::Unrendered { what, hint: String::new() }));
         }
-        SentBefore::Event(sent) => sent,
+        SentBefore::Event(sent) | SentBefore::Unanswered(sent) => sent,
     };
     let status = conversion.status;
     let irreversible = || Err(Unchanged::Skipped(SkipReason::Irreversible { status }));

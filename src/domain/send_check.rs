@@ -1,5 +1,6 @@
 //! Whether a delivery is still to be sent at its turn: by its status, the visitor's consent, the event's age. Pure.
 
+use crate::domain::change::is_taken_back;
 use crate::domain::change_rules::Changes;
 use crate::domain::click::Click;
 use crate::domain::consent::ConsentNeed;
@@ -53,13 +54,17 @@ pub struct AtItsTurn<'a> {
     pub click: Option<&'a Click>,
     /// Whether the destination was sent the conversion on an earlier occasion.
     pub sent_before: bool,
+    /// Whether the conversion does not count any more, and an attempt at this delivery got no answer: the destination may
+    /// count it.
+    pub may_be_known: bool,
 }
 
 /// What ends a delivery before it is rendered; `None`: render and send it.
 ///
 /// - A status that the source no longer forwards is not sent, except where the delivery reports a
-///   change to a destination that hears of changes and was sent the conversion before. For a source
-///   that is no longer configured, `approved` is what is forwarded, as by default.
+///   change to a destination that hears of changes and was sent the conversion before, or may have been.
+///   Where no one knows what was sent, it is irreversible. For a source that is no longer configured,
+///   `approved` is what is forwarded, as by default.
 /// - An outgoing postback has its own list of statuses, which holds for changes too. What is scrubbed
 ///   it never reports.
 /// - What the visitor's consent does not allow is not sent, except a change to a conversion that the
@@ -68,7 +73,11 @@ pub struct AtItsTurn<'a> {
 pub fn ended_unsent(rules: &SendRules<'_>, turn: AtItsTurn<'_>, now: Time) -> Option<EndedUnsent> {
     if let Some(by) = not_reported(rules, turn) {
         let status = turn.conversion.status;
-        return Some(EndedUnsent::Skipped(SkipReason::StatusNotForwarded { status, by }));
+        let may_count = turn.delivery.possible_repeat && is_taken_back(status);
+        return Some(EndedUnsent::Skipped(match by {
+            ForwardedBy::Source if may_count => SkipReason::Irreversible { status },
+            by => SkipReason::StatusNotForwarded { status, by },
+        }));
     }
     if let Some(reason) = refusal(rules, turn).filter(|_| !sends_change(rules, turn)) {
         return Some(EndedUnsent::Skipped(reason));
@@ -94,7 +103,8 @@ fn refusal(rules: &SendRules<'_>, turn: AtItsTurn<'_>) -> Option<SkipReason> {
 }
 
 fn sends_change(rules: &SendRules<'_>, turn: AtItsTurn<'_>) -> bool {
-    rules.changes.hear(turn.delivery.kind) && turn.sent_before
+    (rules.changes.hear(turn.delivery.kind) && turn.sent_before)
+        || (turn.may_be_known && rules.changes != Changes::Never)
 }
 
 /// Who says that its status is not sent; `None` where it is.

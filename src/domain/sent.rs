@@ -75,15 +75,17 @@ pub enum SentBefore {
     Unconfirmed,
     /// What was delivered last.
     Event(Box<SentEvent>),
+    /// Nothing that was delivered. This left last without an answer, so that the platform may have it.
+    Unanswered(Box<SentEvent>),
     /// Something was delivered, and what it said is damaged.
     Unreadable,
 }
 
 impl SentBefore {
-    /// What was delivered last.
+    /// What was delivered last, or may have been.
     pub fn event(&self) -> Option<&SentEvent> {
         match self {
-            SentBefore::Event(sent) => Some(sent),
+            SentBefore::Event(sent) | SentBefore::Unanswered(sent) => Some(sent),
             _ => None,
         }
     }

@@ -96,8 +96,8 @@ impl Leases {
                 return None;
             }
             // What was sent before is on the disk.
-            let is_change = |delivery: &Delivery| delivery.kind.is_change();
-            if record.standing.deliveries.get(slot.place()).is_some_and(is_change) {
+            let delivery = record.standing.deliveries.get(slot.place());
+            if delivery.is_some_and(|delivery| goes_by_what_was_sent(&record, (slot.place(), delivery))) {
                 return None;
             }
             let claimed = claimed_as(&self.shared, &record, (*lease, *slot), click);
@@ -161,22 +161,37 @@ fn claimed(shared: &StoreShared, leased: &LeasedSlot) -> Result<Option<Claimed>,
     };
     let claimed = claimed_as(shared, &record, (*lease, *slot), click);
     claimed
-        .map(|claimed| Ok(Claimed { before: before(shared, &record, day, &claimed.delivery)?, ..claimed }))
+        .map(|claimed| {
+            let of = (day, slot.place(), &claimed.delivery);
+            Ok(Claimed { before: before(shared, &record, of)?, ..claimed })
+        })
         .transpose()
 }
 
-/// What the destination of a change was sent by the delivery that was delivered last.
+/// Whether what a destination was sent before matters to what it is sent at this delivery's turn: it is a change; or it was
+/// tried, and its conversion does not count any more.
+fn goes_by_what_was_sent(record: &Record, (place, delivery): (usize, &Delivery)) -> bool {
+    let was_tried = || record.standing.last_attempts.get(place).copied().flatten().is_some();
+    delivery.kind.is_change() || (change::is_taken_back(record.conversion.status) && was_tried())
+}
+
+/// What the destination of a change was sent by the delivery that was delivered last; of a first delivery, what of it left
+/// without an answer.
 fn before(
     shared: &StoreShared,
     record: &Record,
-    day: i32,
-    change: &Delivery,
+    (day, place, change): (i32, usize, &Delivery),
 ) -> Result<SentBefore, StoreError> {
-    if !change.kind.is_change() {
+    if !goes_by_what_was_sent(record, (place, change)) {
         return Ok(SentBefore::Nothing);
     }
     let standing = &record.standing;
     let all = &standing.deliveries;
+    if !change.kind.is_change() {
+        let last = standing.last_attempts.get(place).copied().flatten();
+        let sent = readable(shared.reader.last_unanswered(day, last), "what left without an answer")?;
+        return Ok(sent.flatten().map_or(SentBefore::Nothing, SentBefore::Unanswered));
+    }
     if change::is_unconfirmed(all, &change.destination, change.occasion) {
         return Ok(SentBefore::Unconfirmed);
     }

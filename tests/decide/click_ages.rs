@@ -57,7 +57,13 @@ fn planned(route: &Route, click: Option<Time>) -> Delivery {
 fn ended(delivery: &Delivery, clicked: Time, now: Time) -> Option<EndedUnsent> {
     let (conversion, mut click) = (sale(), click("c1"));
     click.at = clicked;
-    let turn = AtItsTurn { conversion: &conversion, delivery, click: Some(&click), sent_before: false };
+    let turn = AtItsTurn {
+        conversion: &conversion,
+        delivery,
+        click: Some(&click),
+        sent_before: false,
+        may_be_known: false,
+    };
     let rules = SendRules {
         changes: Changes::Never,
         age: AgeRule::Counts,

@@ -16,5 +16,6 @@ mod shares;
 mod sign_in;
 mod test_events;
 mod unconfirmed;
+mod unknown_firsts;
 mod verdicts;
 mod workers;

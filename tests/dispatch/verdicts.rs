@@ -82,7 +82,7 @@ fn rules(policy: Option<&SourcePolicy>) -> SendRules<'_> {
 
 fn turn(claimed: &Claimed) -> AtItsTurn<'_> {
     let Claimed { conversion, delivery, sent_before, .. } = claimed;
-    AtItsTurn { conversion, delivery, click: None, sent_before: *sent_before }
+    AtItsTurn { conversion, delivery, click: None, sent_before: *sent_before, may_be_known: false }
 }
 
 fn ended(rules: &SendRules<'_>, claimed: &Claimed, now: Time) -> Option<(&'static str, &'static str)> {

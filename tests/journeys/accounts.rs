@@ -99,9 +99,10 @@ pub fn of_sale<'a>(
     mine.partition(|delivery| is_event(delivery))
 }
 
-/// Whether a delivery is of the event, and not of a change of what was sent before.
+/// Whether a delivery is of the event, and not of a change of what was sent before. The first becomes a change where the
+/// sale was rejected before anyone knew whether it was taken.
 pub fn is_event(delivery: &Value) -> bool {
-    delivery["kind"] == "event"
+    delivery["kind"] == "event" || delivery["occasion"] == "first"
 }
 
 /// Every delivery; `None` while they cannot be read.

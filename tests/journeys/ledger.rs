@@ -158,6 +158,15 @@ fn check_first(sale: &SaleAt<'_>, is_counted_once: bool) -> bool {
     assert!(needless.is_empty(), "in vain in {needless:?}: {}", sale.shown());
     // What was under way when the program was killed, no one can know.
     let runs: BTreeSet<usize> = firsts.iter().map(|taking| taking.run).collect();
+    // It was rejected while no one knew whether the platform had it, and is taken back as it may have it.
+    if sale.is_taken_back_unknown() {
+        // By status it is the event again.
+        let last = usize::from(delivery["kind"] == "status" && !firsts.is_empty());
+        let mut before = firsts.iter().rev().skip(last);
+        let is_right = delivery["state"] != "skipped" && before.all(|taking| sale.is_unknown(taking));
+        assert!(end_of(sale.number).1 && is_right, "{}", sale.shown());
+        return true;
+    }
     let once = is_counted_once || delivery["possible_repeat"] == true || runs.len() == firsts.len();
     match delivery["state"].as_str().unwrap() {
         "delivered" => assert!(firsts.len() == 1 || (firsts.len() > 1 && once), "{}", sale.shown()),
@@ -166,7 +175,8 @@ fn check_first(sale: &SaleAt<'_>, is_counted_once: bool) -> bool {
             assert!(is_refused && delivery["reason_code"].is_string(), "{}", sale.shown());
         }
         _ => {
-            let may_have = end_of(sale.number).1 && delivery["reason_code"] == "status_not_forwarded";
+            // Where no one knew, it is said that the platform may count it.
+            let may_have = end_of(sale.number).1 && delivery["reason_code"] == "irreversible";
             let is_right =
                 firsts.is_empty() || (may_have && firsts.iter().all(|taking| sale.is_unknown(taking)));
             assert!(is_right && delivery["reason_code"].is_string(), "{}", sale.shown());
@@ -177,6 +187,11 @@ fn check_first(sale: &SaleAt<'_>, is_counted_once: bool) -> bool {
 }
 
 impl SaleAt<'_> {
+    /// Whether it was taken back before anyone knew whether the platform had it.
+    pub fn is_taken_back_unknown(&self) -> bool {
+        self.event["kind"] != "event"
+    }
+
     /// Whether its answer was lost, or the run was killed, so that it may not have been recorded.
     pub fn is_unknown(&self, taking: &Taking) -> bool {
         taking.is_lost || taking.run < self.stand_in.last_run()

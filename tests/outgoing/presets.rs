@@ -201,3 +201,29 @@ fn a_users_own_preset_takes_the_place_of_the_built_in_one() {
     // The visitor's address is a loopback one here: what no visitor has is left out with its parameter.
     assert_eq!(receiver.received().remove(0).line, "GET /mine?c=x1&e=Purchase HTTP/1.1");
 }
+
+#[test]
+fn what_is_rejected_later_is_said_to_a_receiver_that_has_a_word_for_it_and_irreversible_at_any_other() {
+    let (folder, tracker) = (tempfile::tempdir().unwrap(), Platform::start(|_| Act::ok("Success")));
+    let source = Platform::start(|_| Act::ok("OK"));
+    let keitaro = format!(
+        "\n[[postback]]\nid = \"tracker\"\npreset = \"keitaro\"\nallow_private_network = true\n[postback.settings]\n\
+         address = \"http://{}\"\npostback_key = \"k1\"\n",
+        tracker.address
+    );
+    let relay = relay_with(folder.path(), "", "", &format!("{}{keitaro}", exoclick(&source)));
+    sale(&relay, "exoclick_id=x1&keitaro_id=y1", "T1");
+    let delivered = delivery(&relay, "postback:tracker", "delivered");
+    let conversion = delivered["conversion_id"].as_str().unwrap();
+    delivery(&relay, "postback:exo", "delivered");
+    let reject = format!("/api/v1/conversions/{conversion}/status");
+    let answer = relay.post(&reject, r#"{"status": "rejected"}"#);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let skipped = delivery(&relay, "postback:exo", "skipped");
+    assert_eq!(skipped["reason_code"], "irreversible", "{skipped:#}");
+    assert!(wait_until(Duration::from_secs(15), || tracker.count() == 2), "{:?}", tracker.received());
+    let said =
+        |number: usize, word: &str| tracker.received()[number].line.contains(&format!("status={word}"));
+    assert!(said(0, "sale") && said(1, "rejected"), "{:?}", tracker.received());
+    assert_eq!(source.count(), 1);
+}

@@ -4,6 +4,7 @@ pub mod access_fixture;
 pub mod browser;
 pub mod cake_fixture;
 pub mod change_form;
+pub mod change_relay;
 pub mod command_line;
 pub mod confirm_answers;
 pub mod country_file;

@@ -15,14 +15,19 @@ const URL: &str = "url = \"https://platform.invalid/status?id={{request_id}}\"\n
 const RULE: &str = "[[confirm.rule]]\nstatus = [200]\nthen = \"delivered\"\n";
 
 fn template(confirm: &str) -> Result<DestinationTemplate, Vec<String>> {
+    template_with(confirm, &[])
+}
+
+fn template_with(confirm: &str, others: &[(&str, &str)]) -> Result<DestinationTemplate, Vec<String>> {
     let toml = format!(
         "label = \"Stand-in\"\n[events]\nPurchase = \"purchase\"\n[request]\nurl = \"https://platform.invalid/events\"\n\
          [confirm]\nid = \"/id\"\n{confirm}"
     );
-    let files = BTreeMap::from([
+    let mut files = BTreeMap::from([
         ("destination.toml".to_owned(), toml),
         ("event.json.hbs".to_owned(), "{\"id\": {{json event_id}}}".to_owned()),
     ]);
+    files.extend(others.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())));
     DestinationTemplate::parse("standin", "standin", &files)
         .map_err(|problems| problems.into_iter().map(|problem| problem.what).collect())
 }
@@ -45,6 +50,16 @@ fn a_template_says_when_its_platform_is_asked_and_for_how_long() {
     let first_ms = vec![2 * MINUTE_MS, 20 * MINUTE_MS];
     let expected = PollSchedule { first_ms, every_ms: 90 * MINUTE_MS, for_ms: 48 * HOUR_MS };
     assert_eq!(ready.polls(), Some(&expected));
+}
+
+#[test]
+fn fifty_events_share_a_request_where_no_one_says_how_many() {
+    let confirm = format!("{URL}{RULE}");
+    for (batch, expected) in [("max = 1000", 50), ("max = 20", 20), ("max = 1000\nusual = 7", 7)] {
+        let files = ("envelope.json.hbs", "{\"events\": {{events}}}");
+        let template = template_with(&format!("{confirm}[batch]\n{batch}\n"), &[files]).ok().unwrap();
+        assert_eq!(template.batch().max_events, expected, "{batch}");
+    }
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl CommitGroup<'_> {
         let route = self.rules.routes.iter().find(|route| route.destination == delivery.destination)?;
         let conversion = &record.conversion;
         let sent_before = delivery::sent_before(&record.standing.deliveries, delivery);
-        let turn = AtItsTurn { conversion, delivery, click, sent_before };
+        let turn = AtItsTurn { conversion, delivery, click, sent_before, may_be_known: false };
         let policy = self.rules.policies.get(&conversion.source).map(Arc::as_ref);
         ended_unsent(&SendRules::of(route, policy), turn, now)
     }

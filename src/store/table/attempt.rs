@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::attempt::{Attempt, AttemptEffect};
+use crate::domain::delivery::ReplyVerdict;
 use crate::domain::sent::SentEvent;
 use crate::store::codec::{self, corrupt};
 use crate::store::contract::error::StoreError;
@@ -92,6 +93,21 @@ impl Reader {
             }
         }
         Ok(late)
+    }
+
+    /// What the newest attempt said that left and got no answer, of those that end with number `last`.
+    pub fn last_unanswered(&self, day: i32, last: Option<u64>) -> Result<Option<Box<SentEvent>>, StoreError> {
+        let mut next = last;
+        while let Some(number) = next {
+            let Some(stored) = self.stored_attempt(day, number)? else { break };
+            next = stored.before(number);
+            let attempt = stored.attempt;
+            let is_taken = matches!(attempt.verdict, ReplyVerdict::Delivered { .. });
+            if !is_taken && attempt.verdict.may_be_taken() && attempt.sent.is_some() {
+                return Ok(attempt.sent);
+            }
+        }
+        Ok(None)
     }
 
     /// The attempt that was recorded by this lease, among those that end with number `last`.

@@ -18,10 +18,16 @@ pub const LONGEST_WAIT_MS: i64 = 60_000;
 /// A pattern that would take more memory than this is refused.
 const MAX_PATTERN_BYTES: usize = 64 * 1024;
 
-/// Reads `[batch]`; what is wrong is kept as problems of its document.
-pub(crate) fn read(table: &Table<'_>) -> BatchRules {
+/// How many events share a request without a word of it, where the platform says later what became of them: one is asked
+/// about as often as many, and of few it is better known which is meant.
+const USUAL_OF_LATER_VERDICTS: i64 = 50;
+
+/// Reads `[batch]`; what is wrong is kept as problems of its document. `confirms`: whether the platform is asked later what
+/// became of events.
+pub(crate) fn read(table: &Table<'_>, confirms: bool) -> BatchRules {
     let max = table.number("max", 1..=MOST_EVENTS).unwrap_or(1);
-    let usual = table.number("usual", 1..=MOST_EVENTS).unwrap_or(1);
+    let without = if confirms { USUAL_OF_LATER_VERDICTS.min(max) } else { 1 };
+    let usual = table.number("usual", 1..=MOST_EVENTS).unwrap_or(without);
     if usual > max {
         table.problem("usual", format!("`usual` is above `max`, which is {max}"), "write a lower number");
     }

@@ -96,7 +96,8 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
         (rate.number::<u32>("max_per_second", 1..=1_000_000).and_then(NonZeroU32::new), counts)
     });
     let (max_per_second, rate_unit) = rate.unwrap_or_default();
-    let batch = root.read_table("batch", batch_file::read).unwrap_or_default();
+    let batch =
+        root.read_table("batch", |table| batch_file::read(table, root.has("confirm"))).unwrap_or_default();
     let hours = |key: &'static str| {
         let hours = root.number(key, 1..=87_600);
         hours.map(|hours: i64| hours.saturating_mul(HOUR_MS))

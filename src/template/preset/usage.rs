@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use rust_decimal::{Decimal, RoundingStrategy};
 
+use crate::domain::change_rules::{ChangeRules, Changes};
 use crate::domain::click::{Click, find};
 use crate::domain::event::EventName;
 use crate::domain::money::Money;
 use crate::domain::skip::{ClickParts, LowValue, MissingValue, SkipReason};
+use crate::domain::status::Status;
 use crate::template::destination::account_settings::{
     check_setting, check_web_address, events, secrets_of, spellings, unknown_setting, value_of,
 };
@@ -114,6 +116,16 @@ impl PresetUse {
     /// The preset.
     pub fn preset(&self) -> &PostbackPreset {
         &self.preset
+    }
+
+    /// The statuses that the receiver is sent, and what it can be informed of after that, where no one says otherwise: where
+    /// it has a word for what is taken back, each change of what was approved; else nothing, which is irreversible.
+    pub fn reports(&self) -> (Vec<Status>, Changes) {
+        if self.preset.statuses().contains_key(&Status::Rejected) {
+            (vec![Status::Approved, Status::Rejected], Changes::EACH)
+        } else {
+            (vec![Status::Approved], Changes::By(ChangeRules::NONE))
+        }
     }
 
     /// The landing parameter that brings the receiver's own click id: to be kept with clicks.

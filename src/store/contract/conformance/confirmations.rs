@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::attempt::{Attempt, AttemptPurpose};
 use crate::domain::delivery::{DeliveryState, ReplyVerdict};
+use crate::domain::expiry::AgeRule;
 use crate::domain::sent::{Confirmation, LaterVerdict};
 use crate::domain::time::Time;
 use crate::store::contract::Store;
@@ -11,9 +12,13 @@ use crate::store::contract::arrival::Receipt;
 use crate::store::contract::conformance::fixture::attempt::{attempt, delivered, one};
 use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
 use crate::store::contract::conformance::fixture::reason::retry;
-use crate::store::contract::conformance::fixture::received::{at, destination, sale, wait};
-use crate::store::contract::conformance::fixture::work::{backlog, claim, delivery_id, states, trace};
-use crate::store::contract::work::{AttemptOutcome, ConfirmOutcome, Recorded, RepeatRisk, UnconfirmedWork};
+use crate::store::contract::conformance::fixture::received::{account, at, destination, sale, wait};
+use crate::store::contract::conformance::fixture::work::{
+    backlog, claim, claim_some, delivery_id, due_request, states, trace,
+};
+use crate::store::contract::work::{
+    AttemptOutcome, ClaimRequest, ConfirmOutcome, Recorded, RepeatRisk, UnconfirmedWork, WantedWork,
+};
 
 fn confirming(request: &str, poll_at: Time, tries: u32) -> DeliveryState {
     let (request_id, accepted_at) = (request.to_owned(), at(1));
@@ -53,6 +58,21 @@ fn confirm(store: &dyn Store, outcomes: Vec<ConfirmOutcome>) -> Vec<Recorded> {
 
 fn asked(time: Time, body: &str, verdict: ReplyVerdict) -> Option<Attempt> {
     Some(Attempt { purpose: AttemptPurpose::Confirm, ..attempt(time, body, verdict) })
+}
+
+pub fn what_is_to_be_confirmed_is_handed_out_to_no_one_who_sends(engine: &EngineUnderTest) {
+    let store = engine.open();
+    let receipt = accepted(&*store, "t1", "r-1", at(60_000));
+    wait(store.retry(delivery_id(&receipt, "ads"), at(5), AgeRule::Counts)).unwrap().unwrap();
+    before_and_after_reopening(engine, store, |store, _| {
+        for now in [5, 60_000, 400 * 24 * 3_600_000] {
+            assert_eq!(claim_some(store, "ads", at(now), 9, 9).len(), 0);
+            let oldest =
+                ClaimRequest { wanted: WantedWork::Oldest, ..due_request(account("ads"), at(now), 0, 0) };
+            assert_eq!(wait(store.claim(oldest)).unwrap().work.len(), 0);
+        }
+        assert_eq!(states(store, &receipt), [confirming("r-1", at(60_000), 0)]);
+    });
 }
 
 pub fn what_is_to_be_confirmed_is_handed_out_when_it_is_due_with_all_of_its_request(

@@ -94,6 +94,7 @@ macro_rules! store_conformance {
                 lists_by_time_look_past_what_a_wrong_clock_wrote,
             }
             confirmations {
+                what_is_to_be_confirmed_is_handed_out_to_no_one_who_sends,
                 what_is_to_be_confirmed_is_handed_out_when_it_is_due_with_all_of_its_request,
                 what_asking_became_is_kept_once_and_only_where_it_was_waited_for,
                 what_is_not_confirmed_can_be_sent_again_and_counts_no_attempt_for_being_asked_about,
