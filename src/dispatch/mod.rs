@@ -12,6 +12,7 @@ mod credentials;
 pub mod decide;
 pub(crate) mod error;
 pub mod health;
+mod kept_token;
 mod meters;
 mod open_leases;
 pub mod prepare;
@@ -313,7 +314,8 @@ impl Dispatch {
         };
         let on = plan.outgoing.and_then(|outgoing| outgoing.on);
         let account = plan.destination.sign_in();
-        let account = account.map(|sign_in| self.credentials.account(sign_in, &plan.secrets));
+        let account =
+            account.map(|sign_in| self.credentials.account(sign_in, (&plan.secrets, inside.generation)));
         Ok(SendSetup::new((plan.destination, account), client, on, plan.batch))
     }
 
@@ -400,16 +402,15 @@ impl Dispatch {
             running.orders.send_replace(WorkerCommand::Finish);
         }
         let ended = futures_util::future::join_all(all.iter_mut().map(|running| &mut running.task));
-        if tokio::time::timeout(grace, ended).await.is_ok() {
-            return;
-        }
-        for running in &all {
-            running.orders.send_replace(WorkerCommand::Cut);
-        }
-        // Those that had ended in time were awaited already, which may be done once only.
-        for running in all.into_iter().filter(|running| !running.task.is_finished()) {
-            // A worker that failed inside has raised its fault by now.
-            let _ = running.task.await;
+        if tokio::time::timeout(grace, ended).await.is_err() {
+            for running in &all {
+                running.orders.send_replace(WorkerCommand::Cut);
+            }
+            // Those that had ended in time were awaited already, which may be done once only.
+            for running in all.into_iter().filter(|running| !running.task.is_finished()) {
+                // A worker that failed inside has raised its fault by now.
+                let _ = running.task.await;
+            }
         }
         // What is given for a refresh token is kept, also where no one waits for it any more.
         if tokio::time::timeout(LAST_SIGN_IN, self.credentials.settled()).await.is_err() {

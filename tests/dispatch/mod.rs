@@ -7,6 +7,7 @@ mod clock_jumps;
 mod confirmations;
 mod health;
 mod hold;
+mod kept_tokens;
 mod leases;
 mod misbehaving_platforms;
 mod parked_destinations;

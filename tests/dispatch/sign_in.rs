@@ -62,16 +62,16 @@ then = "park"
 const EVENT: &str = r#"{"id": {{json event_id}}}"#;
 
 /// One account at one platform, whose tokens are given elsewhere.
-struct SignedTarget<'a> {
-    id: &'static str,
-    platform: &'a Platform,
-    tokens: &'a Platform,
-    settings: Vec<(&'static str, String)>,
-    secrets: SecretFiles,
+pub struct SignedTarget<'a> {
+    pub id: &'static str,
+    pub platform: &'a Platform,
+    pub tokens: &'a Platform,
+    pub settings: Vec<(&'static str, String)>,
+    pub secrets: SecretFiles,
 }
 
 impl SignedTarget<'_> {
-    fn plan(&self) -> DestinationPlan {
+    pub fn plan(&self) -> DestinationPlan {
         let files = [("destination.toml", TEMPLATE), ("event.json.hbs", EVENT)];
         let files = files.map(|(name, text)| (name.to_owned(), text.to_owned())).into_iter().collect();
         let template = DestinationTemplate::parse("standin", "standin", &files).ok().unwrap();
@@ -98,7 +98,7 @@ impl SignedTarget<'_> {
     }
 }
 
-fn by_refresh_token<'a>(
+pub fn by_refresh_token<'a>(
     id: &'static str,
     (platform, tokens): (&'a Platform, &'a Platform),
     file: Option<&Path>,
@@ -110,7 +110,7 @@ fn by_refresh_token<'a>(
     SignedTarget { id, platform, tokens, settings, secrets }
 }
 
-fn start(fixture: &DispatchFixture, targets: &[SignedTarget<'_>]) -> Dispatch {
+pub fn start(fixture: &DispatchFixture, targets: &[SignedTarget<'_>]) -> Dispatch {
     let plan = DispatchPlan {
         destinations: targets.iter().map(SignedTarget::plan).collect(),
         policies: HashMap::from([(source(), policy())]),
@@ -119,20 +119,20 @@ fn start(fixture: &DispatchFixture, targets: &[SignedTarget<'_>]) -> Dispatch {
 }
 
 /// A fixture with these destinations, by a clock that only the test moves.
-fn fixture(ids: &[&'static str]) -> DispatchFixture {
+pub fn fixture(ids: &[&'static str]) -> DispatchFixture {
     let targets: Vec<Target> =
         ids.iter().map(|id| Target::new(id, "http://127.0.0.1:9".to_owned())).collect();
     DispatchFixture::by(Clock::fixed(Clock::system().now()), &targets)
 }
 
-fn form(request: &Received) -> BTreeMap<String, String> {
+pub fn form(request: &Received) -> BTreeMap<String, String> {
     form_urlencoded::parse(&request.body)
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
         .collect()
 }
 
 /// Gives `access-N` for an hour, and `refresh-N` with it where `rotates`.
-fn giving(rotates: bool) -> Platform {
+pub fn giving(rotates: bool) -> Platform {
     let given = AtomicUsize::new(0);
     Platform::start(move |_| {
         let number = given.fetch_add(1, Ordering::Relaxed) + 1;
@@ -150,7 +150,7 @@ fn bearer(request: &Received) -> String {
 }
 
 /// Takes whatever is sent with a token that is none of these.
-fn refusing(tokens: &'static [&'static str]) -> Platform {
+pub fn refusing(tokens: &'static [&'static str]) -> Platform {
     Platform::start(move |request| {
         let refused = tokens.iter().any(|token| bearer(request) == format!("Bearer {token}"));
         if refused { Act::status(401, "{\"error\":\"expired\"}") } else { Act::ok("{}") }

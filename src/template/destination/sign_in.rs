@@ -19,14 +19,14 @@ const ASSERTION_LASTS_S: i64 = 3600;
 const UNSAID_LASTS_S: u64 = 300;
 
 /// How one account signs in. Secrets are in it: it is never shown or stored.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct AccountSignIn {
     token_url: String,
     scope: String,
     grant: AccountGrant,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 enum AccountGrant {
     RefreshToken {
         client_id: String,
@@ -39,7 +39,7 @@ enum AccountGrant {
 }
 
 /// The key file of a service account, as far as it is used.
-#[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 struct ServiceAccount {
     client_email: String,
     private_key: String,
@@ -68,10 +68,19 @@ struct Assertion<'a> {
 pub enum TokenAnswer {
     /// Here it is.
     Granted(GrantedToken),
-    /// The account is refused: only a person can change that. The words are the server's, one line.
-    Refused(String),
+    /// The account is refused: only a person can change that.
+    Refused(RefusedSignIn),
     /// None was given, and a later request may be.
     NotNow,
+}
+
+/// Why an account is refused a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedSignIn {
+    /// The server's words, one line.
+    pub words: String,
+    /// Whether it is what the account showed that is worth nothing, and not who showed it, or how.
+    pub is_of_grant: bool,
 }
 
 /// An access token as it was given.
@@ -175,6 +184,18 @@ impl AccountSignIn {
         }
     }
 
+    /// Whether it is the same but for the refresh token.
+    pub fn differs_in_token_at_most(&self, other: &AccountSignIn) -> bool {
+        let without = |sign_in: &AccountSignIn| {
+            let mut sign_in = sign_in.clone();
+            if let AccountGrant::RefreshToken { refresh_token, .. } = &mut sign_in.grant {
+                refresh_token.clear();
+            }
+            sign_in
+        };
+        without(self) == without(other)
+    }
+
     /// Whether the refresh token is replaced by what answers bring, so that it has to be kept where that can be written.
     pub fn rotates(&self) -> bool {
         matches!(self.grant, AccountGrant::RefreshToken { rotates: true, .. })
@@ -241,13 +262,16 @@ pub fn read_token(answer: &PlatformResponse) -> TokenAnswer {
             Some(error)
                 if !matches!(error.as_str(), "temporarily_unavailable" | "server_error" | "slow_down") =>
             {
+                let is_of_grant = error == "invalid_grant";
                 let words: Vec<String> =
                     [Some(error), text("error_description")].into_iter().flatten().collect();
-                TokenAnswer::Refused(words.join(": ").split_whitespace().collect::<Vec<_>>().join(" "))
+                let words = words.join(": ").split_whitespace().collect::<Vec<_>>().join(" ");
+                TokenAnswer::Refused(RefusedSignIn { words, is_of_grant })
             }
             // By its status alone it is the account that is refused.
             None if matches!(answer.status, 401 | 403) => {
-                TokenAnswer::Refused("it gives no reason".to_owned())
+                let words = "it gives no reason".to_owned();
+                TokenAnswer::Refused(RefusedSignIn { words, is_of_grant: false })
             }
             _ => TokenAnswer::NotNow,
         },
