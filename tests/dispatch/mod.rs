@@ -16,6 +16,7 @@ mod schedule;
 mod shares;
 mod sign_in;
 mod test_events;
+mod token_clocks;
 mod unconfirmed;
 mod unknown_firsts;
 mod verdicts;

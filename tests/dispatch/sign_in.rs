@@ -419,7 +419,7 @@ async fn a_service_account_signs_what_it_states_of_itself() {
     let asked = form(&tokens.received()[0]);
     assert_eq!(asked["grant_type"], "urn:ietf:params:oauth:grant-type:jwt-bearer");
     let mut rules = Validation::new(Algorithm::RS256);
-    rules.set_audience(&[tokens.url("/token")]);
+    rules.set_audience(&["https://tokens.invalid/token"]);
     let public = DecodingKey::from_rsa_pem(key.public_key_pem().as_bytes()).unwrap();
     let stated = jsonwebtoken::decode::<Value>(&asked["assertion"], &public, &rules).unwrap();
     assert_eq!(stated.header.kid.as_deref(), Some("key-9"));

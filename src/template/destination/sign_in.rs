@@ -22,6 +22,9 @@ const UNSAID_LASTS_S: u64 = 300;
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccountSignIn {
     token_url: String,
+    /// The server that gives the token, as the template has it: a statement is made to it also where its address is
+    /// another, as a proxy's.
+    audience: String,
     scope: String,
     grant: AccountGrant,
 }
@@ -172,7 +175,8 @@ impl AccountSignIn {
             Some(endpoint) => format!("{}{}", endpoint.trim_end_matches('/'), path_of(&spec.token_url)),
             None => spec.token_url.clone(),
         };
-        Ok(Some(AccountSignIn { token_url, scope: spec.scope.clone(), grant }))
+        let (audience, scope) = (spec.token_url.clone(), spec.scope.clone());
+        Ok(Some(AccountSignIn { token_url, audience, scope, grant }))
     }
 
     /// The setting that holds the refresh token, and that token as it was configured; `None` where another kind of secret
@@ -224,7 +228,7 @@ impl AccountSignIn {
                 secrets.push(refresh_token.to_owned());
             }
             AccountGrant::ServiceAccount(account) => {
-                let assertion = account.assertion((&self.scope, &self.token_url), now)?;
+                let assertion = account.assertion((&self.scope, &self.audience), now)?;
                 form.append_pair("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
                 form.append_pair("assertion", &assertion);
                 secrets.push(assertion);
