@@ -62,10 +62,10 @@ impl<'a> TestEventView<'a> {
 fn in_words(verdict: &ReplyVerdict) -> &'static str {
     match verdict {
         ReplyVerdict::Delivered { confirmation: Confirmation::Unverified, .. } => {
-            "delivered; the platform does not say whether it took the event"
+            "delivered: the platform accepted the test, and says no more of it"
         }
         ReplyVerdict::Delivered { confirmation: Confirmation::Counted, .. } => {
-            "delivered; the platform says that it took the request, and nothing of the event"
+            "delivered: the platform accepted the test, and says nothing of the event itself"
         }
         ReplyVerdict::Delivered { confirmation: Confirmation::Duplicate, .. } => {
             "delivered; the platform says that it knew the event already"

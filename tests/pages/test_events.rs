@@ -82,6 +82,19 @@ async fn the_button_shows_request_answer_and_verdict() {
 }
 
 #[tokio::test]
+async fn where_an_answer_says_nothing_of_the_event_the_verdict_is_that_the_test_was_accepted() {
+    for (confirmation, more) in [
+        (Confirmation::Unverified, "and says no more of it"),
+        (Confirmation::Counted, "and says nothing of the event itself"),
+    ] {
+        let verdict = ReplyVerdict::Delivered { warnings: Vec::new(), confirmation };
+        let (fixture, _) = pages(Ok(report(verdict, false))).await;
+        let page = fixture.post("/destinations/meta-main/test", &[("event", "Lead"), ANYWAY]).await;
+        page.shows(&format!("delivered: the platform accepted the test, {more}"));
+    }
+}
+
+#[tokio::test]
 async fn a_test_event_that_may_count_is_sent_only_where_the_box_is_ticked() {
     let (fixture, chosen) = pages(Ok(report(delivered(&[]), false))).await;
     let page = fixture.get("/destinations").await;
