@@ -2,7 +2,7 @@
 //! accounts that get no token, platforms that hang.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use postbridge::clock::Clock;
@@ -373,5 +373,34 @@ async fn what_could_not_be_asked_about_for_a_week_is_unverified() {
     assert_eq!(delivery.state.confirmation(), Some(Confirmation::Unverified));
     assert!(attempts[1].verdict.sentence().unwrap().contains("invalid_grant"), "{:?}", attempts[1]);
     assert_eq!((polls(&platform), tokens.count() > 2), (0, true));
+    account.stop().await;
+}
+
+#[tokio::test]
+async fn a_change_that_the_platform_says_later_it_knew_is_refused_also_where_it_may_have_been_sent_before() {
+    let number = AtomicUsize::new(0);
+    let platform = Platform::start(move |request| match asked(request) {
+        Some("r%201") => done(),
+        Some(_) => Act::ok(r#"{"status":"failed","failed":[{"why":"twice","count":1,"events":[0]}]}"#),
+        None => match number.fetch_add(1, Ordering::Relaxed) {
+            // What became of the first try at the change no one knows.
+            1 => Act::Reset,
+            earlier => Act::ok(&format!(r#"{{"received":1,"request":"r {}"}}"#, earlier + 1)),
+        },
+    });
+    let account = reversible(&platform);
+    let sale = reported(&account, Status::Approved, "7").await;
+    reach(&account, sale, &["confirming"]).await;
+    account.pass(2 * MINUTE_MS);
+    reach(&account, sale, &["delivered"]).await;
+    reported(&account, Status::Approved, "9").await;
+    until("the change is sent", || sent(&platform) == 2).await;
+    reach(&account, sale, &["delivered", "waiting"]).await;
+    account.pass(MINUTE_MS);
+    let all = reach(&account, sale, &["delivered", "confirming"]).await;
+    assert!(all[1].possible_repeat, "{all:?}");
+    account.pass(2 * MINUTE_MS);
+    reach(&account, sale, &["delivered", "dead"]).await;
+    assert_eq!(said(&platform), ["\"event\" 7", "\"restate\" 9", "\"restate\" 9"]);
     account.stop().await;
 }
