@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::domain::attempt::AttemptPurpose;
 use crate::domain::delivery::{OutgoingRequest, PlatformResponse, Reply, ReplyVerdict};
 use crate::domain::delivery_reason::RetryReason;
 use crate::domain::exchange::Said;
@@ -59,6 +60,15 @@ pub fn confirmed(
     };
     catch_unwind(AssertUnwindSafe(|| destination.confirmed(reply, asked, now)))
         .unwrap_or_else(|_logged| failed())
+}
+
+/// Whether the reply refuses the token that the request of this purpose had, which carried so many events.
+pub fn refuses_token(
+    destination: &ReadyDestination,
+    carried: (AttemptPurpose, usize),
+    reply: &Reply,
+) -> bool {
+    catch_unwind(AssertUnwindSafe(|| destination.refuses_token(reply, carried))).unwrap_or(false)
 }
 
 /// Keeps no word of the platform's.

@@ -18,7 +18,7 @@ use crate::dispatch::prepare::{Prepared, prepare, rules_of};
 use crate::dispatch::rate::SharedRate;
 use crate::dispatch::settle::{FinishedAttempt, settle};
 use crate::dispatch::signed::{self, SignedReply};
-use crate::domain::attempt::{BatchPlace, EarlierRequest, Exchange};
+use crate::domain::attempt::{AttemptPurpose, BatchPlace, EarlierRequest, Exchange};
 use crate::domain::click::Pairs;
 use crate::domain::delivery::{DeliveryState, Reply, ReplyVerdict};
 use crate::domain::delivery_reason::RetryReason;
@@ -257,7 +257,8 @@ impl AttemptJob {
             |event: &ReadyEvent| (event.claimed.lease.token, self.repeat(&event.claimed, false, at));
         self.leases.mark_sent(events.iter().map(of_event));
         let circumstances = (&self.shared.clock, &mut before);
-        let signed = signed::send(&self.to, (&mut assembled.request, sent), token, circumstances).await;
+        let outgoing = (&mut assembled.request, (AttemptPurpose::Report, sent));
+        let signed = signed::send(&self.to, outgoing, token, circumstances).await;
         let SignedReply { reply, verdict: without_token } = signed;
         crash::point("dispatch.after_send");
         let now = self.shared.clock.now();

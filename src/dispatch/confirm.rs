@@ -158,7 +158,9 @@ impl Confirmer {
             Err(verdict) => return Some(self.without_token(setup, verdict, (at, began.elapsed()))),
         };
         let signs_in = token.is_some();
-        let sent = signed::send(to, (&mut outgoing, 1), token, (clock, &mut before)).await;
+        let sent =
+            signed::send(to, (&mut outgoing, (AttemptPurpose::Confirm, 1)), token, (clock, &mut before))
+                .await;
         let (took, now) = (began.elapsed(), clock.now());
         let events = first.accepted.place.and_then(|place| usize::try_from(place.events).ok()).unwrap_or(1);
         let asked: Vec<AskedEvent> = request.deliveries.iter().map(asked_event).collect();

@@ -4,11 +4,9 @@ use crate::clock::{Clock, stopwatch};
 use crate::dispatch::answer;
 use crate::dispatch::context::SendSetup;
 use crate::dispatch::credentials::AccessToken;
-use crate::domain::attempt::EarlierRequest;
+use crate::domain::attempt::{AttemptPurpose, EarlierRequest};
 use crate::domain::delivery::{OutgoingRequest, Reply, ReplyVerdict};
 
-/// By this status a platform says that a token is none.
-const UNAUTHORIZED: u16 = 401;
 const AUTHORIZATION: &str = "authorization";
 
 /// How a request ended.
@@ -33,20 +31,21 @@ pub async fn sign(
     Ok(Some(token))
 }
 
-/// Sends it. A request that is refused with its token is added to `before`.
+/// Sends it, for this purpose and with so many events. A request that is refused with its token is added to `before`.
 pub async fn send(
     to: &SendSetup,
-    (request, events): (&mut OutgoingRequest, usize),
+    (request, carried): (&mut OutgoingRequest, (AttemptPurpose, usize)),
     token: Option<AccessToken>,
     (clock, before): (&Clock, &mut Vec<EarlierRequest>),
 ) -> SignedReply {
+    let (_, events) = carried;
     let (at, began) = (clock.now(), stopwatch());
     let reply = to.client.send_with(request, events).await;
     let (Some(account), Some(token), Reply::Answer(answer)) = (&to.account, token, &reply) else {
         return SignedReply { reply, verdict: None };
     };
     let took = began.elapsed();
-    if answer.status != UNAUTHORIZED {
+    if !answer::refuses_token(&to.destination, carried, &reply) {
         return SignedReply { reply, verdict: None };
     }
     match account.token(&to.client, clock, Some(&token)).await {

@@ -200,7 +200,8 @@ impl TestSender {
         };
         let mut before = Vec::new();
         let left = LONGEST.saturating_sub(began.elapsed());
-        let sent = signed::send(&self.to, (request, 1), token, (clock, &mut before));
+        let sent =
+            signed::send(&self.to, (request, (AttemptPurpose::Report, 1)), token, (clock, &mut before));
         match tokio::time::timeout(left, sent).await {
             Ok(SignedReply { reply, verdict }) => TestAnswer { reply: Some(reply), verdict, before },
             Err(_elapsed) => TestAnswer { reply: Some(Reply::Failed(late())), verdict: None, before },

@@ -12,6 +12,7 @@ mod leases;
 mod misbehaving_platforms;
 mod parked_destinations;
 mod remarks;
+mod renewed_tokens;
 mod schedule;
 mod shares;
 mod sign_in;

@@ -15,13 +15,13 @@ const URL: &str = "url = \"https://platform.invalid/status?id={{request_id}}\"\n
 const RULE: &str = "[[confirm.rule]]\nstatus = [200]\nthen = \"delivered\"\n";
 
 fn template(confirm: &str) -> Result<DestinationTemplate, Vec<String>> {
-    template_with(confirm, &[])
+    parse(&format!("[confirm]\nid = \"/id\"\n{confirm}"), &[])
 }
 
-fn template_with(confirm: &str, others: &[(&str, &str)]) -> Result<DestinationTemplate, Vec<String>> {
+/// A template with this behind the address of its requests.
+fn parse(rest: &str, others: &[(&str, &str)]) -> Result<DestinationTemplate, Vec<String>> {
     let toml = format!(
-        "label = \"Stand-in\"\n[events]\nPurchase = \"purchase\"\n[request]\nurl = \"https://platform.invalid/events\"\n\
-         [confirm]\nid = \"/id\"\n{confirm}"
+        "label = \"Stand-in\"\n[events]\nPurchase = \"purchase\"\n[request]\nurl = \"https://platform.invalid/events\"\n{rest}"
     );
     let mut files = BTreeMap::from([
         ("destination.toml".to_owned(), toml),
@@ -57,7 +57,8 @@ fn fifty_events_share_a_request_where_no_one_says_how_many() {
     let confirm = format!("{URL}{RULE}");
     for (batch, expected) in [("max = 1000", 50), ("max = 20", 20), ("max = 1000\nusual = 7", 7)] {
         let files = ("envelope.json.hbs", "{\"events\": {{events}}}");
-        let template = template_with(&format!("{confirm}[batch]\n{batch}\n"), &[files]).ok().unwrap();
+        let template =
+            parse(&format!("[confirm]\nid = \"/id\"\n{confirm}[batch]\n{batch}\n"), &[files]).ok().unwrap();
         assert_eq!(template.batch().max_events, expected, "{batch}");
     }
 }
@@ -80,5 +81,35 @@ fn what_cannot_be_asked_is_a_mistake() {
     ] {
         let problems = template(&confirm).err().unwrap_or_default();
         assert!(problems.iter().any(|problem| problem.contains(said)), "{confirm}: {problems:?}");
+    }
+}
+
+#[test]
+fn a_token_is_renewed_only_where_one_is_given_and_nothing_was_delivered() {
+    const AUTH: &str = "auth = { kind = \"oauth2-refresh\", client_id = \"token\", refresh_token = \"token\", \
+                        token_url = \"https://tokens.invalid/token\" }\n[[setting]]\nname = \"token\"\nlabel = \"Token\"\n";
+    let problems = |auth: &str, rule: &str, then: &str| {
+        let rule = format!("{rule}\nstatus = [400]\nrenew_token = true\nthen = \"{then}\"\n");
+        let confirm = if rule.starts_with("[[confirm") {
+            format!("[confirm]\nid = \"/id\"\n{URL}")
+        } else {
+            String::new()
+        };
+        parse(&format!("{auth}{confirm}{rule}"), &[]).err().unwrap_or_default()
+    };
+    for rule in ["[[reply.rule]]", "[[confirm.rule]]"] {
+        assert_eq!(problems(AUTH, rule, "retry"), Vec::<String>::new(), "{rule}");
+        assert_eq!(
+            problems("", rule, "retry"),
+            ["the template does not sign in, so there is no token to renew"],
+            "{rule}"
+        );
+        for then in ["delivered", "duplicate"] {
+            assert_eq!(
+                problems(AUTH, rule, then),
+                ["what was delivered is not sent again with another token"],
+                "{rule} {then}"
+            );
+        }
     }
 }

@@ -151,6 +151,10 @@ fn what_is_wrong_with_a_preset_is_named_with_its_line() {
             format!("{whole}[reply]\n[[reply.rule]]\nstatus = [401]\nthen = \"park\"\n"),
             "`park`: the postbacks to a host share it",
         ),
+        (
+            format!("{whole}[reply]\n[[reply.rule]]\nrenew_token = true\nthen = \"retry\"\n"),
+            "there is no token to renew",
+        ),
         (format!("{whole}[events]\nPurchse = \"x\"\n"), "did you mean `Purchase`?"),
     ] {
         let said = said_of(&text);

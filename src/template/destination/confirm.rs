@@ -143,6 +143,11 @@ impl ConfirmVerdict {
 }
 
 impl ConfirmRules {
+    /// What its answers mean as a whole.
+    pub(crate) fn rules(&self) -> &ReplyRules {
+        &self.rules
+    }
+
     /// The platform's name of a request, as its answer has it.
     pub(crate) fn request_id(&self, answer: &PlatformResponse) -> Option<String> {
         let json: Json = serde_json::from_slice(&answer.body).ok()?;

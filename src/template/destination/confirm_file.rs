@@ -4,15 +4,15 @@ use crate::domain::time::{HOUR_MS, MINUTE_MS};
 use crate::template::destination::batch_file;
 use crate::template::destination::confirm::{ConfirmRules, PollSchedule, REQUEST_ID};
 use crate::template::destination::reply::{ReplyOutcome, ReplyRules};
-use crate::template::destination::reply_file;
+use crate::template::destination::reply_file::{self, RequestToken};
 use crate::template::diagnostic::Problem;
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::{Scalar, Text};
 
 /// Reads `[confirm]`; what is wrong is kept as problems of its document.
-pub(crate) fn read(table: &Table<'_>) -> ConfirmRules {
+pub(crate) fn read(table: &Table<'_>, token: RequestToken) -> ConfirmRules {
     let rules = table.read_tables("rule", |rule| {
-        let read = reply_file::rule(rule);
+        let read = reply_file::rule(rule, token);
         if read.then == ReplyOutcome::Park {
             let hint = "write then = \"retry\": the platform is asked again";
             rule.problem("then", "what cannot be confirmed parks no destination", hint);

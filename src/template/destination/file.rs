@@ -15,7 +15,7 @@ use crate::template::destination::changes_file::{self, ChangesSpec};
 use crate::template::destination::confirm::ConfirmRules;
 use crate::template::destination::confirm_file;
 use crate::template::destination::reply::ReplyRules;
-use crate::template::destination::reply_file;
+use crate::template::destination::reply_file::{self, RequestToken};
 use crate::template::destination::require::{RequiredWhen, Requirement, RequirementTest};
 use crate::template::diagnostic::{Problem, did_you_mean};
 use crate::template::provenance::{self, PlatformFact};
@@ -83,6 +83,14 @@ pub(crate) struct RequestPart {
     pub auth: Vec<Auth>,
 }
 
+impl RequestPart {
+    /// What it carries, by how it says who sends it.
+    fn token(&self) -> RequestToken {
+        let signs_in = self.auth.iter().any(|auth| auth.sign_in().is_some());
+        if signs_in { RequestToken::Given } else { RequestToken::Fixed }
+    }
+}
+
 /// Reads the file.
 pub(crate) fn read(file: &str, text: &str) -> Result<DestinationFile, Vec<Problem>> {
     table::read(file, text, read_root)
@@ -113,6 +121,7 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
     };
     let test = root.read_table("test", test);
     let request = request(root, &names);
+    let token = request.as_ref().map_or(RequestToken::Given, RequestPart::token);
     let events = event_names(root);
     Some(DestinationFile {
         label: root.needed_text("label"),
@@ -128,9 +137,9 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
         personal: root.flag("personal").unwrap_or(true),
         test,
         requirements: root.read_tables("require", requirement).into_iter().flatten().collect(),
-        reply: root.read_table("reply", reply_file::read).unwrap_or_default(),
+        reply: root.read_table("reply", |reply| reply_file::read(reply, token)).unwrap_or_default(),
         batch,
-        confirm: root.read_table("confirm", confirm_file::read),
+        confirm: root.read_table("confirm", |confirm| confirm_file::read(confirm, token)),
         max_per_second,
         rate_unit,
         dedup_ms: hours("dedup_hours"),

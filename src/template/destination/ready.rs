@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use crate::domain::attempt::AttemptPurpose;
 use crate::domain::change_rules::{ChangeRules, Changes, OnRejected, OnValue};
 use crate::domain::consent::{Consent, ConsentNeed};
 use crate::domain::delivery::{OutgoingRequest, PlatformResponse, Reply, ReplyVerdict};
@@ -14,7 +15,7 @@ use crate::domain::sent::SentEvent;
 use crate::domain::test_event::TestRefused;
 use crate::domain::time::Time;
 use crate::template::destination::batch::{BatchSize, BatchVerdict, RateUnit};
-use crate::template::destination::confirm::{AskedEvent, ConfirmVerdict, PollSchedule};
+use crate::template::destination::confirm::{AskedEvent, ConfirmRules, ConfirmVerdict, PollSchedule};
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::envelope::{AssembledRequest, EventPart, RequestHead};
 use crate::template::destination::expiring::ExpiringSetting;
@@ -365,6 +366,17 @@ impl ReadyDestination {
         now: Time,
     ) -> Option<ConfirmVerdict> {
         self.template()?.confirm().map(|confirm| confirm.classify(reply, asked, now))
+    }
+
+    /// Whether the reply to a request of this purpose, which carried `sent` events, refuses the token that it had: another
+    /// may be taken.
+    pub fn refuses_token(&self, reply: &Reply, (purpose, sent): (AttemptPurpose, usize)) -> bool {
+        let Some(template) = self.template() else { return false };
+        let rules = match purpose {
+            AttemptPurpose::Report => Some(template.reply()),
+            AttemptPurpose::Confirm => template.confirm().map(ConfirmRules::rules),
+        };
+        rules.is_some_and(|rules| rules.refuses_token(reply, sent))
     }
 
     /// What the reply to a request that carried `sent` events means to each of them.

@@ -15,6 +15,8 @@ use crate::template::toml_doc::text::Scalar;
 
 /// What an answer says, and each of its warnings, is cut at this many characters.
 const MAX_WORDS: usize = 600;
+/// By this status a platform says that a token is none.
+const UNAUTHORIZED: u16 = 401;
 /// Of an answer that names no reason, this much is shown.
 const MAX_EXCERPT: usize = 200;
 
@@ -80,6 +82,8 @@ pub(crate) struct Rule {
     pub headers: Vec<Condition<String>>,
     pub then: ReplyOutcome,
     pub why: Option<String>,
+    /// Whether the answer refuses the token that the request had, as a 401 does.
+    pub renew_token: bool,
     /// Where a delivered answer keeps its warnings.
     pub warnings: Option<String>,
     /// Whom a wait that the answer asks for concerns.
@@ -178,6 +182,13 @@ impl ReplyRules {
     pub(crate) fn deciding(&self, reply: &Reply) -> Option<usize> {
         let read = ReadReply::of(reply, 1).ok()?;
         self.rules.iter().position(|rule| rule.fits(&read))
+    }
+
+    /// Whether the reply to a request with so many events refuses the token that the request had.
+    pub(crate) fn refuses_token(&self, reply: &Reply, sent: usize) -> bool {
+        let Ok(read) = ReadReply::of(reply, sent) else { return false };
+        let rule = self.rules.iter().find(|rule| rule.fits(&read));
+        read.answer.status == UNAUTHORIZED || rule.is_some_and(|rule| rule.renew_token)
     }
 
     /// What an answer means to the request as a whole.

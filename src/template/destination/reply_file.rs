@@ -9,10 +9,19 @@ use crate::template::diagnostic::Problem;
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::{Scalar, Text};
 
+/// What the requests carry whose answers the rules are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RequestToken {
+    /// A token that is given for a while: another can be asked for.
+    Given,
+    /// None, or one that is a setting.
+    Fixed,
+}
+
 /// Reads `[reply]`; what is wrong is kept as problems of its document.
-pub(crate) fn read(table: &Table<'_>) -> ReplyRules {
+pub(crate) fn read(table: &Table<'_>, token: RequestToken) -> ReplyRules {
     ReplyRules {
-        rules: table.read_tables("rule", rule),
+        rules: table.read_tables("rule", |table| rule(table, token)),
         reasons: table.read_tables("reason", reason),
         waits: table.read_tables("wait", wait_place),
         confirmation: confirmation(table).unwrap_or_default(),
@@ -38,7 +47,7 @@ fn wait_place(table: &Table<'_>) -> WaitPlace {
     }
 }
 
-pub(crate) fn rule(table: &Table<'_>) -> Rule {
+pub(crate) fn rule(table: &Table<'_>, token: RequestToken) -> Rule {
     let status = table.scalars("status").unwrap_or_default();
     let status = status.into_iter().filter_map(|status| match wanted(status) {
         ExpectedValue::Range(range) => Some(range),
@@ -65,8 +74,10 @@ pub(crate) fn rule(table: &Table<'_>) -> Rule {
         },
         retry_at: table.read_table("retry_at", retry_at),
         confirmation: confirmation(table),
+        renew_token: table.flag("renew_token").unwrap_or(false),
         ..row_rule(table)
     };
+    check_renewal(table, &rule, token);
     if rule.confirmation.is_some() && rule.then != ReplyOutcome::Delivered {
         let what = "only a delivered answer is more or less certain";
         table.problem("confirmation", what, "take `confirmation` out");
@@ -77,6 +88,18 @@ pub(crate) fn rule(table: &Table<'_>) -> Rule {
         table.problem(key, what, format!("take `{key}` out"));
     }
     rule
+}
+
+/// A token is renewed where there can be another, and where the answer does not say that the event was taken.
+fn check_renewal(table: &Table<'_>, rule: &Rule, token: RequestToken) {
+    let is_delivered = matches!(rule.then, ReplyOutcome::Delivered | ReplyOutcome::Duplicate);
+    let what = match token {
+        _ if !rule.renew_token => return,
+        RequestToken::Fixed => "the template does not sign in, so there is no token to renew",
+        RequestToken::Given if is_delivered => "what was delivered is not sent again with another token",
+        RequestToken::Given => return,
+    };
+    table.problem("renew_token", what, "take `renew_token` out");
 }
 
 /// What a rule can say of one event's row as well as of a whole answer.

@@ -10,7 +10,7 @@ use crate::domain::status::Status;
 use crate::domain::time::HOUR_MS;
 use crate::template::destination::file::{SettingKind, SettingSpec, event_names, settings};
 use crate::template::destination::reply::{ReplyOutcome, ReplyRules};
-use crate::template::destination::reply_file;
+use crate::template::destination::reply_file::{self, RequestToken};
 use crate::template::diagnostic::Problem;
 use crate::template::preset::fill::known_macros;
 use crate::template::provenance::{self, PlatformFact};
@@ -188,7 +188,8 @@ fn requirement(table: &Table<'_>) -> Option<MacroRequirement> {
 /// The preset's rules, then those of every receiver that keeps no account of ours.
 fn replies(root: &Table<'_>) -> (ReplyRules, usize) {
     let usual = ReplyRules::without_accounts();
-    let Some(own) = root.read_table("reply", reply_file::read) else { return (usual, 0) };
+    let own = root.read_table("reply", |reply| reply_file::read(reply, RequestToken::Fixed));
+    let Some(own) = own else { return (usual, 0) };
     if own.rules.iter().any(|rule| rule.then == ReplyOutcome::Park) {
         let what = "`park`: the postbacks to a host share it, so one of them cannot have it wait";
         root.problem("reply", what, "write then = \"dead\": a person can retry it");
