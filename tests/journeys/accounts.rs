@@ -95,14 +95,19 @@ pub fn of_sale<'a>(
     tid: &str,
 ) -> (Vec<&'a Value>, Vec<&'a Value>) {
     let key = |occasion| (format!("to-{platform}"), tid.to_owned(), occasion);
-    let mine = all.range(key(0)..=key(u64::MAX)).map(|(_, delivery)| delivery);
-    mine.partition(|delivery| is_event(delivery))
+    let mine: Vec<&Value> = all.range(key(0)..=key(u64::MAX)).map(|(_, delivery)| delivery).collect();
+    let (events, mut changes): (Vec<&Value>, Vec<&Value>) =
+        mine.into_iter().partition(|delivery| is_event(delivery));
+    if events.is_empty() && !changes.is_empty() {
+        // It was rejected before anyone knew whether it was taken.
+        return (vec![changes.remove(0)], changes);
+    }
+    (events, changes)
 }
 
-/// Whether a delivery is of the event, and not of a change of what was sent before. The first becomes a change where the
-/// sale was rejected before anyone knew whether it was taken.
+/// Whether a delivery is of the event, and not of a change of what was sent before.
 pub fn is_event(delivery: &Value) -> bool {
-    delivery["kind"] == "event" || delivery["occasion"] == "first"
+    delivery["kind"] == "event"
 }
 
 /// Every delivery; `None` while they cannot be read.
