@@ -138,18 +138,18 @@ fn read(
     let id = id.and_then(|(kind, owner)| whole_id(&section, kind, &owner));
     section.finish();
     let is_own = |key| section.keys().contains(&key);
-    let (mut on, mut changes) = (on?, changes?);
+    let mut changes = changes?;
     if let (Some((_, Some(usage))), Some(RouteScope::AnySale)) = (&address, &scope)
         && !is_own("on")
         && !is_own("when")
     {
-        (on, changes) = usage.reports();
+        changes = usage.changes();
     }
     let id = id?;
     let route = Route {
         changes,
         scope: scope?,
-        on: Some(on),
+        on: Some(on?),
         delay_ms: delay?.saturating_mul(1000),
         percent: percent?,
         ..Route::to(id.clone())

@@ -57,6 +57,18 @@ pub fn planned<'a>(
         state: DeliveryState::Skipped { at: now, reason },
         not_before: None,
     };
+    // What was given up without an answer the platform may count; what it refused in the end it does not.
+    let was_given_up = |reason: &DeathReason| {
+        matches!(
+            reason,
+            DeathReason::GaveUp { .. } | DeathReason::TooOld { .. } | DeathReason::StaleClick { .. }
+        )
+    };
+    let may_count = |one: &&Delivery| match &one.state {
+        DeliveryState::Dead { reason, .. } => one.may_be_known && was_given_up(reason),
+        _ => false,
+    };
+    let status = conversion.status;
     let unconfirmed = || mine.iter().any(|one| matches!(one.state, DeliveryState::Confirming { .. }));
     match (delivered, wanted.irreversible) {
         (Some(_), Some(reason)) => Some(skipped(reason)),
@@ -64,6 +76,9 @@ pub fn planned<'a>(
         _ if unconfirmed() => {
             let due = now.plus_millis(LONGEST_VERDICT_MS);
             Some(PlannedChange { state: DeliveryState::Waiting { due }, ..waiting(None) })
+        }
+        (None, _) if is_taken_back(status) && mine.iter().any(may_count) => {
+            Some(skipped(SkipReason::Irreversible { status }))
         }
         // Where the platform can be informed of nothing, there was nothing to be done either.
         (None, Some(_)) => None,

@@ -36,6 +36,8 @@ pub struct Delivery {
     /// Whether the platform may have been sent the event by an attempt whose answer no one knows: none was received, or
     /// its lease ran out without a word. So what is sent next may be a repeat.
     pub possible_repeat: bool,
+    /// Whether such an attempt was made, also where the platform counts a repeat once: it may count the event.
+    pub may_be_known: bool,
 }
 
 impl Delivery {
@@ -56,6 +58,7 @@ impl Delivery {
             first_attempt_at: None,
             attempts: 0,
             possible_repeat: false,
+            may_be_known: false,
         }
     }
 

@@ -73,10 +73,13 @@ pub struct AtItsTurn<'a> {
 pub fn ended_unsent(rules: &SendRules<'_>, turn: AtItsTurn<'_>, now: Time) -> Option<EndedUnsent> {
     if let Some(by) = not_reported(rules, turn) {
         let status = turn.conversion.status;
-        let may_count = turn.delivery.possible_repeat && is_taken_back(status);
-        return Some(EndedUnsent::Skipped(match by {
-            ForwardedBy::Source if may_count => SkipReason::Irreversible { status },
-            by => SkipReason::StatusNotForwarded { status, by },
+        let is_informed =
+            rules.changes != Changes::Never && !(rules.changes.are_by_status() && rules.on.is_some());
+        let may_count = turn.delivery.may_be_known && is_taken_back(status);
+        return Some(EndedUnsent::Skipped(if may_count && is_informed {
+            SkipReason::Irreversible { status }
+        } else {
+            SkipReason::StatusNotForwarded { status, by }
         }));
     }
     if let Some(reason) = refusal(rules, turn).filter(|_| !sends_change(rules, turn)) {

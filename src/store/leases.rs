@@ -215,7 +215,9 @@ fn claimed_as(
     }
     let index = shared.index.lock();
     delivery.expires_at = index.queues.max_ages.expires_at(&record.conversion, click.as_deref(), &delivery);
-    delivery.possible_repeat |= index.queues.held.has_run_out(slot);
+    let ran_out = index.queues.held.has_run_out(slot);
+    delivery.possible_repeat |= ran_out;
+    delivery.may_be_known |= ran_out;
     drop(index);
     let (id, sent_before) = (delivery.id(record.conversion.id), delivery::sent_before(deliveries, &delivery));
     let (conversion, before) = (record.conversion.clone(), SentBefore::Nothing);

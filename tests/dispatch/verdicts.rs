@@ -52,6 +52,7 @@ fn claimed() -> Claimed {
         first_attempt_at: None,
         attempts: 0,
         possible_repeat: false,
+        may_be_known: false,
     };
     let id: DeliveryId = delivery.id(conversion.id);
     let lease = Lease { token: LeaseToken::new(1), lasts: std::time::Duration::ZERO };

@@ -203,11 +203,11 @@ fn a_users_own_preset_takes_the_place_of_the_built_in_one() {
 }
 
 #[test]
-fn what_is_rejected_later_is_said_to_a_receiver_that_has_a_word_for_it_and_irreversible_at_any_other() {
+fn what_is_rejected_later_is_said_where_the_postback_says_so_and_irreversible_where_no_word_is_known() {
     let (folder, tracker) = (tempfile::tempdir().unwrap(), Platform::start(|_| Act::ok("Success")));
     let source = Platform::start(|_| Act::ok("OK"));
     let keitaro = format!(
-        "\n[[postback]]\nid = \"tracker\"\npreset = \"keitaro\"\nallow_private_network = true\n[postback.settings]\n\
+        "\n[[postback]]\nid = \"tracker\"\npreset = \"keitaro\"\non = [\"approved\", \"rejected\"]\nwhen = \"each_change\"\nallow_private_network = true\n[postback.settings]\n\
          address = \"http://{}\"\npostback_key = \"k1\"\n",
         tracker.address
     );

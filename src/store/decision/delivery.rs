@@ -236,13 +236,16 @@ impl CommitGroup<'_> {
                 delivery.first_attempt_at.get_or_insert(attempt.at);
             }
             delivery.attempts = attempts;
-            // What was sent is what counts, whatever was planned.
-            if let Some(sent) = &attempt.sent {
+            // What was taken is what counts, whatever was planned.
+            let is_taken =
+                matches!(state, DeliveryState::Delivered { .. } | DeliveryState::Confirming { .. });
+            if let Some(sent) = attempt.sent.as_ref().filter(|_| is_taken) {
                 delivery.kind = sent.kind;
             }
             delivery.expires_at = self.max_ages.expires_at(&record.conversion, None, delivery);
             let is_open = matches!(state, DeliveryState::Waiting { .. } | DeliveryState::Dead { .. })
                 && attempt.verdict.may_be_taken();
+            delivery.may_be_known |= ran_out || is_open || repeat == RepeatRisk::Certain;
             delivery.possible_repeat |= match repeat {
                 RepeatRisk::AfterTheUnknown => ran_out || is_open,
                 RepeatRisk::Certain => true,
@@ -317,7 +320,9 @@ impl CommitGroup<'_> {
                 if delivery.destination != withdraw.destination {
                     continue;
                 }
-                delivery.possible_repeat |= delivery.state.is_to_be_sent() && self.ran_out(number, place)?;
+                let ran_out = delivery.state.is_to_be_sent() && self.ran_out(number, place)?;
+                delivery.possible_repeat |= ran_out;
+                delivery.may_be_known |= ran_out;
                 let (at, reason) = (withdraw.now, SkipReason::DestinationRemoved);
                 delivery.state = match delivery.state {
                     // It was sent, and there is no one left to ask.

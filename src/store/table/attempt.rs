@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::attempt::{Attempt, AttemptEffect};
 use crate::domain::delivery::ReplyVerdict;
-use crate::domain::sent::SentEvent;
+use crate::domain::sent::{DeliveryKind, SentEvent};
 use crate::store::codec::{self, corrupt};
 use crate::store::contract::error::StoreError;
 use crate::store::contract::work::LeaseToken;
@@ -95,19 +95,26 @@ impl Reader {
         Ok(late)
     }
 
-    /// What the newest attempt said that left and got no answer, of those that end with number `last`.
+    /// What the newest attempt said that left and got no answer in time, of those that end with number `last`: of the event,
+    /// where one was of that.
     pub fn last_unanswered(&self, day: i32, last: Option<u64>) -> Result<Option<Box<SentEvent>>, StoreError> {
-        let mut next = last;
+        let (mut next, mut change) = (last, None);
         while let Some(number) = next {
             let Some(stored) = self.stored_attempt(day, number)? else { break };
             next = stored.before(number);
             let attempt = stored.attempt;
-            let is_taken = matches!(attempt.verdict, ReplyVerdict::Delivered { .. });
-            if !is_taken && attempt.verdict.may_be_taken() && attempt.sent.is_some() {
-                return Ok(attempt.sent);
+            // What was accepted, and refused later, was answered.
+            let is_settled = attempt.effect == AttemptEffect::Settled;
+            let is_answered = is_settled && matches!(attempt.verdict, ReplyVerdict::Delivered { .. });
+            if is_answered || !attempt.verdict.may_be_taken() {
+                continue;
+            }
+            match attempt.sent {
+                Some(sent) if sent.kind == DeliveryKind::Event => return Ok(Some(sent)),
+                sent => change = change.or(sent),
             }
         }
-        Ok(None)
+        Ok(change)
     }
 
     /// The attempt that was recorded by this lease, among those that end with number `last`.

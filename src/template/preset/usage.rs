@@ -118,14 +118,12 @@ impl PresetUse {
         &self.preset
     }
 
-    /// The statuses that the receiver is sent, and what it can be informed of after that, where no one says otherwise: where
-    /// it has a word for what is taken back, each change of what was approved; else nothing, which is irreversible.
-    pub fn reports(&self) -> (Vec<Status>, Changes) {
-        if self.preset.statuses().contains_key(&Status::Rejected) {
-            (vec![Status::Approved, Status::Rejected], Changes::EACH)
-        } else {
-            (vec![Status::Approved], Changes::By(ChangeRules::NONE))
-        }
+    /// What the receiver can be informed of after it was sent a conversion, where no one says so. Where it has no word for
+    /// what is taken back that is nothing, which is irreversible; where it has one, a person says which statuses are sent:
+    /// one that was never approved is another thing there than one that no longer is.
+    pub fn changes(&self) -> Changes {
+        let has_word = self.preset.statuses().contains_key(&Status::Rejected);
+        if has_word { Changes::Never } else { Changes::By(ChangeRules::NONE) }
     }
 
     /// The landing parameter that brings the receiver's own click id: to be kept with clicks.
