@@ -1,6 +1,6 @@
 //! What changes deliveries: attempts, retries, a destination that is gone, ended holds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::domain::attempt::{Attempt, AttemptEffect};
@@ -312,15 +312,24 @@ impl CommitGroup<'_> {
     fn withdraw(&mut self, withdraw: &Withdraw) -> Known<(u64, bool)> {
         let slots = self.facts.unfinished(&withdraw.destination, STEP)?;
         let numbers: BTreeSet<u64> = slots.iter().map(|slot| slot.seq()).collect();
+        let found = self.all_readable(numbers, |_| None)?;
+        // All is at hand before anything changes.
+        let unknown = found.iter().flat_map(|(number, old)| {
+            let places = old.standing.deliveries.iter().enumerate();
+            let waits = places
+                .filter(|(_, one)| one.destination == withdraw.destination && one.state.is_to_be_sent());
+            waits.map(|(place, _)| Ok(((*number, place), self.ran_out(*number, place)?)))
+        });
+        let unknown: HashMap<(u64, usize), bool> = all(unknown)?.into_iter().collect();
         let mut count = 0;
-        for (number, old) in self.all_readable(numbers, |_| None)? {
+        for (number, old) in found {
             let mut record = Record::clone(&old);
             let before = count;
             for (place, delivery) in record.standing.deliveries.iter_mut().enumerate() {
                 if delivery.destination != withdraw.destination {
                     continue;
                 }
-                let ran_out = delivery.state.is_to_be_sent() && self.ran_out(number, place)?;
+                let ran_out = unknown.get(&(number, place)).copied().unwrap_or_default();
                 delivery.possible_repeat |= ran_out;
                 delivery.may_be_known |= ran_out;
                 let (at, reason) = (withdraw.now, SkipReason::DestinationRemoved);
