@@ -64,6 +64,16 @@ async fn it_goes_on_being_asked_about_after_a_restart_and_is_not_sent_again() {
     let dispatch = fixture.dispatch(std::slice::from_ref(&target));
     fixture.clock.run(1);
     until("all were asked about", || polls(&platform) >= 3).await;
+    // The clock goes on once what was said is on record.
+    let is_recorded = |state: &DeliveryState| match state {
+        DeliveryState::Confirming { tries, .. } => *tries == 1,
+        state => state.as_str() == "delivered",
+    };
+    for sale in &sales {
+        while !is_recorded(&fixture.delivery(*sale).await.0.state) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
     fixture.clock.run(2 * MINUTE_MS);
     dispatch.reload(plan(std::slice::from_ref(&target)));
     fixture.all_reach(&sales, "delivered").await;
