@@ -170,8 +170,7 @@ impl Query {
         self.parsed(name, "a time is written 2026-11-20T10:00:00Z", Time::parse)
     }
 
-    /// What is asked for only where it is `true`.
-    /// Whether a parameter says `true`.
+    /// Whether a parameter says `true`: not where it is absent.
     pub fn flag(&self, name: &str) -> Result<bool, BadParameter> {
         let read = self.parsed(name, "it is true or false", |received_text| received_text.parse().ok());
         Ok(read?.unwrap_or(false))
