@@ -7,9 +7,10 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use crate::story::schemas::{EVENT_SCHEMA, SchemaFile, StorySchemas};
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::envelope::EventPart;
-use crate::template::destination::schema::{EventSchema, SchemaFault, event_of};
+use crate::template::destination::schema::{SchemaFault, event_of};
 use crate::template::diagnostic::{LintCode, Problem};
 
 /// The folder among a template's stories with payloads that its schema must refuse.
@@ -20,7 +21,14 @@ pub(crate) const BROKEN: &str = "broken";
 #[serde(deny_unknown_fields)]
 struct BrokenPayload {
     breaks: String,
+    /// The file of the schema.
+    #[serde(default = "event_schema")]
+    schema: String,
     payload: Json,
+}
+
+fn event_schema() -> String {
+    EVENT_SCHEMA.to_owned()
 }
 
 /// What an ad platform's template lacks.
@@ -47,24 +55,26 @@ pub fn lacking(template: &DestinationTemplate) -> Vec<Problem> {
 /// What is wrong with an event that a story sends. `place` is the story's.
 pub(crate) fn wrong_event(
     template: &DestinationTemplate,
-    schema: &EventSchema,
+    file: &SchemaFile,
     place: &Path,
     event: &EventPart,
 ) -> Vec<Problem> {
-    let faults = schema.faults(&event_of(event)).into_iter();
-    faults.map(|fault| placed(template, place, &fault)).collect()
+    let faults = file.schema.faults(&event_of(event)).into_iter();
+    faults.map(|fault| placed(template, file.name, place, &fault)).collect()
 }
 
-fn placed(template: &DestinationTemplate, story: &Path, fault: &SchemaFault) -> Problem {
+fn placed(template: &DestinationTemplate, file: &str, story: &Path, fault: &SchemaFault) -> Problem {
     let what = match fault.at.as_str() {
-        "" => format!("schema.json: {}", fault.what),
-        at => format!("schema.json: `{at}`: {}", fault.what),
+        "" => format!("{file}: {}", fault.what),
+        at => format!("{file}: `{at}`: {}", fault.what),
     };
     if !fault.is_in_another_unit {
         let hint = "fix the template, or the schema by the platform's page";
         return Problem::new(what, hint).in_file(&story.display().to_string());
     }
-    let hint = "`{{unix …}}` writes seconds, `{{unix_ms …}}` milliseconds: take the one that schema.json has";
+    let hint = format!(
+        "`{{{{unix …}}}}` writes seconds, `{{{{unix_ms …}}}}` milliseconds: take the one that {file} has"
+    );
     let problem = Problem::new(what, hint).coded(LintCode::WrongTimeUnit);
     match line_of_member(template.place(), &fault.at) {
         Some((file, line)) => problem.at(&file, line),
@@ -85,27 +95,19 @@ fn line_of_member(folder: &str, at: &str) -> Option<(String, usize)> {
     })
 }
 
-/// Whether the schema refuses each of the payloads in the folder `broken` of a template's stories, and for what it is
+/// Whether the schemas refuse each of the payloads in the folder `broken` of a template's stories, and for what it is
 /// there. Answers the rules that are broken.
 pub(crate) fn check_broken(
-    schema: Option<&EventSchema>,
+    schemas: &StorySchemas,
     stories: &Path,
     problems: &mut Vec<Problem>,
 ) -> Vec<String> {
     let entries = fs::read_dir(stories.join(BROKEN)).into_iter().flatten().flatten();
     let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
     files.sort();
-    let Some(schema) = schema else {
-        if let Some(path) = files.first() {
-            let what = "there is no schema.json that could refuse it";
-            let hint = "write what one event may be into the template's folder";
-            problems.push(Problem::new(what, hint).in_file(&path.display().to_string()));
-        }
-        return Vec::new();
-    };
     let mut broken = Vec::new();
     for path in files {
-        match check_one(schema, &path) {
+        match check_one(schemas, &path) {
             Ok(breaks) => broken.push(breaks),
             Err(problem) => problems.push(problem.in_file(&path.display().to_string())),
         }
@@ -113,12 +115,16 @@ pub(crate) fn check_broken(
     broken
 }
 
-fn check_one(schema: &EventSchema, path: &Path) -> Result<String, Problem> {
+fn check_one(schemas: &StorySchemas, path: &Path) -> Result<String, Problem> {
     let hint = "write {\"breaks\": \"type\", \"payload\": {…}}";
     let text = fs::read_to_string(path)
         .map_err(|error| Problem::new(format!("it cannot be read: {error}"), hint))?;
-    let BrokenPayload { breaks, payload } =
+    let BrokenPayload { breaks, schema: name, payload } =
         serde_json::from_str(&text).map_err(|error| Problem::new(format!("it is none: {error}"), hint))?;
+    let Some(SchemaFile { schema, .. }) = schemas.named(&name) else {
+        let hint = "write what one may be into the template's folder";
+        return Err(Problem::new(format!("there is no {name} that could refuse it"), hint));
+    };
     let Some(keywords) = keywords(&breaks) else {
         let what = format!("`{breaks}` is no rule of a schema");
         let hint = "write a keyword as `type`, `enum` or `additionalProperties`, else `missing` or `unit`";
@@ -127,8 +133,8 @@ fn check_one(schema: &EventSchema, path: &Path) -> Result<String, Problem> {
     let faults = schema.faults(&payload);
     let is_meant = |fault: &SchemaFault| keywords.contains(&fault.keyword.as_str());
     if faults.is_empty() {
-        let what = format!("schema.json lets it through, and it breaks `{breaks}`");
-        return Err(Problem::new(what, "bound the member in schema.json"));
+        let what = format!("{name} lets it through, and it breaks `{breaks}`");
+        return Err(Problem::new(what, format!("bound the member in {name}")));
     }
     match faults.iter().find(|fault| !is_meant(fault)) {
         Some(other) => {

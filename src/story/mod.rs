@@ -9,5 +9,6 @@ pub mod lint;
 pub mod preset;
 pub(crate) mod reply_file;
 pub mod run;
+pub(crate) mod schemas;
 mod sent;
 pub mod source;

@@ -16,12 +16,12 @@ use crate::story::confirm::{AGAIN, confirmed, of_confirm};
 use crate::story::expected::{Compared, EXPECTED, Expectations, compare};
 use crate::story::file::Story;
 use crate::story::lint;
+use crate::story::schemas::StorySchemas;
 use crate::template::catalog::Catalog;
 use crate::template::destination::batch::BatchVerdict;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::rendering::{Rendered, Rendering};
 use crate::template::destination::row_rules::EventVerdict;
-use crate::template::destination::schema::EventSchema;
 use crate::template::diagnostic::Problem;
 use crate::view::reason::ReasonView;
 
@@ -111,17 +111,13 @@ pub fn run_destination_stories(
             report.problems.push(no_template("destination", name));
             continue;
         };
-        let mut read = |schema: Result<Option<EventSchema>, Problem>| {
-            schema.map_err(|problem| report.problems.push(problem)).ok().flatten()
-        };
-        let (schema, of_changes) = (read(template.schema()), read(template.change_schema()));
+        let schemas = StorySchemas::of(&template, &mut report.problems);
         let problems = report.problems.len();
-        let outcomes = run_each(directory, name, &mut report, |folder| {
-            run(&template, (schema.as_ref(), of_changes.as_ref()), folder, expectations)
-        });
+        let outcomes =
+            run_each(directory, name, &mut report, |folder| run(&template, &schemas, folder, expectations));
         // What a story that went wrong covers is not known.
         let all_ran = report.problems.len() == problems;
-        let refused = lint::check_broken(schema.as_ref(), &directory.join(name), &mut report.problems);
+        let refused = lint::check_broken(&schemas, &directory.join(name), &mut report.problems);
         report.refused.extend(refused.iter().map(|rule| format!("{name}/{rule}")));
         if let Some(outcomes) = outcomes.filter(|_| all_ran) {
             let mut coverage = Coverage::default();
@@ -186,11 +182,14 @@ struct Coverage {
     confirmed: BTreeSet<&'static str>,
     /// What becomes of changes, in the words of `[changes]`.
     changes: BTreeSet<&'static str>,
+    /// Whether one is sent late, as `[late]` has it.
+    late: bool,
 }
 
 enum StoryOutcome {
     Sent {
         event: String,
+        is_late: bool,
     },
     /// With what becomes of it.
     Changed(&'static str),
@@ -203,8 +202,9 @@ enum StoryOutcome {
 impl Coverage {
     fn take(&mut self, outcome: StoryOutcome) {
         match outcome {
-            StoryOutcome::Sent { event } => {
+            StoryOutcome::Sent { event, is_late } => {
                 self.events.insert(event);
+                self.late |= is_late;
             }
             StoryOutcome::Classified(word) => {
                 self.replies.insert(word);
@@ -238,6 +238,12 @@ impl Coverage {
                 "add a folder whose story.toml has `change` and, where it is of another value, [sent], and run with BLESS=1",
             );
         }
+        if template.late_after_ms().is_some() && !self.late {
+            lacks(
+                format!("no story of `{}` is sent late, as [late] has it", template.name()),
+                "add a folder whose story.toml has an older event, with the settings that [late] needs, and run with BLESS=1",
+            );
+        }
         for outcome in ["delivered", "retry", "dead", "park"].iter().filter(|o| !self.replies.contains(*o)) {
             lacks(
                 format!("no story of `{}` has a reply that is classified as {outcome}", template.name()),
@@ -259,7 +265,7 @@ impl Coverage {
 /// How a story ends, and whether that is what was expected.
 fn run(
     template: &Arc<DestinationTemplate>,
-    (schema, of_changes): (Option<&EventSchema>, Option<&EventSchema>),
+    schemas: &StorySchemas,
     folder: &Path,
     expectations: Expectations,
 ) -> Result<(StoryOutcome, Result<Compared, Problem>), Vec<Problem>> {
@@ -288,7 +294,8 @@ fn run(
             let change = story.change(&rendering.rendered);
             let (found, outcome) = match rendering.rendered {
                 Rendered::Request(part, _) => {
-                    let schema = change.and(of_changes).or(schema);
+                    let schema = schemas.of_request(&part, change.is_some());
+                    let is_late = part.is_late;
                     let wrong = schema.map(|schema| lint::wrong_event(template, schema, folder, &part));
                     match wrong {
                         Some(wrong) if !wrong.is_empty() => return Err(wrong),
@@ -296,7 +303,7 @@ fn run(
                     }
                     let request = story.request(&destination, &part);
                     let found = sent(&request).map_err(|problem| problem.in_file(&place))?;
-                    let event = || StoryOutcome::Sent { event: story.event().to_owned() };
+                    let event = || StoryOutcome::Sent { event: story.event().to_owned(), is_late };
                     (found, change.map_or_else(event, StoryOutcome::Changed))
                 }
                 Rendered::Skip { reason } => {

@@ -55,6 +55,15 @@ fn batch(name: &str) -> String {
     max.and_then(|max| max.split_whitespace().next()).unwrap_or("1").to_owned()
 }
 
+/// In what unit it is sent, and of which events.
+fn event_time(template: &DestinationTemplate) -> String {
+    match (template.time_unit(), template.late_after_ms()) {
+        (None, _) => "not sent".to_owned(),
+        (Some(unit), None) => unit.to_owned(),
+        (Some(unit), Some(after)) => format!("{unit}, after {} h", after / HOUR_MS),
+    }
+}
+
 fn line(template: &DestinationTemplate) -> String {
     let name = template.name();
     let doubt = |doubt: &postbridge::template::provenance::FactDoubt| {
@@ -76,7 +85,7 @@ fn line(template: &DestinationTemplate) -> String {
             some => some.to_string(),
         },
         template.auth_kinds().join(", "),
-        template.time_unit().unwrap_or("not sent").to_owned(),
+        event_time(template),
         age,
         batch(name),
         match template.test_counts() {

@@ -142,6 +142,7 @@ pub fn check_ledger(stand_in: &StandIn, facts: &JourneyFacts<'_>) -> Vec<String>
         later.unwrap_or_default()
     );
     assert_eq!(template.confirms(), confirmed > 0, "{}", stand_in.name);
+    assert_eq!(template.late_after_ms().is_some(), stand_in.late() > 0, "{}", stand_in.name);
     assert!(ledger["delivered"] > SALES / 2, "{}: {ledger:?}", stand_in.name);
     let is_sent =
         changes.keys().any(|outcome| outcome.ends_with("delivered") || outcome.ends_with("confirming"));
@@ -160,8 +161,9 @@ fn check_first(sale: &SaleAt<'_>, is_counted_once: bool) -> bool {
     let runs: BTreeSet<usize> = firsts.iter().map(|taking| taking.run).collect();
     // It was rejected while no one knew whether the platform had it, and is taken back as it may have it.
     if sale.is_taken_back_unknown() {
-        // By status it is the event again.
-        let last = usize::from(delivery["kind"] == "status" && !firsts.is_empty());
+        // Where a change looks like the event, the last one took it back.
+        let looks_alike = |last: &Taking| delivery["kind"] == "status" || last.event.is_change.is_none();
+        let last = usize::from(delivery["state"] != "dead" && firsts.last().is_some_and(looks_alike));
         let mut before = firsts.iter().rev().skip(last);
         let is_right = delivery["state"] != "skipped" && before.all(|taking| sale.is_unknown(taking));
         assert!(end_of(sale.number).1 && is_right, "{}", sale.shown());

@@ -31,12 +31,9 @@ impl ChangeForm {
     ) -> Option<ChangeForm> {
         let changes = toml.get("changes")?;
         let text = |file: &str| std::fs::read_to_string(folder.join(file)).ok();
-        let request = changes.get("request").map(|request| {
-            let mut toml = toml.clone();
-            let events = toml["request"].as_table_mut().unwrap();
-            events.insert("url".to_owned(), request["url"].clone());
-            ExpectedRequest::read(&toml, text("change.envelope.json.hbs").as_deref(), settings)
-        });
+        let envelope = text("change.envelope.json.hbs");
+        let of_part = |part| ExpectedRequest::read_of(toml, part, envelope.as_deref(), settings);
+        let request = changes.get("request").map(of_part);
         let parse = |text: String| EventSchema::parse("change.schema.json", &text).unwrap();
         let (event, change) = (text("event.json.hbs").unwrap_or_default(), text("change.json.hbs"));
         let differs = |(at, value): &(String, Value)| !value.is_null() && depends_at(&event, at);

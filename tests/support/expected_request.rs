@@ -82,6 +82,20 @@ impl ExpectedRequest {
         }
     }
 
+    /// The same of requests that are sent as a part of the template says, `[changes.request]` or `[late.request]`.
+    pub fn read_of(
+        toml: &toml::Table,
+        part: &toml::Value,
+        envelope: Option<&str>,
+        settings: &BTreeMap<String, String>,
+    ) -> Self {
+        let mut toml = toml.clone();
+        let events = toml["request"].as_table_mut().unwrap();
+        events.remove("query");
+        events.extend(part.as_table().unwrap().clone());
+        ExpectedRequest::read(&toml, envelope, settings)
+    }
+
     /// The path, without what is before that of the platform.
     pub fn path(&self) -> &str {
         &self.path

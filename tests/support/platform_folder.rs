@@ -33,6 +33,8 @@ pub struct PlatformFolder {
     pub tokens: Option<Arc<TokenServer>>,
     /// `None`: its answer is all that it ever says.
     pub confirms: Option<ConfirmAnswers>,
+    /// What is late is sent so; `None`: as any other.
+    pub late: Option<(ExpectedRequest, EventSchema)>,
     /// `None`: it can be informed of nothing after an event.
     pub changes: Option<ChangeForm>,
     pub failing: Failing,
@@ -86,6 +88,13 @@ impl PlatformFolder {
                 .get("confirm")
                 .filter(|_| !is_test)
                 .map(|confirm| ConfirmAnswers::read(confirm, &stories)),
+            late: toml.get("late").map(|late| {
+                let envelope = text("late.envelope.json.hbs");
+                let request =
+                    ExpectedRequest::read_of(&toml, &late["request"], envelope.as_deref(), settings);
+                let schema = text("late.schema.json").unwrap();
+                (request, EventSchema::parse("late.schema.json", &schema).unwrap())
+            }),
             changes: ChangeForm::read(&folder, &toml, settings),
             failing,
         }
@@ -95,7 +104,8 @@ impl PlatformFolder {
     pub fn events_of(&self, request: &Received, path: &str) -> ReadRequest {
         let elsewhere = self.changes.as_ref().and_then(|changes| changes.request.as_ref());
         let elsewhere = elsewhere.filter(|elsewhere| elsewhere.path() == path);
-        let expected = elsewhere.unwrap_or(&self.request);
+        let late = self.late.as_ref().filter(|(late, _)| late.path() == path);
+        let expected = elsewhere.or(late.map(|(request, _)| request)).unwrap_or(&self.request);
         let mut faults = expected.faults(request, path);
         let shown = request.header("authorization");
         if self.tokens.as_ref().is_some_and(|tokens| !tokens.gave(shown)) {
@@ -112,14 +122,15 @@ impl PlatformFolder {
             let form = self.changes.as_ref();
             let is_change = form.map_or(Some(false), |form| form.is_change(&event, elsewhere.is_some()));
             let of_change = form.and_then(|form| form.schema.as_ref()).filter(|_| is_change == Some(true));
-            let wrong = of_change.unwrap_or(&self.schema).faults(&event);
+            let of_late = late.map(|(_, schema)| schema);
+            let wrong = of_change.or(of_late).unwrap_or(&self.schema).faults(&event);
             faults.extend(wrong.into_iter().map(|fault| format!("{}: {}", fault.at, fault.what)));
             let essence = form.filter(|_| is_change == Some(true)).map(|form| form.essence(event.clone()));
             let occasion = form.and_then(|form| form.occasion(&event));
             ReadEvent { text: essence.unwrap_or(event).to_string(), is_change, occasion }
         };
         let events = events.into_iter().map(read).collect();
-        ReadRequest { events, faults }
+        ReadRequest { events, faults, is_late: late.is_some() }
     }
 }
 
@@ -128,6 +139,8 @@ pub struct ReadRequest {
     pub events: Vec<ReadEvent>,
     /// What is wrong with it.
     pub faults: Vec<String>,
+    /// Whether it was sent as what is late is.
+    pub is_late: bool,
 }
 
 /// An event, or a change of one, in a request.

@@ -33,6 +33,8 @@ struct Ledger {
     changes: Vec<(String, usize)>,
     /// What was wrong with a request.
     faults: BTreeSet<String>,
+    /// How many events it was sent as what is late is.
+    late: usize,
     /// The most events that a request carried.
     most_events: usize,
     /// How many requests it answered with a row for every event, some refused and some taken.
@@ -210,6 +212,11 @@ impl StandIn {
         self.shared.lock().taken.iter().map(|taking| taking.run).max().unwrap_or_default()
     }
 
+    /// How many events it was sent as what is late is.
+    pub fn late(&self) -> usize {
+        self.shared.lock().late
+    }
+
     /// The most events that one request carried.
     pub fn most_events(&self) -> usize {
         self.shared.lock().most_events
@@ -274,8 +281,9 @@ impl PlatformFolder {
         if let Some(answer) = self.said_later(request, &format!("/{path}"), ledger) {
             return answer;
         }
-        let ReadRequest { events, faults } = self.events_of(request, &format!("/{path}"));
+        let ReadRequest { events, faults, is_late } = self.events_of(request, &format!("/{path}"));
         ledger.faults.extend(faults);
+        ledger.late += if is_late { events.len() } else { 0 };
         ledger.most_events = ledger.most_events.max(events.len());
         let counted = if self.rate.is_some_and(|(_, is_events)| is_events) { events.len() } else { 1 };
         ledger.arrivals.push((Instant::now(), counted));

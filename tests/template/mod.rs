@@ -14,6 +14,7 @@ mod event_schemas;
 mod helper_options;
 mod helpers;
 mod items;
+mod late_events;
 mod later_verdicts;
 mod macro_urls;
 mod made_up_sales;

@@ -2,9 +2,10 @@
 
 use crate::domain::change_rules::{OnRejected, OnValue};
 use crate::domain::expiry::AgeLimits;
-use crate::template::destination::change_request::CHANGE_SCHEMA_FILE;
+use crate::template::destination::change_request::CHANGE_FILES;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::expression::Expression;
+use crate::template::destination::late_request::LATE_FILES;
 use crate::template::destination::schema::EventSchema;
 use crate::template::diagnostic::Problem;
 use crate::template::provenance::{self, FactDoubt, PlatformFact};
@@ -53,8 +54,7 @@ impl DestinationTemplate {
     /// # Errors
     /// It is not JSON, or not a schema.
     pub fn schema(&self) -> Result<Option<EventSchema>, Problem> {
-        let place = format!("{}/schema.json", self.place);
-        self.schema.as_deref().map(|text| EventSchema::parse(&place, text)).transpose()
+        self.read_schema("schema.json", self.schema.as_deref())
     }
 
     /// The schema of one change, where changes have one of their own.
@@ -62,8 +62,25 @@ impl DestinationTemplate {
     /// # Errors
     /// It is not JSON, or not a schema.
     pub fn change_schema(&self) -> Result<Option<EventSchema>, Problem> {
-        let place = format!("{}/{CHANGE_SCHEMA_FILE}", self.place);
-        self.change_schema.as_deref().map(|text| EventSchema::parse(&place, text)).transpose()
+        self.read_schema(CHANGE_FILES.schema, self.change_schema.as_deref())
+    }
+
+    /// The schema of one event that is sent late, where such events have one of their own.
+    ///
+    /// # Errors
+    /// It is not JSON, or not a schema.
+    pub fn late_schema(&self) -> Result<Option<EventSchema>, Problem> {
+        self.read_schema(LATE_FILES.schema, self.late_schema.as_deref())
+    }
+
+    fn read_schema(&self, file: &str, text: Option<&str>) -> Result<Option<EventSchema>, Problem> {
+        let place = format!("{}/{file}", self.place);
+        text.map(|text| EventSchema::parse(&place, text)).transpose()
+    }
+
+    /// How long ago an event happened that is sent in another way, in milliseconds; `None`: all are sent in one.
+    pub fn late_after_ms(&self) -> Option<i64> {
+        self.file.late.as_ref().map(|late| late.after_ms)
     }
 
     /// What `[changes]` has become of changes, in its words; empty without the table.

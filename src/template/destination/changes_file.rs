@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::change_rules::{ChangeRules, OnRejected, OnValue};
 use crate::domain::time::HOUR_MS;
+use crate::template::destination::form_file::RequestFormPart;
 use crate::template::diagnostic::did_you_mean;
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
@@ -17,7 +18,7 @@ pub(crate) struct ChangesSpec {
     /// Our events that it is about; empty: all.
     pub events: Vec<String>,
     /// What a change is asked of, where that is another address than the events'.
-    pub request: Option<ChangeRequestPart>,
+    pub request: Option<RequestFormPart>,
     /// Where the table begins, counted from 1; 0 where there is none.
     pub line: usize,
 }
@@ -34,12 +35,6 @@ impl ChangesSpec {
     pub fn all_on_rejected(&self) -> Vec<OnRejected> {
         std::iter::once(self.rules.on_rejected).chain(self.choices.iter().copied()).collect()
     }
-}
-
-/// `[changes.request]`: where changes are sent, where that is not where events are.
-pub(crate) struct ChangeRequestPart {
-    pub url: Text,
-    pub query: Vec<(String, Text)>,
 }
 
 /// Reads `[changes]` of a destination.toml.
@@ -73,18 +68,11 @@ fn read(table: &Table<'_>, known: &BTreeMap<String, String>, confirms: bool) -> 
         rules,
         choices: table.all_parsed("on_rejected_choices", on_rejected).unwrap_or_default(),
         events: events(table, known),
-        request: table.read_table("request", request).flatten(),
+        request: table.read_table("request", RequestFormPart::read).flatten(),
         line: table.line(),
     };
     check(table, &spec, confirms);
     spec
-}
-
-fn request(table: &Table<'_>) -> Option<ChangeRequestPart> {
-    let query = table.table("query").map(|query| query.free_texts()).unwrap_or_default();
-    let query = query.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
-    let url = table.required_text("url", "\"https://…\"")?;
-    Some(ChangeRequestPart { url, query })
 }
 
 fn events(table: &Table<'_>, known: &BTreeMap<String, String>) -> Vec<String> {

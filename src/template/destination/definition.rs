@@ -8,17 +8,19 @@ use crate::domain::event::EventName;
 use crate::domain::test_event::TestCounts;
 use crate::template::destination::auth::Auth;
 use crate::template::destination::batch::{BatchSize, RateUnit};
-use crate::template::destination::change_request::{CHANGE_SCHEMA_FILE, ChangeRequest};
+use crate::template::destination::change_request::{self, CHANGE_FILES};
 use crate::template::destination::changes_file::ChangesSpec;
 use crate::template::destination::compile::{CompileContext, Encoding, TemplatedLine};
 use crate::template::destination::confirm::ConfirmRules;
 use crate::template::destination::envelope::{ENVELOPE_FILE, Envelope};
 use crate::template::destination::expression::Expression;
 use crate::template::destination::file::{self, DestinationFile, SettingSpec};
+use crate::template::destination::late_request::{self, LATE_FILES};
 use crate::template::destination::parameters::ParameterTable;
 use crate::template::destination::payload::Payload;
 use crate::template::destination::payload_text;
 use crate::template::destination::reply::ReplyRules;
+use crate::template::destination::request_form::{RequestForm, RequestShape};
 use crate::template::destination::require::{self, EventBody, RequestParts};
 use crate::template::diagnostic::{LintCode, Problem};
 use crate::template::toml_doc::text::Text;
@@ -33,6 +35,8 @@ pub struct DestinationTemplate {
     pub(crate) schema: Option<String>,
     /// What `change.schema.json` holds.
     pub(crate) change_schema: Option<String>,
+    /// What `late.schema.json` holds.
+    pub(crate) late_schema: Option<String>,
     pub(crate) file: DestinationFile,
     pub(crate) url: TemplatedLine,
     pub(crate) headers: Vec<(String, TemplatedLine)>,
@@ -41,7 +45,9 @@ pub struct DestinationTemplate {
     /// What is around the events; `None` where a request is one event.
     pub(crate) envelope: Option<Envelope>,
     /// How a change is asked of the platform; `None`: it is sent none.
-    pub(crate) change: Option<ChangeRequest>,
+    pub(crate) change: Option<RequestForm>,
+    /// How an event is sent that is late; `None`: as any other.
+    pub(crate) late: Option<RequestForm>,
     bodies: Vec<EventBody>,
     /// Our event → the number of its own body; under [`ALL_EVENTS`] the body of every other event.
     body_of: BTreeMap<String, usize>,
@@ -49,7 +55,7 @@ pub struct DestinationTemplate {
 
 impl DestinationTemplate {
     /// Reads a folder: `destination.toml`, `event.json.hbs`, optionally `event.<Event>.json.hbs`,
-    /// `envelope.json.hbs`, `schema.json`, the same of changes, and `setup.md`. `name` is the folder's name; the folder is at
+    /// `envelope.json.hbs`, `schema.json`, the same of changes and of late events, and `setup.md`. `name` is the folder's name; the folder is at
     /// `place`, which is how problems name it.
     ///
     /// # Errors
@@ -91,26 +97,17 @@ impl DestinationTemplate {
             keep(Envelope::parse(&source, text), &mut problems)
         });
         let (bodies, body_of) = bodies((place, files), &file, (&query, &form), &mut problems);
-        let change = keep(ChangeRequest::parse((place, files), &file, (&query, &form)), &mut problems);
-        if file.batch.max > 1 && !files.contains_key(ENVELOPE_FILE) {
-            let what = format!("`max` in [batch] is above 1, and there is no {ENVELOPE_FILE}");
-            let hint = "write what is around the events, with `{{events}}` in their place, or max = 1";
-            problems.push(Problem::new(what, hint).in_file(place));
-        }
-        if file.batch.max > 1
-            && file.request.auth.iter().any(|auth| matches!(auth, Auth::StandardWebhooks { .. }))
-        {
-            let what = "`standard-webhooks` signs one event, and `max` in [batch] is above 1";
-            let hint = "write max = 1: the receiver knows a repeat by the id of the one event";
-            problems.push(Problem::new(what, hint).in_file(&toml));
-        }
+        let change = keep(change_request::parse((place, files), &file, (&query, &form)), &mut problems);
+        let late = keep(late_request::parse((place, files), &file, (&query, &form)), &mut problems).flatten();
+        problems.extend(batch_problems((place, files), &file));
         match (url, headers.into_iter().collect::<Option<Vec<_>>>()) {
             (Some(url), Some(headers)) if problems.is_empty() => restating(DestinationTemplate {
                 name: name.to_owned(),
                 place: place.to_owned(),
                 setup: files.get("setup.md").cloned().unwrap_or_default(),
                 schema: files.get("schema.json").cloned(),
-                change_schema: files.get(CHANGE_SCHEMA_FILE).cloned(),
+                change_schema: files.get(CHANGE_FILES.schema).cloned(),
+                late_schema: files.get(LATE_FILES.schema).cloned(),
                 file,
                 url,
                 headers,
@@ -118,6 +115,7 @@ impl DestinationTemplate {
                 form,
                 envelope,
                 change,
+                late,
                 bodies,
                 body_of,
             }),
@@ -272,7 +270,20 @@ impl DestinationTemplate {
             || self.form.any(test)
             || self.headers.iter().any(|(_, line)| line.any(test))
             || self.envelope.as_ref().is_some_and(|envelope| envelope.any(test))
-            || self.change.as_ref().is_some_and(|change| change.any(test))
+            || [&self.change, &self.late].into_iter().flatten().any(|form| form.any(test))
+    }
+
+    /// What a request for our event is made by, where it is of this form; `None`: it is the event's own.
+    pub(crate) fn shape<'t>(&'t self, form: Option<&'t RequestForm>, event: &str) -> RequestShape<'t> {
+        let address = form.and_then(|form| form.address.as_ref());
+        let (url, query) = address.map_or((&self.url, &self.query), |(url, query)| (url, query));
+        RequestShape {
+            method: form.and_then(|form| form.method.as_deref()).unwrap_or(&self.file.request.method),
+            url,
+            query,
+            body: form.and_then(|form| form.body.as_ref()).or_else(|| self.body(event)),
+            envelope: form.and_then(|form| form.envelope.as_ref()).or(self.envelope.as_ref()),
+        }
     }
 
     pub(crate) fn reply(&self) -> &ReplyRules {
@@ -294,6 +305,24 @@ impl DestinationTemplate {
             self.file.pass_custom_events && !crate::domain::event::EventName::STANDARD.contains(&event);
         self.file.events.get(event).map(String::as_str).or(passes.then_some(event))
     }
+}
+
+/// What several events in a request need that is not there.
+fn batch_problems((place, files): (&str, &BTreeMap<String, String>), file: &DestinationFile) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if file.batch.max > 1 && !files.contains_key(ENVELOPE_FILE) {
+        let what = format!("`max` in [batch] is above 1, and there is no {ENVELOPE_FILE}");
+        let hint = "write what is around the events, with `{{events}}` in their place, or max = 1";
+        problems.push(Problem::new(what, hint).in_file(place));
+    }
+    if file.batch.max > 1
+        && file.request.auth.iter().any(|auth| matches!(auth, Auth::StandardWebhooks { .. }))
+    {
+        let what = "`standard-webhooks` signs one event, and `max` in [batch] is above 1";
+        let hint = "write max = 1: the receiver knows a repeat by the id of the one event";
+        problems.push(Problem::new(what, hint).in_file(&format!("{place}/destination.toml")));
+    }
+    problems
 }
 
 /// The template, if what it restates is in its requests.

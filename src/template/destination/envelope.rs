@@ -30,6 +30,8 @@ pub struct EventPart {
     pub(crate) envelope: Option<RenderedEnvelope>,
     /// The event itself; without an envelope the whole body.
     pub(crate) body: Vec<u8>,
+    /// Whether it is in the form of an event that is sent late.
+    pub(crate) is_late: bool,
 }
 
 /// What a request has besides its body, but for what signs it.

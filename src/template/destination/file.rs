@@ -14,6 +14,7 @@ use crate::template::destination::batch_file;
 use crate::template::destination::changes_file::{self, ChangesSpec};
 use crate::template::destination::confirm::ConfirmRules;
 use crate::template::destination::confirm_file;
+use crate::template::destination::form_file::{LateSpec, request_method};
 use crate::template::destination::reply::ReplyRules;
 use crate::template::destination::reply_file::{self, RequestToken};
 use crate::template::destination::require::{RequiredWhen, Requirement, RequirementTest};
@@ -36,6 +37,8 @@ pub(crate) struct DestinationFile {
     pub max_click_age_ms: Option<i64>,
     pub min_click_age_ms: Option<i64>,
     pub changes: ChangesSpec,
+    /// `None`: an event is sent in one way, however late.
+    pub late: Option<LateSpec>,
     /// Whether it is an ad platform's, which gets nothing of a visitor who refused `ad_user_data`.
     pub personal: bool,
     pub request: RequestPart,
@@ -139,6 +142,7 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
         requirements: root.read_tables("require", requirement).into_iter().flatten().collect(),
         reply: root.read_table("reply", |reply| reply_file::read(reply, token)).unwrap_or_default(),
         batch,
+        late: root.read_table("late", |late| LateSpec::read(late, &names)).flatten(),
         confirm: root.read_table("confirm", |confirm| confirm_file::read(confirm, token)),
         max_per_second,
         rate_unit,
@@ -236,7 +240,6 @@ pub(crate) fn event_names(root: &Table<'_>) -> BTreeMap<String, String> {
 
 fn request(root: &Table<'_>, settings: &[String]) -> Option<RequestPart> {
     let table = root.table_or_empty("request")?;
-    let methods = ["GET", "POST", "PUT"].map(|method| (method, method));
     let content_type = table.text("content_type").map(|text| text.value);
     let named = |key| {
         let found = table.table(key).map(|table| table.free_texts()).unwrap_or_default();
@@ -245,7 +248,7 @@ fn request(root: &Table<'_>, settings: &[String]) -> Option<RequestPart> {
     let form = named("form");
     let usual_type = if form.is_empty() { "application/json" } else { "application/x-www-form-urlencoded" };
     let part = RequestPart {
-        method: table.parsed("method", |text| text.one_of(&methods)).unwrap_or("POST").to_owned(),
+        method: request_method(&table).unwrap_or_else(|| "POST".to_owned()),
         url: table.required_text("url", "\"https://…\"").unwrap_or_default(),
         content_type: content_type.unwrap_or_else(|| usual_type.to_owned()),
         headers: named("headers"),

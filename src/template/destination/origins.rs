@@ -11,18 +11,23 @@ use crate::template::destination::fields;
 use crate::template::destination::file::SettingSpec;
 use crate::template::destination::parameters::ParameterTable;
 use crate::template::destination::payload::{MemberKey, NodeShape, PayloadNode};
+use crate::template::destination::request_form::RequestForm;
 use crate::template::macros::parameters::parameter_at_end;
 
 /// By the place of each value in a request, the names that it is made of; none of what the template writes itself.
 /// Places are JSON pointers into the body, `?parameter` of the query and `form:parameter`.
 pub type OriginTable = BTreeMap<String, Vec<String>>;
 
-/// The origins of a request with this one event.
-pub(crate) fn of_request(template: &DestinationTemplate, scope: &RenderScope<'_>) -> OriginTable {
+/// The origins of a request with this one event, where it is of this form; `None`: it is the event's own.
+pub(crate) fn of_request(
+    template: &DestinationTemplate,
+    form: Option<&RequestForm>,
+    scope: &RenderScope<'_>,
+) -> OriginTable {
     let mut trace = OriginTrace { scope, settings: template.settings(), event: None, found: Vec::new() };
-    let body = template.body(scope.conversion.event.as_str());
-    let event = body.and_then(|body| body.payload.as_ref()).map(|payload| &payload.root);
-    match (&template.envelope, event) {
+    let shape = template.shape(form, scope.conversion.event.as_str());
+    let event = shape.body.and_then(|body| body.payload.as_ref()).map(|payload| &payload.root);
+    match (shape.envelope, event) {
         (Some(envelope), event) => {
             trace.event = event;
             trace.node(&envelope.0.root, "");
@@ -32,8 +37,8 @@ pub(crate) fn of_request(template: &DestinationTemplate, scope: &RenderScope<'_>
         }
         (None, None) => {}
     }
-    trace.url(&template.url);
-    trace.parameters("?", &template.query);
+    trace.url(shape.url);
+    trace.parameters("?", shape.query);
     trace.parameters("form:", &template.form);
     trace.credentials(template.auth());
     trace.found.into_iter().collect()

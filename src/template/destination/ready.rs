@@ -305,7 +305,7 @@ impl ReadyDestination {
                 };
                 let sent = SentEvent { kind: input.kind, ..sent };
                 let head = RequestHead { method: "GET".to_owned(), url, headers: Vec::new() };
-                let part = EventPart { head, envelope: None, body: Vec::new() };
+                let part = EventPart { head, envelope: None, body: Vec::new(), is_late: false };
                 let rendered = Rendered::Request(part, Box::new(sent));
                 let remark = postback.remark(input.conversion, input.click);
                 Ok(Rendering { rendered, remarks: remark.into_iter().collect() })

@@ -33,6 +33,7 @@ use crate::template::destination::file::SettingSpec;
 use crate::template::destination::origins::{self, OriginTable};
 use crate::template::destination::payload::MAX_PAYLOAD_BYTES;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
+use crate::template::destination::request_form::RequestForm;
 use crate::template::destination::require::WrittenParts;
 use crate::template::destination::sign_in::AccountSignIn;
 use crate::template::destination::spec::{DestinationSpec, SpecPart, SpecProblem};
@@ -157,7 +158,9 @@ impl Templated {
     /// Of what each value of a request is made; nothing where it has no name for the event.
     pub(crate) fn origins(&self, input: &RenderInput<'_>, mode: DestinationMode) -> OriginTable {
         let Some(event_name) = self.event_name(&input.conversion.event) else { return OriginTable::new() };
-        origins::of_request(&self.template, &self.scope((input, input.conversion), event_name, mode))
+        let scope = self.scope((input, input.conversion), event_name, mode);
+        let form = self.change(&scope).or_else(|| self.late(&scope));
+        origins::of_request(&self.template, form, &scope)
     }
 
     /// Whether a test event can be sent, whatever the destination's mode.
@@ -189,35 +192,51 @@ impl Templated {
         Some((used, ExpiringSetting::of(spec, Some(used)).map(|expiring| expiring.expires)))
     }
 
+    /// The form of a change; `None`: it is an event, or looks like one.
+    fn change(&self, scope: &RenderScope<'_>) -> Option<&RequestForm> {
+        self.template.change.as_ref().filter(|_| scope.kind.is_change())
+    }
+
+    /// The form of an event that is late; `None`: it is none, or the account lacks what that needs.
+    fn late(&self, scope: &RenderScope<'_>) -> Option<&RequestForm> {
+        let (spec, form) = (self.template.file.late.as_ref()?, self.template.late.as_ref()?);
+        let age = scope.now.millis_since(scope.conversion.event_time);
+        let has = |number: &usize| matches!(self.settings.get(*number), Some(Some(_)));
+        (!scope.kind.is_change() && age >= spec.after_ms && spec.needs.iter().all(has)).then_some(form)
+    }
+
     fn render_in(&self, scope: &RenderScope<'_>) -> Result<Rendered<EventPart>, Problem> {
-        let change = self.template.change.as_ref().filter(|_| scope.kind.is_change());
-        let of_change = change.and_then(|change| change.body.as_ref());
-        let template = of_change.or_else(|| self.template.body(scope.conversion.event.as_str()));
-        let payload = template.and_then(|template| template.payload.as_ref());
-        let written = payload.map(|payload| payload.write(scope));
-        let own = change.and_then(|change| change.address.as_ref());
-        let query = own.map_or(&self.template.query, |(_, query)| query).render(scope);
+        let (change, late) = (self.change(scope), self.late(scope));
+        let mut shape = self.template.shape(change, scope.conversion.event.as_str());
         let form = self.template.form.render(scope);
+        let mut written = shape.body.and_then(|body| Some(body.payload.as_ref()?.write(scope)));
+        let mut query = shape.query.render(scope);
         let parts = WrittenParts { payload: written.as_ref(), query: &query, form: &form };
         let click = || self.click_parts(scope.click);
-        let requirements = template.map(|template| template.requirements.as_slice()).unwrap_or_default();
+        let requirements = shape.body.map(|body| body.requirements.as_slice()).unwrap_or_default();
         let mut refusals =
             requirements.iter().filter_map(|rule| rule.refusal(scope.event_name, &parts, click));
         if let Some(reason) = refusals.next() {
             return Ok(Rendered::Skip { reason });
+        }
+        if late.is_some() {
+            // What is left out of the request that is not sent is no one's concern.
+            scope.left_out.borrow_mut().clear();
+            shape = self.template.shape(late, scope.conversion.event.as_str());
+            written = shape.body.and_then(|body| Some(body.payload.as_ref()?.write(scope)));
+            query = shape.query.render(scope);
         }
         let body = match written {
             Some(written) => check_size(written.bytes)?,
             None if self.template.form.is_empty() => Vec::new(),
             None => check_size(form.encoded().into_bytes())?,
         };
-        let url = self.url(own.map_or(&self.template.url, |(url, _)| url), scope)?;
+        let url = self.url(shape.url, scope)?;
         let url = with_query(with_query(url, &query.encoded()), self.credentials.query());
         let headers = self.headers(scope)?;
-        let envelope = change.and_then(|change| change.envelope.as_ref()).or(self.template.envelope.as_ref());
-        let envelope = envelope.map(|envelope| envelope.write(scope)).transpose()?;
-        let method = self.template.file.request.method.clone();
-        let part = EventPart { head: RequestHead { method, url, headers }, envelope, body };
+        let envelope = shape.envelope.map(|envelope| envelope.write(scope)).transpose()?;
+        let head = RequestHead { method: shape.method.to_owned(), url, headers };
+        let part = EventPart { head, envelope, body, is_late: late.is_some() };
         let sent = self.said(scope, &part);
         Ok(Rendered::Request(part, Box::new(sent)))
     }
