@@ -56,7 +56,13 @@ fn a_rejected_sale_that_was_sent_is_marked_listed_and_shown_as_still_counted() {
     assert!(!signed_in.get(&format!("/conversions/{kept}")).contains("Still counted by"));
     let list = signed_in.get("/conversions?irreversible=true");
     assert!(list.contains("Counted otherwise by") && list.contains("A-2") && !list.contains("A-1"), "{list}");
+    let page = signed_in.get("/irreversible");
+    assert!(page.contains("Counted otherwise by") && page.contains("A-2") && !page.contains("A-1"), "{page}");
+    assert!(page.contains("href=\"/irreversible\" aria-current=\"page\""), "{page}");
+    assert!(signed_in.get("/irreversible?transaction_id=A-1").contains("action=\"/irreversible\""));
     set("approved");
     assert_eq!(trace(&taken_back)["irreversible"], json!([]), "the platform has it as it is");
+    let page = signed_in.get("/irreversible");
+    assert!(page.contains("Every destination counts what is so") && !page.contains("A-2"), "{page}");
     assert!(ids(&relay.api("/api/v1/conversions?irreversible=true")).is_empty());
 }

@@ -17,7 +17,8 @@ use postbridge::web::unrecorded::UnrecordedReason;
 
 use crate::support::pages_fixture::{CLICK, PagesFixture, noon};
 
-const PLACES: [&str; 5] = ["/conversions", "/quarantine", "/dead-letters", "/sources", "/destinations"];
+const PLACES: [&str; 6] =
+    ["/conversions", "/quarantine", "/dead-letters", "/irreversible", "/sources", "/destinations"];
 
 #[tokio::test]
 async fn every_page_carries_the_headers_that_keep_it_to_itself() {
@@ -50,6 +51,7 @@ async fn with_nothing_there_every_page_says_what_to_do_next() {
         ("/conversions?state=dead", "No conversion fits these filters"),
         ("/quarantine", "Nothing is in quarantine"),
         ("/dead-letters", "No dead letters"),
+        ("/irreversible", "Every destination counts what is so"),
         ("/sources", "none yet"),
         ("/destinations", "No error since start"),
     ] {
@@ -67,6 +69,7 @@ async fn a_list_refuses_a_filter_that_it_does_not_have_or_sets_itself() {
         "/quarantine?status=accepted",
         "/quarantine?open=false",
         "/dead-letters?state=held",
+        "/irreversible?irreversible=false",
         "/conversions?undreamt=1",
         "/clicks?state=dead",
     ] {
@@ -139,7 +142,7 @@ async fn the_list_can_be_narrowed_and_says_so_when_a_filter_is_wrong() {
     let wrong = fixture.get("/conversions?since=yesterday").await;
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
     wrong.shows("a time is written 2026-11-20T10:00:00Z");
-    for list in ["/quarantine", "/deliveries", "/dead-letters"] {
+    for list in ["/quarantine", "/deliveries", "/dead-letters", "/irreversible"] {
         let wrong = fixture.get(&format!("{list}?since=yesterday")).await;
         assert_eq!(wrong.status, StatusCode::BAD_REQUEST, "{list}");
         wrong.shows("<code>since</code> is <code>yesterday</code>").shows(">Filter</button>");

@@ -33,7 +33,9 @@ async fn retry_path(fixture: &PagesFixture) -> String {
 async fn a_token_that_looks_sees_every_page_and_changes_nothing() {
     let fixture = busy().await;
     fixture.sign_in_by("a-token-that-looks").await;
-    for place in ["/conversions", "/quarantine", "/dead-letters", "/sources", "/destinations"] {
+    for place in
+        ["/conversions", "/quarantine", "/dead-letters", "/irreversible", "/sources", "/destinations"]
+    {
         assert_eq!(fixture.get(place).await.status, StatusCode::OK, "{place}");
     }
     let retry = retry_path(&fixture).await;

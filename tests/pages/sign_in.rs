@@ -9,8 +9,15 @@ use postbridge::web::pages::session::{IDLE_MS, LINK_MS, SESSION_MS};
 
 use crate::support::pages_fixture::{Answered, PagesFixture, TOKEN, noon};
 
-const PLACES: [&str; 6] =
-    ["/conversions", "/conversions/00", "/quarantine", "/dead-letters", "/sources", "/destinations"];
+const PLACES: [&str; 7] = [
+    "/conversions",
+    "/conversions/00",
+    "/quarantine",
+    "/dead-letters",
+    "/irreversible",
+    "/sources",
+    "/destinations",
+];
 
 #[tokio::test]
 async fn every_page_leads_a_stranger_to_the_sign_in_and_back() {

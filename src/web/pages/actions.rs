@@ -80,6 +80,7 @@ impl Pages {
             | PageCall::Home
             | PageCall::SignIn
             | PageCall::Conversions
+            | PageCall::Irreversible
             | PageCall::Conversion
             | PageCall::Clicks
             | PageCall::Click

@@ -12,6 +12,7 @@ use crate::domain::event::EventName;
 use crate::domain::ids::{CreativeId, DestinationId};
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::status::Status;
+use crate::store::contract::lookup::ConversionFilter;
 use crate::view::conversion::ConversionView;
 use crate::web::list_query::{self, Query};
 use crate::web::pages::list::{Filters, ListTemplate, options};
@@ -24,19 +25,35 @@ const CONVERSIONS: ListTemplate = ListTemplate {
     filters: list_query::CONVERSIONS,
     fixed: &[],
 };
+const IRREVERSIBLE: ListTemplate =
+    ListTemplate { path: "/irreversible", title: "Irreversible", fixed: &["irreversible"], ..CONVERSIONS };
 
 impl Pages {
     /// `/conversions`.
     pub(super) async fn conversions(&self, query: &[u8]) -> Result<PageContent, PageExit> {
+        self.conversion_list(false, query).await
+    }
+
+    /// `/irreversible`: those that a destination counts otherwise than they are.
+    pub(super) async fn irreversible(&self, query: &[u8]) -> Result<PageContent, PageExit> {
+        self.conversion_list(true, query).await
+    }
+
+    async fn conversion_list(&self, is_marked_only: bool, query: &[u8]) -> Result<PageContent, PageExit> {
         let (filters, store) = (Filters::read(query), &self.ops.store);
-        let read = |filter, page| store.conversions(filter, page);
-        let found = filters.find(CONVERSIONS, Query::conversion_filter, read).await?;
+        let list = if is_marked_only { IRREVERSIBLE } else { CONVERSIONS };
+        let read = |filter: ConversionFilter, page| {
+            let irreversible_only = is_marked_only || filter.irreversible_only;
+            store.conversions(ConversionFilter { irreversible_only, ..filter }, page)
+        };
+        let found = filters.find(list, Query::conversion_filter, read).await?;
         let own = json!({
+            "marked_only": is_marked_only,
             "filter": self.filter_view(&filters),
             "notices": self.notices(),
             "unrecorded": self.unrecorded_clicks(),
         });
-        Ok(filters.page(CONVERSIONS, &found, |(one, deliveries)| SaleLine::of(one, deliveries), own))
+        Ok(filters.page(list, &found, |(one, deliveries)| SaleLine::of(one, deliveries), own))
     }
 
     /// The clicks of the last day of which no record is kept; null where there were none.

@@ -233,6 +233,7 @@ impl Pages {
             PageCall::SuppressionLists => self.lists().await,
             PageCall::SuppressionList => self.list(id, &request.query).await,
             PageCall::Conversions => self.conversions(&request.query).await,
+            PageCall::Irreversible => self.irreversible(&request.query).await,
             // Answered to everyone, or by a form alone.
             PageCall::Style
             | PageCall::Home
@@ -320,6 +321,7 @@ fn places(title: &str) -> Value {
         ("/clicks", "Clicks"),
         ("/quarantine", "Quarantine"),
         ("/dead-letters", "Dead letters"),
+        ("/irreversible", "Irreversible"),
     ];
     const SET_UP: &[(&str, &str)] = &[
         ("/sources", "Sources"),

@@ -205,6 +205,7 @@ pub enum PageCall {
     SignIn,
     SignOut,
     Conversions,
+    Irreversible,
     Conversion,
     SetStatus,
     Clicks,

@@ -267,6 +267,11 @@ pub static ROUTES: &[RouteRow] = &[
         ..form("/deliveries/{id}/retry", PageCall::RetryDelivery, "makes a delivery due now")
     },
     page("/dead-letters", PageCall::DeadLetters, "the deliveries that gave up"),
+    page(
+        "/irreversible",
+        PageCall::Irreversible,
+        "the conversions that a destination counts otherwise than they are",
+    ),
     page("/quarantine", PageCall::Quarantine, "the postbacks that wait for a fix"),
     RouteRow {
         change: Some("postback: reprocessed"),
