@@ -13,7 +13,7 @@ use crate::template::toml_doc::table::Table;
 /// Warns of a destination whose token is sent in clear text. `key` is where the file says so.
 pub fn warn_of_plain_secrets(section: &Table<'_>, key: &str, destination: &ReadyDestination) {
     let sends = destination.mode().sends();
-    if let Some(url) = destination.secrets_go_to().filter(|url| sends && goes_in_clear(url)) {
+    if let Some(url) = destination.secrets_go_to().into_iter().find(|url| sends && goes_in_clear(url)) {
         let host = url.host_str().unwrap_or_default();
         let what = format!("`{key}` leads to {host} by http: tokens and keys are sent there in clear text");
         section.warning(key, what, "begin the address with https://");

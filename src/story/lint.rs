@@ -76,19 +76,23 @@ fn placed(template: &DestinationTemplate, file: &str, story: &Path, fault: &Sche
         "`{{{{unix …}}}}` writes seconds, `{{{{unix_ms …}}}}` milliseconds: take the one that {file} has"
     );
     let problem = Problem::new(what, hint).coded(LintCode::WrongTimeUnit);
-    match line_of_member(template.place(), &fault.at) {
+    match line_of_member(template.place(), file, &fault.at) {
         Some((file, line)) => problem.at(&file, line),
         None => problem.in_file(&story.display().to_string()),
     }
 }
 
-/// Where the template writes the member with this pointer: the first line of a payload that has its name.
-fn line_of_member(folder: &str, at: &str) -> Option<(String, usize)> {
+/// Where the template writes the member with this pointer: the first line that has its name, of a payload that is of this
+/// schema.
+fn line_of_member(folder: &str, schema: &str, at: &str) -> Option<(String, usize)> {
     let member = format!("\"{}\"", at.rsplit('/').next()?);
     let entries = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
     let mut files: Vec<_> =
         entries.filter(|path| path.extension().is_some_and(|kind| kind == "hbs")).collect();
-    files.sort();
+    // `late.schema.json` is of `late.json.hbs`.
+    let own = schema.strip_suffix(EVENT_SCHEMA).unwrap_or_default();
+    let is_own = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(own));
+    files.sort_by_key(|path| (!is_own(path), path.clone()));
     files.into_iter().find_map(|path| {
         let line = fs::read_to_string(&path).ok()?.lines().position(|line| line.contains(&member))?;
         Some((path.display().to_string(), line + 1))
@@ -108,20 +112,21 @@ pub(crate) fn check_broken(
     let mut broken = Vec::new();
     for path in files {
         match check_one(schemas, &path) {
-            Ok(breaks) => broken.push(breaks),
+            Ok((EVENT_SCHEMA, breaks)) => broken.push(breaks),
+            Ok((other, breaks)) => broken.push(format!("{other}/{breaks}")),
             Err(problem) => problems.push(problem.in_file(&path.display().to_string())),
         }
     }
     broken
 }
 
-fn check_one(schemas: &StorySchemas, path: &Path) -> Result<String, Problem> {
+fn check_one(schemas: &StorySchemas, path: &Path) -> Result<(&'static str, String), Problem> {
     let hint = "write {\"breaks\": \"type\", \"payload\": {…}}";
     let text = fs::read_to_string(path)
         .map_err(|error| Problem::new(format!("it cannot be read: {error}"), hint))?;
     let BrokenPayload { breaks, schema: name, payload } =
         serde_json::from_str(&text).map_err(|error| Problem::new(format!("it is none: {error}"), hint))?;
-    let Some(SchemaFile { schema, .. }) = schemas.named(&name) else {
+    let Some(SchemaFile { name, schema }) = schemas.named(&name) else {
         let hint = "write what one may be into the template's folder";
         return Err(Problem::new(format!("there is no {name} that could refuse it"), hint));
     };
@@ -142,7 +147,7 @@ fn check_one(schemas: &StorySchemas, path: &Path) -> Result<String, Problem> {
             let what = format!("it breaks `{}` and not `{breaks}`: {at}{}", other.keyword, other.what);
             Err(Problem::new(what, "let it break one rule"))
         }
-        None => Ok(breaks),
+        None => Ok((name, breaks)),
     }
 }
 

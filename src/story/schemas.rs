@@ -19,6 +19,8 @@ pub(crate) struct StorySchemas {
     event: Option<SchemaFile>,
     change: Option<SchemaFile>,
     late: Option<SchemaFile>,
+    /// Whether late events have a payload of their own, which the schema of others says nothing of.
+    has_late_payload: bool,
 }
 
 /// The schema of one event.
@@ -35,13 +37,16 @@ impl StorySchemas {
             event: read(EVENT_SCHEMA, template.schema()),
             change: read(CHANGE_FILES.schema, template.change_schema()),
             late: read(LATE_FILES.schema, template.late_schema()),
+            has_late_payload: template.has_late_payload(),
         }
     }
 
-    /// That of a request: what has no schema of its own is as an event is.
+    /// That of a request: what has no payload of its own is as an event is.
     pub(crate) fn of_request(&self, part: &EventPart, is_change: bool) -> Option<&SchemaFile> {
         let change = self.change.as_ref().filter(|_| is_change);
-        change.or(self.late.as_ref().filter(|_| part.is_late)).or(self.event.as_ref())
+        let late = self.late.as_ref().filter(|_| part.is_late);
+        let as_events = !(part.is_late && self.has_late_payload);
+        change.or(late).or(self.event.as_ref().filter(|_| as_events))
     }
 
     /// The one of this name, where it is there.

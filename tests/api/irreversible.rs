@@ -63,6 +63,6 @@ fn a_rejected_sale_that_was_sent_is_marked_listed_and_shown_as_still_counted() {
     set("approved");
     assert_eq!(trace(&taken_back)["irreversible"], json!([]), "the platform has it as it is");
     let page = signed_in.get("/irreversible");
-    assert!(page.contains("Every destination counts what is so") && !page.contains("A-2"), "{page}");
+    assert!(page.contains("No destination counts a sale differently") && !page.contains("A-2"), "{page}");
     assert!(ids(&relay.api("/api/v1/conversions?irreversible=true")).is_empty());
 }

@@ -116,7 +116,7 @@ fn places(sale: &str, seen: &str) -> Vec<(&'static str, String, Vec<&'static str
         ),
         ("quarantine", "/quarantine".to_owned(), vec!["Reprocess", "<code>R-1</code>"]),
         ("dead-letters", "/dead-letters".to_owned(), vec!["<code>order_id</code> is wrong", "Retry now"]),
-        ("irreversible", "/irreversible".to_owned(), vec!["Every destination counts what is so"]),
+        ("irreversible", "/irreversible".to_owned(), vec!["No destination counts a sale differently"]),
         ("sources", "/sources".to_owned(), sources),
         ("destinations", "/destinations".to_owned(), vec!["Parked since", "the token has expired"]),
         ("clicks", "/clicks".to_owned(), vec![SECOND, "marked", "for=\"f-marked\""]),

@@ -51,7 +51,7 @@ async fn with_nothing_there_every_page_says_what_to_do_next() {
         ("/conversions?state=dead", "No conversion fits these filters"),
         ("/quarantine", "Nothing is in quarantine"),
         ("/dead-letters", "No dead letters"),
-        ("/irreversible", "Every destination counts what is so"),
+        ("/irreversible", "No destination counts a sale differently"),
         ("/sources", "none yet"),
         ("/destinations", "No error since start"),
     ] {

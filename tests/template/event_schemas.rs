@@ -63,6 +63,14 @@ fn every_schema_refuses_a_wrong_type_a_wrong_unit_and_a_missing_member() {
                 "{name}/{rule} is not in {refused:?}"
             );
         }
+        // Those of changes and of late events refuse what their own payloads could be.
+        for file in ["change.schema.json", "late.schema.json"] {
+            let has_one = repository().join("templates/destinations").join(name).join(file).exists();
+            for rule in ["type", "missing"] {
+                let is_refused = refused.contains(format!("{name}/{file}/{rule}").as_str());
+                assert!(is_refused || !has_one, "{name}/{file}/{rule} is not in {refused:?}");
+            }
+        }
     }
 }
 

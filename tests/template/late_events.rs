@@ -80,6 +80,24 @@ fn what_is_wrong_with_it_is_named() {
             &files[..1],
             "a request has one body: late.json.hbs, or [request.form]",
         ),
+        (
+            "[request.form]\ntid = \"{{transaction_id}}\"",
+            LATE.replace("\"POST\"", "\"GET\""),
+            &[],
+            "[request.form] is a body, and a GET request has none",
+        ),
+        (
+            "",
+            LATE.replace("\"POST\"", "\"GET\""),
+            &[("event.json.hbs", "{\"id\": {{json event_id}}}")],
+            "event.json.hbs is a body, and a GET request has none",
+        ),
+        (
+            GET,
+            LATE.replace("needs = [\"account\"]\n", ""),
+            &files,
+            "names `account`, which an account may lack",
+        ),
         (GET, LATE.to_owned(), &[("late.json.hbs", "{\"id\": {{json tid}}}")], "`tid`"),
         (GET, LATE.to_owned(), &[PAYLOAD, ("late.envelope.json.hbs", "{}")], "no `{{events}}`"),
     ] {
@@ -175,6 +193,48 @@ fn what_is_left_out_is_remarked_on_once() {
 }
 
 #[test]
+fn what_a_form_leaves_out_is_remarked_on_in_a_late_event_too() {
+    let form = "[request.form]\ntid = \"{{transaction_id}}\"\nvalue = '{{number (when (one_of currency \"EUR\") value)}}'";
+    let template = parse(form, LATE, &[]).unwrap();
+    let (ready, sold) = (account(template, Some("A7")), conversion());
+    let (early, late) = (sent(&ready, &sold, 0).unwrap(), sent(&ready, &sold, 9 * HOUR).unwrap());
+    assert_eq!(late.url, "https://b.example/A7/late?v=2");
+    assert!(early.remarks > 0 && late.remarks == early.remarks, "{} and {}", early.remarks, late.remarks);
+}
+
+#[test]
+fn none_is_late_that_is_not_sent_any_more() {
+    let files = [
+        (
+            "destination.toml",
+            format!(
+                "label = \"X\"\nmax_age_hours = 2\n[[setting]]\nname = \"account\"\nlabel = \"A\"\n[request]\nurl = \"https://a.example\"\n{GET}\n{LATE}"
+            ),
+        ),
+        (PAYLOAD.0, PAYLOAD.1.to_owned()),
+    ];
+    let files = files.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
+    let problems = DestinationTemplate::parse("x", "x", &files).err().unwrap();
+    assert!(problems.len() == 1 && problems[0].what.contains("no event is late"), "{problems:?}");
+}
+
+#[test]
+fn what_it_says_of_the_value_is_what_its_own_request_says() {
+    let worthless = GET.split("value").next().unwrap();
+    let ready = account(parse(worthless, LATE, &[PAYLOAD]).unwrap(), Some("A7"));
+    let sold = conversion();
+    let id = delivery(&sold);
+    let said = |age| {
+        let input = input(&sold, &id, (None, sold.event_time.plus_millis(age)));
+        match ready.render_event(&input).unwrap().rendered {
+            Rendered::Request(_, said) => said.value,
+            Rendered::Skip { reason } => panic!("{reason:?}"),
+        }
+    };
+    assert_eq!((said(0), said(9 * HOUR)), (None, sold.value));
+}
+
+#[test]
 fn its_values_say_what_they_are_made_of() {
     let ready = account(parse(GET, LATE, &[PAYLOAD, ENVELOPE]).unwrap(), Some("A7"));
     let sold = conversion();
@@ -188,21 +248,27 @@ fn its_values_say_what_they_are_made_of() {
 }
 
 #[test]
-fn late_and_other_events_never_share_a_request() {
+fn late_and_other_events_share_a_request_to_the_same_address_alone() {
     let batched = format!("{LATE}[batch]\nmax = 9\n");
     let event = ("event.json.hbs", PAYLOAD.1);
     let files = [event, ("envelope.json.hbs", r#"{"all": {{events}}}"#), PAYLOAD];
     let ready = account(parse("", &batched, &files).unwrap(), Some("A7"));
     let sold = conversion();
     let id = delivery(&sold);
-    let part = |age| {
+    let of = |ready: &ReadyDestination, age| {
         let input = input(&sold, &id, (None, sold.event_time.plus_millis(age)));
         match ready.render_event(&input).unwrap().rendered {
             Rendered::Request(part, _) => part,
             Rendered::Skip { reason } => panic!("{reason:?}"),
         }
     };
+    let part = |age| of(&ready, age);
     let (early, late) = (part(0), part(2 * HOUR));
     assert!(late.joins(&part(3 * HOUR)) && early.joins(&part(HOUR)));
     assert!(!early.joins(&late) && !late.joins(&early));
+    // To the same address they go together, each by its own payload.
+    let batched = "[late]\nafter_hours = 2\n[batch]\nmax = 9\n";
+    let ready = account(parse("", batched, &files).unwrap(), None);
+    let (early, late) = (of(&ready, 0), of(&ready, 2 * HOUR));
+    assert!(early.joins(&late) && late.joins(&early));
 }

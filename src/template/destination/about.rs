@@ -6,6 +6,7 @@ use crate::template::destination::change_request::CHANGE_FILES;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::expression::Expression;
 use crate::template::destination::late_request::LATE_FILES;
+use crate::template::destination::request_variant::RequestVariant;
 use crate::template::destination::schema::EventSchema;
 use crate::template::diagnostic::Problem;
 use crate::template::provenance::{self, FactDoubt, PlatformFact};
@@ -78,6 +79,11 @@ impl DestinationTemplate {
         text.map(|text| EventSchema::parse(&place, text)).transpose()
     }
 
+    /// Whether an event that is sent late has a payload of its own.
+    pub(crate) fn has_late_payload(&self) -> bool {
+        self.late.as_ref().is_some_and(RequestVariant::has_body)
+    }
+
     /// How long ago an event happened that is sent in another way, in milliseconds; `None`: all are sent in one.
     pub fn late_after_ms(&self) -> Option<i64> {
         self.file.late.as_ref().map(|late| late.after_ms)
@@ -118,7 +124,7 @@ impl DestinationTemplate {
     /// Whether any request names what the platform can know an event again by.
     pub fn names_an_id(&self) -> bool {
         !self.file.dedup_by.is_empty()
-            || ["event_id", "transaction_id"].into_iter().any(|name| self.names(name))
+            || ["event_id", "transaction_id"].into_iter().any(|name| self.request_names(None, name))
     }
 }
 

@@ -6,14 +6,15 @@ use crate::domain::change_rules::{OnRejected, OnValue};
 use crate::template::destination::changes_file::ChangesSpec;
 use crate::template::destination::file::DestinationFile;
 use crate::template::destination::parameters::ParameterTable;
-use crate::template::destination::request_form::{FormFiles, RequestForm};
+use crate::template::destination::request_variant::{RequestVariant, VariantFiles};
 use crate::template::diagnostic::Problem;
 
 /// The files of it in a template's folder.
-pub(crate) const CHANGE_FILES: FormFiles = FormFiles {
+pub(crate) const CHANGE_FILES: VariantFiles = VariantFiles {
     payload: "change.json.hbs",
     envelope: "change.envelope.json.hbs",
     schema: "change.schema.json",
+    table: "changes.request",
 };
 
 /// How a change is asked of the platform.
@@ -24,10 +25,10 @@ pub(crate) fn parse(
     (place, files): (&str, &BTreeMap<String, String>),
     file: &DestinationFile,
     tables: (&ParameterTable, &ParameterTable),
-) -> Result<RequestForm, Vec<Problem>> {
+) -> Result<RequestVariant, Vec<Problem>> {
     let mut problems = lacking((place, files), &file.changes);
     let part = (file.changes.request.as_ref(), file.requirements.as_slice());
-    let form = RequestForm::parse((place, files, &CHANGE_FILES), file, part, tables);
+    let form = RequestVariant::parse((place, files, &CHANGE_FILES), file, part, tables);
     let form = form.map_err(|found| problems.extend(found));
     form.ok().filter(|_| problems.is_empty()).ok_or(problems)
 }

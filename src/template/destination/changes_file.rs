@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::change_rules::{ChangeRules, OnRejected, OnValue};
 use crate::domain::time::HOUR_MS;
-use crate::template::destination::form_file::RequestFormPart;
+use crate::template::destination::variant_file::VariantPart;
 use crate::template::diagnostic::did_you_mean;
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
@@ -18,7 +18,7 @@ pub(crate) struct ChangesSpec {
     /// Our events that it is about; empty: all.
     pub events: Vec<String>,
     /// What a change is asked of, where that is another address than the events'.
-    pub request: Option<RequestFormPart>,
+    pub request: Option<VariantPart>,
     /// Where the table begins, counted from 1; 0 where there is none.
     pub line: usize,
 }
@@ -68,7 +68,7 @@ fn read(table: &Table<'_>, known: &BTreeMap<String, String>, confirms: bool) -> 
         rules,
         choices: table.all_parsed("on_rejected_choices", on_rejected).unwrap_or_default(),
         events: events(table, known),
-        request: table.read_table("request", RequestFormPart::read).flatten(),
+        request: table.read_table("request", VariantPart::read).flatten(),
         line: table.line(),
     };
     check(table, &spec, confirms);

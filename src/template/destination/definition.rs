@@ -13,14 +13,13 @@ use crate::template::destination::changes_file::ChangesSpec;
 use crate::template::destination::compile::{CompileContext, Encoding, TemplatedLine};
 use crate::template::destination::confirm::ConfirmRules;
 use crate::template::destination::envelope::{ENVELOPE_FILE, Envelope};
-use crate::template::destination::expression::Expression;
 use crate::template::destination::file::{self, DestinationFile, SettingSpec};
 use crate::template::destination::late_request::{self, LATE_FILES};
 use crate::template::destination::parameters::ParameterTable;
 use crate::template::destination::payload::Payload;
 use crate::template::destination::payload_text;
 use crate::template::destination::reply::ReplyRules;
-use crate::template::destination::request_form::{RequestForm, RequestShape};
+use crate::template::destination::request_variant::RequestVariant;
 use crate::template::destination::require::{self, EventBody, RequestParts};
 use crate::template::diagnostic::{LintCode, Problem};
 use crate::template::toml_doc::text::Text;
@@ -45,10 +44,10 @@ pub struct DestinationTemplate {
     /// What is around the events; `None` where a request is one event.
     pub(crate) envelope: Option<Envelope>,
     /// How a change is asked of the platform; `None`: it is sent none.
-    pub(crate) change: Option<RequestForm>,
+    pub(crate) change: Option<RequestVariant>,
     /// How an event is sent that is late; `None`: as any other.
-    pub(crate) late: Option<RequestForm>,
-    bodies: Vec<EventBody>,
+    pub(crate) late: Option<RequestVariant>,
+    pub(crate) bodies: Vec<EventBody>,
     /// Our event → the number of its own body; under [`ALL_EVENTS`] the body of every other event.
     body_of: BTreeMap<String, usize>,
 }
@@ -252,40 +251,6 @@ impl DestinationTemplate {
         self.file.personal
     }
 
-    /// Whether any payload, the URL or a header reads the value of this name.
-    pub(crate) fn names(&self, name: &str) -> bool {
-        self.any(&|expression| matches!(expression, Expression::Field(field) if field.name == name))
-    }
-
-    /// Whether any payload, the URL or a header holds the setting with this number.
-    pub(crate) fn sends_setting(&self, number: usize) -> bool {
-        self.any(&|expression| matches!(expression, Expression::Setting(index) if *index == number))
-    }
-
-    /// Whether `test` holds for anything in any payload, the URL, a parameter or a header.
-    pub(crate) fn any(&self, test: &dyn Fn(&Expression) -> bool) -> bool {
-        self.bodies.iter().filter_map(|body| body.payload.as_ref()).any(|payload| payload.any(test))
-            || self.url.any(test)
-            || self.query.any(test)
-            || self.form.any(test)
-            || self.headers.iter().any(|(_, line)| line.any(test))
-            || self.envelope.as_ref().is_some_and(|envelope| envelope.any(test))
-            || [&self.change, &self.late].into_iter().flatten().any(|form| form.any(test))
-    }
-
-    /// What a request for our event is made by, where it is of this form; `None`: it is the event's own.
-    pub(crate) fn shape<'t>(&'t self, form: Option<&'t RequestForm>, event: &str) -> RequestShape<'t> {
-        let address = form.and_then(|form| form.address.as_ref());
-        let (url, query) = address.map_or((&self.url, &self.query), |(url, query)| (url, query));
-        RequestShape {
-            method: form.and_then(|form| form.method.as_deref()).unwrap_or(&self.file.request.method),
-            url,
-            query,
-            body: form.and_then(|form| form.body.as_ref()).or_else(|| self.body(event)),
-            envelope: form.and_then(|form| form.envelope.as_ref()).or(self.envelope.as_ref()),
-        }
-    }
-
     pub(crate) fn reply(&self) -> &ReplyRules {
         &self.file.reply
     }
@@ -329,7 +294,8 @@ fn batch_problems((place, files): (&str, &BTreeMap<String, String>), file: &Dest
 fn restating(template: DestinationTemplate) -> Result<DestinationTemplate, Vec<Problem>> {
     let spec = &template.file.changes;
     let by_status = spec.rules.on_rejected == OnRejected::Status;
-    if spec.rules.on_value == OnValue::None || by_status || template.names("value") {
+    let names_value = || template.request_names(template.change.as_ref(), "value");
+    if spec.rules.on_value == OnValue::None || by_status || names_value() {
         return Ok(template);
     }
     let what = "`on_value` is \"restate\", and no request names `value`";
@@ -414,7 +380,7 @@ fn nowhere(required: &str) -> Problem {
 /// The heading of `setup.md` under which it says what to do where the platform refuses the account.
 const WHEN_REFUSED: &str = "\n## When the token is refused\n";
 const EVENT_FILE: &str = "event.json.hbs";
-const ALL_EVENTS: &str = "";
+pub(crate) const ALL_EVENTS: &str = "";
 
 /// The payload files, the one for all events first.
 fn event_files(files: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &String)> {

@@ -11,7 +11,7 @@ use crate::template::destination::fields;
 use crate::template::destination::file::SettingSpec;
 use crate::template::destination::parameters::ParameterTable;
 use crate::template::destination::payload::{MemberKey, NodeShape, PayloadNode};
-use crate::template::destination::request_form::RequestForm;
+use crate::template::destination::request_variant::RequestVariant;
 use crate::template::macros::parameters::parameter_at_end;
 
 /// By the place of each value in a request, the names that it is made of; none of what the template writes itself.
@@ -21,7 +21,7 @@ pub type OriginTable = BTreeMap<String, Vec<String>>;
 /// The origins of a request with this one event, where it is of this form; `None`: it is the event's own.
 pub(crate) fn of_request(
     template: &DestinationTemplate,
-    form: Option<&RequestForm>,
+    form: Option<&RequestVariant>,
     scope: &RenderScope<'_>,
 ) -> OriginTable {
     let mut trace = OriginTrace { scope, settings: template.settings(), event: None, found: Vec::new() };

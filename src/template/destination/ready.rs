@@ -201,11 +201,11 @@ impl ReadyDestination {
         }
     }
 
-    /// Where its secrets are sent to, as far as the configuration alone decides; `None` where it sends none.
-    pub fn secrets_go_to(&self) -> Option<Url> {
+    /// Where its secrets are sent to, as far as the configuration alone decides; none where it sends none.
+    pub fn secrets_go_to(&self) -> Vec<Url> {
         match &self.kind {
             Kind::Templated(destination) => destination.secrets_go_to(),
-            Kind::Postback(postback) => postback.secrets_go_to(),
+            Kind::Postback(postback) => postback.secrets_go_to().into_iter().collect(),
         }
     }
 

@@ -8,12 +8,12 @@ use url::Url;
 
 use crate::domain::change::as_known;
 use crate::domain::change_rules::ChangeRules;
-use crate::domain::click::{Click, Pairs, find, is_covered};
+use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{OutgoingRequest, Reply};
 use crate::domain::event::EventName;
 use crate::domain::ids::DeliveryId;
-use crate::domain::sent::{DeliveryKind, SentEvent};
+use crate::domain::sent::DeliveryKind;
 use crate::domain::skip::{ClickParts, SkipReason};
 use crate::domain::test_event::{MissingSetting, TestRefused};
 use crate::domain::time::Time;
@@ -28,12 +28,11 @@ use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::envelope::{self, AssembledRequest, EventPart, RequestHead};
 use crate::template::destination::expiring::ExpiringSetting;
 use crate::template::destination::expression::RenderScope;
-use crate::template::destination::fields::landing_parameter;
 use crate::template::destination::file::SettingSpec;
 use crate::template::destination::origins::{self, OriginTable};
 use crate::template::destination::payload::MAX_PAYLOAD_BYTES;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
-use crate::template::destination::request_form::RequestForm;
+use crate::template::destination::request_variant::RequestVariant;
 use crate::template::destination::require::WrittenParts;
 use crate::template::destination::sign_in::AccountSignIn;
 use crate::template::destination::spec::{DestinationSpec, SpecPart, SpecProblem};
@@ -50,8 +49,8 @@ pub(crate) struct Templated {
     credentials: Credentials,
     /// How it is given the token that its requests carry.
     pub(crate) sign_in: Option<AccountSignIn>,
-    /// Whether anything of the template names the conversion's value.
-    says_value: bool,
+    /// Whether a request of the event, of a change and of a late event names the conversion's value.
+    pub(crate) says_value: [bool; 3],
     /// What the platform can be informed of after it was sent a conversion.
     pub(crate) changes: ChangeRules,
 }
@@ -92,7 +91,8 @@ impl Templated {
             given.flat_map(|(known, value)| secrets_of(known, value)).chain(credentials.derived.clone());
         let secrets = secrets.flat_map(spellings).collect();
         let template = spec.template;
-        let says_value = template.names("value");
+        let variants = [None, template.change.as_ref(), template.late.as_ref()];
+        let says_value = variants.map(|variant| template.request_names(variant, "value"));
         Ok(Templated {
             template,
             endpoint,
@@ -193,12 +193,12 @@ impl Templated {
     }
 
     /// The form of a change; `None`: it is an event, or looks like one.
-    fn change(&self, scope: &RenderScope<'_>) -> Option<&RequestForm> {
+    fn change(&self, scope: &RenderScope<'_>) -> Option<&RequestVariant> {
         self.template.change.as_ref().filter(|_| scope.kind.is_change())
     }
 
     /// The form of an event that is late; `None`: it is none, or the account lacks what that needs.
-    fn late(&self, scope: &RenderScope<'_>) -> Option<&RequestForm> {
+    fn late(&self, scope: &RenderScope<'_>) -> Option<&RequestVariant> {
         let (spec, form) = (self.template.file.late.as_ref()?, self.template.late.as_ref()?);
         let age = scope.now.millis_since(scope.conversion.event_time);
         let has = |number: &usize| matches!(self.settings.get(*number), Some(Some(_)));
@@ -208,7 +208,7 @@ impl Templated {
     fn render_in(&self, scope: &RenderScope<'_>) -> Result<Rendered<EventPart>, Problem> {
         let (change, late) = (self.change(scope), self.late(scope));
         let mut shape = self.template.shape(change, scope.conversion.event.as_str());
-        let form = self.template.form.render(scope);
+        let mut form = self.template.form.render(scope);
         let mut written = shape.body.and_then(|body| Some(body.payload.as_ref()?.write(scope)));
         let mut query = shape.query.render(scope);
         let parts = WrittenParts { payload: written.as_ref(), query: &query, form: &form };
@@ -225,6 +225,7 @@ impl Templated {
             shape = self.template.shape(late, scope.conversion.event.as_str());
             written = shape.body.and_then(|body| Some(body.payload.as_ref()?.write(scope)));
             query = shape.query.render(scope);
+            form = self.template.form.render(scope);
         }
         let body = match written {
             Some(written) => check_size(written.bytes)?,
@@ -263,55 +264,9 @@ impl Templated {
         AssembledRequest { request: OutgoingRequest { method, url, headers, body, secrets }, events }
     }
 
-    /// What a request says of the conversion.
-    fn said(&self, scope: &RenderScope<'_>, part: &EventPart) -> SentEvent {
-        let conversion = scope.conversion;
-        let is_in = |value: &str| {
-            let is_in = |text: &[u8]| memchr::memmem::find(text, value.as_bytes()).is_some();
-            !value.is_empty() && part.texts().any(is_in)
-        };
-        // Of some, as of a cookie with a version before it, only a part is sent.
-        let is_in = |value: &str| is_in(value) || id_parts(value).any(is_in);
-        let named = |pairs: &'_ Pairs, names: &[String]| -> Pairs {
-            let known = pairs.iter().filter(|(name, value)| is_named(names, name) && is_in(value));
-            known.cloned().collect()
-        };
-        let of_click = |click: &Click| {
-            let mut ids = named(&click.params, self.template.landing_params());
-            ids.extend(self.of_landing_url(click).filter(|(_, value)| is_in(value)));
-            ids.extend(named(&click.cookies, self.template.cookies()));
-            ids
-        };
-        let before =
-            scope.sent.filter(|_| matches!(scope.kind, DeliveryKind::Restate | DeliveryKind::Retract));
-        let value = match (scope.kind, before) {
-            (DeliveryKind::Retract, Some(before)) => before.value,
-            _ => conversion.value.filter(|_| self.says_value),
-        };
-        let ids = || scope.click.map(of_click).unwrap_or_default();
-        SentEvent {
-            kind: scope.kind,
-            event: scope.event_name.to_owned(),
-            value,
-            event_time: conversion.event_time.min(scope.now),
-            event_id: conversion.id.event_id(),
-            transaction_id: conversion.transaction_id.clone(),
-            ids: before.map_or_else(ids, |before| before.ids.clone()),
-            reply: Pairs::new(),
-        }
-    }
-
-    /// The landing parameters that are in the click's address alone.
-    fn of_landing_url<'a>(&'a self, click: &'a Click) -> impl Iterator<Item = (String, String)> + 'a {
-        let names = self.template.landing_params().iter();
-        let unread = names.filter(|name| find(&click.params, name).is_none());
-        let of_url = |name: &String| landing_parameter(click.landing_url.as_deref()?, name);
-        unread.filter_map(move |name| Some((name.clone(), of_url(name)?)))
-    }
-
-    /// Where a secret is sent to, as far as the settings alone decide; `None` where none is sent. A key
-    /// that only signs does not leave.
-    pub(crate) fn secrets_go_to(&self) -> Option<Url> {
+    /// Where secrets are sent to, as far as the settings alone decide; none where none is sent. A key that only signs
+    /// does not leave.
+    pub(crate) fn secrets_go_to(&self) -> Vec<Url> {
         let specs = self.template.settings();
         let is_sent = |number: usize, spec: &SettingSpec| {
             self.template.auth().iter().any(|auth| auth.sends(number))
@@ -322,9 +277,12 @@ impl Templated {
         let sends = set.any(|(number, spec, value)| {
             is_sent(number, spec) || (spec.secret_path && !secrets_of(spec, value).is_empty())
         });
-        let beginning = self.template.url.beginning(&self.settings);
-        let url = Url::parse(self.endpoint.as_deref().unwrap_or(&beginning)).ok();
-        url.filter(|_| sends)
+        if !sends {
+            return Vec::new();
+        }
+        let beginning = |line: &TemplatedLine| line.beginning(&self.settings);
+        let url = |line| Url::parse(&self.endpoint.clone().unwrap_or_else(|| beginning(line))).ok();
+        self.template.urls().filter_map(url).collect()
     }
 
     /// The settings in use whose value the platform takes only until a day.
@@ -404,22 +362,6 @@ impl Templated {
             None => Ok(headers),
         }
     }
-}
-
-/// The fewest characters that a part of an identifier has that identifies on its own.
-const SHORTEST_ID_PART: usize = 8;
-
-/// The parts of an identifier that are long enough to know it by, each also without the letters before its first digit.
-fn id_parts(value: &str) -> impl Iterator<Item = &str> {
-    let parts = value.split(|c: char| !c.is_ascii_alphanumeric());
-    let unlettered = |part: &'_ str| part.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
-    let both = parts.flat_map(move |part| [Some(part), part.get(part.len() - unlettered(part)..)]);
-    both.flatten().filter(|part| part.len() >= SHORTEST_ID_PART)
-}
-
-/// Whether one of the names that a template declares is this one, or covers it.
-fn is_named(names: &[String], name: &str) -> bool {
-    names.iter().any(|known| is_covered(known, name.as_bytes()))
 }
 
 /// The URL with more parameters in its query.

@@ -31,24 +31,25 @@ const IRREVERSIBLE: ListTemplate =
 impl Pages {
     /// `/conversions`.
     pub(super) async fn conversions(&self, query: &[u8]) -> Result<PageContent, PageExit> {
-        self.conversion_list(false, query).await
+        self.conversion_list(CONVERSIONS, query).await
     }
 
     /// `/irreversible`: those that a destination counts otherwise than they are.
     pub(super) async fn irreversible(&self, query: &[u8]) -> Result<PageContent, PageExit> {
-        self.conversion_list(true, query).await
+        self.conversion_list(IRREVERSIBLE, query).await
     }
 
-    async fn conversion_list(&self, is_marked_only: bool, query: &[u8]) -> Result<PageContent, PageExit> {
+    async fn conversion_list(&self, list: ListTemplate, query: &[u8]) -> Result<PageContent, PageExit> {
         let (filters, store) = (Filters::read(query), &self.ops.store);
-        let list = if is_marked_only { IRREVERSIBLE } else { CONVERSIONS };
+        let irreversible = list.fixed.contains(&"irreversible");
         let read = |filter: ConversionFilter, page| {
-            let irreversible_only = is_marked_only || filter.irreversible_only;
+            let irreversible_only = irreversible || filter.irreversible_only;
             store.conversions(ConversionFilter { irreversible_only, ..filter }, page)
         };
         let found = filters.find(list, Query::conversion_filter, read).await?;
         let own = json!({
-            "marked_only": is_marked_only,
+            "irreversible": irreversible,
+            "further": !filters.get("cursor").is_empty(),
             "filter": self.filter_view(&filters),
             "notices": self.notices(),
             "unrecorded": self.unrecorded_clicks(),

@@ -270,7 +270,7 @@ pub static ROUTES: &[RouteRow] = &[
     page(
         "/irreversible",
         PageCall::Irreversible,
-        "the conversions that a destination counts otherwise than they are",
+        "the conversions that a destination counts differently and cannot be informed of",
     ),
     page("/quarantine", PageCall::Quarantine, "the postbacks that wait for a fix"),
     RouteRow {

@@ -4,25 +4,26 @@ use std::collections::BTreeMap;
 
 use crate::template::destination::compile::{CompileContext, Encoding, TemplatedLine};
 use crate::template::destination::envelope::Envelope;
-use crate::template::destination::expression::Expression;
 use crate::template::destination::file::DestinationFile;
-use crate::template::destination::form_file::RequestFormPart;
 use crate::template::destination::parameters::ParameterTable;
 use crate::template::destination::payload_text;
 use crate::template::destination::require::{self, EventBody, RequestParts, Requirement};
+use crate::template::destination::variant_file::VariantPart;
 use crate::template::diagnostic::Problem;
 
 /// The files of such a request in a template's folder.
-pub(crate) struct FormFiles {
+pub(crate) struct VariantFiles {
     /// The payload of one.
     pub payload: &'static str,
     /// What is around several of them.
     pub envelope: &'static str,
     /// What one may be.
     pub schema: &'static str,
+    /// The table that says where it is sent.
+    pub table: &'static str,
 }
 
-impl FormFiles {
+impl VariantFiles {
     /// Those that are there.
     pub(crate) fn found(&self, files: &BTreeMap<String, String>) -> Vec<&'static str> {
         let all = [self.payload, self.envelope, self.schema];
@@ -31,35 +32,25 @@ impl FormFiles {
 }
 
 /// A request that is not as the events' own; each part that is absent is theirs.
-pub(crate) struct RequestForm {
+pub(crate) struct RequestVariant {
     pub method: Option<String>,
     pub body: Option<EventBody>,
     pub envelope: Option<Envelope>,
     pub address: Option<(TemplatedLine, ParameterTable)>,
 }
 
-/// What a request of one event is made by.
-pub(crate) struct RequestShape<'t> {
-    pub method: &'t str,
-    pub url: &'t TemplatedLine,
-    pub query: &'t ParameterTable,
-    /// `None`: the template has no request for the event.
-    pub body: Option<&'t EventBody>,
-    pub envelope: Option<&'t Envelope>,
-}
-
-impl RequestForm {
+impl RequestVariant {
     /// Reads the files of a template's folder that are of such requests. `part`: where they are sent; `required`: what
     /// must be true of them, as far as they have the places that it names.
     ///
     /// # Errors
     /// Everything that is wrong with them, at once.
     pub(crate) fn parse(
-        (place, files, names): (&str, &BTreeMap<String, String>, &FormFiles),
+        (place, files, names): (&str, &BTreeMap<String, String>, &VariantFiles),
         file: &DestinationFile,
-        (part, required): (Option<&RequestFormPart>, &[Requirement]),
+        (part, required): (Option<&VariantPart>, &[Requirement]),
         (query, form): (&ParameterTable, &ParameterTable),
-    ) -> Result<RequestForm, Vec<Problem>> {
+    ) -> Result<RequestVariant, Vec<Problem>> {
         let settings: Vec<String> = file.settings.iter().map(|setting| setting.name.clone()).collect();
         let toml = format!("{place}/destination.toml");
         let method = part.and_then(|part| part.method.clone());
@@ -87,40 +78,56 @@ impl RequestForm {
                 CompileContext { file: &file, first_line: 1, settings: &settings, is_envelope: true };
             keep(Envelope::parse(&source, text), &mut problems)
         });
-        let form = RequestForm { method, body, envelope, address };
-        if problems.is_empty() { Ok(form) } else { Err(problems) }
+        let variant = RequestVariant { method, body, envelope, address };
+        if problems.is_empty() { Ok(variant) } else { Err(problems) }
     }
 
-    /// Whether `test` holds for anything in it.
-    pub(crate) fn any(&self, test: &dyn Fn(&Expression) -> bool) -> bool {
-        let payload = self.body.as_ref().and_then(|body| body.payload.as_ref());
-        payload.is_some_and(|payload| payload.any(test))
-            || self.envelope.as_ref().is_some_and(|envelope| envelope.any(test))
-            || self.address.as_ref().is_some_and(|(url, query)| url.any(test) || query.any(test))
+    /// Whether it has a payload of its own.
+    pub(crate) fn has_body(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// Its own URL, where it has one.
+    pub(crate) fn url(&self) -> Option<&TemplatedLine> {
+        self.address.as_ref().map(|(url, _)| url)
     }
 }
 
 /// What its files lack, and where they do not go together with the request.
 fn lacking(
-    (place, files, names): (&str, &BTreeMap<String, String>, &FormFiles),
+    (place, files, names): (&str, &BTreeMap<String, String>, &VariantFiles),
     file: &DestinationFile,
     method: Option<&str>,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut add = |what: String, hint: &str| problems.push(Problem::new(what, hint).in_file(place));
-    let FormFiles { payload, envelope, .. } = names;
-    if !files.contains_key(*payload) {
-        if files.contains_key(*envelope) {
-            let what = format!("{envelope} is around what {payload} writes, and there is no {payload}");
-            add(what, "write what one looks like, or take the envelope out");
-        }
+    let VariantFiles { payload, envelope, table, .. } = names;
+    let has_payload = files.contains_key(*payload);
+    if files.contains_key(*envelope) && !has_payload {
+        let what = format!("{envelope} is around what {payload} writes, and there is no {payload}");
+        add(what, "write what one looks like, or take the envelope out");
+    }
+    let has_form = !file.request.form.is_empty();
+    if has_payload && has_form {
+        add(format!("a request has one body: {payload}, or [request.form]"), "take one out");
         return problems;
     }
-    if !file.request.form.is_empty() {
-        add(format!("a request has one body: {payload}, or [request.form]"), "take one out");
-    } else if method.unwrap_or(&file.request.method) == "GET" {
-        let what = format!("{payload} is a body, and a GET request has none");
-        add(what, "write method = \"POST\" where it is sent, or parameters of the query in its place");
+    // Without a payload of its own it has the event's.
+    let of_event = || files.keys().any(|name| name.starts_with("event.") && name.ends_with(".hbs"));
+    let body = match has_payload {
+        true => Some(*payload),
+        false if has_form => Some("[request.form]"),
+        false => of_event().then_some("event.json.hbs"),
+    };
+    if let Some(body) = body.filter(|_| method.unwrap_or(&file.request.method) == "GET") {
+        let what = format!("{body} is a body, and a GET request has none");
+        let hint = match method {
+            Some(_) => format!("write method = \"POST\" under {table}"),
+            None => {
+                format!("name parameters under [{table}.query] in its place, or have [request] be a POST")
+            }
+        };
+        add(what, &hint);
     }
     problems
 }

@@ -7,20 +7,20 @@ use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
 
 /// What `[changes.request]` or `[late.request]` says.
-pub(crate) struct RequestFormPart {
+pub(crate) struct VariantPart {
     /// `None`: that of `[request]`.
     pub method: Option<String>,
     pub url: Text,
     pub query: Vec<(String, Text)>,
 }
 
-impl RequestFormPart {
+impl VariantPart {
     /// Reads the table, but for its `method`.
-    pub(crate) fn read(table: &Table<'_>) -> Option<RequestFormPart> {
+    pub(crate) fn read(table: &Table<'_>) -> Option<VariantPart> {
         let query = table.table("query").map(|query| query.free_texts()).unwrap_or_default();
         let query = query.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
         let url = table.required_text("url", "\"https://…\"")?;
-        Some(RequestFormPart { method: None, url, query })
+        Some(VariantPart { method: None, url, query })
     }
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct LateSpec {
     /// The settings without which it is sent as any other.
     pub needs: Vec<usize>,
     /// Where it is sent, where that is not where other events are.
-    pub request: Option<RequestFormPart>,
+    pub request: Option<VariantPart>,
     /// Where the table begins, counted from 1.
     pub line: usize,
 }
@@ -42,7 +42,7 @@ impl LateSpec {
         let needs = table.all_parsed("needs", |name| number_of(name, settings)).unwrap_or_default();
         let request = |table: &Table<'_>| {
             let method = request_method(table);
-            RequestFormPart::read(table).map(|part| RequestFormPart { method, ..part })
+            VariantPart::read(table).map(|part| VariantPart { method, ..part })
         };
         let request = table.read_table("request", request).flatten();
         if !table.has("after_hours") {
