@@ -104,8 +104,7 @@ fn read(
     let (template, table, settings) = (template?, table?, settings?);
     let batch = batch_of(&section, &template, mode.unwrap_or_default(), batch);
     warn_of_odd_secrets(&table, &template, &settings.read);
-    let plain_url = plain_url(&template, &settings.read);
-    let has_endpoint = endpoint.is_some();
+    let address = (endpoint.is_some(), plain_url(&template, &settings.read));
     let spec = DestinationSpec {
         // One that is wrong has been reported; the settings are checked all the same.
         id: id.clone().or_else(|| DestinationId::parse("unnamed").ok())?,
@@ -127,7 +126,8 @@ fn read(
             return None;
         }
     };
-    warn_of_plain_secrets((&section, &table), has_endpoint, plain_url, &destination);
+    warn_of_plain_secrets((&section, &table), address, &destination);
+    warn_of_no_events(&section, &template, &destination);
     let destination = with_sign_in_warnings((&section, &table), destination, &settings.files);
     let route = Route { only: only?, ..route_of(&template, &destination, id?) };
     Some(Destination {
@@ -204,6 +204,15 @@ fn warn_of_odd_secrets(table: &Table<'_>, template: &DestinationTemplate, given:
     }
 }
 
+/// Where the account makes the events, one that names none is never sent any.
+fn warn_of_no_events(section: &Table<'_>, template: &DestinationTemplate, destination: &ReadyDestination) {
+    if destination.event_names().is_empty() && !template.passes_custom_events() {
+        let what = format!("`{}` has the events that its account made, and none is named", template.name());
+        let hint = "name each that is reported under [destination.events], as in Purchase = \"…\": nothing is sent until then";
+        section.warning("events", what, hint);
+    }
+}
+
 /// A platform that replaces its refresh tokens locks an account out that keeps showing the first one.
 fn with_sign_in_warnings(
     (section, table): (&Table<'_>, &Table<'_>),
@@ -230,8 +239,7 @@ fn with_sign_in_warnings(
 /// What the address of a destination's secrets is named by: its endpoint, a setting, or its template.
 fn warn_of_plain_secrets(
     (section, settings): (&Table<'_>, &Table<'_>),
-    has_endpoint: bool,
-    plain_url: Option<String>,
+    (has_endpoint, plain_url): (bool, Option<String>),
     destination: &ReadyDestination,
 ) {
     match (has_endpoint, plain_url) {

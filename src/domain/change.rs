@@ -102,6 +102,11 @@ pub struct PlannedChange {
     pub not_before: Option<Time>,
 }
 
+/// Whether a delivery is the change of a conversion that does not count any more.
+fn takes_back(delivery: &Delivery) -> bool {
+    matches!(delivery.kind, DeliveryKind::Retract | DeliveryKind::Restate)
+}
+
 fn is_unneeded(reason: &SkipReason) -> bool {
     matches!(reason, SkipReason::NothingToChange(_))
 }
@@ -277,19 +282,22 @@ pub fn follow(deliveries: &mut [Delivery], place: usize, rules: Option<ChangeRul
 }
 
 /// The destinations that count the conversion otherwise than it is now, and cannot be informed: each was skipped as
-/// irreversible, and that is still so.
+/// irreversible, or what takes it back was not sent in the end, and that is still so.
 pub fn irreversible<'a>(conversion: &Conversion, deliveries: &'a [Delivery]) -> Vec<&'a DestinationId> {
+    let counts = !is_taken_back(conversion.status);
     let is_so = |one: &&Delivery| match &one.state {
         DeliveryState::Skipped { reason: SkipReason::Irreversible { status }, .. } => {
-            is_taken_back(*status) == is_taken_back(conversion.status)
+            is_taken_back(*status) != counts
         }
+        DeliveryState::Skipped { reason, .. } => !counts && takes_back(one) && !is_unneeded(reason),
+        DeliveryState::Dead { .. } => !counts && takes_back(one),
         _ => false,
     };
     let is_last = |one: &&Delivery| {
         let later = |other: &Delivery| {
             other.destination == one.destination
                 && other.occasion > one.occasion
-                && matches!(other.state, DeliveryState::Delivered { .. })
+                && (takes_back(other) || matches!(other.state, DeliveryState::Delivered { .. }))
         };
         !deliveries.iter().any(later)
     };

@@ -28,7 +28,7 @@ pub struct DestinationView<'a> {
     /// `sending`, `on_hold`, `paused`, `parked` or `off`; `untried` where nothing was ever sent to it.
     state: &'static str,
     /// Since when and why its account is refused; null while it is not.
-    parked: Option<SinceView>,
+    parked: Option<ParkedView<'a>>,
     /// A wait that the platform asked for; null while there is none.
     pub on_hold: Option<HoldView>,
     /// Until when attempts pause after too many failures.
@@ -63,7 +63,7 @@ pub struct DestinationView<'a> {
     /// Why another refresh token that the platform gives would be lost when the program ends; null where it is kept, or
     /// none is given.
     sign_in_warning: Option<ReasonView>,
-    /// The version of the platform's API that is used; null where the template names no end of any.
+    /// The version of the platform's API that is used; null where the template has no setting of one.
     version: Option<&'a str>,
     /// From when the platform refuses that version; null where that is not known.
     #[schemars(with = "Option<TimeText>")]
@@ -117,7 +117,11 @@ impl<'a> DestinationView<'a> {
             template: destination.template_name(),
             mode: destination.mode().as_str(),
             state: state(destination.mode(), worker, now),
-            parked: parked.map(|(since, reason)| SinceView { since: *since, reason: ReasonView::of(reason) }),
+            parked: parked.map(|(since, reason)| ParkedView {
+                since: *since,
+                reason: ReasonView::of(reason),
+                setup: destination.template().map(DestinationTemplate::when_refused),
+            }),
             on_hold: hold.map(HoldView::of),
             open_until: worker.and_then(|worker| worker.open_until).filter(|until| *until > now),
             last_error: last_error
@@ -142,13 +146,6 @@ impl<'a> DestinationView<'a> {
     }
 }
 
-impl DestinationView<'_> {
-    /// Whether its account is refused.
-    pub fn is_parked(&self) -> bool {
-        self.parked.is_some()
-    }
-}
-
 /// Whether a destination is sent to now, in one word.
 fn state(mode: DestinationMode, worker: Option<&DestinationState>, now: Time) -> &'static str {
     let Some(worker) = worker.filter(|_| mode != DestinationMode::Off) else {
@@ -161,6 +158,18 @@ fn state(mode: DestinationMode, worker: Option<&DestinationState>, now: Time) ->
         _ if worker.is_tried => "sending",
         _ => "untried",
     }
+}
+
+/// Since when an account is refused, why, and what to do.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Parked")]
+struct ParkedView<'a> {
+    #[schemars(with = "TimeText")]
+    since: Time,
+    #[serde(flatten)]
+    reason: ReasonView,
+    /// What the template's setup guide says of such a refusal, in Markdown; null without a template.
+    setup: Option<&'a str>,
 }
 
 /// Since when something is so, and why.

@@ -92,6 +92,7 @@ fn a_refused_token_brings_the_hint_of_the_setup_guide_and_leaves_the_destination
     let parked = &of(&relay, "meta-main")["parked"];
     assert_eq!(parked["reason_code"], "account_refused");
     assert!(parked["since"].is_string() && parked["hint"].is_string(), "{parked:#}");
+    assert!(parked["setup"].as_str().unwrap().contains("Code 190"), "{parked:#}");
 }
 
 #[test]

@@ -147,6 +147,9 @@ async fn a_change_of_an_event_that_is_too_old_for_changes_is_skipped() {
     assert_eq!(reason(&all[1]), Some(&too_old));
     stop(dispatch).await;
     assert_eq!(relay.platform.count(), 1);
+    assert_eq!(relay.marked(sale).await, 1, "the platform still counts it");
+    relay.reported(Status::Approved, "7").await;
+    assert_eq!(relay.marked(sale).await, 0);
 }
 
 #[tokio::test]

@@ -227,3 +227,43 @@ fn what_is_rejected_later_is_said_where_the_postback_says_so_and_irreversible_wh
     assert!(said(0, "sale") && said(1, "rejected"), "{:?}", tracker.received());
     assert_eq!(source.count(), 1);
 }
+
+#[test]
+fn a_receiver_with_a_word_for_it_is_sent_what_no_longer_counts_of_what_it_was_sent() {
+    let (folder, tracker) = (tempfile::tempdir().unwrap(), Platform::start(|_| Act::ok("Success")));
+    let keitaro = format!(
+        "\n[[postback]]\nid = \"tracker\"\npreset = \"keitaro\"\nallow_private_network = true\n[postback.settings]\n\
+         address = \"http://{}\"\npostback_key = \"k1\"\n",
+        tracker.address
+    );
+    let relay = relay_with(folder.path(), "", "", &keitaro);
+    let set = |conversion: &str, status: &str| {
+        let path = format!("/api/v1/conversions/{conversion}/status");
+        let answer = relay.post(&path, &format!("{{\"status\": \"{status}\"}}"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    let words = || -> Vec<String> {
+        let word = |line: &str| line.split("status=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+        tracker.received().iter().map(|request| word(&request.line)).collect()
+    };
+    sale(&relay, "keitaro_id=y1", "T1");
+    let delivered = delivery(&relay, "postback:tracker", "delivered");
+    let conversion = delivered["conversion_id"].as_str().unwrap();
+    for (status, word) in [("rejected", "rejected"), ("approved", "sale"), ("scrubbed", "rejected")] {
+        let before = tracker.count();
+        set(conversion, status);
+        let is_said = || words().get(before).is_some_and(|said| said == word);
+        assert!(wait_until(Duration::from_secs(15), is_said), "{status}: {:?}", tracker.received());
+    }
+    assert!(relay.api(&format!("/api/v1/conversions/{conversion}"))["irreversible"] == serde_json::json!([]));
+    // What was never approved was never sent, and says nothing of another sale of the same click.
+    let target = location(&browse(&relay, "/c/8599?keitaro_id=y2"));
+    let click = parameter(&target, "cid").unwrap();
+    let query = |status: &str| format!("s2={click}&tid=T2&price=9.00&status={status}");
+    for status in ["pending", "rejected"] {
+        relay.postback("cake-test", query(status).as_bytes());
+    }
+    report(&relay, &click, "T3");
+    assert!(wait_until(Duration::from_secs(15), || tracker.count() == 5), "{:?}", tracker.received());
+    assert_eq!(words(), ["sale", "rejected", "sale", "rejected", "sale"]);
+}

@@ -108,7 +108,9 @@ pub fn conversions(
         let tags =
             (transaction.is_none() || sketch.transaction == transaction) && clicks.as_ref().is_none_or(click);
         let state = filter.state.is_none_or(|state| has_state(sketch, state));
-        let may_be_marked = !filter.irreversible_only || has_state(sketch, DeliveryStateName::Skipped);
+        let ended_unsent = [DeliveryStateName::Skipped, DeliveryStateName::Dead];
+        let may_be_marked =
+            !filter.irreversible_only || ended_unsent.into_iter().any(|state| has_state(sketch, state));
         let line = sketch.report.as_ref().is_none_or(|line| may_fit(line, filter));
         if !(tags && state && may_be_marked && line && within(head.at, filter.since, filter.until)) {
             return Ok(Vec::new());

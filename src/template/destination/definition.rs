@@ -137,6 +137,11 @@ impl DestinationTemplate {
         &self.file.docs
     }
 
+    /// Whether an event that is none of ours is sent under its own name.
+    pub fn passes_custom_events(&self) -> bool {
+        self.file.pass_custom_events
+    }
+
     /// What a person has to say about the account, in the order of the file.
     pub fn settings(&self) -> &[SettingSpec] {
         &self.file.settings

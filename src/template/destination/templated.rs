@@ -184,10 +184,11 @@ impl Templated {
         all.into_iter().collect()
     }
 
-    /// The first setting that can expire, as it is used, and from when.
+    /// The first setting that can expire, else the one that is called so, as it is used, and from when.
     pub(crate) fn version(&self) -> Option<(&str, Option<Time>)> {
-        let mut settings = self.template.settings().iter().zip(&self.settings);
-        let (spec, used) = settings.find(|(spec, _)| spec.expires.is_some())?;
+        let settings = || self.template.settings().iter().zip(&self.settings);
+        let expires = settings().find(|(spec, _)| spec.expires.is_some());
+        let (spec, used) = expires.or_else(|| settings().find(|(spec, _)| spec.name == VERSION))?;
         let used = used.as_deref()?;
         Some((used, ExpiringSetting::of(spec, Some(used)).map(|expiring| expiring.expires)))
     }
@@ -363,6 +364,9 @@ impl Templated {
         }
     }
 }
+
+/// The setting of a template that has its platform's version, where that is not known to end.
+const VERSION: &str = "version";
 
 /// The URL with more parameters in its query.
 fn with_query(mut url: String, query: &str) -> String {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rust_decimal::{Decimal, RoundingStrategy};
 
-use crate::domain::change_rules::{ChangeRules, Changes};
+use crate::domain::change_rules::{ChangeRules, Changes, OnRejected, OnValue};
 use crate::domain::click::{Click, find};
 use crate::domain::event::EventName;
 use crate::domain::money::Money;
@@ -118,12 +118,16 @@ impl PresetUse {
         &self.preset
     }
 
-    /// What the receiver can be informed of after it was sent a conversion, where no one says so. Where it has no word for
-    /// what is taken back that is nothing, which is irreversible; where it has one, a person says which statuses are sent:
-    /// one that was never approved is another thing there than one that no longer is.
+    /// What the receiver can be informed of after it was sent a conversion, where no one says so: where it has a word for
+    /// what is rejected, that it no longer counts, and that it does again. Elsewhere a rejection is irreversible.
     pub fn changes(&self) -> Changes {
+        let takes_back = ChangeRules {
+            on_rejected: OnRejected::Retract,
+            after_retract: OnValue::Restate,
+            ..ChangeRules::NONE
+        };
         let has_word = self.preset.statuses().contains_key(&Status::Rejected);
-        if has_word { Changes::Never } else { Changes::By(ChangeRules::NONE) }
+        Changes::By(if has_word { takes_back } else { ChangeRules::NONE })
     }
 
     /// The landing parameter that brings the receiver's own click id: to be kept with clicks.
@@ -151,7 +155,10 @@ impl PresetUse {
             "earned" => Some(self.rounded(self.taken(sale.earned)?.amount).to_string()),
             "earned_currency" => Some(self.taken(sale.earned)?.currency.to_string()),
             "status" => {
-                let theirs = self.preset.statuses().get(&context.conversion.status);
+                let (status, words) = (context.conversion.status, self.preset.statuses());
+                // To the receiver it does not count, as what is rejected.
+                let known = if status == Status::Scrubbed { Status::Rejected } else { status };
+                let theirs = words.get(&status).or_else(|| words.get(&known));
                 theirs.cloned().or_else(|| context.value(name))
             }
             _ if AMOUNTS.contains(&name) => {

@@ -90,8 +90,6 @@ struct DestinationCard<'a> {
     hold_reason: Option<String>,
     hold_hint: &'static str,
     pause_hint: &'static str,
-    /// What the setup guide says of an account that is refused, where it is.
-    parked_setup: &'a str,
     /// The events that a test can be of.
     test_events: Value,
     /// Why none can be sent.
@@ -114,7 +112,6 @@ impl<'a> DestinationCard<'a> {
         now: Time,
     ) -> DestinationCard<'a> {
         let counts = ready.template().and_then(DestinationTemplate::test_counts);
-        let parked_setup = ready.template().filter(|_| destination.is_parked());
         let warnings = ready.expiring().into_iter().filter_map(|setting| setting.warning(now));
         let last_error = destination.last_error.as_ref().map(|last| &last.reason);
         let hold = destination.on_hold.as_ref().map(|hold| &hold.reason);
@@ -130,7 +127,6 @@ impl<'a> DestinationCard<'a> {
             expiring: warnings.map(|warning| format!("{}: {}", warning.what, warning.hint)).collect(),
             hold_hint: UnsentCode::DestinationOnHold.fix(),
             pause_hint: UnsentCode::DestinationPaused.fix(),
-            parked_setup: parked_setup.map_or("", DestinationTemplate::when_refused),
             test_events: options(ready.event_names(), test.map_or("", |test| test.event())),
             no_test: ready.check_test_mode().err().as_ref().map(ReasonView::of),
             test_counts: counts.map(TestCounts::sentence),
