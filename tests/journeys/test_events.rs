@@ -38,7 +38,7 @@ const fn test_way(
 }
 
 /// Every platform with a test mode.
-const WAYS: [TestWay; 9] = [
+const WAYS: [TestWay; 10] = [
     test_way(
         ("ga4", "the debug address"),
         Some("replies/delivered/valid-by-the-debug-address"),
@@ -54,6 +54,11 @@ const WAYS: [TestWay; 9] = [
     test_way(("pinterest", "?test=true"), None, ("replies/park/token", "Authentication failed")),
     test_way(("reddit", "test_id"), None, ("replies/park/token-invalid", "UNAUTHORIZED")),
     test_way(("snapchat", "test_event_code"), None, ("replies/park/token", "Invalid token")),
+    test_way(
+        ("taboola", "a click id for tests"),
+        None,
+        ("replies/dead/click-id-that-cannot-be-read", "click-id"),
+    ),
     test_way(("tiktok", "test_event_code"), None, ("replies/park/token-invalid", "Access token")),
     test_way(("webhook", "\"test\": true"), None, ("reply-park-unauthorized", "401")),
 ];

@@ -279,7 +279,7 @@ fn fill(text: &str, settings: &BTreeMap<String, String>) -> Filled {
                 String::new()
             }
             // What is of test mode alone is nothing in a URL; a parameter of nothing else is left out.
-            None if bare.contains("in_test ") => {
+            None if bare.trim_start_matches('(').starts_with("in_test ") => {
                 is_absent |= text.trim().starts_with("{{") && text.trim().ends_with("}}");
                 String::new()
             }
