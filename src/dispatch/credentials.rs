@@ -25,8 +25,8 @@ pub struct SignedInAccounts {
 }
 
 impl SignedInAccounts {
-    /// The account that signs in so, or did before the platform gave it other tokens. From this reload on it keeps those
-    /// in `secrets`; what it has and is not there yet is written at once.
+    /// The account that signs in so, or did before the platform gave it other tokens or a person put this one into its
+    /// files. From this reload on it keeps them in `secrets`; what it has and is not there yet is written at once.
     pub fn account(
         &self,
         sign_in: &AccountSignIn,
@@ -35,7 +35,8 @@ impl SignedInAccounts {
         let mut accounts = self.accounts.lock();
         // Those that no destination has any more are forgotten.
         accounts.retain(|known| known.is_of(sign_in) || Arc::strong_count(known) > 1);
-        let known = accounts.iter().find(|known| known.is_of(sign_in)).cloned();
+        let known = accounts.iter().find(|known| known.is_of(sign_in));
+        let known = known.or_else(|| accounts.iter().find(|known| known.is_replaced_by(sign_in))).cloned();
         let account = known.unwrap_or_else(|| {
             let new = Arc::new(Account::new(sign_in.clone()));
             accounts.push(Arc::clone(&new));
@@ -97,6 +98,14 @@ impl Account {
         }
     }
 
+    /// Whether its token was replaced by this one, by a person who wrote it into the account's files.
+    fn is_replaced_by(&self, sign_in: &AccountSignIn) -> bool {
+        let tokens = self.refresh_token.as_ref().zip(sign_in.refresh_token());
+        tokens.is_some_and(|(kept, (_, token))| {
+            self.sign_in.differs_in_token_at_most(sign_in) && kept.is_replaced_by(token)
+        })
+    }
+
     /// Keeps what it has and is not in its place yet.
     async fn catch_up(&self) {
         let state = self.state.lock().await;
@@ -121,7 +130,8 @@ impl Account {
         let mut state = Arc::clone(&self.state).lock_owned().await;
         let is_of_use = |token: &&AccessToken| {
             let is_refused = refused.is_some_and(|refused| Arc::ptr_eq(&refused.text, &token.text));
-            clock.running() < token.until && !is_refused
+            let is_superseded = self.refresh_token.as_ref().is_some_and(KeptToken::awaits_trial);
+            clock.running() < token.until && !is_refused && !is_superseded
         };
         if let Some(token) = state.token.as_ref().filter(is_of_use) {
             return Ok(token.clone());
@@ -145,7 +155,7 @@ impl Account {
         if let Some(kept) = &self.refresh_token {
             kept.look().await;
             kept.write().await;
-            shown_token = kept.newest();
+            shown_token = kept.shown();
         }
         let request = self.sign_in.request(&shown_token, clock.now());
         let request = request.map_err(|problem| impossible(problem.what))?;
@@ -162,15 +172,15 @@ impl Account {
                 let until =
                     asked.saturating_add(Duration::from_secs(granted.lasts_s)).saturating_sub(BEFORE_THE_END);
                 if let Some(kept) = &self.refresh_token {
-                    kept.taken(granted.refresh_token.as_deref());
+                    kept.taken(&shown_token, granted.refresh_token.as_deref());
                     // Durable before the access token is used: the one before may be worth nothing from now on.
                     kept.write().await;
                 }
                 Ok(AccessToken { text: granted.access_token.into(), until })
             }
             TokenAnswer::Refused(RefusedSignIn { words, is_of_grant }) => {
-                if let Some(kept) = self.refresh_token.as_ref().filter(|_| is_of_grant) {
-                    kept.refused();
+                if let Some(kept) = &self.refresh_token {
+                    kept.refused(&shown_token, is_of_grant);
                 }
                 Err(refused(answer.status, request.mask(&words)))
             }

@@ -3,13 +3,10 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
 
+use crate::dispatch::token_chain::{TokenChain, digest};
 use crate::domain::secret_store::{SecretNotKept, SecretStore};
 use crate::store::crash;
-
-/// So many tokens that were replaced are known again: those of a month, where each holds for an hour.
-const REMEMBERED: usize = 1_000;
 
 /// The refresh token of one account. Who reads or writes its places does so alone.
 pub struct KeptToken {
@@ -17,23 +14,18 @@ pub struct KeptToken {
     setting: String,
     chain: Mutex<TokenChain>,
     places: Mutex<TokenPlaces>,
+    /// The digest of the token of which the log says that it is not kept.
+    reported: Mutex<Option<[u8; 32]>>,
 }
 
-/// The newest token, and what it took the place of.
-struct TokenChain {
-    newest: String,
-    /// Digests of the newest and of those that the platform replaced by it, one after the other.
-    known: Vec<[u8; 32]>,
-    /// Whether the platform refused the newest.
-    is_refused: bool,
-    /// Whether the log says that the newest is not kept.
-    is_reported: bool,
-}
-
-/// Where the destinations of the account keep it, as the last reload says.
+/// Where the destinations of the account keep it.
+#[derive(Clone, Default)]
 struct TokenPlaces {
     reload: u64,
+    /// As the last reload says.
     all: Vec<Arc<TokenPlace>>,
+    /// As the reload before said.
+    before: Vec<Arc<TokenPlace>>,
 }
 
 /// Where one destination keeps it.
@@ -46,23 +38,36 @@ struct TokenPlace {
 impl KeptToken {
     /// A token as it is configured.
     pub fn new(setting: &str, token: &str) -> KeptToken {
-        let known = vec![digest(token)];
-        let chain = TokenChain { newest: token.to_owned(), known, is_refused: false, is_reported: false };
         KeptToken {
             setting: setting.to_owned(),
-            chain: Mutex::new(chain),
-            places: Mutex::new(TokenPlaces { reload: 0, all: Vec::new() }),
+            chain: Mutex::new(TokenChain::new(token)),
+            places: Mutex::default(),
+            reported: Mutex::default(),
         }
     }
 
     /// The one to show.
-    pub fn newest(&self) -> String {
-        self.chain.lock().newest.clone()
+    pub fn shown(&self) -> String {
+        self.chain.lock().shown().to_owned()
     }
 
-    /// Whether it is this one, or has taken its place.
+    /// Whether it is or was a token of the account.
     pub fn knows(&self, token: &str) -> bool {
-        self.chain.lock().known.contains(&digest(token))
+        self.chain.lock().knows(token)
+    }
+
+    /// Whether it was put into every place of the account since, so that it is meant to be the account's.
+    pub fn is_replaced_by(&self, token: &str) -> bool {
+        let places = self.places().all;
+        let holds =
+            |place: &Arc<TokenPlace>| place.secrets.read(&self.setting).is_some_and(|read| read == token);
+        !places.is_empty() && places.iter().all(holds)
+    }
+
+    /// Whether one that was put into a place is to be shown, although the access token may be used on.
+    pub fn awaits_trial(&self) -> bool {
+        let places = self.places();
+        self.chain.lock().awaits_trial(|token| hold(&places.all, token))
     }
 
     /// It is kept here too since this reload, which found `configured` here; the places of earlier reloads no longer count.
@@ -70,62 +75,60 @@ impl KeptToken {
     pub fn keep_in(&self, secrets: &Arc<dyn SecretStore>, configured: &str, reload: u64) -> bool {
         let mut places = self.places.lock();
         if places.reload != reload {
-            *places = TokenPlaces { reload, all: Vec::new() };
+            let before = std::mem::take(&mut places.all);
+            *places = TokenPlaces { reload, all: Vec::new(), before };
         }
         let held = Mutex::new(configured.to_owned());
         places.all.push(Arc::new(TokenPlace { secrets: Arc::clone(secrets), held }));
-        self.chain.lock().newest != configured
+        let is_change = !hold(&places.before, configured);
+        let mut chain = self.chain.lock();
+        chain.find(configured, is_change);
+        chain.newest() != configured
     }
 
-    /// Takes the token that was put into one of its places since, by a person or by another program.
+    /// Takes note of what was put into its places since, by a person or by another program, and chooses the one to show.
     pub async fn look(&self) {
-        for place in self.places() {
+        let places = self.places();
+        for place in &places.all {
             let (secrets, setting) = (Arc::clone(&place.secrets), self.setting.clone());
             let read = tokio::task::spawn_blocking(move || secrets.read(&setting)).await;
-            if let Some(found) = read.ok().flatten() {
-                self.found(&place, found);
+            if let Some(read) = read.ok().flatten() {
+                let (mut chain, mut held) = (self.chain.lock(), place.held.lock());
+                chain.find(&read, read != *held);
+                *held = read;
             }
         }
-    }
-
-    /// What was replaced is put back by a copy of the file, and is worth nothing: unless the newest is worth nothing either.
-    fn found(&self, place: &TokenPlace, found: String) {
-        let (mut chain, mut held) = (self.chain.lock(), place.held.lock());
-        let is_new = found != *held && !chain.known.contains(&digest(&found));
-        if found != chain.newest && (is_new || chain.is_refused) {
-            let known = vec![digest(&found)];
-            *chain = TokenChain { newest: found.clone(), known, is_refused: false, is_reported: false };
-        }
-        *held = found;
-    }
-
-    /// The platform refused the newest.
-    pub fn refused(&self) {
-        self.chain.lock().is_refused = true;
-    }
-
-    /// The platform took the newest, and gave `next` in its place, if anything.
-    pub fn taken(&self, next: Option<&str>) {
         let mut chain = self.chain.lock();
-        chain.is_refused = false;
-        let Some(next) = next.filter(|next| **next != *chain.newest) else { return };
-        chain.newest = next.to_owned();
-        chain.is_reported = false;
-        chain.known.push(digest(next));
-        if chain.known.len() > REMEMBERED {
-            // The first stays: where it is written in the configuration itself, that is what a reload finds.
-            chain.known.remove(1);
+        // A reload that is under way has named some of its places only.
+        chain.retain(|token| hold(&places.all, token) || hold(&places.before, token));
+        chain.choose(|token| hold(&places.all, token));
+    }
+
+    /// The platform refused the one that was shown. `is_of_grant`: because of the token, and not of who shows it, or how.
+    pub fn refused(&self, shown: &str, is_of_grant: bool) {
+        self.chain.lock().refused(shown, is_of_grant);
+    }
+
+    /// The platform took the one that was shown, and gave `next` in its place, if anything.
+    pub fn taken(&self, shown: &str, next: Option<&str>) {
+        if self.chain.lock().taken(shown, next) {
+            tracing::warn!(
+                setting = self.setting,
+                "a refresh token that was put into its file was refused: the one that the platform takes is written there"
+            );
         }
     }
 
-    /// Writes the newest where it is not yet: it is durable when this ends, or the log says that it is not.
+    /// Writes the newest where it is not yet: it is durable when this ends, or the log says that it is not. While another
+    /// is on trial nothing is written, and what may be tried yet is left in its place.
     pub async fn write(&self) {
-        let (newest, is_refused) = {
-            let chain = self.chain.lock();
-            (chain.newest.clone(), chain.is_refused)
-        };
-        for place in self.places() {
-            if !is_refused && *place.held.lock() != newest {
+        for place in self.places().all {
+            let newest = {
+                let (chain, held) = (self.chain.lock(), place.held.lock());
+                let is_behind = *held != chain.newest() && !chain.is_unproven(&held);
+                chain.proven().filter(|_| is_behind).map(str::to_owned)
+            };
+            if let Some(newest) = newest {
                 self.write_in(&place, &newest).await;
             }
         }
@@ -148,27 +151,28 @@ impl KeptToken {
                     tracing::error!(%error, "another refresh token is kept next to its file, and not in it");
                 }
             }
-            Ok(Err(error)) => self.report(&error),
+            Ok(Err(error)) => self.report(newest, &error),
             Err(error) => tracing::error!(%error, "a refresh token could not be kept"),
         }
     }
 
     /// Once for each token, however often it is tried.
-    fn report(&self, error: &SecretNotKept) {
-        let was_reported = std::mem::replace(&mut self.chain.lock().is_reported, true);
-        if !was_reported {
+    fn report(&self, newest: &str, error: &SecretNotKept) {
+        let newest = Some(digest(newest));
+        if std::mem::replace(&mut *self.reported.lock(), newest) != newest {
             tracing::error!(
                 %error,
-                "a platform gave another refresh token, which is lost when the program ends"
+                "the refresh token that the platform takes now could not be kept, and is lost when the program ends"
             );
         }
     }
 
-    fn places(&self) -> Vec<Arc<TokenPlace>> {
-        self.places.lock().all.clone()
+    fn places(&self) -> TokenPlaces {
+        self.places.lock().clone()
     }
 }
 
-fn digest(token: &str) -> [u8; 32] {
-    Sha256::digest(token).into()
+/// Whether one of these held a token when it was last read or written.
+fn hold(places: &[Arc<TokenPlace>], token: &str) -> bool {
+    places.iter().any(|place| *place.held.lock() == token)
 }

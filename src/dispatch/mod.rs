@@ -25,6 +25,7 @@ mod signed;
 mod tallies;
 pub mod target_health;
 pub mod test_event;
+mod token_chain;
 pub mod tried;
 mod worker;
 

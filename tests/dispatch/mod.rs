@@ -5,6 +5,7 @@ mod breaker;
 mod changes;
 mod clock_jumps;
 mod confirmations;
+mod found_tokens;
 mod health;
 mod hold;
 mod kept_tokens;
