@@ -58,18 +58,18 @@ impl CodedReason for SecretNotKept {
 
 /// The secrets of one account that may change while the program runs.
 pub trait SecretStore: Send + Sync {
-    /// What is kept of a setting now, the value that was staged before the one that it is to replace; `None` where it
-    /// cannot be read, or is in no file.
+    /// What is kept of a setting now: of a value that was staged and the one that it is to replace, the former; `None` where
+    /// it cannot be read, or is in no file.
     fn read(&self, setting: &str) -> Option<String>;
 
     /// Keeps another value next to the one that is there: whole, and durable when this returns. From then on it is what
-    /// is read, also after a crash.
+    /// is read, also after a crash, until a person writes another.
     ///
     /// # Errors
-    /// Nothing changed, as the error says.
+    /// It is not kept, as the error says. So it is also where there is none yet that it could replace.
     fn stage(&self, setting: &str, value: &str) -> Result<(), SecretNotKept>;
 
-    /// Puts the value that was staged last in the place of the one that is there.
+    /// Puts the value that was staged in the place of the one that it is to replace, if that is there still.
     ///
     /// # Errors
     /// It is staged still.

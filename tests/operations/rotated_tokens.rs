@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -124,7 +124,10 @@ fn a_refresh_token_that_a_crash_kept_from_its_place_is_taken_up_by_the_next_star
     let account = Account::new();
     account.killed_at("sign_in.after_stage");
     assert_eq!((account.kept().as_str(), account.platform.count()), ("refresh-0\n", 0), "nothing was sent");
-    assert_eq!(account.files(), [".refresh-token.next", "refresh-token"]);
+    assert_eq!(account.files(), [".refresh-token.47a07fe72c52e036.next", "refresh-token"]);
+    // The clock ran ahead when the file was written, and is right again.
+    let file = std::fs::File::options().write(true).open(account.file()).unwrap();
+    file.set_modified(SystemTime::now() + Duration::from_secs(86_400)).unwrap();
     let relay = account.setup().start();
     assert!(wait_until(PATIENCE, || is_delivered(&relay)), "{:#}", of(&relay));
     let asked: Vec<String> = account.tokens.received().iter().map(shown).collect();
