@@ -13,6 +13,7 @@ pub(crate) mod exposure;
 pub mod file;
 pub(crate) mod filters;
 pub mod links;
+pub(crate) mod mount_points;
 pub(crate) mod names;
 pub(crate) mod offer;
 pub(crate) mod outgoing;

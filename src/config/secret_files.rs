@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::config::mount_points;
 use crate::domain::secret_store::{SecretNotKept, SecretStore};
 
 /// The files of one account's settings, by name.
@@ -21,6 +22,10 @@ impl SecretFiles {
             tempfile::Builder::new().prefix(".postbridge-").tempfile_in(folder_of(&path)).map(drop)
         };
         match self.path(setting) {
+            // Its folder may be written, and the file is not replaced all the same.
+            Ok(path) if mount_points::is_mounted(&path) => {
+                Some(SecretNotKept::Mounted { setting: setting.to_owned() })
+            }
             Ok(path) => probed(path).err().map(|error| unwritable(setting, &error)),
             Err(not_kept) => Some(not_kept),
         }

@@ -13,6 +13,10 @@ codes! {
             "the platform gives another refresh token again and again, and the setting's file cannot be replaced",
             "have postbridge own the file's folder, or keep the setting in another one that it may write: \
              `{ file = \"refresh-token\" }`";
+        Mounted = "token_file_mounted",
+            "the platform gives another refresh token again and again, and the setting's file is mounted alone, so no other \
+             takes its place",
+            "mount the folder that holds it, where postbridge may write, and not the file alone";
     }
 }
 
@@ -33,6 +37,12 @@ pub enum SecretNotKept {
         /// Why, without the path's content.
         cause: String,
     },
+    /// The file is a mount point of its own, as containers have them: no other file takes the place of such a one.
+    #[error("the file of the setting `{setting}` is mounted alone, so no other takes its place")]
+    Mounted {
+        /// The setting's name.
+        setting: String,
+    },
 }
 
 impl CodedReason for SecretNotKept {
@@ -42,12 +52,15 @@ impl CodedReason for SecretNotKept {
         match self {
             SecretNotKept::NoFile { .. } => SecretNotKeptCode::NoFile,
             SecretNotKept::Unwritable { .. } => SecretNotKeptCode::Unwritable,
+            SecretNotKept::Mounted { .. } => SecretNotKeptCode::Mounted,
         }
     }
 
     fn field(&self) -> Option<&str> {
         match self {
-            SecretNotKept::NoFile { setting } | SecretNotKept::Unwritable { setting, .. } => Some(setting),
+            SecretNotKept::NoFile { setting }
+            | SecretNotKept::Unwritable { setting, .. }
+            | SecretNotKept::Mounted { setting } => Some(setting),
         }
     }
 

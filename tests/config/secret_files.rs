@@ -7,6 +7,9 @@ use postbridge::config::secret_files::SecretFiles;
 use postbridge::domain::code::{CodedReason, ReasonCode};
 use postbridge::domain::secret_store::SecretStore;
 
+#[cfg(target_os = "linux")]
+use crate::support::small_disk::BoundMount;
+
 /// A setting `token` in a file of its own, which holds `one`.
 struct Kept {
     folder: tempfile::TempDir,
@@ -154,6 +157,41 @@ fn behind_a_link_it_is_the_file_itself_that_is_replaced() {
     assert_eq!(files.read("token").as_deref(), Some("two"));
     assert_eq!((kept.files.read("token").as_deref(), kept.count()), (Some("two"), 2));
     assert!(std::fs::symlink_metadata(link).unwrap().file_type().is_symlink());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_is_mounted_alone_is_noticed_before_a_token_is_lost_and_one_whose_folder_is_mounted_is_fine() {
+    let kept = Kept::new();
+    let [alone, folder] = ["mounted alone", "mounted folder"].map(|name| kept.folder.path().join(name));
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(&alone, "").unwrap();
+    let token = kept.folder.path().join("token");
+    let (Some(_alone), Some(_folder)) =
+        (BoundMount::of(&token, &alone), BoundMount::of(kept.folder.path(), &folder))
+    else {
+        assert!(std::env::var_os("CI").is_none(), "CI is root and can mount a file");
+        eprintln!("skipped: only root can mount a file");
+        return;
+    };
+    let link = kept.folder.path().join("link");
+    std::os::unix::fs::symlink(&alone, &link).unwrap();
+    for path in [alone, link] {
+        let files = SecretFiles([("token".to_owned(), path)].into());
+        let why = files.refusal("token").unwrap();
+        assert_eq!((why.code().as_str(), why.field()), ("token_file_mounted", Some("token")));
+        files.stage("token", "two").unwrap();
+        assert!(files.adopt("token").is_err(), "no other file takes its place");
+        assert_eq!(files.read("token").as_deref(), Some("two"), "as long as the folder is there");
+    }
+    let files = SecretFiles([("token".to_owned(), folder.join("token"))].into());
+    assert_eq!(
+        (files.refusal("token"), kept.files.refusal("token")),
+        (None, None),
+        "where it is mounted from neither"
+    );
+    files.replace("token", "three").unwrap();
+    assert_eq!(kept.files.read("token").as_deref(), Some("three"));
 }
 
 #[test]

@@ -62,6 +62,7 @@ pub fn unkept_tokens() -> Family {
         &[
             SecretNotKept::NoFile { setting: setting() },
             SecretNotKept::Unwritable { setting: setting(), cause: "permission denied".to_owned() },
+            SecretNotKept::Mounted { setting: setting() },
         ],
     )
 }

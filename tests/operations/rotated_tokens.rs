@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 use crate::support::platform::{Act, Platform, Received};
 use crate::support::relay::{Relay, Setup, wait_until};
+#[cfg(target_os = "linux")]
+use crate::support::small_disk::BoundMount;
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -172,4 +174,26 @@ fn a_refresh_token_that_cannot_be_replaced_is_warned_of_before_it_is_lost() {
         "{warning:#}"
     );
     assert!(warning["hint"].as_str().unwrap().contains("{ file = "), "{warning:#}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_refresh_token_whose_file_is_mounted_alone_is_warned_of_before_it_is_lost() {
+    let account = Account::new();
+    let mounted = account.folder.path().join("mounted");
+    std::fs::write(&mounted, "").unwrap();
+    let Some(_mount) = BoundMount::of(&account.file(), &mounted) else {
+        assert!(std::env::var_os("CI").is_none(), "CI is root and can mount a file");
+        eprintln!("skipped: only root can mount a file");
+        return;
+    };
+    let mut setup = account.setup();
+    setup.extra = setup.extra.replace(&file_of(&account.file()), &file_of(&mounted));
+    let warning = of(&setup.start())["sign_in_warning"].clone();
+    assert_eq!(
+        (&warning["reason_code"], &warning["field"]),
+        (&json!("token_file_mounted"), &json!("refresh_token")),
+        "{warning:#}"
+    );
+    assert!(warning["hint"].as_str().unwrap().contains("mount the folder"), "{warning:#}");
 }
