@@ -102,11 +102,6 @@ pub struct PlannedChange {
     pub not_before: Option<Time>,
 }
 
-/// Whether a delivery is the change of a conversion that does not count any more.
-fn takes_back(delivery: &Delivery) -> bool {
-    matches!(delivery.kind, DeliveryKind::Retract | DeliveryKind::Restate)
-}
-
 fn is_unneeded(reason: &SkipReason) -> bool {
     matches!(reason, SkipReason::NothingToChange(_))
 }
@@ -114,16 +109,22 @@ fn is_unneeded(reason: &SkipReason) -> bool {
 /// What a change is of, as far as platforms can be informed of it.
 struct News {
     value: bool,
+    /// Whether it counts now and did not before, or the other way.
     status: bool,
+    /// Whether its status is another, whatever that means.
+    status_word: bool,
 }
 
 impl News {
     fn of<'a>(fields: impl Iterator<Item = &'a FieldChange>) -> News {
-        fields.fold(News { value: false, status: false }, |news, field| match field {
+        let none = News { value: false, status: false, status_word: false };
+        fields.fold(none, |news, field| match field {
             FieldChange::Value(_) => News { value: true, ..news },
-            FieldChange::Status(FromTo { from, to }) => {
-                News { status: news.status || is_taken_back(*from) != is_taken_back(*to), ..news }
-            }
+            FieldChange::Status(FromTo { from, to }) => News {
+                status: news.status || is_taken_back(*from) != is_taken_back(*to),
+                status_word: true,
+                ..news
+            },
             _ => news,
         })
     }
@@ -156,7 +157,8 @@ fn wanted(
     }
     if was_retracted {
         return match rules.after_retract {
-            _ if !news.status => None,
+            // From rejected over pending to approved: where what is pending is not sent, it is restated in the end.
+            _ if !news.status_word => None,
             OnValue::Restate => to(DeliveryKind::Restate),
             OnValue::None => never(DeliveryKind::Restate),
         };
@@ -281,30 +283,51 @@ pub fn follow(deliveries: &mut [Delivery], place: usize, rules: Option<ChangeRul
     }
 }
 
-/// The destinations that count the conversion otherwise than it is now, and cannot be informed: each was skipped as
-/// irreversible, or what takes it back was not sent in the end, and that is still so.
+/// The destinations that count the conversion otherwise than it is now, and are not informed of it: they cannot be, or what
+/// would have informed them was not sent in the end.
 pub fn irreversible<'a>(conversion: &Conversion, deliveries: &'a [Delivery]) -> Vec<&'a DestinationId> {
-    let counts = !is_taken_back(conversion.status);
-    let is_so = |one: &&Delivery| match &one.state {
-        DeliveryState::Skipped { reason: SkipReason::Irreversible { status }, .. } => {
-            is_taken_back(*status) != counts
+    let mut found: Vec<&DestinationId> = Vec::new();
+    for one in deliveries.iter().filter(|one| is_uninformed(one)) {
+        let mine: Vec<&Delivery> =
+            deliveries.iter().filter(|other| other.destination == one.destination).collect();
+        let goes_on = mine.iter().any(|one| one.state.is_unfinished());
+        let counts = counted(conversion, &mine);
+        let is_otherwise = counts.is_some_and(|counts| counts == is_taken_back(conversion.status));
+        if is_otherwise && !goes_on && !found.contains(&&one.destination) {
+            found.push(&one.destination);
         }
-        DeliveryState::Skipped { reason, .. } => !counts && takes_back(one) && !is_unneeded(reason),
-        DeliveryState::Dead { .. } => !counts && takes_back(one),
-        _ => false,
-    };
-    let is_last = |one: &&Delivery| {
-        let later = |other: &Delivery| {
-            other.destination == one.destination
-                && other.occasion > one.occasion
-                && (takes_back(other) || matches!(other.state, DeliveryState::Delivered { .. }))
-        };
-        !deliveries.iter().any(later)
-    };
-    let found = deliveries.iter().filter(is_so).filter(is_last).map(|one| &one.destination);
-    let mut found: Vec<&DestinationId> = found.collect();
-    found.dedup();
+    }
     found
+}
+
+/// Whether a delivery ended without informing its destination of a change.
+fn is_uninformed(one: &Delivery) -> bool {
+    let is_change = one.kind.is_change() || one.may_be_known;
+    match &one.state {
+        DeliveryState::Skipped { reason: SkipReason::Irreversible { .. }, .. } => true,
+        DeliveryState::Skipped { reason: SkipReason::StatusNotForwarded { .. }, .. } => false,
+        DeliveryState::Skipped { reason, .. } => is_change && !is_unneeded(reason),
+        DeliveryState::Dead { .. } => is_change,
+        _ => false,
+    }
+}
+
+/// Whether a destination counts the conversion, by what it was sent; `None`: it was sent nothing that it may have taken.
+fn counted(conversion: &Conversion, mine: &[&Delivery]) -> Option<bool> {
+    let Some(last) = last_delivered(mine) else {
+        return mine.iter().any(|one| one.may_be_known).then_some(true);
+    };
+    let status_of = |number: u32| conversion.history.iter().find(|change| change.number == number);
+    let was_taken_back = match last.occasion {
+        Occasion::First => false,
+        Occasion::Change(number) => status_of(number).is_some_and(|change| is_taken_back(change.status)),
+    };
+    Some(match last.kind {
+        DeliveryKind::Retract => false,
+        // What is worth 0 by a person's choice is as they want it.
+        DeliveryKind::Restate | DeliveryKind::Status => !was_taken_back,
+        DeliveryKind::Event => true,
+    })
 }
 
 /// The place of the delivery by which the destination of the one at `place` knew the conversion before; `None` where

@@ -66,7 +66,7 @@ pub struct AtItsTurn<'a> {
 ///   Where no one knows what was sent, it is irreversible. For a source that is no longer configured,
 ///   `approved` is what is forwarded, as by default.
 /// - An outgoing postback has its own list of statuses, which holds for changes too, but for one that takes back what was
-///   sent or has it count again. What is scrubbed it does not report.
+///   sent. What is scrubbed it does not report.
 /// - What the visitor's consent does not allow is not sent, except a change to a conversion that the
 ///   destination knows; see [`by_ids_alone`].
 /// - An event that is too old for the platform, or whose click is, is not sent: see [`expired`].
@@ -114,9 +114,13 @@ fn sends_change(rules: &SendRules<'_>, turn: AtItsTurn<'_>) -> bool {
 fn not_reported(rules: &SendRules<'_>, turn: AtItsTurn<'_>) -> Option<ForwardedBy> {
     let status = turn.conversion.status;
     if let Some(on) = rules.on {
-        // What was sent is taken back, and counted again, whatever is sent on first report.
+        // What was sent is taken back, whatever is sent on first report.
         let is_change = !rules.changes.are_by_status() && sends_change(rules, turn);
-        let reported = is_change || (on.contains(&status) && status != Status::Scrubbed);
+        let reported = if is_taken_back(status) && is_change {
+            true
+        } else {
+            on.contains(&status) && status != Status::Scrubbed
+        };
         return (!reported).then_some(ForwardedBy::Postback);
     }
     let forwardable =

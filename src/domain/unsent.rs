@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::domain::change::is_taken_back;
+use crate::domain::change_rules::Changes;
 use crate::domain::code::{CodedReason, ReasonCode, codes};
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryState, ReplyVerdict};
@@ -400,8 +402,12 @@ fn of_unfinished(
     }
     let route = rules.routes.iter().find(|route| route.destination == delivery.destination)?;
     let policy = rules.policy(&conversion.source);
-    let sends_change = route.changes.hear(delivery.kind) && sent_before;
-    let is_sent = sends_change || route.forwards(conversion, &policy);
+    let is_taken_back = is_taken_back(conversion.status);
+    let may_be_known = delivery.may_be_known && is_taken_back && route.changes != Changes::Never;
+    let sends_change = (route.changes.hear(delivery.kind) && sent_before) || may_be_known;
+    // An outgoing postback has its own list of statuses, but for what takes back what was sent.
+    let is_change = sends_change && (route.on.is_none() || (is_taken_back && !route.changes.are_by_status()));
+    let is_sent = is_change || route.forwards(conversion, &policy);
     (!is_sent).then(|| of_status(conversion, route.forwarded_by()))
 }
 

@@ -178,8 +178,8 @@ pub struct ListedConversionView<'a> {
     conversion: ConversionView<'a>,
     /// Why no destination gets it.
     unsent: Option<ReasonView>,
-    /// Destinations that count it otherwise than it is now, and cannot be informed: one that it was sent to before it was
-    /// rejected, or that has taken it back before it was approved again.
+    /// Destinations that count it otherwise than it is now, and cannot be informed, or were not in the end: one that it was
+    /// sent to before it was rejected, or that has taken it back before it was approved again.
     #[schemars(with = "Vec<String>")]
     irreversible: Vec<&'a DestinationId>,
     deliveries: Vec<DeliveryView<'a>>,
@@ -336,8 +336,8 @@ pub struct TraceView<'a> {
     conversion: ConversionView<'a>,
     /// Why no destination gets it.
     unsent: Option<ReasonView>,
-    /// Destinations that count it otherwise than it is now, and cannot be informed: one that it was sent to before it was
-    /// rejected, or that has taken it back before it was approved again.
+    /// Destinations that count it otherwise than it is now, and cannot be informed, or were not in the end: one that it was
+    /// sent to before it was rejected, or that has taken it back before it was approved again.
     #[schemars(with = "Vec<String>")]
     irreversible: Vec<DestinationId>,
     deliveries: Vec<TracedDeliveryView<'a>>,

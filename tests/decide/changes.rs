@@ -127,6 +127,40 @@ fn a_conversion_is_marked_while_it_is_as_the_platform_could_not_be_informed() {
     assert!(irreversible(&rejected(), &all).is_empty(), "it was taken back after all");
 }
 
+#[test]
+fn it_is_marked_by_what_the_platform_has_and_not_by_what_failed() {
+    let (approved, off) =
+        (payload_fixture::conversion(), || DeliveryState::Skipped { at: at(3), reason: SkipReason::Off });
+    let change = |number, kind, state| delivery(Occasion::Change(number), kind, state);
+    let marks = |conversion: &Conversion, all: &[Delivery]| irreversible(conversion, all).len();
+    let event = || first(DeliveryState::delivered(at(0)));
+    for end in [off(), reason::dead(at(3))] {
+        let undone = [event(), change(1, DeliveryKind::Retract, end.clone())];
+        assert_eq!((marks(&rejected(), &undone), marks(&approved, &undone)), (1, 0), "{end:?}");
+        let retracted = change(1, DeliveryKind::Retract, DeliveryState::delivered(at(1)));
+        let unrestated = [event(), retracted, change(2, DeliveryKind::Restate, end.clone())];
+        assert_eq!((marks(&rejected(), &unrestated), marks(&approved, &unrestated)), (0, 1), "{end:?}");
+        let never = [first(reason::dead(at(1))), change(1, DeliveryKind::Retract, end.clone())];
+        assert_eq!(marks(&rejected(), &never), 0, "the platform never had it: {end:?}");
+        let unknown = [Delivery { may_be_known: true, ..first(end.clone()) }];
+        assert_eq!((marks(&rejected(), &unknown), marks(&approved, &unknown)), (1, 0), "{end:?}");
+    }
+    let waits = change(2, DeliveryKind::Retract, DeliveryState::Waiting { due: at(9) });
+    assert_eq!(
+        marks(&rejected(), &[event(), change(1, DeliveryKind::Retract, off()), waits]),
+        0,
+        "it is on its way"
+    );
+    let reason = SkipReason::Irreversible { status: Status::Rejected };
+    let late = change(1, DeliveryKind::Retract, DeliveryState::Skipped { at: at(1), reason });
+    let first_took_it_back =
+        Delivery { kind: DeliveryKind::Retract, ..first(DeliveryState::delivered(at(5))) };
+    assert_eq!(marks(&rejected(), &[first_took_it_back, late.clone()]), 0, "a person sent it again");
+    let unneeded = SkipReason::NothingToChange(Unneeded::NotDelivered);
+    let unneeded = change(2, DeliveryKind::Retract, DeliveryState::Skipped { at: at(4), reason: unneeded });
+    assert_eq!(marks(&rejected(), &[event(), late, unneeded]), 1);
+}
+
 /// The state of the change that another value is at `ads`, which has these.
 fn of_value(mine: &[Delivery], now: Time) -> Option<DeliveryState> {
     let (from, to) = (Some(usd("120.00")), Some(usd("100.00")));

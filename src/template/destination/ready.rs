@@ -3,6 +3,7 @@
 use url::Url;
 
 use crate::domain::attempt::AttemptPurpose;
+use crate::domain::change::as_known;
 use crate::domain::change_rules::{ChangeRules, Changes, OnRejected, OnValue};
 use crate::domain::consent::{Consent, ConsentNeed};
 use crate::domain::delivery::{OutgoingRequest, PlatformResponse, Reply, ReplyVerdict};
@@ -11,7 +12,8 @@ use crate::domain::expiry::AgeLimits;
 use crate::domain::ids::{DeliveryId, DestinationId};
 use crate::domain::remark::Remark;
 use crate::domain::secret_store::SecretNotKept;
-use crate::domain::sent::SentEvent;
+use crate::domain::sent::{DeliveryKind, SentEvent};
+use crate::domain::skip::SkipReason;
 use crate::domain::test_event::TestRefused;
 use crate::domain::time::Time;
 use crate::template::destination::batch::{BatchSize, BatchVerdict, RateUnit};
@@ -296,7 +298,18 @@ impl ReadyDestination {
                 Ok(rendering)
             }
             Kind::Postback(postback) => {
-                let (url, sent) = match postback.render(input.conversion, input.click) {
+                let known = input
+                    .sent
+                    .filter(|_| matches!(input.kind, DeliveryKind::Restate | DeliveryKind::Retract));
+                let as_known = known.map(|sent| as_known(input.conversion, input.kind, sent));
+                let conversion = as_known.as_ref().unwrap_or(input.conversion);
+                let status = conversion.status;
+                let rendered = match known {
+                    // The receiver would take it for any sale of the click.
+                    Some(sent) if sent.transaction_id.is_none() => Err(SkipReason::Irreversible { status }),
+                    _ => postback.render(conversion, input.click),
+                };
+                let (url, sent) = match rendered {
                     Ok(rendered) => rendered,
                     Err(reason) => {
                         let rendered = Rendered::Skip { reason };

@@ -112,12 +112,13 @@ fn lacking(
         add(format!("a request has one body: {payload}, or [request.form]"), "take one out");
         return problems;
     }
-    // Without a payload of its own it has the event's.
-    let of_event = || files.keys().any(|name| name.starts_with("event.") && name.ends_with(".hbs"));
-    let body = match has_payload {
-        true => Some(*payload),
-        false if has_form => Some("[request.form]"),
-        false => of_event().then_some("event.json.hbs"),
+    // Without a payload of its own it has the event's, which was looked at with the event's own method.
+    let of_event = || files.keys().find(|name| name.starts_with("event.") && name.ends_with(".hbs"));
+    let body = match (has_payload, method) {
+        (true, _) => Some(*payload),
+        (false, None) => None,
+        (false, Some(_)) if has_form => Some("[request.form]"),
+        (false, Some(_)) => of_event().map(String::as_str),
     };
     if let Some(body) = body.filter(|_| method.unwrap_or(&file.request.method) == "GET") {
         let what = format!("{body} is a body, and a GET request has none");

@@ -119,7 +119,8 @@ impl PresetUse {
     }
 
     /// What the receiver can be informed of after it was sent a conversion, where no one says so: where it has a word for
-    /// what is rejected, that it no longer counts, and that it does again. Elsewhere a rejection is irreversible.
+    /// what is rejected, and is sent the sale's number, so that it takes no other of the same click for it, that it no
+    /// longer counts, and that it does again. Elsewhere a rejection is irreversible.
     pub fn changes(&self) -> Changes {
         let takes_back = ChangeRules {
             on_rejected: OnRejected::Retract,
@@ -127,7 +128,8 @@ impl PresetUse {
             ..ChangeRules::NONE
         };
         let has_word = self.preset.statuses().contains_key(&Status::Rejected);
-        Changes::By(if has_word { takes_back } else { ChangeRules::NONE })
+        let is_by_number = self.preset.says("transaction_id");
+        Changes::By(if has_word && is_by_number { takes_back } else { ChangeRules::NONE })
     }
 
     /// The landing parameter that brings the receiver's own click id: to be kept with clicks.

@@ -211,7 +211,7 @@ pub fn in_query(call: ApiCall, name: &'static str) -> Parameter {
         "visitor" => ("the id of a visitor", pattern("[A-Za-z0-9_-]{16,64}")),
         "state" => ("the state of a delivery", words(&DeliveryStateName::ALL.map(DeliveryStateName::as_str))),
         "irreversible" => (
-            "`true`: only those of which some destination cannot be informed how they are now",
+            "`true`: only those that some destination counts otherwise than they are, and is not informed of",
             json_schema!({"type": "boolean"}),
         ),
         "reason_code" if call == ApiCall::Postbacks => (
