@@ -70,7 +70,8 @@ pub(crate) struct TestModeSpec {
     pub needs: Vec<usize>,
     /// The most events of a request that it looks at; `None`: as many as live.
     pub max_events: Option<usize>,
-    /// Of a made-up click what has a form of its own: names of parameters and cookies, and a value for each.
+    /// Of a made-up click what has a form of its own: names of parameters and cookies, and a value for each, empty where
+    /// the click has none.
     pub click: Vec<(String, String)>,
 }
 

@@ -105,7 +105,8 @@ fn click(template: Option<&DestinationTemplate>, (now, chance): (Time, [u8; 16])
             None => (known.replace('*', "TEST"), format!("TEST{name}")),
         }
     };
-    let all = |names: &[String]| -> Pairs { names.iter().map(value).collect() };
+    let is_there = |(_, value): &(String, String)| !value.is_empty();
+    let all = |names: &[String]| -> Pairs { names.iter().map(value).filter(is_there).collect() };
     let context = ClickContext {
         visitor: Some(VisitorId::mint(at.as_millis(), chance)),
         agent: Some(Agent {
