@@ -211,12 +211,23 @@ pub fn unknown_template(kind: &str, text: &Text, known: Vec<&str>, other_kind: V
     let hint = match did_you_mean(&text.value, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if other_kind.contains(&text.value.as_str()) => {
-            format!("it is a template of the other kind; {kind} templates: {}", known.join(", "))
+            format!("it is a template of the other kind; {}", all(kind, &known))
         }
-        None => format!("{kind} templates: {}; your own go into [templates] path", known.join(", ")),
+        None => format!("{}; your own go into [templates] path", all(kind, &known)),
     };
     Problem::new(format!("there is no {kind} template {}", text.shown()), hint)
 }
+
+/// The names of all that there are, or where they are shown.
+fn all(kind: &str, known: &[&str]) -> String {
+    match known.len() {
+        ..=MOST_NAMES => format!("{kind} templates: {}", known.join(", ")),
+        many => format!("`postbridge templates list` shows the {many} {kind} templates"),
+    }
+}
+
+/// So many names are read in a hint; of more no one finds theirs.
+const MOST_NAMES: usize = 20;
 
 fn postback_key(text: &Text) -> Result<Secret, Problem> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-');
