@@ -9,6 +9,7 @@ use crate::journeys::accounts::{DeliveryKey, of_sale};
 use crate::journeys::changes::check_changes;
 use crate::journeys::sales::{Acknowledged, SALES, end_of};
 use crate::support::change_form::ChangeRules;
+use crate::support::platform_folder::ReadEvent;
 use crate::support::stand_in::{StandIn, Taking};
 
 /// What a journey knows in its end.
@@ -189,9 +190,13 @@ fn check_first(sale: &SaleAt<'_>, is_counted_once: bool) -> bool {
 }
 
 impl SaleAt<'_> {
-    /// Whether it was taken back before anyone knew whether the platform had it.
+    /// Whether it was taken back before anyone knew whether the platform had it. What a platform refuses changes
+    /// nothing of what the delivery was planned as, so there its last request shows it.
     pub fn is_taken_back_unknown(&self) -> bool {
-        self.event["kind"] != "event"
+        let refuses_it = |event: &ReadEvent| event.is_change == Some(true);
+        let is_refused = || self.stand_in.refusals(&self.text).iter().any(refuses_it);
+        let may_be_known = self.event["state"] == "dead" && self.event["possible_repeat"] == true;
+        self.event["kind"] != "event" || (may_be_known && self.changes.is_empty() && is_refused())
     }
 
     /// Whether its answer was lost, or the run was killed, so that it may not have been recorded.

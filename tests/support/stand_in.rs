@@ -340,7 +340,8 @@ impl PlatformFolder {
             return Some(confirms.not_yet());
         }
         let seed = self.failing.seed.rotate_left(21);
-        let is_bad = |event: &ReadEvent| chance(&event.text, seed) % 100 < self.failing.of_hundred / 2;
+        // As many as it refused at once: both together no more than a platform refuses that answers in rows.
+        let is_bad = |event: &ReadEvent| chance(&event.text, seed) % 100 < self.failing.of_hundred / 4;
         let mut is_bad: Vec<bool> = accepted.events.iter().map(is_bad).collect();
         if let (Word::InPart, [first, _, ..]) = (accepted.word, &mut is_bad[..]) {
             *first = true;
@@ -354,7 +355,8 @@ impl PlatformFolder {
 
     fn outcome(&self, events: Vec<ReadEvent>) -> Outcome {
         let seed = self.failing.seed;
-        let share = self.failing.of_hundred / if self.answers.has_rows() { 2 } else { 4 };
+        let refuses_later = self.confirms.is_some();
+        let share = self.failing.of_hundred / if self.answers.has_rows() && !refuses_later { 2 } else { 4 };
         // One that it never takes, whatever it is sent with.
         let is_bad: Vec<bool> = events.iter().map(|event| chance(&event.text, !seed) % 100 < share).collect();
         let (several, drawn) = (events.len() > 1, chance(&texts(&events), seed.rotate_left(7)));
