@@ -18,7 +18,7 @@ use postbridge::domain::click::{Click, ClickContext, CustomerTraits};
 use postbridge::domain::conversion::{Draft, EventClaim, NetworkClaim};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, SourceId, VisitorId};
-use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use postbridge::domain::money::{Currency, Money, NumberFormat, parse_decimal};
 use postbridge::domain::postback::Verdict;
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::time::Time;
@@ -177,7 +177,7 @@ fn draft(id: Id, number: u64) -> Outcome<Draft> {
         Id::Own => format!("T-{number:08}"),
     };
     let event = |name: &str| EventName::parse(name).ok_or("an event's name");
-    let amount = parse_decimal("7.25", DecimalMark::Dot).ok_or("an amount")?;
+    let amount = parse_decimal("7.25", NumberFormat::Plain).ok_or("an amount")?;
     let value = Some(Money::new(amount, Currency::parse("USD").ok_or("a currency")?));
     Ok(Draft {
         source: SourceId::parse("bench")?,

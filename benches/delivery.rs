@@ -18,7 +18,7 @@ use postbridge::domain::conversion::{Draft, EventClaim};
 use postbridge::domain::delivery::OutgoingRequest;
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
-use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use postbridge::domain::money::{Currency, Money, NumberFormat, parse_decimal};
 use postbridge::domain::routing::{Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::secret_store::FixedSecrets;
@@ -315,7 +315,7 @@ async fn arrive(store: &dyn Store, transaction: String) {
         item_id: Some("sku-77".to_owned()),
         items: Vec::new(),
         value: Some(Money::new(
-            parse_decimal("49.90", DecimalMark::Dot).expect("a decimal"),
+            parse_decimal("49.90", NumberFormat::Plain).expect("a decimal"),
             Currency::parse("USD").expect("a currency"),
         )),
         negative_received: None,

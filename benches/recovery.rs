@@ -17,7 +17,7 @@ use postbridge::domain::click::CustomerTraits;
 use postbridge::domain::conversion::{Dedup, Draft, EventClaim};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{DestinationId, SourceId};
-use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use postbridge::domain::money::{Currency, Money, NumberFormat, parse_decimal};
 use postbridge::domain::postback::RawRequest;
 use postbridge::domain::routing::{Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
@@ -220,7 +220,7 @@ fn arrival(number: usize) -> Arrival {
         item_id: value("oid"),
         items: Vec::new(),
         value: value("price")
-            .and_then(|price| parse_decimal(&price, DecimalMark::Dot))
+            .and_then(|price| parse_decimal(&price, NumberFormat::Plain))
             .and_then(|price| Currency::parse("USD").map(|currency| Money::new(price, currency))),
         negative_received: None,
         payout: None,

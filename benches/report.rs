@@ -18,7 +18,7 @@ use postbridge::domain::click::{Click, ClickContext, CustomerTraits};
 use postbridge::domain::conversion::{Dedup, Draft, EventClaim, NetworkClaim};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{AffiliateId, CampaignId, ClickId, OfferId, SourceId};
-use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use postbridge::domain::money::{Currency, Money, NumberFormat, parse_decimal};
 use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::{CampaignRef, Caps, Disposition, Offer, OfferStatus};
 use postbridge::domain::reporter::ReportRoute;
@@ -275,7 +275,7 @@ fn arrival(number: u64, of_offers: bool) -> Option<Arrival> {
         click_id: Some(format!("click-{affiliate}")),
         item_id: None,
         items: Vec::new(),
-        value: Some(Money::new(parse_decimal("7.50", DecimalMark::Dot)?, Currency::parse("USD")?)),
+        value: Some(Money::new(parse_decimal("7.50", NumberFormat::Plain)?, Currency::parse("USD")?)),
         negative_received: None,
         payout: None,
         revenue: None,

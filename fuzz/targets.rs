@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use postbridge::config::configuration::Config;
 use postbridge::domain::delivery::{PlatformResponse, Reply};
 use postbridge::domain::ids::{DestinationId, SourceId};
+use postbridge::domain::postback::KeptHeaders;
 use postbridge::domain::time::Time;
 use postbridge::http1::ConnectionLimits;
 use postbridge::http1::body::{BodyProgress, Chunked};
@@ -54,16 +55,13 @@ fn have_places(problems: &[Problem]) {
 }
 
 fn binding() -> SourceBinding {
-    SourceBinding {
-        source: SourceId::parse("fuzz").expect("an id"),
-        currency: None,
-        positive_event: None,
-        zero_event: None,
-    }
+    SourceBinding::of(SourceId::parse("fuzz").expect("an id"))
 }
 
 fn mapped(template: &SourceTemplate, query: &[u8], content_type: Option<&str>, body: &[u8]) -> String {
-    let read = template.read(query, content_type, body);
+    let mut headers = KeptHeaders::default();
+    content_type.iter().for_each(|kind| headers.push("content-type", kind.as_bytes()));
+    let read = template.read(query, &headers, body);
     format!("{:?}", read.and_then(|params| template.map(&binding(), &params)))
 }
 

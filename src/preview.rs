@@ -15,6 +15,8 @@ use crate::domain::delivery::{Delivery, DeliveryState, SentRequest};
 use crate::domain::delivery_reason::DeathReason;
 use crate::domain::facts::Facts;
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq};
+use crate::domain::ignored::IgnoredReason;
+use crate::domain::postback::{KeptHeaders, VerdictName};
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::note::ReportNote;
 use crate::domain::remark::Remark;
@@ -30,14 +32,15 @@ use crate::template::destination::origins::OriginTable;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::diagnostic::Problem;
+use crate::template::source::map::MappedReport;
 use crate::template::source::params::Params;
 
 /// What would happen, each step as far as it gets.
 pub struct Preview {
     /// The parameters as they were read; why they could not be.
     pub params: Result<Params, Rejection>,
-    /// The conversion that would be made; why the postback would be quarantined.
-    pub conversion: Result<Conversion, Rejection>,
+    /// The conversion that would be made, or why there would be none.
+    pub conversion: Result<Conversion, NoConversion>,
     /// The click that it would have.
     pub click: Option<Click>,
     /// What was odd about the report.
@@ -46,6 +49,30 @@ pub struct Preview {
     pub unsent: Option<Unsent>,
     /// What each destination would get.
     pub deliveries: Vec<PreviewedDelivery>,
+}
+
+/// What a postback would be that makes no conversion.
+pub enum NoConversion {
+    /// Kept and understood to be wrong.
+    Quarantined(Rejection),
+    /// Of nothing that counts.
+    Ignored(IgnoredReason),
+}
+
+impl From<Rejection> for NoConversion {
+    fn from(rejection: Rejection) -> NoConversion {
+        NoConversion::Quarantined(rejection)
+    }
+}
+
+impl NoConversion {
+    /// The verdict that it would have.
+    pub fn verdict(&self) -> VerdictName {
+        match self {
+            NoConversion::Quarantined(_) => VerdictName::Quarantined,
+            NoConversion::Ignored(_) => VerdictName::Ignored,
+        }
+    }
 }
 
 impl Preview {
@@ -112,14 +139,20 @@ pub struct PreviewSetup<'a> {
 /// A pasted postback, as its source's template reads it.
 pub struct PastedPostback {
     params: Result<Params, Rejection>,
-    draft: Result<Draft, Rejection>,
+    draft: Result<Draft, NoConversion>,
 }
 
 impl PastedPostback {
     /// `pasted`: a whole request line, a URL, a path, or the query itself.
     pub fn read(network: &Network, pasted: &str, body: &str, now: Time) -> PastedPostback {
-        let params = network.template.read(query_of(pasted).as_bytes(), None, body.as_bytes());
-        let draft = params.as_ref().map_err(Rejection::clone).and_then(|params| network.map(params, now));
+        let headers = KeptHeaders::default();
+        let params = network.template.read(query_of(pasted).as_bytes(), &headers, body.as_bytes());
+        let mapped = params.as_ref().map_err(Rejection::clone).and_then(|params| network.map(params, now));
+        let draft = match mapped {
+            Ok(MappedReport::Conversion(draft)) => Ok(*draft),
+            Ok(MappedReport::Ignored(reason)) => Err(NoConversion::Ignored(reason)),
+            Err(rejection) => Err(rejection.into()),
+        };
         PastedPostback { params, draft }
     }
 
@@ -148,12 +181,12 @@ fn query_of(pasted: &str) -> &str {
 /// Runs the whole way on paper; `clicks` are those that are on record of [`PastedPostback::clicks`].
 pub fn preview(setup: PreviewSetup<'_>, pasted: PastedPostback, clicks: &[Click], now: Time) -> Preview {
     let PastedPostback { params, draft } = pasted;
-    let decided = draft.and_then(|draft| decide(setup.network, &draft, clicks, now));
+    let decided = draft.and_then(|draft| Ok(decide(setup.network, &draft, clicks, now)?));
     let (conversion, notes) = match decided {
         Ok(decided) => decided,
-        Err(rejection) => {
+        Err(none) => {
             let (click, notes, unsent, deliveries) = Default::default();
-            return Preview { params, conversion: Err(rejection), click, notes, unsent, deliveries };
+            return Preview { params, conversion: Err(none), click, notes, unsent, deliveries };
         }
     };
     let click = conversion.attribution.click().and_then(|id| clicks.iter().find(|click| click.id == *id));

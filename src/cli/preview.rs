@@ -29,7 +29,7 @@ use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::landing::Landing;
 use crate::ingest::postback::Network;
-use crate::preview::{PastedPostback, Preview, PreviewSetup, PreviewedDelivery, preview};
+use crate::preview::{NoConversion, PastedPostback, Preview, PreviewSetup, PreviewedDelivery, preview};
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::diagnostic::Problem;
 use crate::view::preview::{PreviewView, body};
@@ -168,6 +168,15 @@ fn read_click(path: &Path, otherwise: ClickId, now: Time) -> Result<Click, Probl
     Ok(click)
 }
 
+fn reason_words(text: &mut String, reason: &impl CodedReason) {
+    line(text, "reason code", reason.code().as_str());
+    if let Some(field) = reason.field() {
+        line(text, "field", field);
+    }
+    line(text, "reason", &reason.sentence());
+    line(text, "hint", &reason.hint());
+}
+
 /// What the document says, for people.
 fn in_words(preview: &Preview) -> String {
     let mut text = String::from("parameters\n");
@@ -177,14 +186,12 @@ fn in_words(preview: &Preview) -> String {
     }
     match &preview.conversion {
         Ok(conversion) => conversion_words(&mut text, conversion),
-        Err(rejection) => {
-            text.push_str("\nquarantined\n");
-            line(&mut text, "reason code", rejection.code().as_str());
-            if let Some(field) = rejection.field() {
-                line(&mut text, "field", field);
+        Err(none) => {
+            text.push_str(&format!("\n{}\n", none.verdict().as_str()));
+            match none {
+                NoConversion::Quarantined(rejection) => reason_words(&mut text, rejection),
+                NoConversion::Ignored(reason) => reason_words(&mut text, reason),
             }
-            line(&mut text, "reason", &rejection.sentence());
-            line(&mut text, "hint", &rejection.hint());
         }
     }
     for note in preview.all_notes() {

@@ -21,6 +21,7 @@ use crate::template::diagnostic::{Problem, did_you_mean};
 use crate::template::preset::definition::PostbackPreset;
 use crate::template::provenance::{FactDoubt, FactLevel, PlatformFact, Provenance};
 use crate::template::source::definition::SourceTemplate;
+use crate::template::source::facts::NetworkFact;
 use crate::view::template::CatalogView;
 
 #[derive(Subcommand)]
@@ -221,8 +222,11 @@ fn own_folder(typed: Option<PathBuf>, config: &ConfigPath) -> Result<Option<Path
 fn source_lines(text: &mut String, template: &SourceTemplate) {
     let currency = if template.maps_currency() { "" } else { "needs a currency in the configuration" };
     line(text, template.name(), currency);
-    for fact in template.provenance() {
-        known_from(text, fact, &fact.fact);
+    line(text, "  verified", if template.is_verified() { "yes" } else { "no" });
+    doubt_line(text, template.doubts().into_iter().map(|(_, doubt)| doubt));
+    for NetworkFact { about, provenance } in template.facts() {
+        let about: Vec<&str> = about.iter().map(|kind| kind.as_str()).collect();
+        known_from(text, provenance, &format!("{}: {}", about.join(", "), provenance.fact));
     }
 }
 
@@ -282,13 +286,16 @@ fn setting_line(text: &mut String, setting: &SettingSpec) {
 
 /// What is in doubt, and where each fact is from.
 fn fact_lines(text: &mut String, doubts: &[FactDoubt], facts: &[PlatformFact]) {
-    let doubts: Vec<String> =
-        doubts.iter().map(|doubt| format!("{} ({})", doubt.about.as_str(), doubt.reason())).collect();
-    if !doubts.is_empty() {
-        line(text, "  in doubt", &doubts.join(", "));
-    }
+    doubt_line(text, doubts.iter().copied());
     for PlatformFact { about, provenance } in facts {
         known_from(text, provenance, &format!("{}: {}", about.as_str(), provenance.fact));
+    }
+}
+
+fn doubt_line(text: &mut String, doubts: impl Iterator<Item = FactDoubt>) {
+    let doubts: Vec<String> = doubts.map(|doubt| format!("{} ({})", doubt.about, doubt.reason())).collect();
+    if !doubts.is_empty() {
+        line(text, "  in doubt", &doubts.join(", "));
     }
 }
 

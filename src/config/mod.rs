@@ -24,4 +24,5 @@ pub mod secrets;
 pub(crate) mod server;
 pub(crate) mod server_exposure;
 pub(crate) mod source;
+pub(crate) mod source_words;
 pub(crate) mod templates;

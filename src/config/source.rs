@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::config::names::SOURCE;
 use crate::config::secrets::Secret;
+use crate::config::source_words;
 use crate::domain::conversion::Dedup;
 use crate::domain::customer::{CustomerFormat, DateOrder, PhoneRegion};
 use crate::domain::ids::SourceId;
@@ -20,7 +21,7 @@ use crate::template::diagnostic::{Problem, did_you_mean};
 use crate::template::source::definition::{SourceBinding, SourceTemplate};
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
-use crate::template::typed_text::{currency, event_name};
+use crate::template::typed_text::{currency, event_name, time_zone};
 
 /// One network as configured. Its postback URL is `/{key}/collect/{id}`.
 #[derive(Clone)]
@@ -106,6 +107,8 @@ fn read(section: Table<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Optio
         );
     }
     let (link_hosts, link_paths) = read_links(&section, template.as_deref());
+    let (statuses, events) = source_words::read(&section, template.as_deref());
+    let time_zone = section.parsed("time_zone", time_zone);
     let customer = CustomerFormat {
         phone_region: section.parsed("phone_region", phone_region),
         birthdate: section
@@ -122,7 +125,8 @@ fn read(section: Table<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Optio
         forward_status: forward_status?,
         unmatched: unmatched?,
     };
-    let binding = SourceBinding { source: id.clone(), currency, positive_event, zero_event };
+    let source = id.clone();
+    let binding = SourceBinding { source, currency, positive_event, zero_event, statuses, events, time_zone };
     let mapping = template.mapping_version(&binding, &policy);
     let policy = Arc::new(policy);
     Some(Source {

@@ -10,6 +10,9 @@ codes! {
         IgnoredByTemplate = "ignored_by_template",
             "the source's template says that such a postback is not a conversion",
             "nothing to do; where it is a conversion, change the template, then reprocess the postback";
+        ChallengeAnswered = "challenge_answered",
+            "the network asked whether the address is yours, and was answered",
+            "nothing to do";
     }
 }
 
@@ -25,6 +28,11 @@ pub enum IgnoredReason {
         /// The word, which is an event's or a status's and not personal.
         value: String,
     },
+    /// A GET with which the network makes sure that the address answers.
+    Challenge {
+        /// The parameter whose value it wants back.
+        field: String,
+    },
 }
 
 impl CodedReason for IgnoredReason {
@@ -33,23 +41,30 @@ impl CodedReason for IgnoredReason {
     fn code(&self) -> IgnoredCode {
         match self {
             IgnoredReason::ByTemplate { .. } => IgnoredCode::IgnoredByTemplate,
+            IgnoredReason::Challenge { .. } => IgnoredCode::ChallengeAnswered,
         }
     }
 
     fn field(&self) -> Option<&str> {
         match self {
-            IgnoredReason::ByTemplate { field, .. } => Some(field),
+            IgnoredReason::ByTemplate { field, .. } | IgnoredReason::Challenge { field } => Some(field),
         }
     }
 
     fn value(&self) -> Option<&str> {
         match self {
             IgnoredReason::ByTemplate { value, .. } => Some(value),
+            IgnoredReason::Challenge { .. } => None,
         }
     }
 
     fn sentence(&self) -> String {
         match self {
+            IgnoredReason::Challenge { field } => {
+                format!(
+                    "the network asked with `{field}` whether the address is yours, and was sent its value back"
+                )
+            }
             IgnoredReason::ByTemplate { field, value } => {
                 format!("the source's template ignores postbacks whose `{field}` is `{value}`")
             }

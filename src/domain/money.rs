@@ -1,5 +1,6 @@
 //! Money: a decimal and a currency, from end to end. Never a float, never a currency no one chose.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -160,6 +161,27 @@ impl Money {
         is_whole.then(|| Decimal::try_from_i128_with_scale(rounded.mantissa(), 0).ok()).flatten()
     }
 
+    /// An amount that was given in the currency's smallest units, such as cents; `digits`: how many digits behind the mark
+    /// those are, where not as ISO 4217 says. `None` where the number has more than 28 digits then.
+    ///
+    /// ```
+    /// use postbridge::domain::money::{Currency, Money};
+    ///
+    /// let of = |amount: &str, currency, digits| {
+    ///     let currency = Currency::parse(currency).unwrap();
+    ///     Money::of_minor_units(amount.parse().unwrap(), currency, digits).unwrap().to_string()
+    /// };
+    /// assert_eq!(of("750", "USD", None), "7.50 USD");
+    /// assert_eq!(of("750", "JPY", None), "750 JPY");
+    /// assert_eq!(of("75000", "ISK", Some(2)), "750.00 ISK");
+    /// ```
+    pub fn of_minor_units(amount: Decimal, currency: Currency, digits: Option<u32>) -> Option<Money> {
+        let mut amount = amount;
+        let scale = amount.scale().checked_add(digits.unwrap_or_else(|| currency.minor_digits()))?;
+        amount.set_scale(scale).ok()?;
+        Some(Money { amount, currency })
+    }
+
     fn to_digits_of_currency(self, strategy: RoundingStrategy) -> Money {
         let digits = self.currency.minor_digits();
         let mut amount = self.amount.round_dp_with_strategy(digits, strategy);
@@ -174,44 +196,95 @@ impl fmt::Display for Money {
     }
 }
 
-/// Which character divides units from fractions in a network's numbers.
+/// How a network writes its numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum DecimalMark {
-    /// `7.50`.
+pub enum NumberFormat {
+    /// `1234.50`.
     #[default]
-    Dot,
-    /// `7,50`.
+    Plain,
+    /// `1234,50`.
     Comma,
+    /// `1,234.50`; the thousands may also be divided by a space or an apostrophe.
+    Grouped,
+    /// `1.234,50`; the thousands may also be divided by a space or an apostrophe.
+    GroupedComma,
 }
 
-/// Parses a plain decimal: an optional sign, digits, at most one decimal mark. No grouping, no
-/// exponent, no currency sign: what is not plainly a number is for a person to look at.
+impl NumberFormat {
+    /// Every format with the word that templates use.
+    pub const NAMES: [(&'static str, NumberFormat); 4] = [
+        (NumberFormat::Plain.as_str(), NumberFormat::Plain),
+        (NumberFormat::Comma.as_str(), NumberFormat::Comma),
+        (NumberFormat::Grouped.as_str(), NumberFormat::Grouped),
+        (NumberFormat::GroupedComma.as_str(), NumberFormat::GroupedComma),
+    ];
+
+    /// As templates write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            NumberFormat::Plain => "plain",
+            NumberFormat::Comma => "comma",
+            NumberFormat::Grouped => "grouped",
+            NumberFormat::GroupedComma => "grouped-comma",
+        }
+    }
+
+    /// A number as it is written so.
+    pub const fn example(self) -> &'static str {
+        match self {
+            NumberFormat::Plain => "1234.50",
+            NumberFormat::Comma => "1234,50",
+            NumberFormat::Grouped => "1,234.50",
+            NumberFormat::GroupedComma => "1.234,50",
+        }
+    }
+
+    /// What divides units from fractions.
+    const fn mark(self) -> char {
+        match self {
+            NumberFormat::Plain | NumberFormat::Grouped => '.',
+            NumberFormat::Comma | NumberFormat::GroupedComma => ',',
+        }
+    }
+
+    /// What may divide thousands.
+    const fn dividers(self) -> &'static [char] {
+        match self {
+            NumberFormat::Plain | NumberFormat::Comma => &[],
+            NumberFormat::Grouped => &[',', ' ', '\u{a0}', '\u{202f}', '\u{2009}', '\'', '\u{2019}'],
+            NumberFormat::GroupedComma => &['.', ' ', '\u{a0}', '\u{202f}', '\u{2009}', '\'', '\u{2019}'],
+        }
+    }
+}
+
+/// Parses a decimal: an optional sign, digits, at most one decimal mark, and groups of three only where the format
+/// has them, divided by one and the same mark. No exponent, no currency sign: what is not plainly a number is for a
+/// person to look at.
 ///
 /// Keeps the digits as they were received (`7.00` stays `7.00`); at most 28 significant digits. A zero has no sign.
 ///
 /// ```
-/// use postbridge::domain::money::{DecimalMark, parse_decimal};
+/// use postbridge::domain::money::{NumberFormat, parse_decimal};
 ///
-/// assert_eq!(parse_decimal("7,00", DecimalMark::Comma).unwrap().to_string(), "7.00");
-/// assert_eq!(parse_decimal("$7.00", DecimalMark::Dot), None);
+/// assert_eq!(parse_decimal("7,00", NumberFormat::Comma).unwrap().to_string(), "7.00");
+/// assert_eq!(parse_decimal("1,234.50", NumberFormat::Grouped).unwrap().to_string(), "1234.50");
+/// assert_eq!(parse_decimal("1,50", NumberFormat::Grouped), None, "no group of three");
+/// assert_eq!(parse_decimal("$7.00", NumberFormat::Plain), None);
 /// ```
-pub fn parse_decimal(text: &str, mark: DecimalMark) -> Option<Decimal> {
+pub fn parse_decimal(text: &str, format: NumberFormat) -> Option<Decimal> {
     let text = trim(text);
-    let mark = match mark {
-        DecimalMark::Dot => '.',
-        DecimalMark::Comma => ',',
-    };
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let (units, fraction) = match digits.split_once(mark) {
+    let (units, fraction) = match digits.split_once(format.mark()) {
         Some((units, fraction)) if !fraction.is_empty() => (units, fraction),
         Some(_) => return None,
         None => (digits, ""),
     };
+    let units = if format.dividers().is_empty() { Cow::Borrowed(units) } else { ungrouped(units, format)? };
     if digits.is_empty() || !units.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
         return None;
     }
     let sign = if text.starts_with('-') { "-" } else { "" };
-    let units = if units.is_empty() { "0" } else { units };
+    let units = if units.is_empty() { "0" } else { &*units };
     let plain =
         if fraction.is_empty() { format!("{sign}{units}") } else { format!("{sign}{units}.{fraction}") };
     let mut amount = Decimal::from_str_exact(&plain).ok()?;
@@ -219,6 +292,21 @@ pub fn parse_decimal(text: &str, mark: DecimalMark) -> Option<Decimal> {
         amount.set_sign_positive(true);
     }
     Some(amount)
+}
+
+/// The units without what divides their thousands; `None` where a group behind the first has not three digits, or the
+/// groups are divided by different marks.
+fn ungrouped(units: &str, format: NumberFormat) -> Option<Cow<'_, str>> {
+    let Some(divider) = units.chars().find(|c| format.dividers().contains(c)) else {
+        return Some(Cow::Borrowed(units));
+    };
+    let mut groups = units.split(divider);
+    let first = groups.next().filter(|first| (1..=3).contains(&first.len()))?;
+    let mut joined = first.to_owned();
+    for group in groups {
+        joined.push_str(Some(group).filter(|group| group.len() == 3)?);
+    }
+    Some(Cow::Owned(joined))
 }
 
 /// The most digits that an amount has, before and behind its mark together.
@@ -292,7 +380,7 @@ mod tests {
             ("7e00000000000000001", "70"),
         ] {
             assert_eq!(without_exponent(number).as_deref(), Some(plain), "{number}");
-            assert!(parse_decimal(plain, DecimalMark::Dot).is_some(), "{plain}");
+            assert!(parse_decimal(plain, NumberFormat::Plain).is_some(), "{plain}");
         }
         for not in [
             "25",
@@ -323,7 +411,7 @@ mod tests {
     fn a_zero_has_no_sign() {
         for zero in ["-0", "-0.00", "+0"] {
             assert!(
-                parse_decimal(zero, DecimalMark::Dot).is_some_and(|zero| zero.is_sign_positive()),
+                parse_decimal(zero, NumberFormat::Plain).is_some_and(|zero| zero.is_sign_positive()),
                 "{zero}"
             );
         }

@@ -95,7 +95,8 @@ impl RawRequest {
 }
 
 /// The header by which a body is read: where there is not room for all, it is kept before the others.
-const CONTENT_TYPE: &str = "content-type";
+/// The header that says what a body is.
+pub const CONTENT_TYPE: &str = "content-type";
 
 /// The headers of a request as they are kept: in the order in which they were received, the values of a repeated name
 /// together, byte for byte.

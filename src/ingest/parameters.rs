@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
 use crate::domain::moment;
-use crate::domain::money::{Currency, DecimalMark, parse_decimal};
+use crate::domain::money::{Currency, NumberFormat, parse_decimal};
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::note::ReportNote;
 use crate::domain::rejection::param::{ParamFault, ParamProblem};
@@ -133,7 +133,7 @@ impl<'a> ParamReader<'a> {
             return Ok(None);
         };
         let wrong = || invalid((name, value), WantedValue::Decimal, ParamFix::PlainDecimal);
-        let amount = parse_decimal(value, DecimalMark::Dot).ok_or_else(wrong)?;
+        let amount = parse_decimal(value, NumberFormat::Plain).ok_or_else(wrong)?;
         if amount.is_sign_negative() && !amount.is_zero() {
             return Err(of_value(name, value, ParamFault::BelowZero).with_fix(below).into());
         }

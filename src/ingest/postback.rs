@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::domain::conversion::Draft;
 use crate::domain::ids::{Seq, SourceId};
+use crate::domain::ignored::IgnoredReason;
 use crate::domain::postback::{EncodedBody, MappingVersion, RawRequest};
 use crate::domain::rejection::Rejection;
 use crate::domain::reporter::BuiltInSource;
@@ -16,6 +16,7 @@ use crate::store::contract::Store;
 use crate::store::contract::arrival::{Arrival, Finding, Receipt};
 use crate::store::contract::error::StoreError;
 use crate::template::source::definition::{SourceBinding, SourceTemplate};
+use crate::template::source::map::MappedReport;
 use crate::template::source::params::Params;
 
 /// One configured network, as ingest needs it.
@@ -41,19 +42,33 @@ impl Network {
     pub fn read(&self, query: &[u8], raw: &RawRequest) -> Result<Params, Rejection> {
         match raw.encoded.as_ref().and_then(EncodedBody::problem) {
             Some(problem) => Err(problem.into()),
-            None => self.template.read(query, raw.content_type().as_deref(), &raw.body),
+            None => self.template.read(query, &raw.headers, &raw.body),
         }
+    }
+
+    /// The parameter with which a GET asks whether the address is ours, where it is such a request.
+    pub fn challenged(&self, query: &[u8], raw: &RawRequest) -> Option<&str> {
+        let name = self.template.reply().challenge()?;
+        (raw.line.starts_with(b"GET ") && challenge(query, name).is_some()).then_some(name)
     }
 
     /// What a postback reports that was received then.
     ///
     /// # Errors
     /// As [`SourceTemplate::map`].
-    pub fn map(&self, params: &Params, received_at: Time) -> Result<Draft, Rejection> {
-        let mut draft = self.template.map(&self.binding, params)?;
-        self.template.leave_out_time_ahead(&mut draft, params, received_at);
-        Ok(draft)
+    pub fn map(&self, params: &Params, received_at: Time) -> Result<MappedReport, Rejection> {
+        let mut mapped = self.template.map(&self.binding, params)?;
+        if let MappedReport::Conversion(draft) = &mut mapped {
+            self.template.leave_out_time_ahead(&self.binding, draft, (params, received_at));
+        }
+        Ok(mapped)
     }
+}
+
+/// What a network asks with the parameter `name`, decoded; `None` where it is not there, or empty.
+pub fn challenge(query: &[u8], name: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(query);
+    pairs.find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.into_owned())
 }
 
 /// Maps a request with a valid key, decides what it is, and answers when that is durable. The query is as it was
@@ -143,9 +158,13 @@ async fn find(
     (query, raw): (&[u8], &RawRequest),
     received_at: Time,
 ) -> Result<Finding, StoreError> {
-    let draft = network.read(query, raw).and_then(|params| network.map(&params, received_at));
-    Ok(match draft {
-        Ok(draft) => mapped(store, draft).await?,
+    if let Some(field) = network.challenged(query, raw) {
+        return Ok(Finding::Ignored(IgnoredReason::Challenge { field: field.to_owned() }));
+    }
+    let report = network.read(query, raw).and_then(|params| network.map(&params, received_at));
+    Ok(match report {
+        Ok(MappedReport::Conversion(draft)) => mapped(store, *draft).await?,
+        Ok(MappedReport::Ignored(reason)) => Finding::Ignored(reason),
         Err(rejection) => Finding::Quarantined(rejection),
     })
 }

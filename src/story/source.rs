@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use crate::config::source_words;
 use crate::domain::ids::SourceId;
+use crate::domain::postback::{CONTENT_TYPE, KeptHeaders};
 use crate::story::expected::{Compared, Expectations, compare};
 use crate::story::run::{StoryReport, no_template, run_each};
 use crate::template::catalog::Catalog;
@@ -11,7 +13,7 @@ use crate::template::diagnostic::Problem;
 use crate::template::source::definition::{SourceBinding, SourceTemplate};
 use crate::template::source::explain;
 use crate::template::toml_doc::table;
-use crate::template::typed_text::{currency, event_name};
+use crate::template::typed_text::{currency, event_name, time_zone};
 
 /// The files that may hold a story's body, and the content type that each means where
 /// `content_type.txt` declares no other.
@@ -67,11 +69,35 @@ fn run(
         let problem = Problem::new("the story has no request", hint);
         return Err(vec![problem.in_file(&folder.display().to_string())]);
     }
-    let declared = read("content_type.txt").map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let body = body.as_ref().map(|(kind, bytes)| (declared.as_deref().or(*kind), bytes.as_slice()));
-    let found = explain::outcome(template, &binding, &query.unwrap_or_default(), body);
+    let kind = read("content_type.txt").or_else(|| Some(body.as_ref()?.0?.as_bytes().to_vec()));
+    let headers = headers(template, kind, &read("headers.txt").unwrap_or_default())
+        .map_err(|problem| vec![problem.in_file(&folder.join("headers.txt").display().to_string())])?;
+    let (query, body) = (query.unwrap_or_default(), body.map(|(_, bytes)| bytes).unwrap_or_default());
+    let found = explain::outcome(template, &binding, (&query, &headers, &body));
     let ending = found.as_object().and_then(|members| members.keys().next().cloned()).unwrap_or_default();
     Ok((ending, compare(folder, &found, expectations)))
+}
+
+/// The request's headers as they would be kept: its content type, and those of `headers.txt`, each as `Name: value`.
+fn headers(
+    template: &SourceTemplate,
+    content_type: Option<Vec<u8>>,
+    written: &[u8],
+) -> Result<KeptHeaders, Problem> {
+    let mut headers = KeptHeaders::default();
+    if let Some(kind) = content_type {
+        headers.push(CONTENT_TYPE, &kind);
+    }
+    for line in written.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let shown = String::from_utf8_lossy(line);
+        let (name, _) = shown.split_once(':').ok_or_else(|| {
+            Problem::new(format!("`{shown}` is no header"), "write each on a line: X-Shop-Topic: orders/paid")
+        })?;
+        let value = line.get(name.len() + 1..).unwrap_or_default().trim_ascii();
+        headers.push(&name.trim().to_ascii_lowercase(), value);
+    }
+    headers.fit(KeptHeaders::MOST_BYTES, template.read_headers());
+    Ok(headers)
 }
 
 /// The source of a story: `source.toml` next to it, else US dollars where the template maps no currency.
@@ -85,11 +111,15 @@ fn binding(template: &SourceTemplate, folder: &Path) -> Result<SourceBinding, Ve
             "" => Ok(None),
             _ => currency(text).map(Some),
         });
+        let (statuses, events) = source_words::read(root, Some(template));
         Some(SourceBinding {
             source: SourceId::parse("story").ok()?,
             currency: currency.flatten(),
             positive_event: root.parsed("positive_event", event_name),
             zero_event: root.parsed("zero_event", event_name),
+            statuses,
+            events,
+            time_zone: root.parsed("time_zone", time_zone),
         })
     })
 }

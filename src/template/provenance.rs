@@ -139,13 +139,25 @@ fn name_in<T: PartialEq>(names: &[(&'static str, T)], wanted: T) -> &'static str
 /// A kind of fact that cannot be relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FactDoubt {
-    /// What it is about.
-    pub about: FactKind,
+    /// What it is about: the name of a kind of fact.
+    pub about: &'static str,
     /// The least sure of its facts; `None`: the template names no source for any, though it needs one.
     pub level: Option<FactLevel>,
 }
 
 impl FactDoubt {
+    /// The doubt that is left where these are the levels of all facts of a kind.
+    pub(crate) fn of(
+        about: &'static str,
+        levels: impl Iterator<Item = FactLevel>,
+        is_needed: bool,
+    ) -> Option<FactDoubt> {
+        match levels.max() {
+            None => is_needed.then_some(FactDoubt { about, level: None }),
+            level => level.is_some_and(FactLevel::is_in_doubt).then_some(FactDoubt { about, level }),
+        }
+    }
+
     /// Why: `third_party`, `doubtful`, or `no_source`.
     pub fn reason(self) -> &'static str {
         self.level.map_or("no_source", FactLevel::as_str)
@@ -159,31 +171,19 @@ pub fn doubts(facts: &[PlatformFact]) -> Vec<FactDoubt> {
 
 /// The same, where other kinds are needed.
 pub fn doubts_of(facts: &[PlatformFact], is_needed: impl Fn(FactKind) -> bool) -> Vec<FactDoubt> {
-    let kinds = FactKind::NAMES.into_iter().map(|(_, about)| about);
-    let doubt = |about: FactKind| {
+    let doubt = |(name, about): (&'static str, FactKind)| {
         let of_kind = facts.iter().filter(|fact| fact.about == about);
-        match of_kind.map(|fact| fact.provenance.level).max() {
-            None => is_needed(about).then_some(FactDoubt { about, level: None }),
-            level => level.is_some_and(FactLevel::is_in_doubt).then_some(FactDoubt { about, level }),
-        }
+        FactDoubt::of(name, of_kind.map(|fact| fact.provenance.level), is_needed(about))
     };
-    kinds.filter_map(doubt).collect()
+    FactKind::NAMES.into_iter().filter_map(doubt).collect()
 }
 
 /// Whether nothing that is needed is in doubt.
 pub fn is_verified(facts: &[PlatformFact]) -> bool {
-    doubts(facts).iter().all(|doubt| !doubt.about.is_needed())
-}
-
-/// Reads every `[[provenance]]` of a source template.
-pub(crate) fn read_all(root: &Table<'_>) -> Vec<Provenance> {
-    let tables = root.tables("provenance").into_iter();
-    let read = |table: Table<'_>| {
-        let read = read(&table);
-        finish(&table);
-        read
+    let is_needed = |doubt: &FactDoubt| {
+        FactKind::NAMES.iter().any(|(name, kind)| *name == doubt.about && kind.is_needed())
     };
-    tables.filter_map(read).collect()
+    !doubts(facts).iter().any(is_needed)
 }
 
 /// Reads every `[[provenance]]` of a destination template.
@@ -191,27 +191,26 @@ pub(crate) fn read_of_platform(root: &Table<'_>) -> Vec<PlatformFact> {
     let tables = root.tables("provenance").into_iter();
     let read = |table: Table<'_>| {
         let about = table.required("about", "\"event_shape\"", |text| text.one_of(&FactKind::NAMES));
-        let provenance = read(&table);
-        finish(&table);
+        let provenance = Provenance::read(&table);
         Some(PlatformFact { about: about?, provenance: provenance? })
     };
     tables.filter_map(read).collect()
 }
 
-fn read(table: &Table<'_>) -> Option<Provenance> {
-    let [fact, from] = ["fact", "from"].map(|key| table.required_text(key, "\"…\""));
-    let seen = table.required("seen", "\"2026-11-29\"", day_or_month);
-    let level = table.required("level", "\"vendor\"", |text| text.one_of(&FactLevel::NAMES));
-    Some(Provenance { fact: fact?.value, from: from?.value, seen: seen?, level: level? })
-}
-
-/// Ends the reading of one; the names that the keys had before are pointed to those that they have.
-fn finish(table: &Table<'_>) {
-    table.finish_knowing(|key| {
-        let keys = [("what", "fact"), ("source", "from"), ("date", "seen")];
-        let (_, meant) = keys.into_iter().find(|(before, _)| *before == key)?;
-        Some(format!("write `{meant}`"))
-    });
+impl Provenance {
+    /// Reads one, and ends the reading of its table; the names that the keys had before are pointed to those that they
+    /// have.
+    pub(crate) fn read(table: &Table<'_>) -> Option<Provenance> {
+        let [fact, from] = ["fact", "from"].map(|key| table.required_text(key, "\"…\""));
+        let seen = table.required("seen", "\"2026-11-29\"", day_or_month);
+        let level = table.required("level", "\"vendor\"", |text| text.one_of(&FactLevel::NAMES));
+        table.finish_knowing(|key| {
+            let keys = [("what", "fact"), ("source", "from"), ("date", "seen")];
+            let (_, meant) = keys.into_iter().find(|(before, _)| *before == key)?;
+            Some(format!("write `{meant}`"))
+        });
+        Some(Provenance { fact: fact?.value, from: from?.value, seen: seen?, level: level? })
+    }
 }
 
 fn day_or_month(text: &Text) -> Result<String, Problem> {

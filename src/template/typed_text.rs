@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
 use crate::domain::event::EventName;
-use crate::domain::money::{Currency, DecimalMark, NoCurrency, parse_decimal};
+use crate::domain::money::{Currency, NoCurrency, NumberFormat, parse_decimal};
 use crate::domain::time::Time;
 use crate::template::diagnostic::Problem;
 use crate::template::toml_doc::text::Text;
@@ -29,7 +29,7 @@ pub fn event_name(text: &Text) -> Result<EventName, Problem> {
 pub fn decimal(text: &Text) -> Result<Decimal, Problem> {
     let hint = "write digits with a dot, in quotes and without a currency sign: \"7.00\"";
     let what = || format!("{} is not a decimal", text.shown());
-    parse_decimal(&text.value, DecimalMark::Dot).ok_or_else(|| Problem::new(what(), hint))
+    parse_decimal(&text.value, NumberFormat::Plain).ok_or_else(|| Problem::new(what(), hint))
 }
 
 /// A currency by its code.

@@ -6,14 +6,15 @@ use serde_json::Value;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::SentRequest;
 use crate::domain::ids::{ConversionId, DestinationId};
-use crate::preview::{Preview, PreviewedDelivery};
+use crate::domain::postback::VerdictName;
+use crate::preview::{NoConversion, Preview, PreviewedDelivery};
 use crate::template::destination::origins::OriginTable;
 use crate::template::source::params::Param;
 use crate::view::conversion::{AttributionView, ReportedView};
 use crate::view::reason::{NoteView, ReasonView};
 use crate::view::value::PairsView;
 
-/// The document of `preview --json`. A quarantined postback has neither conversion nor attribution.
+/// The document of `preview --json`. A quarantined or ignored postback has neither conversion nor attribution.
 #[derive(Serialize)]
 pub struct PreviewView<'a> {
     postback: PreviewedPostbackView<'a>,
@@ -57,10 +58,16 @@ struct ParameterView<'a> {
 impl<'a> PreviewedPostbackView<'a> {
     fn of(preview: &'a Preview) -> PreviewedPostbackView<'a> {
         let parameter = |param: &'a Param| ParameterView { name: &param.name, value: &param.value };
-        let (params, rejection) = (preview.params.as_ref().ok(), preview.conversion.as_ref().err());
+        let (params, none) = (preview.params.as_ref().ok(), preview.conversion.as_ref().err());
+        let status = none.map_or(VerdictName::Accepted, NoConversion::verdict).as_str();
+        let rejected = match none {
+            Some(NoConversion::Quarantined(rejection)) => ReasonView::of(rejection),
+            Some(NoConversion::Ignored(reason)) => ReasonView::of(reason),
+            None => ReasonView::default(),
+        };
         PreviewedPostbackView {
-            status: if rejection.is_some() { "quarantined" } else { "accepted" },
-            rejected: rejection.map(ReasonView::of).unwrap_or_default(),
+            status,
+            rejected,
             parameters: params.into_iter().flat_map(|params| &params.pairs).map(parameter).collect(),
             notes: NoteView::all(preview.all_notes()),
             unsent: preview.unsent.as_ref().map(ReasonView::of),

@@ -13,6 +13,7 @@ use crate::template::destination::file::SettingSpec;
 use crate::template::preset::definition::PostbackPreset;
 use crate::template::provenance::{FactDoubt, FactLevel, PlatformFact, Provenance};
 use crate::template::source::definition::SourceTemplate;
+use crate::template::source::facts::NetworkFact;
 
 /// Every template, the built-in ones and a user's own.
 #[derive(Serialize)]
@@ -45,7 +46,10 @@ struct SourceTemplateView<'a> {
     extra_parameters: Vec<&'a str>,
     link_parameter: Option<&'a str>,
     link_query: &'a [String],
-    provenance: Vec<ProvenanceView<'a>>,
+    /// Whether nothing that is needed is in doubt.
+    verified: bool,
+    doubts: Vec<FactDoubtView>,
+    provenance: Vec<NetworkFactView<'a>>,
 }
 
 impl<'a> SourceTemplateView<'a> {
@@ -58,8 +62,25 @@ impl<'a> SourceTemplateView<'a> {
             extra_parameters: template.extra_params(),
             link_parameter: template.link_param(),
             link_query: template.link_query(),
-            provenance: template.provenance().iter().map(ProvenanceView::of).collect(),
+            verified: template.is_verified(),
+            doubts: FactDoubtView::all(template.doubts().into_iter().map(|(_, doubt)| doubt).collect()),
+            provenance: template.facts().iter().map(NetworkFactView::of).collect(),
         }
+    }
+}
+
+/// Where a fact of a network is documented.
+#[derive(Serialize)]
+struct NetworkFactView<'a> {
+    about: Vec<&'static str>,
+    #[serde(flatten)]
+    provenance: ProvenanceView<'a>,
+}
+
+impl<'a> NetworkFactView<'a> {
+    fn of(fact: &'a NetworkFact) -> NetworkFactView<'a> {
+        let about = fact.about.iter().map(|kind| kind.as_str()).collect();
+        NetworkFactView { about, provenance: ProvenanceView::of(&fact.provenance) }
     }
 }
 
@@ -105,7 +126,7 @@ pub struct FactDoubtView {
 
 impl FactDoubtView {
     pub fn all(doubts: Vec<FactDoubt>) -> Vec<FactDoubtView> {
-        let view = |doubt: FactDoubt| FactDoubtView { about: doubt.about.as_str(), reason: doubt.reason() };
+        let view = |doubt: FactDoubt| FactDoubtView { about: doubt.about, reason: doubt.reason() };
         doubts.into_iter().map(view).collect()
     }
 }

@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 use crate::clock::{self, Clock};
 use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::ids::SourceId;
-use crate::domain::postback::{KeptHeaders, RawRequest};
+use crate::domain::ignored::IgnoredReason;
+use crate::domain::postback::{KeptHeaders, RawRequest, Verdict};
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::access::AccessProblem;
 use crate::domain::rejection::body::BodyProblem;
@@ -198,7 +199,7 @@ impl Postbacks {
             Ok(receipt) => {
                 endpoint.counters.ack_seconds.record(started.elapsed());
                 endpoint.counters.reports.count(receipt.verdict.name());
-                answer_of(endpoint, &receipt)
+                answer_of(endpoint, asked, &receipt)
             }
             Err(error) => self.health.not_kept(&error),
         }
@@ -341,9 +342,15 @@ impl TurnedAway {
     }
 }
 
-/// The 200: the template's own text where it sets one, else every field, null when not known.
-fn answer_of(endpoint: &SourceEndpoint, receipt: &Receipt) -> Answer {
-    match endpoint.network.template.reply_text() {
+/// The 200: what was asked with a challenge, or the template's own text where it sets one, else every field, null when
+/// not known.
+fn answer_of(endpoint: &SourceEndpoint, asked: &ReceivedRequest<'_>, receipt: &Receipt) -> Answer {
+    if let Verdict::Ignored(IgnoredReason::Challenge { field }) = &receipt.verdict
+        && let Some(value) = postback::challenge(asked.head.query(), field)
+    {
+        return answer::text(StatusCode::OK, value);
+    }
+    match endpoint.network.template.reply().text(receipt.verdict.name()) {
         Some(text) => answer::text(StatusCode::OK, text.to_owned()),
         None => answer::json(StatusCode::OK, &ReceiptView::of(receipt)),
     }

@@ -3,6 +3,7 @@
 mod every_right;
 mod kept_headers;
 mod masked_secrets;
+mod network_replies;
 mod proxies;
 mod refusal_log;
 mod rights;

@@ -67,7 +67,7 @@ fn event_time(template: &DestinationTemplate) -> String {
 fn line(template: &DestinationTemplate) -> String {
     let name = template.name();
     let doubt = |doubt: &postbridge::template::provenance::FactDoubt| {
-        format!("`{}` ({})", doubt.about.as_str(), doubt.reason())
+        format!("`{}` ({})", doubt.about, doubt.reason())
     };
     let doubts: Vec<String> = template.doubts().iter().map(doubt).collect();
     let (stories, replies) = stories(name);

@@ -14,7 +14,7 @@ const HEAD: &str = "| preset | receiver | level | in doubt | tracking URL | sett
 
 fn line(preset: &PostbackPreset) -> String {
     let doubts = preset.doubts();
-    let doubts = doubts.iter().map(|doubt| format!("`{}` ({})", doubt.about.as_str(), doubt.reason()));
+    let doubts = doubts.iter().map(|doubt| format!("`{}` ({})", doubt.about, doubt.reason()));
     let param = preset.click().map(|click| click.param.as_str());
     let settings = preset.settings().iter().filter(|setting| setting.name != "click_param");
     let settings = settings.map(|setting| match setting.required {

@@ -4,7 +4,7 @@ use postbridge::domain::event::EventName;
 use postbridge::domain::forwarding::HidingProxy;
 use postbridge::domain::ids::{ConversionId, OfferId, SourceId};
 use postbridge::domain::ignored::IgnoredReason;
-use postbridge::domain::money::{DecimalMark, NoCurrency};
+use postbridge::domain::money::{NoCurrency, NumberFormat};
 use postbridge::domain::omission::{Omission, OmissionReason};
 use postbridge::domain::rejection::RejectionCause;
 use postbridge::domain::rejection::access::{AccessProblem, KeyPlace};
@@ -59,7 +59,7 @@ fn params() -> Vec<ParamProblem> {
         param("event", "", ParamFault::MissingEvent),
         param("price", "", ParamFault::MissingCurrency { param: Some(text("currency")) }),
         param("currency", "dollars", ParamFault::InvalidCurrency { why: NoCurrency::Unknown }),
-        param("price", "7,50", ParamFault::NotANumber { mark: DecimalMark::Dot, other_mark_fits: true }),
+        param("price", "7,50", ParamFault::NotANumber { format: NumberFormat::Plain, other_fits: true }),
         param("row_limit", "many", ParamFault::InvalidValue { wanted: WantedValue::WholeNumber })
             .with_fix(ParamFix::Digits),
         param("payout", "-3", ParamFault::BelowZero).with_fix(ParamFix::ReverseByStatus),
@@ -164,8 +164,11 @@ pub fn rejections() -> Family {
 /// Why a report that was understood is not a conversion.
 pub fn ignored() -> Family {
     let place = "`reason_code` of a postback whose status is `ignored`.";
-    let example = IgnoredReason::ByTemplate { field: "event".to_owned(), value: "ping".to_owned() };
-    stored_family("Why a postback is ignored", place, &[example])
+    let examples = [
+        IgnoredReason::ByTemplate { field: "event".to_owned(), value: "ping".to_owned() },
+        IgnoredReason::Challenge { field: "challenge".to_owned() },
+    ];
+    stored_family("Why a postback is ignored", place, &examples)
 }
 
 /// What is noted about a report that counts.

@@ -11,7 +11,7 @@ use postbridge::domain::decision::{ArrivalContext, Decision, decide};
 use postbridge::domain::event::EventName;
 use postbridge::domain::facts::{Facts, LaterConversions};
 use postbridge::domain::ids::{ConversionId, Seq, SourceId, VisitorId};
-use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use postbridge::domain::money::{Currency, Money, NumberFormat, parse_decimal};
 use postbridge::domain::rejection::note::ReportNote;
 use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::ruleset::{Ruleset, usual};
@@ -87,7 +87,7 @@ impl Facts for Known {
 
 pub fn money(text: &str) -> Option<Money> {
     let (amount, currency) = text.split_once(' ')?;
-    Some(Money::new(parse_decimal(amount, DecimalMark::Dot)?, Currency::parse(currency)?))
+    Some(Money::new(parse_decimal(amount, NumberFormat::Plain)?, Currency::parse(currency)?))
 }
 
 pub fn event(name: &str) -> EventName {

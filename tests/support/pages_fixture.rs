@@ -111,7 +111,7 @@ fn network(catalog: &Catalog) -> Network {
     let routes = ["meta-main", "shop-hook"].map(|id| Route::to(destination(id))).to_vec();
     let (currency, source) = (Currency::parse("USD"), source());
     let template = catalog.source("cake").unwrap();
-    let binding = SourceBinding { source: source.clone(), currency, positive_event: None, zero_event: None };
+    let binding = SourceBinding { currency, ..SourceBinding::of(source.clone()) };
     let policy = usual(source);
     Network {
         mapping: template.mapping_version(&binding, &policy),

@@ -74,7 +74,7 @@ fn what_a_source_template_joins_into_a_number_or_a_text_stays() {
     for joined in ["{{a}}.{{b}}", "-{{a}}", "{{a}}{{b}}", "0.{{a}}", "{{a}}00"] {
         assert_eq!(source(&format!("value = \"{joined}\"")), [], "{joined}");
     }
-    let comma = "value = \"{{a}},{{b}}\"\n[number]\ndecimal = \"comma\"";
+    let comma = "value = \"{{a}},{{b}}\"\n[number]\nformat = \"comma\"";
     assert_eq!(source(comma), []);
     let texts =
         "value = \"a\"\nitem_id = \"{{a}} - {{b}}\"\nevent_time = \"{{a}} {{b}}\"\nphone = \"+{{b}}\"";

@@ -7,6 +7,7 @@ use postbridge::domain::conversion::{Conversion, Dedup, Draft};
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::item::{MOST_ITEMS, SoldItem};
 use postbridge::domain::money::Currency;
+use postbridge::domain::postback::KeptHeaders;
 use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::diagnostic::Problem;
 use postbridge::template::source::definition::{SourceBinding, SourceTemplate};
@@ -27,18 +28,17 @@ value = "amount"
 by_value = { positive = "Purchase", zero = "Lead" }
 "#;
 
-const LIST: &str = "[items]\nlist = \"order.lines\"\nid = [\"id\", \"sku\"]\nname = \"name\"\ncategory = \"group.name\"\nquantity = \"qty\"\nprice = \"price\"\n";
+const LIST: &str = "[map.items]\neach = \"order.lines\"\nid = [\"id\", \"sku\"]\nname = \"name\"\ncategory = \"group.name\"\nquantity = \"qty\"\nprice = \"price\"\n";
 const LISTS: &str =
-    "[items]\nseparator = \"|\"\nid = [\"ids\", \"skus\"]\nquantity = \"amounts\"\nprice = \"prices\"\n";
+    "[map.items]\nseparator = \"|\"\nid = [\"ids\", \"skus\"]\nquantity = \"amounts\"\nprice = \"prices\"\n";
 
 fn draft(items: &str, query: &str, body: &str) -> Draft {
     let template = SourceTemplate::parse("small.toml", &format!("{SMALL}{items}")).unwrap();
     let source = SourceId::parse("a-source").unwrap();
     let currency = Currency::parse("USD");
-    let binding = SourceBinding { source, currency, positive_event: None, zero_event: None };
-    let content_type = (!body.is_empty()).then_some("application/json");
-    let params = template.read(query.as_bytes(), content_type, body.as_bytes()).unwrap();
-    template.map(&binding, &params).unwrap()
+    let binding = SourceBinding { currency, ..SourceBinding::of(source) };
+    let params = template.read(query.as_bytes(), &KeptHeaders::default(), body.as_bytes()).unwrap();
+    template.map(&binding, &params).unwrap().draft().unwrap()
 }
 
 fn of_body(lines: Value) -> Draft {
@@ -143,17 +143,21 @@ fn what_is_wrong_in_items_is_a_mistake_with_its_line() {
         SourceTemplate::parse("small.toml", &format!("{SMALL}{items}")).err().unwrap_or_default()
     };
     for (items, at, what) in [
-        ("[items]\nid = \"a\"\n", "small.toml:10", "one of `list` and `separator`"),
+        ("[map.items]\nid = \"a\"\n", "small.toml:10", "one of `each` and `separator`"),
         (
-            "[items]\nlist = \"a\"\nseparator = \",\"\nid = \"a\"\n",
+            "[map.items]\neach = \"a\"\nseparator = \",\"\nid = \"a\"\n",
             "small.toml:10",
-            "one of `list` and `separator`",
+            "one of `each` and `separator`",
         ),
-        ("[items]\nlist = \"a\"\n", "small.toml:10", "no member"),
-        ("[items]\nseparator = \"\"\nid = \"a\"\n", "small.toml:11", "separator is empty"),
-        ("[items]\nlist = \"a b\"\nid = \"a\"\n", "small.toml:11", "not a parameter's name"),
-        ("[items]\nlist = \"a\"\nid = [\"a\",\n\"{b}\"]\n", "small.toml:13", "not a parameter's name"),
-        ("[items]\nlist = \"a\"\nid = \"a\"\nqantity = \"b\"\n", "small.toml:13", "unknown key `qantity`"),
+        ("[map.items]\neach = \"a\"\n", "small.toml:10", "no member"),
+        ("[map.items]\nseparator = \"\"\nid = \"a\"\n", "small.toml:11", "separator is empty"),
+        ("[map.items]\neach = \"a b\"\nid = \"a\"\n", "small.toml:11", "not a parameter's name"),
+        ("[map.items]\neach = \"a\"\nid = [\"a\",\n\"{b}\"]\n", "small.toml:13", "not a parameter's name"),
+        (
+            "[map.items]\neach = \"a\"\nid = \"a\"\nqantity = \"b\"\n",
+            "small.toml:13",
+            "unknown key `qantity`",
+        ),
     ] {
         let found = problems(items);
         assert_eq!(found.len(), 1, "{items}: {found:?}");

@@ -1,5 +1,6 @@
 //! Templates: what a request becomes by a source, and a conversion by a destination.
 
+mod amounts;
 mod batches;
 mod calculations;
 mod changes;
@@ -26,6 +27,7 @@ mod platforms;
 mod preset_stories;
 mod provenance;
 mod source_bodies;
+mod source_format;
 mod source_params;
 mod source_stories;
 mod source_template;

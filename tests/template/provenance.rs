@@ -26,10 +26,7 @@ fn doubts(facts: &[(&str, &str)]) -> (bool, Vec<String>) {
     let facts: String = facts.iter().map(|(about, level)| fact(about, level)).collect();
     let template = parse(&format!("{TOML}{facts}")).unwrap();
     let doubts = template.doubts().into_iter();
-    (
-        template.is_verified(),
-        doubts.map(|doubt| format!("{} {}", doubt.about.as_str(), doubt.reason())).collect(),
-    )
+    (template.is_verified(), doubts.map(|doubt| format!("{} {}", doubt.about, doubt.reason())).collect())
 }
 
 #[test]

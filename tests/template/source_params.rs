@@ -2,13 +2,15 @@
 
 use postbridge::domain::code::CodedReason;
 use postbridge::domain::ids::SourceId;
-use postbridge::domain::money::{Currency, DecimalMark, parse_decimal};
+use postbridge::domain::money::{Currency, NumberFormat, parse_decimal};
+use postbridge::domain::postback::KeptHeaders;
 use postbridge::domain::rejection::Rejection;
 use postbridge::domain::rejection::body::BodyProblem;
 use postbridge::domain::rejection::code::RejectionCode;
 use postbridge::domain::rejection::note::{ReportNote, notes_text};
 use postbridge::domain::rejection::wanted::Names;
 use postbridge::template::source::definition::{SourceBinding, SourceTemplate};
+use postbridge::template::source::map::MappedReport;
 use postbridge::template::source::params::{self, ListReader, MAX_PARAMS, Params};
 use postbridge::template::source::request;
 use proptest::collection::{btree_map, vec};
@@ -28,12 +30,8 @@ fn json(body: &str) -> Result<Params, Rejection> {
 
 fn cake() -> (SourceTemplate, SourceBinding) {
     let text = include_str!("../../templates/sources/cake.toml");
-    let binding = SourceBinding {
-        source: SourceId::parse("cake-test").unwrap(),
-        currency: Currency::parse("USD"),
-        positive_event: None,
-        zero_event: None,
-    };
+    let source = SourceId::parse("cake-test").unwrap();
+    let binding = SourceBinding { currency: Currency::parse("USD"), ..SourceBinding::of(source) };
     (SourceTemplate::parse("cake.toml", text).unwrap(), binding)
 }
 
@@ -63,7 +61,7 @@ proptest! {
     fn any_bytes_get_an_answer_of_a_template(bytes in "[a-z0-9=&#%{}.?;-]{0,200}") {
         let (template, binding) = cake();
         if let Ok(read) = request::read(bytes.as_bytes(), None, b"")
-            && let Ok(draft) = template.map(&binding, &read)
+            && let Ok(Some(draft)) = template.map(&binding, &read).map(MappedReport::draft)
         {
             prop_assert!(draft.value.is_some(), "an event inferred from the value has one");
         }
@@ -99,7 +97,7 @@ proptest! {
         let from_query = query(&format!("tid=t-1&price={text}"));
         let from_json = json(&format!("{{\"tid\":\"t-1\",\"price\":{text}}}")).unwrap();
         for read in [from_query, from_json] {
-            let draft = template.map(&binding, &read).unwrap();
+            let draft = template.map(&binding, &read).unwrap().draft().unwrap();
             prop_assert_eq!(draft.value.unwrap().amount.to_string(), text.clone());
         }
     }
@@ -108,8 +106,8 @@ proptest! {
     fn a_number_with_grouping_is_never_a_decimal(units in 1u32..1000, thousands in "[0-9]{3}", mark in "[,.' \u{a0}_]", fraction in "[0-9]{2}") {
         let dot = format!("{units}{mark}{thousands}.{fraction}");
         let comma = format!("{units}{mark}{thousands},{fraction}");
-        prop_assert_eq!(parse_decimal(&dot, DecimalMark::Dot), None);
-        prop_assert_eq!(parse_decimal(&comma, DecimalMark::Comma), None);
+        prop_assert_eq!(parse_decimal(&dot, NumberFormat::Plain), None);
+        prop_assert_eq!(parse_decimal(&comma, NumberFormat::Comma), None);
     }
 }
 
@@ -211,7 +209,10 @@ fn a_name_with_two_values_keeps_both_and_one_reported_twice_is_one() {
 #[test]
 fn only_what_a_template_reads_is_stopped_by_two_values() {
     let (template, binding) = cake();
-    let map = |query: &str| template.map(&binding, &template.read(query.as_bytes(), None, b"").unwrap());
+    let map = |query: &str| {
+        let read = template.read(query.as_bytes(), &KeptHeaders::default(), b"").unwrap();
+        template.map(&binding, &read).map(|mapped| mapped.draft().unwrap())
+    };
     for (extra, name) in [
         ("utm_source=a&utm_source=b", "utm_source"),
         ("api_key=hush&api_key=psst", "api_key"),
@@ -249,8 +250,10 @@ fn more_than_256_parameters_are_refused_where_all_are_read() {
 fn what_no_field_reads_neither_counts_nor_stops() {
     let (template, binding) = cake();
     let junk = |count: usize| (0..count).map(|n| format!("j{n}=1")).collect::<Vec<_>>().join("&");
-    let read = template.read(format!("{}&tid=1&s2=c&price=7", junk(5000)).as_bytes(), None, b"").unwrap();
-    let draft = template.map(&binding, &read).unwrap();
+    let read = template
+        .read(format!("{}&tid=1&s2=c&price=7", junk(5000)).as_bytes(), &KeptHeaders::default(), b"")
+        .unwrap();
+    let draft = template.map(&binding, &read).unwrap().draft().unwrap();
     assert_eq!((draft.transaction_id.as_deref(), draft.click_id.is_some()), (Some("1"), true));
     assert!(read.pairs.len() <= MAX_PARAMS + 3, "{} are kept", read.pairs.len());
     let items: Vec<String> =
@@ -258,8 +261,11 @@ fn what_no_field_reads_neither_counts_nor_stops() {
     let abyss = format!("{}1{}", "{\"a\":".repeat(5000), "}".repeat(5000));
     for unread in [format!("[{}]", items.join(",")), abyss, format!("{}{}", "[".repeat(90), "]".repeat(90))] {
         let body = format!("{{\"items\":{unread},\"tid\":\"1\",\"price\":7}}");
-        let read = template.read(b"", Some("application/json"), body.as_bytes()).unwrap();
-        assert_eq!(template.map(&binding, &read).unwrap().transaction_id.as_deref(), Some("1"));
+        let read = template.read(b"", &KeptHeaders::default(), body.as_bytes()).unwrap();
+        assert_eq!(
+            template.map(&binding, &read).unwrap().draft().unwrap().transaction_id.as_deref(),
+            Some("1")
+        );
     }
 }
 
@@ -269,7 +275,10 @@ fn a_template_says_how_many_parameters_it_reads_and_how_large_a_body_may_be() {
     let limited = |keys: &str| SourceTemplate::parse("t.toml", &format!("{text}\n[body]\n{keys}\n"));
     let template = limited("max_leaves = 2\nmax_bytes = 2048").unwrap();
     let (_, binding) = cake();
-    let map = |query: &str| template.map(&binding, &template.read(query.as_bytes(), None, b"").unwrap());
+    let map = |query: &str| {
+        let read = template.read(query.as_bytes(), &KeptHeaders::default(), b"").unwrap();
+        template.map(&binding, &read).map(|mapped| mapped.draft().unwrap())
+    };
     assert_eq!(template.max_body_bytes(), Some(2048));
     assert!(map("tid=1&price=7&x=1&y=2&z=3").is_ok());
     let refused = map("tid=1&price=7&s2=a").unwrap_err();
@@ -367,11 +376,13 @@ fn in_json_only_the_text_that_is_damaged_is_left_out() {
         "{\"tid\":\"1\",\"price\":7,\"s5\":\"caf\u{fffd}\"}".as_bytes(),
     ];
     for body in bodies {
-        let draft = template.map(&binding, &template.read(b"", None, body).unwrap()).unwrap();
+        let draft =
+            template.map(&binding, &template.read(b"", &KeptHeaders::default(), body).unwrap()).unwrap();
+        let draft = draft.draft().unwrap();
         assert!(draft.params.is_empty() && notes_text(&draft.notes).unwrap().contains("`s5`"));
     }
     for (query, field) in [("tid=%E9&price=7&s2=a", "tid"), ("tid=1&price=7&s2=%FF", "s2")] {
-        let read = template.read(query.as_bytes(), None, b"").unwrap();
+        let read = template.read(query.as_bytes(), &KeptHeaders::default(), b"").unwrap();
         let rejection = template.map(&binding, &read).unwrap_err();
         assert_eq!((rejection.code(), rejection.field()), (RejectionCode::UnreadableBytes, Some(field)));
     }

@@ -5,10 +5,12 @@ use postbridge::domain::code::CodedReason;
 use postbridge::domain::conversion::{Dedup, EventClaim};
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::money::Currency;
+use postbridge::domain::postback::VerdictName;
 use postbridge::domain::rejection::code::RejectionCode;
 use postbridge::domain::status::Status;
 use postbridge::template::diagnostic::Problem;
-use postbridge::template::source::definition::{ExplainedField, ParamOutcome, SourceBinding, SourceTemplate};
+use postbridge::template::source::definition::{SourceBinding, SourceTemplate};
+use postbridge::template::source::explain::{ExplainedField, ParamOutcome};
 use postbridge::template::source::request;
 
 const CAKE: &str = include_str!("../../templates/sources/cake.toml");
@@ -23,17 +25,13 @@ fn problems(text: &str) -> Vec<Problem> {
 }
 
 fn binding(currency: Option<&str>) -> SourceBinding {
-    SourceBinding {
-        source: SourceId::parse("a-source").unwrap(),
-        currency: currency.and_then(Currency::parse),
-        positive_event: None,
-        zero_event: None,
-    }
+    let source = SourceId::parse("a-source").unwrap();
+    SourceBinding { currency: currency.and_then(Currency::parse), ..SourceBinding::of(source) }
 }
 
 fn map(template: &SourceTemplate, query: &str) -> postbridge::domain::conversion::Draft {
     let read = request::read(query.as_bytes(), None, b"").unwrap();
-    template.map(&binding(Some("USD")), &read).unwrap()
+    template.map(&binding(Some("USD")), &read).unwrap().draft().unwrap()
 }
 
 const SMALL: &str = r#"
@@ -94,13 +92,14 @@ fn a_template_reports_its_own_ways() {
     assert_eq!(cake.link_param(), Some("s2"));
     assert_eq!(cake.link_query(), ["a", "c"]);
     assert!(template(GENERIC).link_query().is_empty());
-    assert_eq!(cake.reply_text(), None);
+    assert_eq!(cake.reply().text(VerdictName::Accepted), None);
     assert_eq!(cake.default_dedup(), Dedup::Transaction);
     let (positive, zero) = cake.default_events().unwrap();
     assert_eq!((positive.as_str(), zero.as_str()), ("Purchase", "Lead"));
-    assert!(cake.provenance().iter().all(|fact| !fact.from.is_empty()));
+    assert!(cake.facts().iter().all(|fact| !fact.provenance.from.is_empty()));
     let own = template(&format!("{SMALL}\n[reply]\ntext = \"OK\"\n[dedup]\nmode = \"click\""));
-    assert_eq!((own.reply_text(), own.default_dedup()), (Some("OK"), Dedup::Click));
+    assert_eq!(own.reply().text(VerdictName::Accepted), Some("OK"));
+    assert_eq!(own.default_dedup(), Dedup::Click);
 }
 
 #[test]
@@ -115,7 +114,7 @@ value = 7
 [status]
 ok = "aproved"
 [number]
-decimal = "point"
+format = "point"
 [verify]
 kind = "hmac"
 [time]
@@ -176,14 +175,14 @@ fn several_parameters_may_be_joined_into_one_field() {
     let half = map(&template(&text), "s2=abc&s3=&amount=1");
     assert_eq!((half.click_id.as_deref(), half.item_id), (Some("abc"), None));
     let read = request::read(b"s2=abc&s3={s3}&amount=1", None, b"").unwrap();
-    let draft = template(&text).map(&binding(Some("USD")), &read).unwrap();
+    let draft = template(&text).map(&binding(Some("USD")), &read).unwrap().draft().unwrap();
     assert_eq!(draft.click_id, None, "half an id is none");
     assert_eq!(draft.notes[0].problem().unwrap().field, "s3");
 }
 
 #[test]
 fn a_comma_is_a_decimal_mark_only_where_the_template_says_so() {
-    let text = format!("{SMALL}\n[number]\ndecimal = \"comma\"");
+    let text = format!("{SMALL}\n[number]\nformat = \"comma\"");
     assert_eq!(map(&template(&text), "cid=a&amount=7,00").value.unwrap().amount.to_string(), "7.00");
     let read = request::read(b"cid=a&amount=7.00", None, b"").unwrap();
     assert!(template(&text).map(&binding(Some("USD")), &read).is_err());
@@ -265,8 +264,9 @@ fn a_time_more_than_a_day_ahead_is_left_out_and_named() {
     let received_at = postbridge::domain::time::Time::parse("2026-11-27T10:00:00Z").unwrap();
     let read = |time: &str| {
         let params = request::read(format!("amount=1&t={time}").as_bytes(), None, b"").unwrap();
-        let mut draft = template.map(&binding(Some("USD")), &params).unwrap();
-        template.leave_out_time_ahead(&mut draft, &params, received_at);
+        let usd = binding(Some("USD"));
+        let mut draft = template.map(&usd, &params).unwrap().draft().unwrap();
+        template.leave_out_time_ahead(&usd, &mut draft, (&params, received_at));
         draft
     };
     for ahead in ["2026-11-28T10:00:01Z", "20991231", "4000000000"] {
@@ -287,7 +287,7 @@ fn each_parameter_is_explained_and_no_secret_shown() {
     let read = request::read(b"s1=%23s1%23&s2=abc&price=seven&foo=1&api_key=hush", None, b"").unwrap();
     use ExplainedField::{KeptByName, Mapped};
     use ParamOutcome::{LeftOut, NotRead, Taken};
-    let reported = template(CAKE).explain(&read);
+    let reported = template(CAKE).explain(&binding(Some("USD")), &read);
     let rows: Vec<_> = reported
         .iter()
         .map(|row| (row.param.as_str(), row.received_text.as_str(), row.field, row.outcome))

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::event::EventName;
 use crate::domain::ids::OfferId;
-use crate::domain::money::{DecimalMark, NoCurrency};
+use crate::domain::money::{NoCurrency, NumberFormat, parse_decimal};
 use crate::domain::offer::hours;
 use crate::domain::rejection::code::RejectionCode;
 use crate::domain::rejection::wanted::{LengthLimit, MemberOf, Names, ParamFix, WantedValue};
@@ -73,10 +73,10 @@ pub enum ParamFault {
     InvalidCurrency {
         why: NoCurrency,
     },
-    /// `other_mark_fits`: whether it would be a number with the other decimal mark.
+    /// `format`: how the template says that numbers are written. `other_fits`: whether it is a number in another.
     NotANumber {
-        mark: DecimalMark,
-        other_mark_fits: bool,
+        format: NumberFormat,
+        other_fits: bool,
     },
     InvalidValue {
         wanted: WantedValue,
@@ -257,11 +257,8 @@ impl CodedReason for ParamProblem {
                 "`{field}` was received without a currency: neither the postback nor the source names one"
             ),
             ParamFault::InvalidCurrency { why } => format!("{received}, {}", why.why()),
-            ParamFault::NotANumber { mark: DecimalMark::Dot, .. } => {
-                format!("{received}, which is not a decimal number with a dot")
-            }
-            ParamFault::NotANumber { mark: DecimalMark::Comma, .. } => {
-                format!("{received}, which is not a decimal number with a comma")
+            ParamFault::NotANumber { format, .. } => {
+                format!("{received}, which is not a number written like {}", format.example())
             }
             ParamFault::InvalidValue { wanted } => format!("{received}, not {}", wanted.text()),
             ParamFault::BelowZero => format!("{received}, below 0"),
@@ -319,7 +316,9 @@ impl CodedReason for ParamProblem {
                 format!("set `currency` at the source, or send `{param}=USD` with the postback")
             }
             ParamFault::InvalidCurrency { why } => currency_fix(*why).to_owned(),
-            ParamFault::NotANumber { mark, other_mark_fits: true } => decimal_mark_fix(*mark).to_owned(),
+            ParamFault::NotANumber { format, other_fits: true } => {
+                other_format_fix(*format, self.value.as_deref().unwrap_or_default())
+            }
             ParamFault::NotANumber { .. } => {
                 "let the network send plain digits, such as `7` or `7.00`: no currency sign, no grouping"
                     .to_owned()
@@ -337,9 +336,10 @@ impl CodedReason for ParamProblem {
                 hours(*session_hours)
             ),
             ParamFault::UnknownMember { of } => format!("known are {}", of.members().join(", ")),
-            ParamFault::UnknownStatus { template, known } => format!(
-                "copy the template `{template}` to your own `[templates] path` and add the word under [status] \
-                 there, with what it means (known: {known})"
+            ParamFault::UnknownStatus { known, .. } => format!(
+                "say at the source whether it is approved, pending, rejected or scrubbed: \
+                 status = {{ \"{}\" = \"pending\" }} (known: {known})",
+                self.value.as_deref().unwrap_or("word"),
             ),
             ParamFault::CutAtFragment { unexpanded } => format!(
                 "the URL was called with its macros not filled in (`{unexpanded}`): let the network fire it, or \
@@ -412,17 +412,16 @@ fn currency_fix(why: NoCurrency) -> &'static str {
     }
 }
 
-fn decimal_mark_fix(mark: DecimalMark) -> &'static str {
-    match mark {
-        DecimalMark::Dot => {
-            "if this network writes a decimal comma, copy its template to your own `[templates] path` and set \
-             decimal = \"comma\" under [number] there; it is not guessed, because `1,234` may be either"
-        }
-        DecimalMark::Comma => {
-            "if this network writes a decimal dot, copy its template to your own `[templates] path` and set \
-             decimal = \"dot\" under [number] there"
-        }
-    }
+/// Which formats a number that is not in `format` may be in. It is not guessed: `1,234` may be in two.
+fn other_format_fix(format: NumberFormat, received: &str) -> String {
+    let others = NumberFormat::NAMES.into_iter().filter(|(_, other)| *other != format);
+    let fitting = others.filter(|(_, other)| parse_decimal(received, *other).is_some());
+    let words: Vec<String> = fitting.map(|(word, _)| format!("format = \"{word}\"")).collect();
+    let words = if words.is_empty() { "its format".to_owned() } else { words.join(" or ") };
+    format!(
+        "if this network writes its numbers so, copy its template to your own `[templates] path` and set {words} under \
+         [number] there; it is not guessed, because `1,234` may be two numbers"
+    )
 }
 
 impl MissingClue {

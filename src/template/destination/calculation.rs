@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use crate::domain::money::{DecimalMark, parse_decimal};
+use crate::domain::money::{NumberFormat, parse_decimal};
 use crate::template::destination::expression::{Expression, TemplatePiece, ValueKind};
 use crate::template::destination::fields;
 use crate::template::diagnostic::Problem;
@@ -28,7 +28,7 @@ pub(crate) fn hint(one: &str) -> String {
 }
 
 /// Whether what a field of numbers joins can never be a number, whatever number each parameter holds.
-pub(crate) fn joins_no_number(pieces: &[definition::ValuePiece], mark: DecimalMark) -> bool {
+pub(crate) fn joins_no_number(pieces: &[definition::ValuePiece], mark: NumberFormat) -> bool {
     let sample = pieces.iter().map(|piece| match piece {
         definition::ValuePiece::Text(text) => text.as_str(),
         definition::ValuePiece::Param(_) => "1",
@@ -68,19 +68,19 @@ fn words(expression: &str) -> impl Iterator<Item = &str> {
 fn is_calculation_word(word: &str) -> bool {
     let Some(at) = word.find(OPERATORS) else { return false };
     let is_operand = |part: &str| {
-        part.is_empty() || fields::find(part).is_some() || parse_decimal(part, DecimalMark::Dot).is_some()
+        part.is_empty() || fields::find(part).is_some() || parse_decimal(part, NumberFormat::Plain).is_some()
     };
-    let is_negative_number = at == 0 && parse_decimal(word, DecimalMark::Dot).is_some();
+    let is_negative_number = at == 0 && parse_decimal(word, NumberFormat::Plain).is_some();
     !is_negative_number && word.split(OPERATORS).all(is_operand)
 }
 
 /// Whether an expression can never be a number, whatever its values are: texts joined by what is in no number.
 pub(crate) fn is_no_number(expression: &Expression) -> bool {
     let Expression::Call(call) = expression else {
-        return matches!(expression, Expression::Text(text) if parse_decimal(text, DecimalMark::Dot).is_none());
+        return matches!(expression, Expression::Text(text) if parse_decimal(text, NumberFormat::Plain).is_none());
     };
     match call.helper.name {
-        "join" => parse_decimal(&sample(expression), DecimalMark::Dot).is_none(),
+        "join" => parse_decimal(&sample(expression), NumberFormat::Plain).is_none(),
         "default" => call.arguments.iter().any(is_no_number),
         "when" => call.arguments.get(1).is_some_and(is_no_number),
         "in_test" | "in_restate" | "in_retract" | "json" | "text" | "number" | "one_of" | "none_of" => {

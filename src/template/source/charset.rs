@@ -16,11 +16,13 @@ pub struct Charset {
     encoding: &'static Encoding,
     /// The label that was declared and that no one knows; the body is read as UTF-8 then.
     pub unknown: Option<String>,
+    /// In which bytes are that are not UTF-8.
+    fallback: Option<&'static Encoding>,
 }
 
 impl Default for Charset {
     fn default() -> Charset {
-        Charset { encoding: UTF_8, unknown: None }
+        Charset { encoding: UTF_8, unknown: None, fallback: None }
     }
 }
 
@@ -38,10 +40,16 @@ impl Charset {
     pub fn of_label(label: &str) -> Charset {
         let label = label.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\''));
         match Encoding::for_label_no_replacement(label.as_bytes()) {
-            Some(encoding) => Charset { encoding, unknown: None },
+            Some(encoding) => Charset { encoding, ..Charset::default() },
             None if label.is_empty() => Charset::default(),
-            None => Charset { encoding: UTF_8, unknown: Some(label.to_owned()) },
+            None => Charset { unknown: Some(label.to_owned()), ..Charset::default() },
         }
+    }
+
+    /// The same, where what is not UTF-8 is in another encoding.
+    #[must_use]
+    pub fn or(self, fallback: Option<&'static Encoding>) -> Charset {
+        Charset { fallback, ..self }
     }
 
     /// Whether it is UTF-16, in which not even `&` and `=` are single bytes.
@@ -56,7 +64,10 @@ impl Charset {
         }
         match String::from_utf8(bytes.into_owned()) {
             Ok(text) => text,
-            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            Err(error) => match self.fallback {
+                Some(fallback) => fallback.decode_without_bom_handling(error.as_bytes()).0.into_owned(),
+                None => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            },
         }
     }
 }

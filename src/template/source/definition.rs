@@ -5,21 +5,29 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use encoding_rs::Encoding;
+use jiff::tz::TimeZone;
+
 use crate::domain::click::{CustomerTrait, sub_id_number};
 use crate::domain::conversion::Dedup;
 use crate::domain::customer::{CustomerFormat, DateOrder};
 use crate::domain::event::EventName;
 use crate::domain::ids::SourceId;
 use crate::domain::moment::EpochUnit;
-use crate::domain::money::{Currency, DecimalMark};
+use crate::domain::money::Currency;
 use crate::domain::postback::MappingVersion;
 use crate::domain::routing::SourcePolicy;
 use crate::domain::status::Status;
 use crate::template::diagnostic::{Problem, did_you_mean};
-use crate::template::provenance::Provenance;
+use crate::template::source::click_id::ClickIdRules;
+use crate::template::source::events::EventRules;
+use crate::template::source::facts::NetworkFact;
 use crate::template::source::html_repair;
 use crate::template::source::items::ItemRules;
-use crate::template::source::params::{ParamNames, Params};
+use crate::template::source::number::AmountRules;
+use crate::template::source::param_names::ParamNames;
+use crate::template::source::params::Params;
+use crate::template::source::reply::NetworkReply;
 
 /// What one configured source says over its template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +40,27 @@ pub struct SourceBinding {
     pub positive_event: Option<EventName>,
     /// The event of a value of 0, in place of the template's.
     pub zero_event: Option<EventName>,
+    /// The network's status words (lower case) that mean something else here than the template says, or that it lacks.
+    pub statuses: Vec<(String, Status)>,
+    /// The same of its event words.
+    pub events: Vec<(String, EventName)>,
+    /// The zone of times without an offset, in place of the template's.
+    pub time_zone: Option<TimeZone>,
+}
+
+impl SourceBinding {
+    /// Of a source that says nothing over its template.
+    pub fn of(source: SourceId) -> SourceBinding {
+        SourceBinding {
+            source,
+            currency: None,
+            positive_event: None,
+            zero_event: None,
+            statuses: Vec::new(),
+            events: Vec::new(),
+            time_zone: None,
+        }
+    }
 }
 
 /// A compiled source template. Parameters are known by their index in `names`.
@@ -59,10 +88,13 @@ pub struct SourceTemplate {
     /// Their status word (lower case) and ours.
     pub(crate) statuses: Vec<(String, Status)>,
     pub(crate) events: EventRules,
-    pub(crate) decimal: DecimalMark,
+    pub(crate) amounts: AmountRules,
     pub(crate) times: Vec<TimeFormat>,
-    pub(crate) zone: jiff::tz::TimeZone,
-    pub(crate) reply: Option<String>,
+    pub(crate) zone: TimeZone,
+    /// How text is encoded that is not UTF-8, where its sender does not say.
+    pub(crate) fallback: Option<&'static Encoding>,
+    pub(crate) click_id: ClickIdRules,
+    pub(crate) reply: NetworkReply,
     pub(crate) dedup: Dedup,
     /// How its birthdates are written.
     pub(crate) birthdate: Option<DateOrder>,
@@ -70,7 +102,7 @@ pub struct SourceTemplate {
     pub(crate) defaults: HashMap<Field, String>,
     pub(crate) body: BodyLimits,
     pub(crate) links: Option<NetworkLinks>,
-    pub(crate) provenance: Vec<Provenance>,
+    pub(crate) facts: Vec<NetworkFact>,
 }
 
 /// How large a postback of a template may be.
@@ -178,19 +210,6 @@ pub(crate) struct UrlParam {
     pub(crate) macro_name: String,
 }
 
-/// How the event is reported.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct EventRules {
-    /// The network's event word (lower case) and our event.
-    pub(crate) names: Vec<(String, EventName)>,
-    /// The network's status word (lower case) and our event.
-    pub(crate) by_status: Vec<(String, EventName)>,
-    /// The events of a value above 0 and of 0.
-    pub(crate) by_value: Option<(EventName, EventName)>,
-    /// Events that mean nothing without a value.
-    pub(crate) value_required: Vec<EventName>,
-}
-
 /// One way of writing a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TimeFormat {
@@ -201,50 +220,6 @@ pub(crate) enum TimeFormat {
     Compact,
     /// As `strptime` reads it; without an offset in it, in the template's zone.
     Pattern(String),
-}
-
-/// One parameter that was received, and what the template made of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExplainedParam {
-    /// The name as it was received, which may be in another case than the template's.
-    pub param: String,
-    /// The value, cut after 100 characters, with what is invisible written out; never a secret.
-    pub received_text: String,
-    /// `None` when it is not read.
-    pub field: Option<ExplainedField>,
-    /// Whether its value was used for that field.
-    pub outcome: ParamOutcome,
-}
-
-/// What a parameter became.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExplainedField {
-    /// The field of this name.
-    Mapped(&'static str),
-    /// It is kept among the conversion's parameters.
-    KeptByName,
-}
-
-/// Whether a parameter's value is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParamOutcome {
-    /// Its value is the field's, or is kept.
-    Taken,
-    /// The template reads no parameter of this name; it stays in the raw log.
-    NotRead,
-    /// What is wrong with it.
-    LeftOut(&'static str),
-}
-
-impl ParamOutcome {
-    /// For people.
-    pub fn sentence(self) -> String {
-        match self {
-            ParamOutcome::Taken => "taken".to_owned(),
-            ParamOutcome::NotRead => "not read by this template".to_owned(),
-            ParamOutcome::LeftOut(wrong) => format!("left out: {wrong}"),
-        }
-    }
 }
 
 impl SourceTemplate {
@@ -258,6 +233,8 @@ impl SourceTemplate {
     pub fn mapping_version(&self, binding: &SourceBinding, policy: &SourcePolicy) -> MappingVersion {
         let event = |event: &Option<EventName>| event.as_ref().map_or("", EventName::as_str).to_owned();
         let CustomerFormat { phone_region, birthdate } = policy.customer;
+        let statuses = binding.statuses.iter().map(|(word, status)| format!("{word}={}", status.as_str()));
+        let events = binding.events.iter().map(|(word, event)| format!("{word}={event}"));
         let settings = [
             binding.currency.map(|currency| currency.to_string()).unwrap_or_default(),
             event(&binding.positive_event),
@@ -265,6 +242,9 @@ impl SourceTemplate {
             policy.dedup.as_str().to_owned(),
             phone_region.map(|region| region.to_string()).unwrap_or_default(),
             birthdate.map(DateOrder::as_str).unwrap_or_default().to_owned(),
+            statuses.collect::<Vec<_>>().join("\n"),
+            events.collect::<Vec<_>>().join("\n"),
+            binding.time_zone.as_ref().and_then(TimeZone::iana_name).unwrap_or_default().to_owned(),
         ];
         MappingVersion::of(std::iter::once(self.text.as_str()).chain(settings.iter().map(String::as_str)))
     }
@@ -275,8 +255,8 @@ impl SourceTemplate {
     }
 
     /// Where what it says is from, as the file has it.
-    pub fn provenance(&self) -> &[Provenance] {
-        &self.provenance
+    pub fn facts(&self) -> &[NetworkFact] {
+        &self.facts
     }
 
     /// The query of the URL to paste at the network, macros in place and raw: `s1=#s1#&s2=#s2#…`;
@@ -325,6 +305,18 @@ impl SourceTemplate {
         self.fields.iter().any(|(known, _)| *known == field)
     }
 
+    /// Our status for the network's word, which is in lower case: as the source says, else as the template does.
+    pub(crate) fn status_of(&self, binding: &SourceBinding, word: &str) -> Option<Status> {
+        let mut known = binding.statuses.iter().chain(&self.statuses);
+        known.find(|(known, _)| known == word).map(|(_, status)| *status)
+    }
+
+    /// The same of an event word.
+    pub(crate) fn event_of<'t>(&'t self, binding: &'t SourceBinding, word: &str) -> Option<&'t EventName> {
+        let mut known = binding.events.iter().chain(&self.events.names);
+        known.find(|(known, _)| known == word).map(|(_, event)| event)
+    }
+
     /// The number of the sub id that the click id is read from, where it is read from one.
     pub fn click_sub_id(&self) -> Option<u8> {
         let (_, rules) = self.fields.iter().find(|(field, _)| *field == Field::ClickId)?;
@@ -345,9 +337,9 @@ impl SourceTemplate {
         self.links.as_ref().map_or(&[], |links| &links.query)
     }
 
-    /// The body that the network wants as an answer, in place of our JSON.
-    pub fn reply_text(&self) -> Option<&str> {
-        self.reply.as_deref()
+    /// What the network wants as an answer, in place of our JSON.
+    pub fn reply(&self) -> &NetworkReply {
+        &self.reply
     }
 
     /// The headers that it reads, in lower case: of a request that has too many, these are kept first.
@@ -377,7 +369,7 @@ impl SourceTemplate {
 
     /// The parameters with those put back that a page took for HTML characters.
     pub(crate) fn repaired<'a>(&self, params: &'a Params) -> Cow<'a, Params> {
-        html_repair::repaired(params, &self.names.list, |name| self.names.find(name).is_some())
+        html_repair::repaired(params, self.names.list(), |name| self.names.find(name).is_some())
     }
 
     /// The parameter of the URL behind which none was received, where `missing` is due there: a `#` in its value cuts

@@ -8,41 +8,83 @@ use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Draft, EventClaim};
 use crate::domain::item::SoldItem;
-use crate::domain::money::{Currency, Money, parse_decimal};
-use crate::domain::rejection::Rejection;
+use crate::domain::money::{Currency, Money};
+use crate::domain::postback::KeptHeaders;
 use crate::domain::rejection::note::notes_text;
 use crate::domain::status::Status;
 use crate::domain::text::trim;
 use crate::template::macros::detect::{ValueClass, ValueUse};
-use crate::template::source::definition::{
-    ExplainedField, ExplainedParam, Field, FieldRule, ParamOutcome, SourceBinding, SourceTemplate, ValuePiece,
-};
-use crate::template::source::map::yes_or_no;
+use crate::template::source::definition::{Field, FieldRule, SourceBinding, SourceTemplate, ValuePiece};
+use crate::template::source::map::{MappedReport, yes_or_no};
+use crate::template::source::number::NoAmount;
 use crate::template::source::params::{Param, Params, shown};
 use crate::template::source::time;
 
-/// A request's way through [`SourceTemplate::read`] and [`SourceTemplate::map`]: `{"accepted": draft}` or
-/// `{"quarantined": {"reason_code", "field", "reason", "hint"}}`.
-pub fn outcome(
-    template: &SourceTemplate,
-    binding: &SourceBinding,
-    query: &[u8],
-    body: Option<(Option<&str>, &[u8])>,
-) -> Value {
-    let (content_type, body) = body.unwrap_or((None, b""));
-    let mapped = template.read(query, content_type, body).and_then(|params| template.map(binding, &params));
-    match mapped {
-        Ok(draft) => json!({ "accepted": draft_json(&draft) }),
-        Err(rejection) => json!({ "quarantined": rejection_json(&rejection) }),
+/// One parameter that was received, and what the template made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainedParam {
+    /// The name as it was received, which may be in another case than the template's.
+    pub param: String,
+    /// The value, cut after 100 characters, with what is invisible written out; never a secret.
+    pub received_text: String,
+    /// `None` when it is not read.
+    pub field: Option<ExplainedField>,
+    /// Whether its value was used for that field.
+    pub outcome: ParamOutcome,
+}
+
+/// What a parameter became.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExplainedField {
+    /// The field of this name.
+    Mapped(&'static str),
+    /// It is kept among the conversion's parameters.
+    KeptByName,
+}
+
+/// Whether a parameter's value is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParamOutcome {
+    /// Its value is the field's, or is kept.
+    Taken,
+    /// The template reads no parameter of this name; it stays in the raw log.
+    NotRead,
+    /// What is wrong with it.
+    LeftOut(&'static str),
+}
+
+impl ParamOutcome {
+    /// For people.
+    pub fn sentence(self) -> String {
+        match self {
+            ParamOutcome::Taken => "taken".to_owned(),
+            ParamOutcome::NotRead => "not read by this template".to_owned(),
+            ParamOutcome::LeftOut(wrong) => format!("left out: {wrong}"),
+        }
     }
 }
 
-fn rejection_json(rejection: &Rejection) -> Value {
+/// A request's way through [`SourceTemplate::read`] and [`SourceTemplate::map`]: `{"accepted": draft}`,
+/// `{"ignored": {"reason_code", "field", "reason", "hint"}}` or `{"quarantined": …}` with the same members.
+pub fn outcome(
+    template: &SourceTemplate,
+    binding: &SourceBinding,
+    (query, headers, body): (&[u8], &KeptHeaders, &[u8]),
+) -> Value {
+    let mapped = template.read(query, headers, body).and_then(|params| template.map(binding, &params));
+    match mapped {
+        Ok(MappedReport::Conversion(draft)) => json!({ "accepted": draft_json(&draft) }),
+        Ok(MappedReport::Ignored(reason)) => json!({ "ignored": reason_json(&reason) }),
+        Err(rejection) => json!({ "quarantined": reason_json(&rejection) }),
+    }
+}
+
+fn reason_json(reason: &impl CodedReason) -> Value {
     json!({
-        "reason_code": rejection.code().as_str(),
-        "field": rejection.field(),
-        "reason": rejection.sentence(),
-        "hint": rejection.hint(),
+        "reason_code": reason.code().as_str(),
+        "field": reason.field(),
+        "reason": reason.sentence(),
+        "hint": reason.hint(),
     })
 }
 
@@ -101,13 +143,22 @@ fn pairs_json(pairs: &Pairs) -> Map<String, Value> {
 impl SourceTemplate {
     /// Each parameter that was received, with the field it became or why it did not; for previews and pages.
     /// What is missing, [`SourceTemplate::map`] says.
-    pub fn explain(&self, params: &Params) -> Vec<ExplainedParam> {
+    pub fn explain(&self, binding: &SourceBinding, params: &Params) -> Vec<ExplainedParam> {
         let params = &*self.repaired(params);
-        params.pairs.iter().map(|param| self.explain_one(params, param)).collect()
+        let derived = params.derived.iter().map(|param| (self.names.known(&param.name), param));
+        let received = params.pairs.iter().map(|param| (self.names.find(&param.name), param));
+        received
+            .chain(derived)
+            .map(|(index, param)| self.explain_one((binding, params), index, param))
+            .collect()
     }
 
-    fn explain_one(&self, params: &Params, param: &Param) -> ExplainedParam {
-        let index = self.names.find(&param.name);
+    fn explain_one(
+        &self,
+        (binding, params): (&SourceBinding, &Params),
+        index: Option<usize>,
+        param: &Param,
+    ) -> ExplainedParam {
         let field = index.and_then(|index| self.field_of(index));
         let kept = index.is_some_and(|index| self.keep.contains(&index));
         let of_item = self.is_of_item(index, &param.name);
@@ -117,7 +168,7 @@ impl SourceTemplate {
                 ParamOutcome::LeftOut("was received with two different values")
             }
             Some(index) if kept || field.is_some() => {
-                self.wrong(index, field, param).map_or(ParamOutcome::Taken, ParamOutcome::LeftOut)
+                self.wrong(binding, (index, field), param).map_or(ParamOutcome::Taken, ParamOutcome::LeftOut)
             }
             _ if of_item => ParamOutcome::Taken,
             _ => ParamOutcome::NotRead,
@@ -154,7 +205,12 @@ impl SourceTemplate {
     }
 
     /// What is wrong with a value that is read.
-    fn wrong(&self, index: usize, field: Option<Field>, param: &Param) -> Option<&'static str> {
+    fn wrong(
+        &self,
+        binding: &SourceBinding,
+        (index, field): (usize, Option<Field>),
+        param: &Param,
+    ) -> Option<&'static str> {
         let used = match field {
             Some(Field::TransactionId | Field::ClickId | Field::ItemId) => ValueUse::Id,
             Some(Field::Value | Field::Payout | Field::Revenue | Field::SaleAmount) => ValueUse::Amount,
@@ -167,14 +223,17 @@ impl SourceTemplate {
             ValueClass::Macro(_) => Some("a macro that was not filled in"),
             ValueClass::Skeleton => Some("a placeholder that no one replaced"),
             ValueClass::Sound => match field {
-                _ if used == ValueUse::Amount && parse_decimal(text, self.decimal).is_none() => {
+                // Any currency serves to see whether it is a number.
+                _ if used == ValueUse::Amount
+                    && self.amounts.read(text, Currency::parse("USD")) == Err(NoAmount::NotANumber) =>
+                {
                     Some("no decimal")
                 }
                 Some(Field::Currency) if Currency::parse(text).is_none() => Some("no currency of a sale"),
                 Some(Field::AdUserData | Field::AdPersonalization) if yes_or_no(text).is_none() => {
                     Some("neither yes nor no")
                 }
-                Some(Field::EventTime) => match time::moment(self, text) {
+                Some(Field::EventTime) => match time::moment(self, binding, text) {
                     None => Some("a time in no known format"),
                     Some(Err(_)) => Some("a time before 2005"),
                     Some(Ok(_)) => None,
@@ -182,9 +241,7 @@ impl SourceTemplate {
                 Some(Field::Trait(CustomerTrait::Ip)) if address::visitors(text).is_none() => {
                     Some("no address that a visitor can have")
                 }
-                Some(Field::Status)
-                    if !self.statuses.iter().any(|(word, _)| *word == text.to_lowercase()) =>
-                {
+                Some(Field::Status) if self.status_of(binding, &text.to_lowercase()).is_none() => {
                     Some("an unknown status word")
                 }
                 _ => None,

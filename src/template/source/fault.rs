@@ -1,13 +1,13 @@
 //! What is wrong with a postback that a template cannot read: the parameter, what was received, what may explain it.
 
 use crate::domain::conversion::EventClaim;
-use crate::domain::money::{DecimalMark, NoCurrency, parse_decimal};
+use crate::domain::money::{NoCurrency, NumberFormat, parse_decimal};
 use crate::domain::rejection::param::{MissingClue, ParamFault, ParamProblem};
 use crate::domain::rejection::wanted::ParamFix;
 use crate::domain::text::trim;
 use crate::template::diagnostic::did_you_mean;
 use crate::template::macros::detect::ValueClass;
-use crate::template::source::definition::{Field, FieldRule, SourceTemplate, ValuePiece};
+use crate::template::source::definition::{Field, FieldRule, SourceBinding, SourceTemplate, ValuePiece};
 use crate::template::source::params::{Param, Params, listed, problem, shown, twice, unreadable};
 
 /// Why a parameter that was received cannot be used.
@@ -60,8 +60,14 @@ pub(crate) fn cut(name: &str, template: &SourceTemplate) -> ParamProblem {
 }
 
 /// `name`: the parameter, or the field that has it by default.
-pub(crate) fn unknown_status(name: &str, word: &str, template: &SourceTemplate) -> ParamProblem {
-    let known: Vec<&str> = template.statuses.iter().map(|(word, _)| word.as_str()).collect();
+pub(crate) fn unknown_status(
+    name: &str,
+    word: &str,
+    (template, binding): (&SourceTemplate, &SourceBinding),
+) -> ParamProblem {
+    let own =
+        binding.statuses.iter().filter(|(word, _)| template.statuses.iter().all(|(known, _)| known != word));
+    let known: Vec<&str> = template.statuses.iter().chain(own).map(|(word, _)| word.as_str()).collect();
     let wrong = ParamFault::UnknownStatus { template: template.name.clone(), known: listed(&known) };
     ParamProblem::new(name.to_owned(), Some(shown(name, word)), wrong)
 }
@@ -75,13 +81,10 @@ pub(crate) fn no_currency(name: &str, template: &SourceTemplate) -> ParamProblem
     ParamProblem::new(name.to_owned(), None, ParamFault::MissingCurrency { param })
 }
 
-pub(crate) fn no_decimal(param: &Param, mark: DecimalMark) -> ParamProblem {
-    let other = match mark {
-        DecimalMark::Dot => DecimalMark::Comma,
-        DecimalMark::Comma => DecimalMark::Dot,
-    };
-    let other_mark_fits = parse_decimal(&param.value, other).is_some();
-    problem(param, ParamFault::NotANumber { mark, other_mark_fits })
+pub(crate) fn no_decimal(param: &Param, format: NumberFormat) -> ParamProblem {
+    let mut others = NumberFormat::NAMES.iter().filter(|(_, other)| *other != format);
+    let other_fits = others.any(|(_, other)| parse_decimal(&param.value, *other).is_some());
+    problem(param, ParamFault::NotANumber { format, other_fits })
 }
 
 pub(crate) fn no_event(template: &SourceTemplate) -> ParamProblem {
@@ -93,7 +96,7 @@ impl SourceTemplate {
     /// The problem as far as its value may be shown: where fields of the sale are read from its parameter, and
     /// none of the customer.
     pub(crate) fn with_content(&self, problem: ParamProblem) -> ParamProblem {
-        let Some(index) = self.names.find(&problem.field) else { return problem };
+        let Some(index) = self.names.known(&problem.field) else { return problem };
         let mut fields = self.fields_of(index).peekable();
         let is_read = fields.peek().is_some();
         let is_of_the_sale = is_read && !fields.any(|field| matches!(field, Field::Trait(_)));
@@ -109,8 +112,10 @@ pub(crate) fn missing(
     params: &Params,
 ) -> ParamProblem {
     let name = first_param(field, template).unwrap_or(field.name());
-    let index = template.names.find(name);
-    let received = params.pairs.iter().find(|param| template.names.find(&param.name) == index);
+    let index = template.names.known(name);
+    let mut received = params.pairs.iter().filter(|param| template.names.find(&param.name) == index);
+    let mut derived = params.derived.iter().filter(|param| template.names.known(&param.name) == index);
+    let received = received.next().or_else(|| derived.next());
     let needed_by = match event {
         EventClaim::ByValue { .. } => None,
         EventClaim::Named(event) => Some(event.clone()),

@@ -1,27 +1,31 @@
-//! The `[map]` of a source template: which parameters each field reads.
+//! The `[map]` of a source template: which parameters, headers and name/value pairs each field reads.
 
 use crate::domain::click::CustomerTrait;
-use crate::domain::money::DecimalMark;
+use crate::domain::money::NumberFormat;
 use crate::template::destination::calculation;
 use crate::template::diagnostic::Problem;
 use crate::template::source::definition::{Field, FieldRule, TimeFormat, ValuePiece};
-use crate::template::source::params::{ParamNames, check_param};
+use crate::template::source::items::{self, ITEMS, ItemRules};
+use crate::template::source::param_names::ParamNames;
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
 
-/// Reads the section.
+/// Which parameters each field reads.
+type MappedFields = Vec<(Field, Vec<FieldRule>)>;
+
+/// Reads the section: the fields, and where the things of an order are.
 pub(crate) fn read(
     root: &Table<'_>,
     names: &mut ParamNames,
-    (decimal, times): (DecimalMark, &[TimeFormat]),
-) -> Vec<(Field, Vec<FieldRule>)> {
+    (decimal, times): (NumberFormat, &[TimeFormat]),
+) -> (MappedFields, Option<ItemRules>) {
     if !root.has("map") {
         let hint = "write [map] with lines such as transaction_id = \"tid\"";
         root.problem("map", "`map` is missing", hint);
     }
-    let Some(map) = root.table("map") else { return Vec::new() };
+    let Some(map) = root.table("map") else { return (Vec::new(), None) };
     let mut found = Vec::new();
-    for key in map.keys() {
+    for key in map.keys().into_iter().filter(|key| *key != ITEMS) {
         let Some(field) = field(&map, key) else { continue };
         let texts = map.readable_texts(key);
         let mark = number_mark(field, decimal, times);
@@ -36,7 +40,8 @@ pub(crate) fn read(
             found.push((field, readings));
         }
     }
-    found
+    let items = items::read(&map, names);
+    (found, items)
 }
 
 /// Refuses to join what must be a number, written with `mark`, of pieces that make none.
@@ -44,7 +49,7 @@ fn check_number(
     key: &str,
     text: &Text,
     reading: FieldRule,
-    (mark, names): (Option<DecimalMark>, &ParamNames),
+    (mark, names): (Option<NumberFormat>, &ParamNames),
 ) -> Result<FieldRule, Problem> {
     match (&reading, mark) {
         (FieldRule::Join(pieces), Some(mark)) if calculation::joins_no_number(pieces, mark) => {
@@ -57,12 +62,12 @@ fn check_number(
 }
 
 /// How the numbers of a field are written; `None` where it holds no number.
-fn number_mark(field: Field, decimal: DecimalMark, times: &[TimeFormat]) -> Option<DecimalMark> {
+fn number_mark(field: Field, decimal: NumberFormat, times: &[TimeFormat]) -> Option<NumberFormat> {
     match field {
         Field::Value | Field::Payout | Field::Revenue | Field::SaleAmount => Some(decimal),
         Field::EventTime => {
             let numbers = times.iter().all(|format| matches!(format, TimeFormat::Epoch(_)));
-            numbers.then_some(DecimalMark::Dot)
+            numbers.then_some(NumberFormat::Plain)
         }
         _ => None,
     }
@@ -95,7 +100,7 @@ fn reading(text: &Text, names: &mut ParamNames) -> Result<FieldRule, Problem> {
         return Err(Problem::new(what, calculation::hint("as in value = \"price\"")));
     }
     if !text.contains("{{") {
-        return check_param(text).map(|()| FieldRule::One(names.intern(text)));
+        return names.read(text).map(FieldRule::One);
     }
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -105,8 +110,7 @@ fn reading(text: &Text, names: &mut ParamNames) -> Result<FieldRule, Problem> {
         if !before.is_empty() {
             pieces.push(ValuePiece::Text(before.to_owned()));
         }
-        check_param(name.trim())?;
-        pieces.push(ValuePiece::Param(names.intern(name.trim())));
+        pieces.push(ValuePiece::Param(names.read(name.trim())?));
         rest = after;
     }
     if !rest.is_empty() {

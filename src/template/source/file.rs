@@ -2,24 +2,24 @@
 
 use std::collections::HashMap;
 
+use encoding_rs::{Encoding, UTF_8};
+
 use crate::domain::conversion::Dedup;
 use crate::domain::customer::DateOrder;
 use crate::domain::event::EventName;
-use crate::domain::money::{Currency, DecimalMark, parse_decimal};
+use crate::domain::money::{Currency, NumberFormat, parse_decimal};
 use crate::domain::status::Status;
 use crate::template::diagnostic::Problem;
-use crate::template::provenance;
 use crate::template::source::definition::{
-    BodyLimits, EventRules, Field, FieldRule, NetworkLinks, SourceTemplate, UrlParam, ValuePiece,
+    BodyLimits, Field, FieldRule, NetworkLinks, SourceTemplate, UrlParam, ValuePiece,
 };
 use crate::template::source::fields::{self, field};
-use crate::template::source::items::{self, ItemRules};
 use crate::template::source::map::yes_or_no;
-use crate::template::source::params::{MAX_PARAMS, ParamNames, check_param};
-use crate::template::source::time;
+use crate::template::source::param_names::ParamNames;
+use crate::template::source::params::{MAX_PARAMS, check_param};
+use crate::template::source::{click_id, events, facts, number, reply, time};
 use crate::template::toml_doc::table::{self, Table};
 use crate::template::toml_doc::text::Text;
-use crate::template::typed_text::event_name;
 
 impl SourceTemplate {
     /// Compiles the text of a template. `file` is for the places of problems; the name is inside.
@@ -34,32 +34,39 @@ impl SourceTemplate {
 /// Reads everything there is, however much of it is wrong, so that all problems are reported at once.
 fn build(root: &Table<'_>) -> SourceTemplate {
     let loose = root.parsed("names", |text| text.one_of(&[("exact", false), ("loose", true)]));
-    let mut names = ParamNames { loose: loose.unwrap_or_default(), ..ParamNames::default() };
+    let mut names = ParamNames::new(loose.unwrap_or_default());
     let postback = entries(root, "postback", &mut names);
     let extra = entries(root, "extra", &mut names);
-    let decimal = decimal(root);
+    let amounts = number::read(root, &mut names);
     let (times, zone) = time::read(root);
-    let fields = fields::read(root, &mut names, (decimal, &times));
-    let items = items::read(root, &mut names);
-    let keep = keep(root, &mut names, (&fields, items.as_ref()));
+    let (fields, items) = fields::read(root, &mut names, (amounts.format, &times));
+    let events = events::read(root, &mut names);
+    let reply = reply::read(root);
+    let is_read = |index: usize| {
+        let is_condition =
+            events.reads(index) || amounts.negative_when.iter().any(|when| when.param == index);
+        reads(&fields, index) || items.as_ref().is_some_and(|rules| rules.reads(index)) || is_condition
+    };
+    let keep = keep(root, &mut names, is_read);
     let statuses = statuses(root, &fields);
     let template = SourceTemplate {
         name: name(root).unwrap_or_default(),
         text: String::new(),
         docs: root.text("docs").unwrap_or_default().value,
         macro_marks: macro_marks(root).unwrap_or_default(),
-        names,
         postback,
         extra,
         items,
         keep,
-        // Nothing in a file can name one yet.
-        headers: Vec::new(),
-        events: root.read_table("event", events).unwrap_or_default(),
-        decimal,
+        headers: names.headers(),
+        names,
+        events,
+        amounts,
         times,
         zone,
-        reply: root.read_table("reply", |reply| reply.text("text")).flatten().map(|text| text.value),
+        fallback: root.read_table("encoding", |table| table.parsed("fallback", fallback)).flatten(),
+        click_id: click_id::read(root),
+        reply,
         dedup: dedup(root),
         birthdate: root.parsed("birthdate", |text| text.one_of(&DateOrder::NAMES)),
         defaults: defaults(root, &statuses),
@@ -67,7 +74,7 @@ fn build(root: &Table<'_>) -> SourceTemplate {
         statuses,
         fields,
         links: links(root),
-        provenance: provenance::read_all(root),
+        facts: facts::read(root),
     };
     root.read_table("verify", |verify| verify.parsed("kind", scheme));
     check_whole(root, &template);
@@ -99,11 +106,16 @@ fn check_whole(root: &Table<'_>, template: &SourceTemplate) {
     let rules = &template.events;
     let names_event = rules.by_value.is_some()
         || !rules.by_status.is_empty()
+        || rules.rules.iter().any(|rule| rule.event.is_some())
         || map.has(Field::Event.name())
         || template.defaults.contains_key(&Field::Event);
     if !names_event {
         let hint = "map `event` to a parameter, or set by_value in [event], or event in [default]";
         root.problem("event", "nothing names the event", hint);
+    }
+    if rules.ignores_words() && !map.has(Field::Event.name()) {
+        let hint = "map `event` to the parameter that has the words";
+        root.problem("event", "`ignore` is of event words, and `[map]` maps none", hint);
     }
     if rules.by_value.is_some() && !map.has(Field::Value.name()) {
         root.problem("event", "`by_value` needs a value, and `[map]` maps none", "map value = \"…\"");
@@ -155,16 +167,12 @@ fn entries(root: &Table<'_>, key: &'static str, names: &mut ParamNames) -> Vec<U
     found
 }
 
-/// What the URL names and no field reads is kept under its own name; `keep` adds more.
-fn keep(
-    root: &Table<'_>,
-    names: &mut ParamNames,
-    (fields, items): (&[(Field, Vec<FieldRule>)], Option<&ItemRules>),
-) -> Vec<usize> {
-    let is_read = |index: usize| reads(fields, index) || items.is_some_and(|rules| rules.reads(index));
-    let mut kept: Vec<usize> = (0..names.list.len()).filter(|index| !is_read(*index)).collect();
+/// What the URL names and nothing reads is kept under its own name; `keep` adds more. A header is kept where it is
+/// named there.
+fn keep(root: &Table<'_>, names: &mut ParamNames, is_read: impl Fn(usize) -> bool) -> Vec<usize> {
+    let mut kept: Vec<usize> = (0..names.len()).filter(|index| !is_read(*index)).collect();
     for text in root.readable_texts("keep") {
-        match check_param(&text.value).map(|()| names.intern(&text.value)) {
+        match names.read(&text.value) {
             Ok(index) if kept.contains(&index) => {}
             Ok(index) => kept.push(index),
             Err(problem) => root.document().problem(text.line, problem),
@@ -182,7 +190,7 @@ fn reads(fields: &[(Field, Vec<FieldRule>)], index: usize) -> bool {
 
 fn statuses(root: &Table<'_>, fields: &[(Field, Vec<FieldRule>)]) -> Vec<(String, Status)> {
     let known = Status::ALL.map(|status| (status.as_str(), status));
-    let found = words(root, "status", |text| text.one_of(&known));
+    let found = events::words(root, "status", |text| text.one_of(&known));
     let is_mapped = fields.iter().any(|(field, _)| *field == Field::Status);
     if is_mapped && found.is_empty() {
         let hint = "write [status] with the network's words: confirmed = \"approved\"";
@@ -191,35 +199,19 @@ fn statuses(root: &Table<'_>, fields: &[(Field, Vec<FieldRule>)]) -> Vec<(String
     found
 }
 
-fn events(table: &Table<'_>) -> EventRules {
-    let by_value = table.read_table("by_value", |pair| {
-        let positive = pair.required("positive", "\"Purchase\"", event_name);
-        let zero = pair.required("zero", "\"Lead\"", event_name);
-        positive.zip(zero)
-    });
-    EventRules {
-        names: words(table, "names", event_name),
-        by_status: words(table, "by_status", event_name),
-        by_value: by_value.flatten(),
-        value_required: table.all_parsed("value_required", event_name).unwrap_or_default(),
+/// A charset in which ASCII is ASCII: a query's names and marks are read before it is.
+fn fallback(text: &Text) -> Result<&'static Encoding, Problem> {
+    let known = Encoding::for_label_no_replacement(text.value.trim().as_bytes());
+    match known.filter(|encoding| encoding.is_ascii_compatible()) {
+        Some(encoding) if encoding == UTF_8 => {
+            Err(Problem::new("UTF-8 is what is read without it", "leave `fallback` out"))
+        }
+        Some(encoding) => Ok(encoding),
+        None => {
+            let what = format!("{} is no charset in which ASCII is ASCII", text.shown());
+            Err(Problem::new(what, "write a label such as \"windows-1251\" or \"iso-8859-1\""))
+        }
     }
-}
-
-/// The network's words, in lower case, and what each means here.
-fn words<'a, T>(
-    table: &Table<'a>,
-    key: &'a str,
-    meaning: impl Fn(&Text) -> Result<T, Problem>,
-) -> Vec<(String, T)> {
-    let Some(words) = table.table(key) else { return Vec::new() };
-    let read = |word: &'a str| Some((word.trim().to_lowercase(), words.parsed(word, &meaning)?));
-    words.keys().into_iter().filter_map(read).collect()
-}
-
-fn decimal(root: &Table<'_>) -> DecimalMark {
-    let known = [("dot", DecimalMark::Dot), ("comma", DecimalMark::Comma)];
-    let decimal = root.read_table("number", |number| number.parsed("decimal", |text| text.one_of(&known)));
-    decimal.flatten().unwrap_or_default()
 }
 
 fn dedup(root: &Table<'_>) -> Dedup {
@@ -264,7 +256,7 @@ fn wrong_default(field: Field, text: &str, statuses: &[(String, Status)]) -> Opt
         Field::Event => EventName::parse(text).is_some(),
         Field::AdUserData | Field::AdPersonalization => yes_or_no(text).is_some(),
         Field::Value | Field::Payout | Field::Revenue | Field::SaleAmount => {
-            parse_decimal(text, DecimalMark::Dot).is_some()
+            parse_decimal(text, NumberFormat::Plain).is_some()
         }
         Field::ItemId | Field::Trait(_) => !text.trim().is_empty(),
     };

@@ -1,8 +1,9 @@
-//! The `[items]` of a source template: where a postback names the things of an order.
+//! `items` in the `[map]` of a source template: where a postback names the things of an order.
 
 use crate::domain::item::{ItemMember, MOST_ITEMS};
-use crate::template::diagnostic::Problem;
-use crate::template::source::params::{ParamNames, check_param};
+use crate::template::source::number::separator;
+use crate::template::source::param_names::ParamNames;
+use crate::template::source::params::check_param;
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
 
@@ -38,18 +39,17 @@ pub(crate) struct ItemPlace {
     pub(crate) rank: usize,
 }
 
-/// Reads the section.
-pub(crate) fn read(root: &Table<'_>, names: &mut ParamNames) -> Option<ItemRules> {
-    root.read_table("items", |table| read_rules(table, names)).flatten()
+/// The key of `[map]`.
+pub(crate) const ITEMS: &str = "items";
+
+/// Reads what `[map]` says of items.
+pub(crate) fn read(map: &Table<'_>, names: &mut ParamNames) -> Option<ItemRules> {
+    map.read_table(ITEMS, |table| read_rules(table, names)).flatten()
 }
 
 fn read_rules(table: &Table<'_>, names: &mut ParamNames) -> Option<ItemRules> {
-    let list = table.parsed("list", |text| check_param(&text.value).map(|()| text.value.clone()));
-    let separator = table.parsed("separator", |text| {
-        let hint = "write separator = \",\"";
-        let what = || Problem::new("the separator is empty", hint);
-        (!text.value.is_empty()).then(|| text.value.clone()).ok_or_else(what)
-    });
+    let list = table.parsed("each", |text| check_param(&text.value).map(|()| text.value.clone()));
+    let separator = table.parsed("separator", separator);
     let named: Vec<(ItemMember, Vec<Text>)> = ItemMember::NAMES
         .iter()
         .map(|(key, member)| (*member, table.readable_texts(key)))
@@ -62,12 +62,12 @@ fn read_rules(table: &Table<'_>, names: &mut ParamNames) -> Option<ItemRules> {
     }
     if named.is_empty() {
         let hint = "name at least one member: id = \"sku\"";
-        table.head_problem("`[items]` names no member of an item", hint);
+        table.head_problem("`items` names no member of an item", hint);
     }
-    match (list, separator, table.has("list") == table.has("separator")) {
+    match (list, separator, table.has("each") == table.has("separator")) {
         (_, _, true) => {
-            let hint = "write list = \"items\" for a list in a JSON body, or separator = \",\" for lists in parameters";
-            table.head_problem("`[items]` needs one of `list` and `separator`", hint);
+            let hint = "write each = \"items\" for a list in a JSON body, or separator = \",\" for lists in parameters";
+            table.head_problem("`items` needs one of `each` and `separator`", hint);
             None
         }
         (Some(list), ..) => {

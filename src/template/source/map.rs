@@ -4,6 +4,7 @@
 //! inferred from or needs, and a status or currency that was received and is none. Anywhere else it counts as absent
 //! and is named in the note; so does an id that is a macro or a placeholder.
 
+mod event;
 mod items;
 mod values;
 
@@ -11,13 +12,10 @@ use std::borrow::Cow;
 
 use crate::domain::click::Pairs;
 use crate::domain::conversion::{Draft, EventClaim, NetworkClaim};
-use crate::domain::event::EventName;
-use crate::domain::money::Currency;
+use crate::domain::ignored::IgnoredReason;
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::note::ReportNote;
 use crate::domain::rejection::param::{ParamFault, ParamProblem};
-use crate::domain::rejection::wanted::WantedValue;
-use crate::domain::status::Status;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::template::macros::detect::{ValueClass, ValueUse, classify};
@@ -36,7 +34,7 @@ impl SourceTemplate {
     ///
     /// # Errors
     /// The postback is to be quarantined; the rejection names each parameter, what was received, and the fix.
-    pub fn map(&self, binding: &SourceBinding, params: &Params) -> Result<Draft, Rejection> {
+    pub fn map(&self, binding: &SourceBinding, params: &Params) -> Result<MappedReport, Rejection> {
         if let Some(name) = self.cut_at(params) {
             return Err(fault::cut(name, self).into());
         }
@@ -51,11 +49,16 @@ impl SourceTemplate {
             no_ids: Vec::new(),
             repaired: Vec::new(),
             left_out: Vec::new(),
+            ignored: None,
         };
         mapping.left_out.append(&mut mapping.indexed.left_out);
         let draft = mapping.draft();
-        match draft {
-            Some(draft) if mapping.problems.is_empty() => Ok(draft),
+        match (draft, mapping.ignored.take()) {
+            // What is no conversion need not be whole.
+            (_, Some(reason)) => Ok(MappedReport::Ignored(reason)),
+            (Some(draft), None) if mapping.problems.is_empty() => {
+                Ok(MappedReport::Conversion(Box::new(draft)))
+            }
             _ => {
                 let problems = mapping.problems.into_iter().chain(mapping.no_ids);
                 let mut problems = problems.map(|problem| self.with_content(problem));
@@ -85,6 +88,25 @@ impl SourceTemplate {
     }
 }
 
+/// What a postback is by its template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MappedReport {
+    /// It reports a conversion, or something that becomes of one.
+    Conversion(Box<Draft>),
+    /// It is understood, and of nothing that counts.
+    Ignored(IgnoredReason),
+}
+
+impl MappedReport {
+    /// What it reports of a conversion, where it does.
+    pub fn draft(self) -> Option<Draft> {
+        match self {
+            MappedReport::Conversion(draft) => Some(*draft),
+            MappedReport::Ignored(_) => None,
+        }
+    }
+}
+
 /// What a field's parameters hold.
 enum FieldInput<'a> {
     Absent,
@@ -111,6 +133,8 @@ struct Mapping<'a> {
     repaired: Vec<ReportNote>,
     /// What did not stop the postback.
     left_out: Vec<ReportNote>,
+    /// Set where the template says that it is no conversion.
+    ignored: Option<IgnoredReason>,
 }
 
 impl<'a> Mapping<'a> {
@@ -118,7 +142,7 @@ impl<'a> Mapping<'a> {
     fn draft(&mut self) -> Option<Draft> {
         let (status, status_word) = self.status();
         let currency = self.currency();
-        let event = self.event(status_word.as_deref());
+        let event = self.event((status, status_word.as_deref()), currency);
         let needs_value = match &event {
             Some(EventClaim::ByValue { .. }) => true,
             Some(EventClaim::Named(name)) => self.template.events.value_required.contains(name),
@@ -132,8 +156,10 @@ impl<'a> Mapping<'a> {
             repair::note_invisible(param, &text, &mut self.repaired);
             trim(&text).to_owned()
         });
-        let click_id = self.identity(Field::ClickId);
-        let click_id = click_id.map(|(param, text)| repair::click_id(param, text, &mut self.repaired));
+        let click_id = self.identity(Field::ClickId).and_then(|(param, text)| {
+            let within = self.template.click_id.within(text)?;
+            Some(repair::click_id(param, within, &mut self.repaired))
+        });
         Some(Draft {
             source: self.binding.source.clone(),
             event: event?,
@@ -141,7 +167,7 @@ impl<'a> Mapping<'a> {
             transaction_id,
             click_id,
             item_id: self.optional(Field::ItemId, ValueUse::Id),
-            items: self.items(),
+            items: self.items(currency),
             value,
             negative_received,
             payout: self.money(Field::Payout, currency, None),
@@ -258,103 +284,10 @@ impl<'a> Mapping<'a> {
         }
     }
 
-    /// Our status, and the network's word for it in lower case.
-    fn status(&mut self) -> (Status, Option<String>) {
-        let (param, word) = match self.find(Field::Status, ValueUse::Text) {
-            FieldInput::Sound { param, text } => (Some(param), text),
-            FieldInput::Absent => match self.default(Field::Status) {
-                Some(word) => (None, Cow::Borrowed(word)),
-                None => return (Status::Approved, None),
-            },
-            FieldInput::Bad { param, why } => {
-                self.problems.push(why.of(param));
-                return (Status::Approved, None);
-            }
-        };
-        let word = trim(&word).to_lowercase();
-        match self.template.statuses.iter().find(|(known, _)| *known == word) {
-            Some((_, status)) => (*status, Some(word)),
-            None => {
-                let name = param.map_or("status", |param| param.name.as_str());
-                self.problems.push(fault::unknown_status(name, &word, self.template));
-                (Status::Approved, Some(word))
-            }
-        }
-    }
-
-    /// The postback's own currency, else the source's, else the template's.
-    fn currency(&mut self) -> Option<Currency> {
-        match self.find(Field::Currency, ValueUse::Text) {
-            FieldInput::Sound { param, text } => {
-                let currency = Currency::check(&text);
-                currency.map_err(|why| self.problems.push(fault::no_currency_code(param, why))).ok()
-            }
-            FieldInput::Bad { param, why } => {
-                self.problems.push(why.of(param));
-                None
-            }
-            FieldInput::Absent => {
-                self.binding.currency.or_else(|| self.default(Field::Currency).and_then(Currency::parse))
-            }
-        }
-    }
-
-    /// Named by the postback, else by its status, else by default, else inferred from the value.
-    fn event(&mut self, status_word: Option<&str>) -> Option<EventClaim> {
-        let rules = &self.template.events;
-        let named = match self.find(Field::Event, ValueUse::Text) {
-            FieldInput::Sound { param, text } => {
-                let named = self.event_named(&text);
-                if named.is_none() {
-                    self.leave_out(problem(param, ParamFault::InvalidValue { wanted: WantedValue::Event }));
-                }
-                named
-            }
-            // Of two events one was meant, and the other is another event.
-            FieldInput::Bad { param, why: why @ UnusableParam::Twice(_) } => {
-                self.problems.push(why.of(param));
-                None
-            }
-            FieldInput::Bad { param, why } => {
-                self.leave_out_unusable(param, &why);
-                None
-            }
-            FieldInput::Absent => None,
-        };
-        let by_status = || {
-            let word = status_word?;
-            rules.by_status.iter().find(|(known, _)| known == word).map(|(_, event)| event.clone())
-        };
-        let default = || self.default(Field::Event).and_then(EventName::parse);
-        if let Some(name) = named.or_else(by_status).or_else(default) {
-            return Some(EventClaim::Named(name));
-        }
-        let Some((positive, zero)) = &rules.by_value else {
-            self.problems.push(fault::no_event(self.template));
-            return None;
-        };
-        Some(EventClaim::ByValue {
-            positive: self.binding.positive_event.as_ref().unwrap_or(positive).clone(),
-            zero: self.binding.zero_event.as_ref().unwrap_or(zero).clone(),
-        })
-    }
-
-    fn event_named(&self, text: &str) -> Option<EventName> {
-        let word = trim(text);
-        let names = &self.template.events.names;
-        let known = if names.is_empty() {
-            None
-        } else {
-            let word = word.to_lowercase();
-            names.iter().find(|(known, _)| *known == word).map(|(_, event)| event.clone())
-        };
-        known.or_else(|| EventName::parse(word))
-    }
-
     fn event_time(&mut self) -> Option<Time> {
         match self.find(Field::EventTime, ValueUse::Text) {
             FieldInput::Sound { param, text } => {
-                let why = match time::moment(self.template, &text) {
+                let why = match time::moment(self.template, self.binding, &text) {
                     Some(Ok(moment)) => return Some(moment),
                     Some(Err(read)) => ParamFault::TimeTooOld { read },
                     None => ParamFault::InvalidTime,

@@ -1,8 +1,6 @@
-//! Parameters: names and values in the order they were received, who reads which of them, and what makes one
-//! useless whatever it is for.
+//! Parameters: names and values in the order they were received, and what makes one useless whatever it is for.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+use encoding_rs::Encoding;
 
 use crate::domain::rejection::body::BodyProblem;
 use crate::domain::rejection::note::ReportNote;
@@ -45,6 +43,9 @@ pub struct Params {
     pub cut_at_fragment: bool,
     /// How many of the pairs are the query's; the body's follow them.
     pub in_query: usize,
+    /// What a template reads from headers and from name/value pairs, under its own names for it. A name may be here
+    /// more than once.
+    pub derived: Vec<Param>,
 }
 
 /// Who reads parameters, and so which of them may cost anything.
@@ -58,6 +59,11 @@ pub trait ParamFilter {
     /// The most parameters that are read.
     fn max_leaves(&self) -> usize {
         MAX_PARAMS
+    }
+
+    /// The encoding of text that is not UTF-8, where its sender does not say.
+    fn fallback(&self) -> Option<&'static Encoding> {
+        None
     }
 
     /// Whether every parameter is read, whatever its name.
@@ -191,51 +197,4 @@ pub(crate) fn twice(first: &Param, second: &Param) -> ParamProblem {
 /// Bytes that are no text.
 pub(crate) fn unreadable(param: &Param) -> ParamProblem {
     ParamProblem::new(shown("", &param.name), None, ParamFault::UnreadableBytes)
-}
-
-/// The parameters a template knows, and how their names are compared.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ParamNames {
-    pub(crate) loose: bool,
-    pub(crate) list: Vec<String>,
-    pub(crate) index: HashMap<String, usize>,
-}
-
-impl ParamNames {
-    /// The index of `name`, made known if it was not.
-    pub(crate) fn intern(&mut self, name: &str) -> usize {
-        let key = if self.loose { fold(name) } else { name.to_owned() };
-        let next = self.list.len();
-        let index = *self.index.entry(key).or_insert(next);
-        if index == next {
-            self.list.push(name.to_owned());
-        }
-        index
-    }
-
-    /// A name as it is compared.
-    pub(crate) fn key<'n>(&self, name: &'n str) -> Cow<'n, str> {
-        if self.loose { Cow::Owned(fold(name)) } else { Cow::Borrowed(name) }
-    }
-
-    pub(crate) fn find(&self, name: &str) -> Option<usize> {
-        if self.loose { self.index.get(fold(name).as_str()).copied() } else { self.index.get(name).copied() }
-    }
-
-    pub(crate) fn name(&self, index: usize) -> &str {
-        self.list.get(index).map_or("", String::as_str)
-    }
-
-    /// Whether one of the names is inside of `name`, as `customer.email` is inside of `customer`.
-    pub(crate) fn has_within(&self, name: &str) -> bool {
-        let key = self.key(name);
-        let is_within =
-            |known: &String| known.strip_prefix(key.as_ref()).is_some_and(|rest| rest.starts_with('.'));
-        self.index.keys().any(is_within)
-    }
-}
-
-/// `Click-ID` and `click_id` as one: lower case, without `_` and `-`.
-fn fold(name: &str) -> String {
-    name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
 }

@@ -18,7 +18,7 @@ const MAX_REPEATED: usize = 64;
 pub(crate) struct ParamsReader<'a> {
     reads: &'a dyn ParamFilter,
     params: Params,
-    /// The charset of the form that is being read; a query is UTF-8.
+    /// The charset of the form that is being read; a query is UTF-8, or what is read in its place.
     pub(crate) charset: Charset,
     /// Names that was received with `amp;` before them.
     entities: Vec<String>,
@@ -33,7 +33,7 @@ impl<'a> ParamsReader<'a> {
         ParamsReader {
             reads,
             params: Params::default(),
-            charset: Charset::default(),
+            charset: Charset::default().or(reads.fallback()),
             entities: Vec::new(),
             damaged: Vec::new(),
             nameless: 0,
@@ -93,6 +93,11 @@ impl<'a> ParamsReader<'a> {
 
     pub(crate) fn reads_within(&self, name: &str) -> bool {
         self.reads.reads_within(name)
+    }
+
+    /// A charset, with what is read where it is UTF-8 and the text is not.
+    pub(crate) fn with_fallback(&self, charset: Charset) -> Charset {
+        charset.or(self.reads.fallback())
     }
 
     pub(crate) fn reads_all(&self) -> bool {

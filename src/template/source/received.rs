@@ -1,5 +1,8 @@
 //! Which of a template's parameters were received, and which of them cannot be used.
 
+use encoding_rs::Encoding;
+
+use crate::domain::postback::{CONTENT_TYPE, KeptHeaders};
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::note::ReportNote;
 use crate::domain::rejection::param::ParamFault;
@@ -14,7 +17,7 @@ impl ParamFilter for SourceTemplate {
     fn reads(&self, name: &str) -> bool {
         let is_of_item =
             || self.items.as_ref().is_some_and(|rules| rules.place(&self.names.key(name)).is_some());
-        self.names.find(name).is_some() || is_of_item()
+        self.names.find(name).is_some() || self.names.is_of_pair(name) || is_of_item()
     }
 
     fn reads_within(&self, name: &str) -> bool {
@@ -22,18 +25,27 @@ impl ParamFilter for SourceTemplate {
         self.names.has_within(name) || has_items()
     }
 
+    fn fallback(&self) -> Option<&'static Encoding> {
+        self.fallback
+    }
+
     fn max_leaves(&self) -> usize {
-        self.body.max_leaves + self.items.as_ref().map_or(0, ItemRules::most_leaves)
+        let of_items = self.items.as_ref().map_or(0, ItemRules::most_leaves);
+        self.body.max_leaves + of_items + self.names.most_leaves()
     }
 }
 
 impl SourceTemplate {
-    /// The parameters of a request, as [`request::read_for`] reads them for this template.
+    /// The parameters of a request, as [`request::read_for`] reads them for this template, and what it reads from
+    /// headers, which are in lower case.
     ///
     /// # Errors
     /// Those of [`request::read_for`].
-    pub fn read(&self, query: &[u8], content_type: Option<&str>, body: &[u8]) -> Result<Params, Rejection> {
-        request::read_for(self, query, content_type, body)
+    pub fn read(&self, query: &[u8], headers: &KeptHeaders, body: &[u8]) -> Result<Params, Rejection> {
+        let content_type = headers.get(CONTENT_TYPE).map(String::from_utf8_lossy);
+        let mut params = request::read_for(self, query, content_type.as_deref(), body)?;
+        params.derived = self.names.derived(headers, &params);
+        Ok(params)
     }
 }
 
@@ -56,7 +68,7 @@ impl<'a> ReceivedParams<'a> {
         params: &'a Params,
     ) -> Result<ReceivedParams<'a>, Rejection> {
         let mut received = ReceivedParams {
-            by_index: vec![None; template.names.list.len()],
+            by_index: vec![None; template.names.len()],
             pairs: Vec::with_capacity(params.pairs.len()),
             twice: Vec::new(),
             left_out: Vec::new(),
@@ -64,25 +76,17 @@ impl<'a> ReceivedParams<'a> {
         let mut read = 0;
         for param in &params.pairs {
             let Some(index) = template.names.find(&param.name) else {
-                let near = template.names.list.iter().find(|name| name.eq_ignore_ascii_case(&param.name));
-                let other_case = |known: &String| {
-                    ReportNote::left_out(problem(param, ParamFault::OtherCase { known: known.clone() }))
+                let other_case = |known: &str| {
+                    ReportNote::left_out(problem(param, ParamFault::OtherCase { known: known.to_owned() }))
                 };
-                received.left_out.extend(near.map(other_case));
+                received.left_out.extend(template.names.other_case(&param.name).map(other_case));
                 continue;
             };
             read += 1;
-            let Some(slot) = received.by_index.get_mut(index) else { continue };
-            match slot {
-                Some(known) if trim(&known.value) != trim(&param.value) => {
-                    received.twice.push((index, param))
-                }
-                Some(_) => {}
-                None => {
-                    *slot = Some(param);
-                    received.pairs.push((index, param));
-                }
-            }
+            received.put(index, param);
+        }
+        for param in &params.derived {
+            received.put(template.names.known(&param.name).unwrap_or(usize::MAX), param);
         }
         if read > template.body.max_leaves {
             return Err(too_many(template.body.max_leaves).into());
@@ -97,6 +101,19 @@ impl<'a> ReceivedParams<'a> {
             }
         }
         Ok(received)
+    }
+
+    /// Takes in one parameter; another value of the same makes both unusable.
+    fn put(&mut self, index: usize, param: &'a Param) {
+        let Some(slot) = self.by_index.get_mut(index) else { return };
+        match slot {
+            Some(known) if trim(&known.value) != trim(&param.value) => self.twice.push((index, param)),
+            Some(_) => {}
+            None => {
+                *slot = Some(param);
+                self.pairs.push((index, param));
+            }
+        }
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<&'a Param> {

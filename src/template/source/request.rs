@@ -72,6 +72,7 @@ fn read_body(
     reader: &mut ParamsReader<'_>,
 ) -> Result<(), Rejection> {
     let (charset, body) = charset::narrowed(content_type, body);
+    let charset = reader.with_fallback(charset);
     let body = charset::without_end(&body).trim_ascii();
     if body.first() == Some(&b'"')
         && let Some(inner) = json_body::written_twice(body)

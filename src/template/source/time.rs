@@ -10,7 +10,7 @@ use crate::domain::rejection::param::{ParamFault, ParamProblem};
 use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::template::diagnostic::Problem;
-use crate::template::source::definition::{Field, SourceTemplate, TimeFormat};
+use crate::template::source::definition::{Field, SourceBinding, SourceTemplate, TimeFormat};
 use crate::template::source::params::{Param, Params, problem};
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
@@ -60,9 +60,14 @@ fn reads_what_it_writes(pattern: &str) -> bool {
 
 /// The moment `text` names in one of the template's formats; as it is, else with the `+` back that became a
 /// space before its offset. `Err` where that is before 2005: what only reads as a moment.
-pub(crate) fn moment(template: &SourceTemplate, text: &str) -> Option<Result<Time, Time>> {
+pub(crate) fn moment(
+    template: &SourceTemplate,
+    binding: &SourceBinding,
+    text: &str,
+) -> Option<Result<Time, Time>> {
     let text = trim(text);
-    let read = |text: &str| template.times.iter().find_map(|format| by_format(format, text, &template.zone));
+    let zone = binding.time_zone.as_ref().unwrap_or(&template.zone);
+    let read = |text: &str| template.times.iter().find_map(|format| by_format(format, text, zone));
     let found = read(text).or_else(|| read(&moment::with_plus(text)?))?;
     Some(if moment::is_recent_enough(found) { Ok(found) } else { Err(found) })
 }
@@ -79,7 +84,12 @@ fn by_format(format: &TimeFormat, text: &str, zone: &TimeZone) -> Option<Time> {
 impl SourceTemplate {
     /// Leaves the time of a draft out that is more than a day after `received_at`: the arrival counts
     /// then, as for a postback without one. It is named in the notes.
-    pub fn leave_out_time_ahead(&self, draft: &mut Draft, params: &Params, received_at: Time) {
+    pub fn leave_out_time_ahead(
+        &self,
+        binding: &SourceBinding,
+        draft: &mut Draft,
+        (params, received_at): (&Params, Time),
+    ) {
         let Some(ahead) = draft.event_time.filter(|time| moment::is_ahead(*time, received_at)) else {
             return;
         };
@@ -87,10 +97,10 @@ impl SourceTemplate {
         let params = self.repaired(params);
         let is_it = |param: &&Param| {
             self.field_of_name(&param.name) == Some(Field::EventTime)
-                && moment(self, &param.value) == Some(Ok(ahead))
+                && moment(self, binding, &param.value) == Some(Ok(ahead))
         };
         let wrong = ParamFault::TimeAhead { read: ahead };
-        let problem = match params.pairs.iter().find(is_it) {
+        let problem = match params.pairs.iter().chain(&params.derived).find(is_it) {
             Some(param) => problem(param, wrong),
             None => {
                 let field = Field::EventTime.name().to_owned();
@@ -101,11 +111,12 @@ impl SourceTemplate {
     }
 
     fn field_of_name(&self, name: &str) -> Option<Field> {
-        self.names.find(name).and_then(|index| self.field_of(index))
+        self.names.known(name).and_then(|index| self.field_of(index))
     }
 }
 
-/// An offset within the text wins over `zone`.
+/// An offset within the text wins over `zone`. A local time that a change of clocks leaves out moves forward, of one
+/// that there is twice the earlier counts.
 fn at_pattern(pattern: &str, text: &str, zone: &TimeZone) -> Option<Time> {
     let parts = strtime::parse(pattern, text).ok()?;
     let stamp = match parts.to_timestamp() {

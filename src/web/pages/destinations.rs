@@ -161,7 +161,7 @@ fn facts_of_preset(preset: &PostbackPreset) -> String {
 }
 
 fn with_doubts(whole: &str, doubts: Vec<FactDoubt>) -> String {
-    let doubt = |doubt: FactDoubt| format!("{} ({})", doubt.about.as_str(), doubt.reason());
+    let doubt = |doubt: FactDoubt| format!("{} ({})", doubt.about, doubt.reason());
     let doubts: Vec<String> = doubts.into_iter().map(doubt).collect();
     match doubts.as_slice() {
         [] => whole.to_owned(),

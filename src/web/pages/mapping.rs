@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::domain::postback::RawRequest;
 use crate::domain::rejection::Rejection;
 use crate::ingest::postback::Network;
-use crate::template::source::definition::{ExplainedField, ExplainedParam, ParamOutcome};
+use crate::template::source::explain::{ExplainedField, ExplainedParam, ParamOutcome};
 use crate::template::source::params::Params;
 use crate::view::reason::{NoteView, ReasonView};
 
@@ -51,7 +51,8 @@ pub fn of(network: &Network, params: &Result<Params, Rejection>) -> MappingTable
     let template = network.template.name().to_owned();
     match params {
         Ok(params) => {
-            let lines = network.template.explain(params).into_iter().map(MappingRow::of).collect();
+            let lines =
+                network.template.explain(&network.binding, params).into_iter().map(MappingRow::of).collect();
             let notes = NoteView::all(&params.notes);
             MappingTable { template, lines, notes, rejected: None }
         }

@@ -9,7 +9,7 @@ use crate::domain::click::Pairs;
 use crate::domain::consent::{Consent, ConsentRecord, said_by_browser};
 use crate::domain::event::EventName;
 use crate::domain::ids::ClickId;
-use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal, without_exponent};
+use crate::domain::money::{Currency, Money, NumberFormat, parse_decimal, without_exponent};
 use crate::domain::rejection::note::ReportNote;
 use crate::domain::rejection::param::{ParamFault, ParamProblem};
 use crate::domain::time::{DAY_MS, Time};
@@ -198,7 +198,7 @@ fn word(text: &str) -> Result<String, String> {
 }
 
 fn amount(text: &str) -> Result<Decimal, String> {
-    let amount = parse_decimal(text, DecimalMark::Dot).ok_or("is not a decimal number such as 7.50")?;
+    let amount = parse_decimal(text, NumberFormat::Plain).ok_or("is not a decimal number such as 7.50")?;
     let below = amount.is_sign_negative() && !amount.is_zero();
     if below { Err("is below 0; a page takes no sale back".to_owned()) } else { Ok(amount) }
 }

@@ -5,7 +5,7 @@ use jiff::fmt::{strtime, temporal::DateTimeParser};
 use jiff::tz::TimeZone;
 use rust_decimal::{Decimal, RoundingStrategy};
 
-use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use crate::domain::money::{Currency, Money, NumberFormat, parse_decimal};
 use crate::domain::time::Time;
 use crate::template::destination::expression::{
     Expression, HelperCall, ReadOptions, RenderScope, RenderValue,
@@ -63,7 +63,7 @@ fn plain_number(call: &HelperCall, value: RenderValue<'_>, scope: &RenderScope<'
     let number = match value {
         RenderValue::Decimal(number) => Some(number),
         RenderValue::Integer(number) => Some(Decimal::from(number)),
-        RenderValue::Text(text) => parse_decimal(&text, DecimalMark::Dot),
+        RenderValue::Text(text) => parse_decimal(&text, NumberFormat::Plain),
         _ => return None,
     };
     let number = match call.prepared {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::item::{ItemMember, LONGEST_ITEM_TEXT, MOST_ITEMS, SoldItem};
-use crate::domain::money::parse_decimal;
+use crate::domain::money::{Currency, parse_decimal};
 use crate::domain::rejection::note::ReportNote;
 use crate::domain::rejection::param::{ParamFault, ParamProblem};
 use crate::domain::rejection::wanted::{LengthLimit, WantedValue};
@@ -12,6 +12,7 @@ use crate::template::macros::detect::{ValueClass, ValueUse, classify};
 use crate::template::source::fault;
 use crate::template::source::items::{ItemPlace, ItemRules};
 use crate::template::source::map::{FieldInput, Mapping};
+use crate::template::source::number::NoAmount;
 use crate::template::source::params::{Param, listed, problem};
 
 /// The items as far as they were read, and the members of which something wrong is noted already: what is wrong with
@@ -20,13 +21,15 @@ use crate::template::source::params::{Param, listed, problem};
 struct ReadItems {
     items: Vec<SoldItem>,
     noted: Vec<ItemMember>,
+    /// Of the prices.
+    currency: Option<Currency>,
 }
 
 impl<'a> Mapping<'a> {
     /// The items of the order, without those of which nothing is known.
-    pub(super) fn items(&mut self) -> Vec<SoldItem> {
+    pub(super) fn items(&mut self, currency: Option<Currency>) -> Vec<SoldItem> {
         let template = self.template;
-        let mut read = ReadItems::default();
+        let mut read = ReadItems { currency, ..ReadItems::default() };
         match &template.items {
             None => return Vec::new(),
             Some(rules @ ItemRules::List(_)) => self.listed_items(rules, &mut read),
@@ -56,7 +59,7 @@ impl<'a> Mapping<'a> {
             let mut item = SoldItem::default();
             for (place, param) in found {
                 if !param.is_damaged() && !has(&item, place.member) {
-                    self.read_member(&mut item, place.member, param, &mut read.noted);
+                    self.read_member(&mut item, place.member, param, read);
                 }
             }
             read.items.push(item);
@@ -82,11 +85,13 @@ impl<'a> Mapping<'a> {
                 self.leave_out(problem(param, ParamFault::InvalidValue { wanted }));
                 continue;
             }
-            for (item, part) in read.items.iter_mut().zip(parts) {
+            let mut items = std::mem::take(&mut read.items);
+            for (item, part) in items.iter_mut().zip(parts) {
                 let raw = part.as_bytes().to_vec();
                 let part = Param { name: param.name.clone(), value: part.to_owned(), raw };
-                self.read_member(item, *member, &part, &mut read.noted);
+                self.read_member(item, *member, &part, read);
             }
+            read.items = items;
         }
     }
 
@@ -102,31 +107,34 @@ impl<'a> Mapping<'a> {
         None
     }
 
-    fn read_member(
-        &mut self,
-        item: &mut SoldItem,
-        member: ItemMember,
-        param: &Param,
-        noted: &mut Vec<ItemMember>,
-    ) {
+    fn read_member(&mut self, item: &mut SoldItem, member: ItemMember, param: &Param, read: &mut ReadItems) {
         let wrong = match classify(&param.value, &param.raw, used(member)) {
-            ValueClass::Sound => self.put(item, member, param).err(),
+            ValueClass::Sound => self.put(item, member, (param, read.currency)).err(),
             ValueClass::Empty | ValueClass::Nothing => None,
             class => Some(fault::unfilled(param, &class)),
         };
         if let Some(wrong) = wrong
-            && !noted.contains(&member)
+            && !read.noted.contains(&member)
         {
-            noted.push(member);
+            read.noted.push(member);
             self.leave_out(wrong);
         }
     }
 
-    fn put(&self, item: &mut SoldItem, member: ItemMember, param: &Param) -> Result<(), ParamProblem> {
+    fn put(
+        &self,
+        item: &mut SoldItem,
+        member: ItemMember,
+        (param, currency): (&Param, Option<Currency>),
+    ) -> Result<(), ParamProblem> {
         let text = trim(&param.value);
-        let number = || {
-            let mark = self.template.decimal;
-            parse_decimal(text, mark).ok_or_else(|| fault::no_decimal(param, mark))
+        let rules = &self.template.amounts;
+        let number =
+            || parse_decimal(text, rules.format).ok_or_else(|| fault::no_decimal(param, rules.format));
+        let price = || match rules.single(text, currency) {
+            Ok(price) => Ok(price),
+            Err(NoAmount::NotANumber) => Err(fault::no_decimal(param, rules.format)),
+            Err(NoAmount::NoCurrency) => Err(fault::no_currency(&param.name, self.template)),
         };
         let short = || {
             let limit = LengthLimit::Bytes(LONGEST_ITEM_TEXT as u32);
@@ -138,7 +146,7 @@ impl<'a> Mapping<'a> {
             ItemMember::Name => item.name = Some(short()?),
             ItemMember::Category => item.category = Some(short()?),
             ItemMember::Quantity => item.quantity = Some(number()?),
-            ItemMember::Price => item.price = Some(number()?),
+            ItemMember::Price => item.price = Some(price()?),
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::domain::address;
 use crate::domain::click::{CustomerTrait, CustomerTraits};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::EventClaim;
-use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use crate::domain::money::{Currency, Money, NumberFormat, parse_decimal};
 use crate::domain::rejection::param::{ParamFault, ParamProblem};
 use crate::domain::rejection::sale::ReceivedValue;
 use crate::domain::text::trim;
@@ -14,6 +14,7 @@ use crate::template::macros::detect::ValueUse;
 use crate::template::source::definition::Field;
 use crate::template::source::fault;
 use crate::template::source::map::{FieldInput, Mapping, yes_or_no};
+use crate::template::source::number::NoAmount;
 use crate::template::source::params::{problem, shown};
 
 impl Mapping<'_> {
@@ -80,7 +81,7 @@ impl<'a> Mapping<'a> {
         currency: Option<Currency>,
         needed_by: Option<&EventClaim>,
     ) -> Option<Money> {
-        let wrong = match (self.amount(field), currency) {
+        let wrong = match (self.amount(field, currency), currency) {
             (Ok(Some((_, amount))), Some(currency)) => return Some(Money::new(amount, currency)),
             // It stops for another reason, which may be the currency that was received.
             (Ok(Some(_)), None) if !self.problems.is_empty() => return None,
@@ -95,18 +96,32 @@ impl<'a> Mapping<'a> {
         None
     }
 
-    fn amount(&mut self, field: Field) -> Result<Option<(&'a str, Decimal)>, ParamProblem> {
+    /// The parameter and the amount in it, in units of the currency and with its sign.
+    pub(super) fn amount(
+        &mut self,
+        field: Field,
+        currency: Option<Currency>,
+    ) -> Result<Option<(&'a str, Decimal)>, ParamProblem> {
+        let rules = &self.template.amounts;
         match self.find(field, ValueUse::Amount) {
-            FieldInput::Sound { param, text } => match parse_decimal(&text, self.template.decimal) {
-                Some(amount) => Ok(Some((param.name.as_str(), amount))),
-                None => Err(fault::no_decimal(param, self.template.decimal)),
+            FieldInput::Sound { param, text } => match rules.read(&text, currency) {
+                Ok(amount) => Ok(amount.map(|amount| (param.name.as_str(), self.signed(amount)))),
+                Err(NoAmount::NotANumber) => Err(fault::no_decimal(param, rules.format)),
+                Err(NoAmount::NoCurrency) => Err(fault::no_currency(&param.name, self.template)),
             },
             FieldInput::Bad { param, why } => Err(why.of(param)),
             FieldInput::Absent => Ok(self
                 .default(field)
-                .and_then(|text| parse_decimal(text, DecimalMark::Dot))
+                .and_then(|text| parse_decimal(text, NumberFormat::Plain))
                 .map(|amount| (field.name(), amount))),
         }
+    }
+
+    /// An amount above 0 below 0 where another parameter says that it takes something back.
+    fn signed(&self, amount: Decimal) -> Decimal {
+        let takes_back =
+            || self.template.amounts.negative_when.iter().any(|when| self.has_word(when).is_some());
+        if amount > Decimal::ZERO && takes_back() { -amount } else { amount }
     }
 
     /// The value's parameter and what was received in it.
