@@ -21,6 +21,9 @@ currency = "currency"
 by_value = { positive = "Purchase", zero = "Lead" }
 "#;
 
+/// An amount as it is written in a query, and what is read, or the code of why nothing is.
+type Written = (&'static str, Result<&'static str, &'static str>);
+
 fn template(rest: &str) -> SourceTemplate {
     SourceTemplate::parse("small.toml", &format!("{HEAD}{rest}"))
         .unwrap_or_else(|problems| panic!("{problems:?}"))
@@ -46,7 +49,7 @@ fn value(template: &SourceTemplate, query: &str) -> Result<String, &'static str>
 #[test]
 fn amounts_are_read_as_the_template_says_and_never_guessed() {
     const NOT: Result<&str, &str> = Err("not_a_number");
-    let cases: [(&str, &[(&str, Result<&str, &str>)]); 6] = [
+    let cases: [(&str, &[Written]); 6] = [
         (
             "",
             &[
