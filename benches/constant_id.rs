@@ -187,6 +187,7 @@ fn draft(id: Id, number: u64) -> Outcome<Draft> {
         click_id: Some(click_id(id, number)),
         item_id: None,
         items: Vec::new(),
+        adjustment_id: None,
         value,
         negative_received: None,
         payout: None,

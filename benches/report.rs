@@ -275,6 +275,7 @@ fn arrival(number: u64, of_offers: bool) -> Option<Arrival> {
         click_id: Some(format!("click-{affiliate}")),
         item_id: None,
         items: Vec::new(),
+        adjustment_id: None,
         value: Some(Money::new(parse_decimal("7.50", NumberFormat::Plain)?, Currency::parse("USD")?)),
         negative_received: None,
         payout: None,

@@ -95,7 +95,7 @@ fn read(section: Table<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Optio
     let currency = read_currency(&section, template.as_deref());
     let event = |key: &'static str| section.parsed(key, event_name);
     let (positive_event, zero_event) = (event("positive_event"), event("zero_event"));
-    let dedup = section.parsed("dedup", |text| text.one_of(&Dedup::NAMES));
+    let dedup = read_dedup(&section, template.as_deref());
     let forward_status = section.all_parsed("forward_status", forwarded_status);
     let unmatched = read_unmatched(&section);
     let max_per_second = section.number::<u32>("max_per_second", 1..=1_000_000).and_then(NonZeroU32::new);
@@ -262,6 +262,20 @@ fn read_currency(section: &Table<'_>, template: Option<&SourceTemplate>) -> Opti
         );
     }
     currency
+}
+
+/// How repeats are known; by nothing but the transaction where the template adds rows of one up.
+fn read_dedup(section: &Table<'_>, template: Option<&SourceTemplate>) -> Option<Dedup> {
+    let dedup = section.parsed("dedup", |text| text.one_of(&Dedup::NAMES));
+    let adds_up = template.is_some_and(SourceTemplate::adds_up);
+    if let Some(mode) = dedup.filter(|mode| adds_up && *mode != Dedup::Transaction) {
+        let what = format!(
+            "`dedup` in [[source]]: the template adds the rows of a transaction up, and \"{}\" does not know them by it",
+            mode.as_str()
+        );
+        section.problem("dedup", what, "leave `dedup` out, or write dedup = \"transaction\"");
+    }
+    dedup
 }
 
 /// A status whose conversions may be sent to someone.

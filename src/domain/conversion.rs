@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::adjustment::Adjustment;
 use crate::domain::attribution::Attribution;
 use crate::domain::candidate::Considered;
 use crate::domain::click::{Click, CustomerTraits, Pairs};
@@ -89,6 +90,8 @@ pub struct Draft {
     pub item_id: Option<String>,
     /// The things of the order, where the report names several.
     pub items: Vec<SoldItem>,
+    /// Which row of the sale it is, at a source whose rows add up.
+    pub adjustment_id: Option<String>,
     /// What is reported to the ad platform as the event's worth. Always there for [`EventClaim::ByValue`], but
     /// where an offer's terms say what it is worth.
     pub value: Option<Money>,
@@ -149,6 +152,8 @@ pub struct Conversion {
     pub item_id: Option<String>,
     /// The things of the order, as first reported; taken from a repeat where the first report had none.
     pub items: Vec<SoldItem>,
+    /// The rows that it is the sum of, at a source whose rows add up.
+    pub adjustments: Vec<Adjustment>,
     /// What ad platforms are sent as its worth. At the endpoints of the network's side the revenue, else the
     /// payout, where none was reported.
     pub value: Option<Money>,

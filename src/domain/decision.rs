@@ -1,6 +1,7 @@
 //! The one decision about everything that reports a sale: new, changed, repeated or wrong. Pure but for
 //! the look-ups it is handed.
 
+use crate::domain::adjustment_sum;
 use crate::domain::attribution::{Attribution, canonical_click};
 use crate::domain::conversion::{Conversion, Dedup, Draft, EventClaim, push_change, reported_status};
 use crate::domain::dedup::{AmountRule, FurtherIdentity, Identity, ReportMatch, shown_id};
@@ -140,7 +141,7 @@ fn decide_known<F: Facts>(
         ReportMatch::New(reused) => reused,
     };
     if let Some(value) = draft.value.filter(|value| value.is_below_zero())
-        && matches!(draft.event, EventClaim::ByValue { .. })
+        && (matches!(draft.event, EventClaim::ByValue { .. }) || draft.adjustment_id.is_some())
     {
         let rejection = Rejection::from(unknown_reversal(draft, value));
         return Ok(Decision::UnknownSale { rejection, sales: identity.sales(draft) });
@@ -250,6 +251,7 @@ fn fresh(draft: &Draft, arrived: ArrivalContext) -> Conversion {
         attribution: Attribution::NoClickId,
         item_id: draft.item_id.clone(),
         items: draft.items.clone(),
+        adjustments: adjustment_sum::first(draft),
         value: draft.value,
         payout: draft.payout,
         revenue: draft.revenue,
@@ -289,6 +291,18 @@ fn repeat<F: Facts>(
     let RepeatReport { draft, arrived, mut notes, amounts } = again;
     let mut now = earlier.clone();
     let mut fields = Vec::new();
+    let summed;
+    let draft = if draft.adjustment_id.is_some() {
+        let Some(sum) = adjustment_sum::add(&mut now.adjustments, &earlier, draft) else {
+            return Ok(Decision::Duplicate { conversion: earlier, notes });
+        };
+        let row = Some(draft.adjustment_id.clone().unwrap_or_default());
+        fields.push(FieldChange::Adjustment(FromTo { from: None, to: row }));
+        summed = sum;
+        &summed
+    } else {
+        draft
+    };
     notes.extend(change_status(&mut fields, &mut now, draft));
     let differs = draft.value != earlier.value;
     let both =

@@ -354,10 +354,10 @@ impl<'a> Siblings<'a> {
     }
 }
 
-/// Whether the two name the same item, or one of them names none.
+/// Whether the two name the same item, or one of them names none. The rows of a sale may each be of another.
 fn is_of_item(conversion: &Conversion, draft: &Draft) -> bool {
     match (&conversion.item_id, &draft.item_id) {
-        (Some(theirs), Some(ours)) => theirs == ours,
+        (Some(theirs), Some(ours)) => theirs == ours || draft.adjustment_id.is_some(),
         _ => true,
     }
 }

@@ -91,6 +91,8 @@ codes! {
             "a repeat named the transaction id that the first report lacked", "have the network send the transaction id with the first report";
         ItemId = "item_id",
             "a repeat named the item that the first report lacked", "have the network send the item with the first report";
+        Adjustment = "adjustment",
+            "another row of the sale was reported, and its amounts are the sum of all", "nothing: this is how the network reports returns and further items";
     }
 }
 
@@ -132,6 +134,8 @@ pub enum FieldChange {
     TransactionId(FromTo<Option<String>>),
     /// As it was received.
     ItemId(FromTo<Option<String>>),
+    /// The id of the row that was added, or that says now what it announced before.
+    Adjustment(FromTo<Option<String>>),
 }
 
 impl FieldChange {
@@ -148,7 +152,8 @@ impl FieldChange {
             | FieldChange::SaleAmount(change) => change.map(|money| Some(money.as_ref()?.to_string())),
             FieldChange::ClickId(change)
             | FieldChange::TransactionId(change)
-            | FieldChange::ItemId(change) => change.clone(),
+            | FieldChange::ItemId(change)
+            | FieldChange::Adjustment(change) => change.clone(),
             FieldChange::Attribution(change) => change.map(|state| Some(state.as_str().to_owned())),
             FieldChange::AdUserData(change) | FieldChange::AdPersonalization(change) => {
                 change.map(|answer| Some(answered(*answer).to_owned()))
@@ -188,6 +193,7 @@ impl CodedReason for FieldChange {
             FieldChange::AdPersonalization(_) => ChangedField::AdPersonalization,
             FieldChange::TransactionId(_) => ChangedField::TransactionId,
             FieldChange::ItemId(_) => ChangedField::ItemId,
+            FieldChange::Adjustment(_) => ChangedField::Adjustment,
         }
     }
 

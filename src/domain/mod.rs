@@ -1,6 +1,8 @@
 //! The nouns and the pure decisions about them: no IO, no async, no clock.
 
 pub(crate) mod address;
+pub mod adjustment;
+pub(crate) mod adjustment_sum;
 pub mod advertiser_number;
 pub mod age_clock;
 pub mod attempt;

@@ -208,6 +208,7 @@ pub fn draft(source: SourceId, report: AdvertiserReport) -> Draft {
         click_id: Some(report.click_id),
         item_id: None,
         items: Vec::new(),
+        adjustment_id: None,
         // Where it is absent, the offer's terms decide what the sale is worth.
         value: report.amount.map(money),
         negative_received: None,

@@ -191,6 +191,7 @@ fn draft(
         click_id,
         item_id: None,
         items: Vec::new(),
+        adjustment_id: None,
         value,
         negative_received: None,
         payout: None,

@@ -256,6 +256,7 @@ fn draft(event: TagEvent) -> Draft {
         click_id: Some(event.click.as_str().to_owned()),
         item_id: None,
         items: Vec::new(),
+        adjustment_id: None,
         value: event.value,
         negative_received: None,
         payout: None,

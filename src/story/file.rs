@@ -326,6 +326,7 @@ fn conversion(table: &Table<'_>, now: Time, click: Option<&Click>) -> Option<Con
         transaction_id,
         item_id: text("item_id"),
         items: table.read_tables("items", item),
+        adjustments: Vec::new(),
         traits: traits(table, "traits"),
         params: texts(table, "params").into_iter().collect(),
         history: Vec::new(),

@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::domain::adjustment::Adjustment;
 use crate::domain::advertiser_number::AdvertiserNumbers;
 use crate::domain::attempt::Attempt;
 use crate::domain::attribution::{Attribution, MatchMethod};
@@ -49,6 +50,8 @@ pub struct ReportedView<'a> {
     item_id: Option<&'a str>,
     /// The things of the order, where the report names several.
     items: Vec<ItemView<'a>>,
+    /// The rows that its amounts are the sum of, at a source whose rows add up; else empty.
+    adjustments: Vec<AdjustmentView<'a>>,
     /// What ad platforms are sent; null where nothing says what the sale is worth.
     value: Option<MoneyView>,
     /// What the affiliate earns.
@@ -76,6 +79,7 @@ impl<'a> ReportedView<'a> {
             transaction_id: conversion.transaction_id.as_deref(),
             item_id: conversion.item_id.as_deref(),
             items: conversion.items.iter().map(ItemView::of).collect(),
+            adjustments: conversion.adjustments.iter().map(AdjustmentView::of).collect(),
             value: conversion.value.map(MoneyView::of),
             payout: conversion.payout.map(MoneyView::of),
             revenue: conversion.revenue.map(MoneyView::of),
@@ -83,6 +87,37 @@ impl<'a> ReportedView<'a> {
             event_time: conversion.event_time,
             traits: PairsView::of_traits(&conversion.traits),
             params: PairsView::of(&conversion.params),
+        }
+    }
+}
+
+/// A row of a sale.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Adjustment")]
+struct AdjustmentView<'a> {
+    /// The network's id of the row; null of what was reported without one.
+    id: Option<&'a str>,
+    item_id: Option<&'a str>,
+    /// What is `rejected` or `scrubbed` is not part of the sum.
+    #[schemars(with = "StatusWord")]
+    status: &'static str,
+    /// Below 0 where it takes something back.
+    value: Option<MoneyView>,
+    payout: Option<MoneyView>,
+    revenue: Option<MoneyView>,
+    sale_amount: Option<MoneyView>,
+}
+
+impl<'a> AdjustmentView<'a> {
+    fn of(row: &'a Adjustment) -> AdjustmentView<'a> {
+        AdjustmentView {
+            id: row.id.as_deref(),
+            item_id: row.item_id.as_deref(),
+            status: row.status.as_str(),
+            value: row.value.map(MoneyView::of),
+            payout: row.payout.map(MoneyView::of),
+            revenue: row.revenue.map(MoneyView::of),
+            sale_amount: row.sale_amount.map(MoneyView::of),
         }
     }
 }

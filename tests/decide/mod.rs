@@ -1,5 +1,6 @@
 //! What a postback becomes: deduplication, attribution, payout, routing. Rules without input or output.
 
+mod adjustments;
 mod attribution;
 mod changes;
 mod click_ages;

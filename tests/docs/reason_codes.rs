@@ -175,6 +175,7 @@ fn history() -> Family {
             FieldChange::AdPersonalization(answer(None, Some(true))),
             FieldChange::TransactionId(FromTo { from: None, to: Some("T-1001".to_owned()) }),
             FieldChange::ItemId(FromTo { from: None, to: Some("565".to_owned()) }),
+            FieldChange::Adjustment(FromTo { from: None, to: Some("row-2".to_owned()) }),
         ],
     )
 }

@@ -204,6 +204,7 @@ pub fn draft(transaction: &str, status: Status) -> Draft {
         click_id: None,
         item_id: None,
         items: Vec::new(),
+        adjustment_id: None,
         value: None,
         negative_received: None,
         payout: None,

@@ -252,6 +252,44 @@ fn an_accounts_words_go_before_the_templates() {
 }
 
 #[test]
+fn a_word_that_is_known_counts_also_where_it_means_nothing_elsewhere() {
+    let template = template(&RULES.replace("new = ", "none = \"pending\"\n0 = \"rejected\"\nnew = "));
+    let status = |word: &str| draft(&template, &format!("amount=7&state={word}")).status;
+    assert_eq!(status("none"), Some(Status::Pending));
+    assert_eq!(status("%20NONE"), Some(Status::Pending));
+    assert_eq!(status("0"), Some(Status::Rejected));
+    // One that no one knows means nothing, as ever.
+    assert_eq!(status("null"), Some(Status::Approved));
+    assert_eq!(draft(&template, "amount=7&goal=none").event, draft(&template, "amount=7").event);
+}
+
+#[test]
+fn an_event_word_that_nothing_names_may_leave_it_to_the_value() {
+    let template = template(&RULES.replace("by_value =", "unnamed = \"left_out\"\nby_value ="));
+    let found = draft(&template, "amount=7&goal=17");
+    assert_eq!(found.event, draft(&template, "amount=7").event);
+    assert_eq!(found.notes[0].problem().unwrap().field, "goal");
+    assert_eq!(
+        draft(&template, "amount=7&goal=reg").event,
+        EventClaim::Named(EventName::parse("CompleteRegistration").unwrap())
+    );
+}
+
+#[test]
+fn the_id_of_a_row_is_read_and_one_that_is_none_stops_the_postback() {
+    let template = template(&format!("{MAP}{BY_VALUE}[dedup]\nadjustment_id = \"row\"\n"));
+    assert_eq!(draft(&template, "amount=-7&row=%20r1%20").adjustment_id.as_deref(), Some("r1"));
+    assert_eq!(draft(&template, "amount=7").adjustment_id, None);
+    let refused = mapped(&template, &binding(), ("amount=7&row=%7Brow%7D", &[], "")).unwrap_err();
+    assert_eq!((refused.code().as_str(), refused.field()), ("unexpanded_macro", Some("row")));
+    for mode in ["click", "each"] {
+        let found =
+            problems(&format!("{MAP}{BY_VALUE}[dedup]\nmode = \"{mode}\"\nadjustment_id = \"row\"\n"));
+        assert!(found[0].what.contains("adjustment_id"), "{found:?}");
+    }
+}
+
+#[test]
 fn the_click_id_is_taken_out_of_what_is_around_it() {
     let section = "[click_id]\nprefix = \"pb_\"\npart = { separator = \"|\", take = 1 }\n";
     let template = template(&format!("{MAP}{BY_VALUE}{section}"));

@@ -162,6 +162,7 @@ fn conversion(click: &Click, event: EventName, now: Time, name: &str) -> Option<
         },
         item_id: item.id.clone(),
         items: vec![item],
+        adjustments: Vec::new(),
         value: Some(worth),
         payout: Some(worth),
         revenue: Some(worth),

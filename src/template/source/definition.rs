@@ -96,6 +96,8 @@ pub struct SourceTemplate {
     pub(crate) click_id: ClickIdRules,
     pub(crate) reply: NetworkReply,
     pub(crate) dedup: Dedup,
+    /// The parameter that has the id of a row, where the rows of a sale add up.
+    pub(crate) adjustment_id: Option<usize>,
     /// How its birthdates are written.
     pub(crate) birthdate: Option<DateOrder>,
     /// What a field is taken to be when its parameter is absent.
@@ -355,6 +357,11 @@ impl SourceTemplate {
     /// What makes two postbacks the same conversion, where the source does not say.
     pub fn default_dedup(&self) -> Dedup {
         self.dedup
+    }
+
+    /// Whether the rows of a sale add up, each with an id of its own.
+    pub fn adds_up(&self) -> bool {
+        self.adjustment_id.is_some()
     }
 
     /// What a birthdate begins with, where its day and month could be either.

@@ -26,6 +26,8 @@ pub(crate) struct EventRules {
     ignore: Vec<String>,
     /// Every event word is ignored that nothing names.
     ignores_others: bool,
+    /// An event word that nothing names is an event of that name. Else what follows decides, as if there were none.
+    pub(crate) takes_others: bool,
     /// Go before all else, in this order.
     pub(crate) rules: Vec<EventRule>,
 }
@@ -95,6 +97,9 @@ fn rules(table: &Table<'_>, names: &mut ParamNames) -> EventRules {
         value_required: table.all_parsed("value_required", event_name).unwrap_or_default(),
         ignore: listed.iter().map(|text| text.value.trim().to_lowercase()).collect(),
         ignores_others: !others.is_empty(),
+        takes_others: table
+            .parsed("unnamed", |text| text.one_of(&[("custom", true), ("left_out", false)]))
+            .unwrap_or(true),
         rules: table.read_tables("rules", |rule| event_rule(rule, names)).into_iter().flatten().collect(),
     }
 }

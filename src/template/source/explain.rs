@@ -118,6 +118,9 @@ pub fn draft_json(draft: &Draft) -> Value {
     if let (Value::Object(members), false) = (&mut document, draft.items.is_empty()) {
         members.insert("items".to_owned(), draft.items.iter().map(item_json).collect());
     }
+    if let (Value::Object(members), Some(id)) = (&mut document, &draft.adjustment_id) {
+        members.insert("adjustment_id".to_owned(), json!(id));
+    }
     if let (Value::Object(members), true) = (&mut document, draft.consent != Consent::default()) {
         let Consent { ad_user_data, ad_personalization } = draft.consent;
         let answers = json!({"ad_user_data": ad_user_data, "ad_personalization": ad_personalization});

@@ -42,10 +42,14 @@ fn build(root: &Table<'_>) -> SourceTemplate {
     let (fields, items) = fields::read(root, &mut names, (amounts.format, &times));
     let events = events::read(root, &mut names);
     let reply = reply::read(root);
+    let (dedup, adjustment_id) = dedup(root, &mut names);
     let is_read = |index: usize| {
         let is_condition =
             events.reads(index) || amounts.negative_when.iter().any(|when| when.param == index);
-        reads(&fields, index) || items.as_ref().is_some_and(|rules| rules.reads(index)) || is_condition
+        reads(&fields, index)
+            || items.as_ref().is_some_and(|rules| rules.reads(index))
+            || is_condition
+            || adjustment_id == Some(index)
     };
     let keep = keep(root, &mut names, is_read);
     let statuses = statuses(root, &fields);
@@ -67,7 +71,8 @@ fn build(root: &Table<'_>) -> SourceTemplate {
         fallback: root.read_table("encoding", |table| table.parsed("fallback", fallback)).flatten(),
         click_id: click_id::read(root),
         reply,
-        dedup: dedup(root),
+        dedup,
+        adjustment_id,
         birthdate: root.parsed("birthdate", |text| text.one_of(&DateOrder::NAMES)),
         defaults: defaults(root, &statuses),
         body: body_limits(root),
@@ -214,9 +219,19 @@ fn fallback(text: &Text) -> Result<&'static Encoding, Problem> {
     }
 }
 
-fn dedup(root: &Table<'_>) -> Dedup {
-    let mode = root.read_table("dedup", |dedup| dedup.parsed("mode", |text| text.one_of(&Dedup::NAMES)));
-    mode.flatten().unwrap_or_default()
+/// What makes two postbacks one, and the parameter that has the id of a row of a sale.
+fn dedup(root: &Table<'_>, names: &mut ParamNames) -> (Dedup, Option<usize>) {
+    let read = root.read_table("dedup", |table| {
+        let mode = table.parsed("mode", |text| text.one_of(&Dedup::NAMES)).unwrap_or_default();
+        let adjustment_id = table.parsed("adjustment_id", |text| names.read(&text.value));
+        if adjustment_id.is_some() && mode != Dedup::Transaction {
+            let hint = "write mode = \"transaction\", or leave `adjustment_id` out";
+            let what = "`adjustment_id` adds up the rows of a transaction, and `mode` knows a sale by something else";
+            table.problem("adjustment_id", what, hint);
+        }
+        (mode, adjustment_id)
+    });
+    read.unwrap_or_default()
 }
 
 /// Reads the section.

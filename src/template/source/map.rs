@@ -168,6 +168,7 @@ impl<'a> Mapping<'a> {
             click_id,
             item_id: self.optional(Field::ItemId, ValueUse::Id),
             items: self.items(currency),
+            adjustment_id: self.adjustment_id(),
             value,
             negative_received,
             payout: self.money(Field::Payout, currency, None),
@@ -189,7 +190,7 @@ impl<'a> Mapping<'a> {
             return FieldInput::Absent;
         };
         for reading in readings {
-            let found = self.read(reading, used);
+            let found = self.known_word(field, reading).unwrap_or_else(|| self.read(reading, used));
             if !matches!(found, FieldInput::Absent) {
                 return found;
             }
@@ -202,6 +203,21 @@ impl<'a> Mapping<'a> {
             FieldRule::One(index) => self.one(*index, used),
             FieldRule::Join(pieces) => self.join(pieces, used),
         }
+    }
+
+    /// A parameter whose value is one of the words that template and source know: it is that, also where it is
+    /// a word for nothing elsewhere.
+    fn known_word(&self, field: Field, reading: &FieldRule) -> Option<FieldInput<'a>> {
+        let FieldRule::One(index) = reading else { return None };
+        let param = self.indexed.get(*index)?;
+        let word = trim(&param.value).to_lowercase();
+        let is_known = match field {
+            Field::Status => self.template.status_of(self.binding, &word).is_some(),
+            Field::Event => self.template.event_of(self.binding, &word).is_some(),
+            _ => false,
+        };
+        let is_sound = is_known && self.indexed.wrong(*index, param).is_none();
+        is_sound.then_some(FieldInput::Sound { param, text: Cow::Borrowed(&param.value) })
     }
 
     fn one(&mut self, index: usize, used: ValueUse) -> FieldInput<'a> {
@@ -240,6 +256,19 @@ impl<'a> Mapping<'a> {
             }
         }
         first.map_or(FieldInput::Absent, |param| FieldInput::Sound { param, text: Cow::Owned(joined) })
+    }
+
+    /// The id of the row of a sale that it is. One that is none is named in the note.
+    fn adjustment_id(&mut self) -> Option<String> {
+        let index = self.template.adjustment_id?;
+        match self.one(index, ValueUse::Id) {
+            FieldInput::Sound { text, .. } => Some(trim(&text).to_owned()),
+            FieldInput::Absent => None,
+            FieldInput::Bad { param, why } => {
+                self.problems.push(why.of(param));
+                None
+            }
+        }
     }
 
     fn default(&self, field: Field) -> Option<&'a str> {

@@ -115,7 +115,7 @@ impl<'a> Mapping<'a> {
             self.ignore(&param.name, word);
             return None;
         }
-        let named = known.cloned().or_else(|| EventName::parse(word));
+        let named = known.cloned().or_else(|| EventName::parse(word).filter(|_| rules.takes_others));
         if named.is_none() {
             self.leave_out(problem(param, ParamFault::InvalidValue { wanted: WantedValue::Event }));
         }
