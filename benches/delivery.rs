@@ -314,6 +314,7 @@ async fn arrive(store: &dyn Store, transaction: String) {
         click_id: Some(CLICK.to_owned()),
         item_id: Some("sku-77".to_owned()),
         items: Vec::new(),
+        adjustment_id: None,
         value: Some(Money::new(
             parse_decimal("49.90", NumberFormat::Plain).expect("a decimal"),
             Currency::parse("USD").expect("a currency"),

@@ -219,6 +219,7 @@ fn arrival(number: usize) -> Arrival {
         click_id: value("s2"),
         item_id: value("oid"),
         items: Vec::new(),
+        adjustment_id: None,
         value: value("price")
             .and_then(|price| parse_decimal(&price, NumberFormat::Plain))
             .and_then(|price| Currency::parse("USD").map(|currency| Money::new(price, currency))),

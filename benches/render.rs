@@ -189,6 +189,7 @@ fn conversion(traits: CustomerTraits) -> Conversion {
         attribution: Attribution::Matched { given: click.to_string(), click, reading: MatchMethod::Exact },
         item_id: Some("565".to_owned()),
         items: Vec::new(),
+        adjustments: Vec::new(),
         value: Some(Money::new("7.00".parse().unwrap(), Currency::parse("USD").unwrap())),
         payout: None,
         revenue: None,

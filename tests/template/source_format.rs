@@ -266,6 +266,8 @@ fn a_word_that_is_known_counts_also_where_it_means_nothing_elsewhere() {
 #[test]
 fn an_event_word_that_nothing_names_may_leave_it_to_the_value() {
     let template = template(&RULES.replace("by_value =", "unnamed = \"left_out\"\nby_value ="));
+    let own = EventClaim::Named(EventName::purchase());
+    assert_eq!(draft(&template, "amount=7&goal=purchase").event, own, "our own names are known");
     let found = draft(&template, "amount=7&goal=17");
     assert_eq!(found.event, draft(&template, "amount=7").event);
     assert_eq!(found.notes[0].problem().unwrap().field, "goal");

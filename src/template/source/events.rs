@@ -26,7 +26,8 @@ pub(crate) struct EventRules {
     ignore: Vec<String>,
     /// Every event word is ignored that nothing names.
     ignores_others: bool,
-    /// An event word that nothing names is an event of that name. Else what follows decides, as if there were none.
+    /// An event word that nothing names, and that is none of our own, is an event of that name. Else what follows
+    /// decides, as if there were none.
     pub(crate) takes_others: bool,
     /// Go before all else, in this order.
     pub(crate) rules: Vec<EventRule>,

@@ -115,7 +115,8 @@ impl<'a> Mapping<'a> {
             self.ignore(&param.name, word);
             return None;
         }
-        let named = known.cloned().or_else(|| EventName::parse(word).filter(|_| rules.takes_others));
+        let is_taken = |name: &EventName| rules.takes_others || EventName::STANDARD.contains(&name.as_str());
+        let named = known.cloned().or_else(|| EventName::parse(word).filter(is_taken));
         if named.is_none() {
             self.leave_out(problem(param, ParamFault::InvalidValue { wanted: WantedValue::Event }));
         }
