@@ -139,10 +139,11 @@ fn smallest_units_are_counted_by_the_currency_unless_the_template_knows_better()
         ("amount=75000&currency=ISK", "750.00 ISK"),
         ("amount=750&currency=MGA", "750 MGA"),
         ("amount=-750", "-7.50 USD"),
-        ("amount=12.5", "0.125 USD"),
+        ("amount=750.00", "7.50 USD"),
     ] {
         assert_eq!(value(&template, query).as_deref(), Ok(expected), "{query}");
     }
+    assert_eq!(value(&template, "amount=148.50"), Err("not_a_number"), "it was meant in whole units");
     let no_currency = SourceBinding { currency: None, ..binding() };
     let refused = mapped(&template, &no_currency, "amount=750").unwrap_err();
     assert_eq!(refused.code().as_str(), "missing_currency");

@@ -96,8 +96,8 @@ pub struct SourceTemplate {
     pub(crate) click_id: ClickIdRules,
     pub(crate) reply: NetworkReply,
     pub(crate) dedup: Dedup,
-    /// The parameter that has the id of a row, where the rows of a sale add up.
-    pub(crate) adjustment_id: Option<usize>,
+    /// Where the id of a row is, where the rows of a sale add up.
+    pub(crate) adjustment_id: Option<FieldRule>,
     /// How its birthdates are written.
     pub(crate) birthdate: Option<DateOrder>,
     /// What a field is taken to be when its parameter is absent.
@@ -197,6 +197,16 @@ pub(crate) enum FieldRule {
     One(usize),
     /// `{{s2}}{{s3}}`: several, joined.
     Join(Vec<ValuePiece>),
+}
+
+impl FieldRule {
+    /// Whether a parameter is one of those that are read.
+    pub(crate) fn reads(&self, index: usize) -> bool {
+        match self {
+            FieldRule::One(one) => *one == index,
+            FieldRule::Join(pieces) => pieces.contains(&ValuePiece::Param(index)),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

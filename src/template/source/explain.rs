@@ -14,7 +14,7 @@ use crate::domain::rejection::note::notes_text;
 use crate::domain::status::Status;
 use crate::domain::text::trim;
 use crate::template::macros::detect::{ValueClass, ValueUse};
-use crate::template::source::definition::{Field, FieldRule, SourceBinding, SourceTemplate, ValuePiece};
+use crate::template::source::definition::{Field, FieldRule, SourceBinding, SourceTemplate};
 use crate::template::source::map::{MappedReport, yes_or_no};
 use crate::template::source::number::NoAmount;
 use crate::template::source::params::{Param, Params, shown};
@@ -199,10 +199,7 @@ impl SourceTemplate {
 
     /// Every field that is read from a parameter.
     pub(crate) fn fields_of(&self, index: usize) -> impl Iterator<Item = Field> {
-        let reads = move |reading: &FieldRule| match reading {
-            FieldRule::One(one) => *one == index,
-            FieldRule::Join(pieces) => pieces.contains(&ValuePiece::Param(index)),
-        };
+        let reads = move |reading: &FieldRule| reading.reads(index);
         let fields = self.fields.iter().filter(move |(_, readings)| readings.iter().any(reads));
         fields.map(|(field, _)| *field)
     }

@@ -93,7 +93,7 @@ pub(crate) fn field(table: &Table<'_>, key: &str) -> Option<Field> {
 }
 
 /// A parameter's name, or a text with `{{name}}` in it.
-fn reading(text: &Text, names: &mut ParamNames) -> Result<FieldRule, Problem> {
+pub(crate) fn reading(text: &Text, names: &mut ParamNames) -> Result<FieldRule, Problem> {
     let text = text.value.as_str();
     if let Some(calculation) = calculated(text) {
         let what = format!("`{calculation}` is a calculation, not a parameter's name");

@@ -11,7 +11,7 @@ use crate::domain::money::{Currency, NumberFormat, parse_decimal};
 use crate::domain::status::Status;
 use crate::template::diagnostic::Problem;
 use crate::template::source::definition::{
-    BodyLimits, Field, FieldRule, NetworkLinks, SourceTemplate, UrlParam, ValuePiece,
+    BodyLimits, Field, FieldRule, NetworkLinks, SourceTemplate, UrlParam,
 };
 use crate::template::source::fields::{self, field};
 use crate::template::source::map::yes_or_no;
@@ -49,7 +49,7 @@ fn build(root: &Table<'_>) -> SourceTemplate {
         reads(&fields, index)
             || items.as_ref().is_some_and(|rules| rules.reads(index))
             || is_condition
-            || adjustment_id == Some(index)
+            || adjustment_id.as_ref().is_some_and(|rule| rule.reads(index))
     };
     let keep = keep(root, &mut names, is_read);
     let statuses = statuses(root, &fields);
@@ -187,10 +187,7 @@ fn keep(root: &Table<'_>, names: &mut ParamNames, is_read: impl Fn(usize) -> boo
 }
 
 fn reads(fields: &[(Field, Vec<FieldRule>)], index: usize) -> bool {
-    fields.iter().flat_map(|(_, readings)| readings).any(|reading| match reading {
-        FieldRule::One(one) => *one == index,
-        FieldRule::Join(pieces) => pieces.contains(&ValuePiece::Param(index)),
-    })
+    fields.iter().flat_map(|(_, readings)| readings).any(|reading| reading.reads(index))
 }
 
 fn statuses(root: &Table<'_>, fields: &[(Field, Vec<FieldRule>)]) -> Vec<(String, Status)> {
@@ -219,11 +216,11 @@ fn fallback(text: &Text) -> Result<&'static Encoding, Problem> {
     }
 }
 
-/// What makes two postbacks one, and the parameter that has the id of a row of a sale.
-fn dedup(root: &Table<'_>, names: &mut ParamNames) -> (Dedup, Option<usize>) {
+/// What makes two postbacks one, and where the id of a row of a sale is.
+fn dedup(root: &Table<'_>, names: &mut ParamNames) -> (Dedup, Option<FieldRule>) {
     let read = root.read_table("dedup", |table| {
         let mode = table.parsed("mode", |text| text.one_of(&Dedup::NAMES)).unwrap_or_default();
-        let adjustment_id = table.parsed("adjustment_id", |text| names.read(&text.value));
+        let adjustment_id = table.parsed("adjustment_id", |text| fields::reading(text, names));
         if adjustment_id.is_some() && mode != Dedup::Transaction {
             let hint = "write mode = \"transaction\", or leave `adjustment_id` out";
             let what = "`adjustment_id` adds up the rows of a transaction, and `mode` knows a sale by something else";

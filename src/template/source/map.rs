@@ -238,6 +238,15 @@ impl<'a> Mapping<'a> {
         }
     }
 
+    /// Whether a value is no id alone, as `0`, and may be part of one.
+    fn is_part_of_id(&self, index: usize, used: ValueUse) -> bool {
+        let Some(param) = self.indexed.get(index).filter(|_| used == ValueUse::Id) else { return false };
+        let class = |used| self.template.classify(index, param, used);
+        self.indexed.wrong(index, param).is_none()
+            && class(ValueUse::Id) == ValueClass::Nothing
+            && class(ValueUse::Text) == ValueClass::Sound
+    }
+
     /// Sound parts joined; absent when every parameter is.
     fn join(&mut self, pieces: &[ValuePiece], used: ValueUse) -> FieldInput<'a> {
         let mut joined = String::new();
@@ -245,6 +254,9 @@ impl<'a> Mapping<'a> {
         for piece in pieces {
             match piece {
                 ValuePiece::Text(text) => joined.push_str(text),
+                ValuePiece::Param(index) if self.is_part_of_id(*index, used) => {
+                    joined.push_str(self.indexed.get(*index).map_or("", |param| trim(&param.value)));
+                }
                 ValuePiece::Param(index) => match self.one(*index, used) {
                     FieldInput::Sound { param, text } => {
                         joined.push_str(trim(&text));
@@ -260,8 +272,8 @@ impl<'a> Mapping<'a> {
 
     /// The id of the row of a sale that it is. One that is none is named in the note.
     fn adjustment_id(&mut self) -> Option<String> {
-        let index = self.template.adjustment_id?;
-        match self.one(index, ValueUse::Id) {
+        let template = self.template;
+        match self.read(template.adjustment_id.as_ref()?, ValueUse::Id) {
             FieldInput::Sound { text, .. } => Some(trim(&text).to_owned()),
             FieldInput::Absent => None,
             FieldInput::Bad { param, why } => {

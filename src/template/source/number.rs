@@ -127,6 +127,9 @@ impl AmountRules {
             AmountUnit::Major => Ok(amount),
             AmountUnit::Minor { digits } => {
                 let currency = currency.ok_or(NoAmount::NoCurrency)?;
+                // Of the smallest unit there is no part: what has one was meant in whole units.
+                let amount = Some(amount.normalize()).filter(|amount| amount.scale() == 0);
+                let amount = amount.ok_or(NoAmount::NotANumber)?;
                 let known = digits.iter().find(|(known, _)| *known == currency).map(|(_, digits)| *digits);
                 let money = Money::of_minor_units(amount, currency, known);
                 money.map(|money| money.amount).ok_or(NoAmount::NotANumber)
