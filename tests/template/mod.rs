@@ -10,6 +10,7 @@ mod destination_problems;
 mod destination_replies;
 mod destination_requests;
 mod destination_stories;
+mod detector_table;
 mod envelopes;
 mod event_schemas;
 mod helper_options;

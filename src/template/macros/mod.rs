@@ -9,4 +9,5 @@ pub mod names;
 pub mod outgoing;
 pub(crate) mod parameters;
 pub(crate) mod placeholder;
+mod shape;
 pub mod url;

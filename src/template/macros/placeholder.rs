@@ -2,7 +2,7 @@
 //! skeletons and our own snippets, words for nothing, and macros of which a half arrived.
 
 /// Words for nothing, in any use.
-const NOTHING: &[&str] = &["null", "undefined", "none", "n/a", "-"];
+const NOTHING: &[&str] = &["null", "undefined", "none", "n/a", "-", "[empty]"];
 
 /// Words for nothing where an id is expected. Compared without case.
 const NO_ID: &[&str] = &[

@@ -10,6 +10,7 @@ use crate::domain::event::EventName;
 use crate::domain::money::{Currency, NumberFormat, parse_decimal};
 use crate::domain::status::Status;
 use crate::template::diagnostic::Problem;
+use crate::template::macros::grammar::Grammar;
 use crate::template::source::definition::{
     BodyLimits, Field, FieldRule, NetworkLinks, SourceTemplate, UrlParam,
 };
@@ -140,16 +141,7 @@ fn name(root: &Table<'_>) -> Option<String> {
 
 /// `"#{}#"`: `{}` is the place of the macro's name, all around it is what the network writes.
 fn macro_marks(root: &Table<'_>) -> Option<(String, String)> {
-    root.required("macro", "\"{{}}\"", |text| {
-        let split = text.value.split_once("{}").filter(|(_, behind)| !behind.contains("{}"));
-        let (before, behind) = split.ok_or_else(|| {
-            Problem::new(
-                format!("{} does not show where a macro's name is", text.shown()),
-                "put `{}` there once: \"#{}#\" for #s2#, \"{{}}\" for {sub1}, \"[[[{}]]]\" for [[[subid]]]",
-            )
-        })?;
-        Ok((before.to_owned(), behind.to_owned()))
-    })
+    root.required("macro", "\"{{}}\"", |text| Ok(Grammar::parse(&text.value)?.into_marks()))
 }
 
 /// The parameters of the postback URL: `"s1"`, or `"click_id=aff_sub"` where the macro has another name.
