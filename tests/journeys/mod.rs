@@ -14,3 +14,4 @@ mod real_senders;
 mod revoked_grants;
 mod sales;
 mod test_events;
+mod unfilled_macros;

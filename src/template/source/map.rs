@@ -71,18 +71,23 @@ impl SourceTemplate {
     }
 
     /// Classifies a parameter's value, knowing the macro that fills it. A sender that takes the last `#`
-    /// of a URL for an empty fragment leaves `#price`.
+    /// of a URL for an empty fragment leaves `#price`, and `curl` takes the braces off `{sub1}`.
     pub(crate) fn classify(&self, index: usize, param: &Param, used: ValueUse) -> ValueClass {
         let verdict = classify(&param.value, &param.raw, used);
         let (before, behind) = &self.macro_marks;
-        let Some(inner) = trim(&param.value).strip_prefix(before.as_str()) else { return verdict };
-        let mut entries = self.postback.iter().chain(&self.extra);
+        if verdict != ValueClass::Sound || before.is_empty() {
+            return verdict;
+        }
+        let text = trim(&param.value);
+        let inner = text.strip_prefix(before.as_str());
         let own = |entry: &UrlParam| {
-            entry.param == index
-                && inner.strip_prefix(&entry.macro_name).is_some_and(|rest| rest.is_empty() || rest == behind)
+            let name = &entry.macro_name;
+            let is_left =
+                |inner: &str| inner.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest == behind);
+            entry.param == index && (inner.is_some_and(is_left) || (used == ValueUse::Id && text == name))
         };
-        if verdict == ValueClass::Sound && !before.is_empty() && entries.any(own) {
-            return ValueClass::Macro(trim(&param.value).to_owned());
+        if self.postback.iter().chain(&self.extra).any(own) {
+            return ValueClass::Macro(text.to_owned());
         }
         verdict
     }
