@@ -322,7 +322,7 @@ fn pages(
 ) -> Pages {
     let url = |source: &Source| {
         let key = source.keys.first()?.reveal();
-        let (whole, base) = (config.postback_url(source, &[]).ok()?, &config.server.public_url);
+        let (whole, base) = (config.postback_url(source, &[], &[]).ok()?, &config.server.public_url);
         let masked = format!("{base}/***{}", whole.strip_prefix(&format!("{base}/{key}"))?);
         Some((source.id.to_string(), PostbackUrl { whole, masked }))
     };

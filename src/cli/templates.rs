@@ -220,8 +220,26 @@ fn own_folder(typed: Option<PathBuf>, config: &ConfigPath) -> Result<Option<Path
 }
 
 fn source_lines(text: &mut String, template: &SourceTemplate) {
-    let currency = if template.maps_currency() { "" } else { "needs a currency in the configuration" };
-    line(text, template.name(), currency);
+    line(text, template.name(), if template.title() == template.name() { "" } else { template.title() });
+    if !template.maps_currency() {
+        line(text, "  currency", "needs one in the configuration");
+    }
+    let mut said = |name: &str, value: &str| {
+        if !value.is_empty() {
+            line(text, name, value);
+        }
+    };
+    said("  paste at", template.paste_at().unwrap_or_default());
+    said("  link param", template.link_param().unwrap_or_default());
+    said("  dedup", template.default_dedup().as_str());
+    let fields = template.field_params().into_iter();
+    let fields: Vec<String> =
+        fields.map(|(field, params)| format!("{field} = {}", params.join(" or "))).collect();
+    said("  fields", &fields.join(", "));
+    let statuses: Vec<String> =
+        template.statuses().map(|(theirs, ours)| format!("{theirs} = {}", ours.as_str())).collect();
+    said("  statuses", &statuses.join(", "));
+    template.caveats().iter().for_each(|caveat| said("  note", caveat));
     line(text, "  verified", if template.is_verified() { "yes" } else { "no" });
     doubt_line(text, template.doubts().into_iter().map(|(_, doubt)| doubt));
     for NetworkFact { about, provenance } in template.facts() {

@@ -6,6 +6,7 @@ use crate::config::offer::OfferConfig;
 use crate::config::server::ApiToken;
 use crate::config::server_exposure;
 use crate::config::source::Source;
+use crate::config::source_checks;
 use crate::domain::filter::FilterRules;
 use crate::domain::filter_verdict::FilterMode;
 use crate::domain::offer::{Caps, OfferStatus};
@@ -20,6 +21,7 @@ pub fn remark(root: &Table<'_>, config: &Config) {
     warn_of_unrouted(root, config);
     warn_of_idle_tag(root, config);
     server_exposure::remark(root, config);
+    source_checks::remark(root, config);
     if config.api.tokens.iter().any(|token| token.rights.may_read_all() || of_advertiser(token)) {
         warn_of_words(root, config);
     }

@@ -130,17 +130,6 @@ impl Config {
         refusals
     }
 
-    /// `{public_url}/{key}/collect/{id}?{macros}`, by the first of the source's keys: what is pasted at
-    /// the network. `with` names further parameters of the template.
-    ///
-    /// # Errors
-    /// When the template has no such parameter.
-    pub fn postback_url(&self, source: &Source, with: &[String]) -> Result<String, Problem> {
-        let query = source.template.postback_query(with)?;
-        let key = source.keys.first().map(|key| key.reveal()).unwrap_or_default();
-        Ok(format!("{}/{key}/collect/{}?{query}", self.server.public_url, source.id))
-    }
-
     /// The ids of all accounts and outgoing postbacks.
     pub fn destination_ids(&self) -> HashSet<DestinationId> {
         let destinations = self.destinations.iter().map(|destination| destination.ready.id());

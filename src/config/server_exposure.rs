@@ -8,6 +8,7 @@ use url::Url;
 use crate::config::configuration::Config;
 use crate::config::exposure::{goes_in_clear, oddity};
 use crate::domain::address;
+use crate::template::diagnostic::{LintCode, Problem};
 use crate::template::toml_doc::table::Table;
 
 /// Keeps the warnings of `[server]` and `[api]`. `root` is asked only for lines.
@@ -32,7 +33,8 @@ fn warn_of_plain_public_url(server: &Table<'_>, config: &Config) {
     if is_plain && server.has("public_url") {
         let what = format!("`public_url` is {url}: keys, tokens and visitors' data travel in clear text");
         let hint = "have a proxy or [server.tls] take https, and begin it with https://";
-        server.warning("public_url", what, hint);
+        let line = server.line_of("public_url");
+        server.document().warning(line, Problem::new(what, hint).coded(LintCode::PlainHttp));
     }
 }
 

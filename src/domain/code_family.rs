@@ -20,6 +20,7 @@ use crate::domain::status_move::MoveRefused;
 use crate::domain::status_reason::StatusReasonCode;
 use crate::domain::test_event::TestRefusedCode;
 use crate::domain::unsent::UnsentCode;
+use crate::domain::url_finding::UrlFindingCode;
 
 /// One family, with its codes. The same word may be a code of several families.
 pub struct CodeFamily {
@@ -64,6 +65,7 @@ impl CodeFamily {
             CodeFamily::of::<ClockDoubtCode>(),
             CodeFamily::of::<TestRefusedCode>(),
             CodeFamily::of::<SecretNotKeptCode>(),
+            CodeFamily::of::<UrlFindingCode>(),
             CodeFamily::of::<ErrorCode>(),
         ]
     }

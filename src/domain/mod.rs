@@ -75,3 +75,4 @@ pub mod test_event;
 pub mod text;
 pub mod time;
 pub mod unsent;
+pub mod url_finding;

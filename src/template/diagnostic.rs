@@ -13,11 +13,11 @@ pub struct Problem {
     pub at: String,
     /// How to fix it: an imperative sentence.
     pub hint: String,
-    /// The rule of destination templates that it is about, where it is one of the few that have a code.
+    /// The rule of templates or sources that it is about, where it is one of the few that have a code.
     pub code: Option<LintCode>,
 }
 
-/// A rule of destination templates that programs may ask for by its code.
+/// A rule of destination templates, or a warning about a source, that programs may ask for by its code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LintCode {
     /// A value is in a payload without a typed helper.
@@ -32,17 +32,29 @@ pub enum LintCode {
     UnknownPlace,
     /// No request names what the platform could know an event again by.
     NoDedupId,
+    /// A source's postbacks carry no transaction id.
+    NoTransactionId,
+    /// A source's postbacks carry no status.
+    NoStatus,
+    /// A source's template rests on facts that cannot be relied on.
+    DoubtfulFact,
+    /// Networks are to send what is secret in clear text.
+    PlainHttp,
 }
 
 impl LintCode {
     /// Every one of them.
-    pub const ALL: [LintCode; 6] = [
+    pub const ALL: [LintCode; 10] = [
         LintCode::BareValue,
         LintCode::UnknownName,
         LintCode::WrongTimeUnit,
         LintCode::NoMinimum,
         LintCode::UnknownPlace,
         LintCode::NoDedupId,
+        LintCode::NoTransactionId,
+        LintCode::NoStatus,
+        LintCode::DoubtfulFact,
+        LintCode::PlainHttp,
     ];
 
     /// The word of it.
@@ -54,6 +66,10 @@ impl LintCode {
             LintCode::NoMinimum => "no_minimum",
             LintCode::UnknownPlace => "unknown_place",
             LintCode::NoDedupId => "no_dedup_id",
+            LintCode::NoTransactionId => "no_transaction_id",
+            LintCode::NoStatus => "no_status",
+            LintCode::DoubtfulFact => "doubtful_fact",
+            LintCode::PlainHttp => "plain_http",
         }
     }
 }

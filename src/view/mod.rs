@@ -15,4 +15,5 @@ pub(crate) mod schema;
 pub(crate) mod suppression;
 pub(crate) mod template;
 pub(crate) mod test_event;
+pub(crate) mod url_finding;
 pub(crate) mod value;

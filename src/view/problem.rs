@@ -38,7 +38,7 @@ pub struct DiagnosticView<'a> {
     /// Null where it is not known.
     line: Option<u64>,
     hint: &'a str,
-    /// Of a rule of destination templates that has one.
+    /// Of a rule of templates or a warning about a source that has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
 }

@@ -41,10 +41,24 @@ impl<'a> CatalogView<'a> {
 #[derive(Serialize)]
 struct SourceTemplateView<'a> {
     name: &'a str,
+    /// What the network calls itself; the name where the template does not say.
+    title: &'a str,
     docs: &'a str,
+    /// Where in the sender's settings the address is pasted.
+    paste_at: Option<&'a str>,
+    /// Whether the address is pasted without macros.
+    webhook: bool,
+    caveats: &'a [String],
     currency: &'static str,
+    /// `transaction`, `click` or `each`.
+    dedup: &'static str,
+    /// Each field and the parameters that it is read from, the first that holds a value.
+    fields: BTreeMap<&'static str, Vec<&'a str>>,
+    /// Their status words, in lower case, and ours.
+    statuses: BTreeMap<&'a str, &'static str>,
     extra_parameters: Vec<&'a str>,
-    link_parameter: Option<&'a str>,
+    /// The parameter of the network's links that carries our click id.
+    link_param: Option<&'a str>,
     link_query: &'a [String],
     /// Whether nothing that is needed is in doubt.
     verified: bool,
@@ -57,10 +71,17 @@ impl<'a> SourceTemplateView<'a> {
         let is_mapped = template.maps_currency();
         SourceTemplateView {
             name: template.name(),
+            title: template.title(),
             docs: template.docs(),
+            paste_at: template.paste_at(),
+            webhook: template.is_webhook(),
+            caveats: template.caveats(),
+            dedup: template.default_dedup().as_str(),
+            fields: template.field_params().into_iter().collect(),
+            statuses: template.statuses().map(|(theirs, ours)| (theirs, ours.as_str())).collect(),
             currency: if is_mapped { "from the postback" } else { "from the configuration" },
             extra_parameters: template.extra_params(),
-            link_parameter: template.link_param(),
+            link_param: template.link_param(),
             link_query: template.link_query(),
             verified: template.is_verified(),
             doubts: FactDoubtView::all(template.doubts().into_iter().map(|(_, doubt)| doubt).collect()),

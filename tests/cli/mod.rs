@@ -9,3 +9,4 @@ mod preview_states;
 mod send_test;
 mod standard_error;
 mod template_presets;
+mod url;

@@ -9,5 +9,6 @@ mod reason_codes;
 mod refusals;
 mod rejection_codes;
 mod templates;
+mod url_findings;
 mod watching;
 mod workflow;

@@ -35,6 +35,7 @@ use serde::Serialize;
 
 use crate::docs::refusals::{refused_tests, status_moves, unkept_tokens};
 use crate::docs::rejection_codes::{ignored, notes, offer, rejections};
+use crate::docs::url_findings::url_findings;
 use crate::support::golden;
 use crate::support::known_facts::{noon, usd};
 
@@ -97,7 +98,8 @@ fn families() -> Vec<Family> {
         reports,
         deliveries,
         conversions,
-        vec![filters(), omissions(), imports(), clock(), refused_tests(), unkept_tokens(), requests],
+        vec![filters(), omissions(), imports(), clock()],
+        vec![refused_tests(), unkept_tokens(), url_findings(), requests],
     ]
     .into_iter()
     .flatten()

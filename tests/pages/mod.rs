@@ -3,6 +3,7 @@
 mod actions;
 mod content;
 mod network_side;
+mod pasted_urls;
 mod rights;
 mod served;
 mod sign_in;

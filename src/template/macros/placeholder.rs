@@ -135,6 +135,20 @@ pub(crate) fn is_placeholder(text: &str, is_id: bool) -> bool {
     SKELETON.iter().any(|word| text.eq_ignore_ascii_case(word)) || (is_id && is_in_place_of_id(text))
 }
 
+/// Whether `text` asks to be replaced, whatever is expected in its place: `REPLACE`, `YOUR_STATUS`, `xxxx`.
+pub(crate) fn asks_to_be_replaced(text: &str) -> bool {
+    ["replace", "optional"].iter().any(|word| text.eq_ignore_ascii_case(word))
+        || is_filler(text)
+        || asks(text)
+}
+
+/// `YOUR_ORDER`: a word that asks, and what for. `YOUR-SHOP-10234` is an order's name: what asks counts nothing.
+fn asks(text: &str) -> bool {
+    let mut words = text.split(['_', '-', ' ']);
+    let asks = words.next().is_some_and(|first| ASKS.iter().any(|ask| first.eq_ignore_ascii_case(ask)));
+    asks && digits_in(text) <= MOST_DIGITS && words.next().is_some_and(begins_with_letter)
+}
+
 /// No placeholder is longer.
 const LONGEST: usize = 64;
 /// A placeholder, and a macro, may have a number: `s2`, `AFF_SUB_10`. What has more digits counts something.
@@ -151,10 +165,7 @@ fn is_in_place_of_id(text: &str) -> bool {
     if digits_in(text) > MOST_DIGITS {
         return false;
     }
-    let mut words = text.split(['_', '-', ' ']);
-    let asks = words.next().is_some_and(|first| ASKS.iter().any(|ask| first.eq_ignore_ascii_case(ask)));
-    // `YOUR-SHOP-10234` is an order's name: what asks to be replaced counts nothing.
-    if asks && words.next().is_some_and(begins_with_letter) {
+    if asks(text) {
         return true;
     }
     let plain: String =

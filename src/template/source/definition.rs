@@ -22,6 +22,7 @@ use crate::template::diagnostic::{Problem, did_you_mean};
 use crate::template::source::click_id::ClickIdRules;
 use crate::template::source::events::EventRules;
 use crate::template::source::facts::NetworkFact;
+use crate::template::source::guide::SourceGuide;
 use crate::template::source::html_repair;
 use crate::template::source::items::ItemRules;
 use crate::template::source::number::AmountRules;
@@ -70,7 +71,8 @@ pub struct SourceTemplate {
     /// The whole file: a version of the template is known by it.
     pub(crate) text: String,
     pub(crate) docs: String,
-    /// What the network writes before and behind a macro's name.
+    pub(crate) guide: SourceGuide,
+    /// What the network writes before and behind a macro's name; nothing of a webhook.
     pub(crate) macro_marks: (String, String),
     pub(crate) names: ParamNames,
     /// The postback URL's parameters in order.
@@ -79,6 +81,8 @@ pub struct SourceTemplate {
     pub(crate) extra: Vec<UrlParam>,
     /// What each mapped field reads, the first reading that holds a value.
     pub(crate) fields: Vec<(Field, Vec<FieldRule>)>,
+    /// The parameters of `[constant]`, which the fields read too.
+    pub(crate) constants: Vec<(Field, usize)>,
     /// Where the things of an order are.
     pub(crate) items: Option<ItemRules>,
     /// Parameters kept under their own names.
@@ -277,6 +281,11 @@ impl SourceTemplate {
     /// # Errors
     /// A name in `with` that the template does not know.
     pub fn postback_query(&self, with: &[String]) -> Result<String, Problem> {
+        self.postback_query_with(with, &[])
+    }
+
+    /// The parameters of the URL: the template's own, then those of `with`.
+    pub(crate) fn url_params(&self, with: &[String]) -> Result<Vec<&UrlParam>, Problem> {
         let mut entries: Vec<&UrlParam> = self.postback.iter().collect();
         for name in with {
             let wanted = self.names.find(name.trim());
@@ -286,11 +295,7 @@ impl SourceTemplate {
                 entries.push(entry);
             }
         }
-        let (before, behind) = &self.macro_marks;
-        let one = |entry: &&UrlParam| {
-            format!("{}={before}{}{behind}", self.names.name(entry.param), entry.macro_name)
-        };
-        Ok(entries.iter().map(one).collect::<Vec<_>>().join("&"))
+        Ok(entries)
     }
 
     fn unknown_extra(&self, name: &str) -> Problem {
@@ -310,7 +315,7 @@ impl SourceTemplate {
 
     /// Whether postbacks name their currency, or the template sets one: else the source must.
     pub fn maps_currency(&self) -> bool {
-        self.reads(Field::Currency) || self.defaults.contains_key(&Field::Currency)
+        self.maps(Field::Currency) || self.defaults.contains_key(&Field::Currency)
     }
 
     pub(crate) fn reads(&self, field: Field) -> bool {

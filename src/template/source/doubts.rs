@@ -21,7 +21,7 @@ impl SourceTemplate {
     }
 
     /// Whether the template says something of this that loses or falsifies sales where it is wrong.
-    fn needs(&self, kind: NetworkFactKind) -> bool {
+    pub(crate) fn needs(&self, kind: NetworkFactKind) -> bool {
         let has = |field: Field| self.reads(field) || self.defaults.contains_key(&field);
         match kind {
             NetworkFactKind::Macros => !self.postback.is_empty(),

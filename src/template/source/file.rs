@@ -11,10 +11,12 @@ use crate::domain::money::{Currency, NumberFormat, parse_decimal};
 use crate::domain::status::Status;
 use crate::template::diagnostic::Problem;
 use crate::template::macros::grammar::Grammar;
+use crate::template::source::constant_params;
 use crate::template::source::definition::{
     BodyLimits, Field, FieldRule, NetworkLinks, SourceTemplate, UrlParam,
 };
 use crate::template::source::fields::{self, field};
+use crate::template::source::guide::{self, SourceGuide};
 use crate::template::source::map::yes_or_no;
 use crate::template::source::param_names::ParamNames;
 use crate::template::source::params::{MAX_PARAMS, check_param};
@@ -40,7 +42,8 @@ fn build(root: &Table<'_>) -> SourceTemplate {
     let extra = entries(root, "extra", &mut names);
     let amounts = number::read(root, &mut names);
     let (times, zone) = time::read(root);
-    let (fields, items) = fields::read(root, &mut names, (amounts.format, &times));
+    let (mut fields, items) = fields::read(root, &mut names, (amounts.format, &times));
+    let constants = constant_params::read(root, &mut names, &mut fields);
     let events = events::read(root, &mut names);
     let reply = reply::read(root);
     let (dedup, adjustment_id) = dedup(root, &mut names);
@@ -58,6 +61,7 @@ fn build(root: &Table<'_>) -> SourceTemplate {
         name: name(root).unwrap_or_default(),
         text: String::new(),
         docs: root.text("docs").unwrap_or_default().value,
+        guide: SourceGuide::read(root),
         macro_marks: macro_marks(root).unwrap_or_default(),
         postback,
         extra,
@@ -79,6 +83,7 @@ fn build(root: &Table<'_>) -> SourceTemplate {
         body: body_limits(root),
         statuses,
         fields,
+        constants,
         links: links(root),
         facts: facts::read(root),
     };
@@ -96,13 +101,7 @@ fn scheme(text: &Text) -> Result<(), Problem> {
 
 /// What only the whole can show: something must name the event, and the URL must exist.
 fn check_whole(root: &Table<'_>, template: &SourceTemplate) {
-    if template.postback.is_empty() {
-        root.problem(
-            "postback",
-            "no `postback` parameters are named",
-            "list the URL's parameters: postback = [\"click_id\", …]",
-        );
-    }
+    guide::check_url(root);
     // Where there is no [map], or a line of it is wrong, that is said already: not what follows from it.
     let Some(map) = root.table("map") else { return };
     if map.keys().is_empty() {
@@ -113,7 +112,7 @@ fn check_whole(root: &Table<'_>, template: &SourceTemplate) {
     let names_event = rules.by_value.is_some()
         || !rules.by_status.is_empty()
         || rules.rules.iter().any(|rule| rule.event.is_some())
-        || map.has(Field::Event.name())
+        || template.reads(Field::Event)
         || template.defaults.contains_key(&Field::Event);
     if !names_event {
         let hint = "map `event` to a parameter, or set by_value in [event], or event in [default]";
@@ -141,7 +140,7 @@ fn name(root: &Table<'_>) -> Option<String> {
 
 /// `"#{}#"`: `{}` is the place of the macro's name, all around it is what the network writes.
 fn macro_marks(root: &Table<'_>) -> Option<(String, String)> {
-    root.required("macro", "\"{{}}\"", |text| Ok(Grammar::parse(&text.value)?.into_marks()))
+    root.parsed("macro", |text| Ok(Grammar::parse(&text.value)?.into_marks()))
 }
 
 /// The parameters of the postback URL: `"s1"`, or `"click_id=aff_sub"` where the macro has another name.
@@ -251,7 +250,7 @@ fn defaults(root: &Table<'_>, statuses: &[(String, Status)]) -> HashMap<Field, S
     found
 }
 
-fn wrong_default(field: Field, text: &str, statuses: &[(String, Status)]) -> Option<&'static str> {
+pub(crate) fn wrong_default(field: Field, text: &str, statuses: &[(String, Status)]) -> Option<&'static str> {
     let fine = match field {
         Field::TransactionId | Field::ClickId => return Some("would be the same id for every postback"),
         Field::EventTime => return Some("would be the same time for every postback"),

@@ -9,6 +9,7 @@ use crate::web::answer::Answer;
 use crate::web::pages::form::PostedForm;
 use crate::web::pages::route::own_path;
 use crate::web::pages::session::{Flash, SignedIn};
+use crate::web::pages::sources::SourcesForms;
 use crate::web::pages::{BrowserRequest, PageExit, Pages, engine, is_cross_site, no_such_page};
 use crate::web::routes::{PageCall, RouteRow};
 
@@ -72,9 +73,9 @@ impl Pages {
             PageCall::Unsuppress => self.changed_list(visitor, ListChange::TakeOff, change, form).await,
             PageCall::SendTest => self.tested(visitor, change, form).await,
             PageCall::Preview => {
-                let preview = self.preview(form).await?;
-                Ok(self.page(Some(visitor), self.sources(visitor, Some(preview)).await?))
+                self.shown(visitor, SourcesForms::of_preview(self.preview(form).await?)).await
             }
+            PageCall::LintUrl => self.shown(visitor, self.lint_url(visitor, id, form)?).await,
             // These are shown, and the form for signing in is answered to everyone.
             PageCall::Style
             | PageCall::Home
@@ -99,6 +100,11 @@ impl Pages {
             | PageCall::SuppressionLists
             | PageCall::SuppressionList => Err(no_such_page()),
         }
+    }
+
+    /// The page of the sources, with what one of its forms asked for.
+    async fn shown(&self, visitor: &SignedIn, forms: SourcesForms) -> Result<Answer, PageExit> {
+        Ok(self.page(Some(visitor), self.sources(visitor, forms).await?))
     }
 
     /// Sends a test event and shows what became of it, next to its destination.

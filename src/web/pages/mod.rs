@@ -221,7 +221,7 @@ impl Pages {
             PageCall::Quarantine => self.quarantine(&request.query).await,
             PageCall::DeadLetters => self.dead_letters(&request.query).await,
             PageCall::Deliveries => self.deliveries(&request.query).await,
-            PageCall::Sources => self.sources(visitor, None).await,
+            PageCall::Sources => self.plain_sources(visitor).await,
             PageCall::Destinations => self.destinations(None).await,
             PageCall::Clock => Ok(self.clock_page()),
             PageCall::Offers => Ok(self.offers()),
@@ -243,6 +243,7 @@ impl Pages {
             | PageCall::RetryDelivery
             | PageCall::Reprocess
             | PageCall::Preview
+            | PageCall::LintUrl
             | PageCall::SendTest
             | PageCall::ConfirmClock
             | PageCall::ChooseList

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
 
@@ -15,7 +16,9 @@ use crate::domain::time::Time;
 use crate::ingest::postback::Network;
 use crate::store::contract::lookup::ReusedTransaction;
 use crate::store::contract::lookup::{PageRequest, PostbackFilter};
+use crate::view::url_finding::LintedUrlView;
 use crate::web::auth::RequiredRight;
+use crate::web::pages::form::PostedForm;
 use crate::web::pages::list::options;
 use crate::web::pages::preview::Shown;
 use crate::web::pages::session::SignedIn;
@@ -27,20 +30,26 @@ const LATEST: usize = 100;
 const REUSED: usize = 5;
 
 impl Pages {
-    /// `/sources`, with what a preview became when one was asked for.
+    /// `/sources`, where nothing was asked for.
+    pub(super) async fn plain_sources(&self, visitor: &SignedIn) -> Result<PageContent, PageExit> {
+        self.sources(visitor, SourcesForms::default()).await
+    }
+
+    /// `/sources`, with what was asked for by one of its forms.
     pub(super) async fn sources(
         &self,
         visitor: &SignedIn,
-        preview: Option<Shown>,
+        forms: SourcesForms,
     ) -> Result<PageContent, PageExit> {
         let mut networks: Vec<(&SourceId, &Network)> = self.ops.networks.iter().collect();
         networks.sort_unstable_by_key(|(id, _)| id.as_str());
         let shows_keys = self.allows(visitor, RequiredRight::Change);
         let mut items = Vec::with_capacity(networks.len());
         for (id, network) in networks {
-            items.push(self.source(id, network, shows_keys).await?);
+            let linted = forms.linted.as_ref().filter(|(of, _)| of == id).map(|(_, linted)| linted);
+            items.push(SourceCard { linted, ..self.source(id, network, shows_keys).await? });
         }
-        let shown = preview.unwrap_or_default();
+        let shown = forms.preview;
         let ids = self.source_ids();
         // Where there is only one source, no one needs to choose it.
         let chosen =
@@ -77,7 +86,12 @@ impl Pages {
             template: template.name(),
             mapping: network.mapping.to_string(),
             docs: web_address(template.docs()),
+            title: Some(template.title()).filter(|title| *title != template.name()),
+            is_webhook: template.is_webhook(),
+            paste_at: template.paste_at(),
+            caveats: template.caveats(),
             url: url.map(|url| if shows_keys { url.whole.as_str() } else { &url.masked }),
+            linted: None,
             extra: template.extra_params().join(", "),
             link_param: template.link_param(),
             currency: network.binding.currency.map(|currency| currency.to_string()),
@@ -88,6 +102,24 @@ impl Pages {
             latest: self.latest(id).await?,
             reused: self.reused(id).await?,
         })
+    }
+
+    /// Looks over what was pasted. Whether its key is right is said to those alone who may see keys.
+    pub(super) fn lint_url(
+        &self,
+        visitor: &SignedIn,
+        id: &str,
+        form: &PostedForm,
+    ) -> Result<SourcesForms, PageExit> {
+        let Some(source) = self.config.source(id) else {
+            let hint = "Go back to the page Sources: it may have been taken out of the configuration.";
+            let what = format!("There is no source {id}");
+            return Err(PageExit::Refused(StatusCode::NOT_FOUND, what, hint.to_owned()));
+        };
+        let knows_keys = self.allows(visitor, RequiredRight::Change);
+        let linted = self.config.lint_postback_url(source, form.get("pasted"), knows_keys);
+        let linted = Some((source.id.clone(), LintedUrlView::of(&linted)));
+        Ok(SourcesForms { linted, ..SourcesForms::default() })
     }
 
     /// The transaction ids that are received again and again with different clicks.
@@ -109,6 +141,19 @@ impl Pages {
     }
 }
 
+/// What was asked for on the page.
+#[derive(Default)]
+pub struct SourcesForms {
+    preview: Shown,
+    linted: Option<(SourceId, LintedUrlView)>,
+}
+
+impl SourcesForms {
+    pub fn of_preview(preview: Shown) -> SourcesForms {
+        SourcesForms { preview, linted: None }
+    }
+}
+
 /// A source, as the template `sources` shows it.
 #[derive(Serialize)]
 struct SourceCard<'a> {
@@ -117,7 +162,13 @@ struct SourceCard<'a> {
     /// What postbacks are mapped by now, as their records name it.
     mapping: String,
     docs: Option<&'a str>,
+    /// What the network calls itself, where the template says so.
+    title: Option<&'a str>,
+    is_webhook: bool,
+    paste_at: Option<&'a str>,
+    caveats: &'a [String],
     url: Option<&'a str>,
+    linted: Option<&'a LintedUrlView>,
     extra: String,
     link_param: Option<&'a str>,
     currency: Option<String>,

@@ -217,6 +217,7 @@ pub enum PageCall {
     DeadLetters,
     Sources,
     Preview,
+    LintUrl,
     Destinations,
     SendTest,
     Clock,

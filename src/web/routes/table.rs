@@ -286,6 +286,14 @@ pub static ROUTES: &[RouteRow] = &[
         permission: Permission::Session(RequiredRight::Look),
         ..form("/sources", PageCall::Preview, "previews a pasted postback; sends nothing")
     },
+    RouteRow {
+        permission: Permission::Session(RequiredRight::Look),
+        ..form(
+            "/sources/{id}/url",
+            PageCall::LintUrl,
+            "looks over a URL pasted at the network; keeps nothing",
+        )
+    },
     page("/destinations", PageCall::Destinations, "how each destination does"),
     RouteRow {
         change: Some("destination: test event"),

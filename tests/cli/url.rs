@@ -1,0 +1,132 @@
+//! `postbridge url`: what is printed where, and how it ends.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::support::command_line::{CONFIG, err, folder, json_of, out, postbridge};
+
+const HOOK: &str = "name = \"hook\"\ntitle = \"A shop\"\npaste_at = \"Settings → Webhooks\"\ncaveats = [\"Tests are sent too.\"]\n\
+    [map]\ntransaction_id = \"id\"\nvalue = \"total\"\nevent = \"type\"\n[default]\ncurrency = \"EUR\"\n";
+
+/// A source of CAKE, one of Affise, and a webhook by a template of one's own.
+fn installed() -> tempfile::TempDir {
+    let more = "[templates]\npath = \"mine\"\n[[source]]\nid = \"aff\"\ntemplate = \"affise\"\nkey = \"aff-k3y-4711-0815\"\n\
+                [[source]]\nid = \"shop\"\ntemplate = \"hook\"\nkey = \"shop-k3y-4711-0815\"\n";
+    let folder = folder(&format!("{CONFIG}{more}"));
+    fs::create_dir_all(folder.path().join("mine/sources")).unwrap();
+    fs::write(folder.path().join("mine/sources/hook.toml"), HOOK).unwrap();
+    folder
+}
+
+const AFFISE: &str = "https://t.example.com/aff-k3y-4711-0815/collect/aff?click_id={sub1}&transaction_id={transactionid}\
+                      &payout={sum}&currency={currency}&status={status}&goal={goal}&offer_id={offerid}";
+
+#[test]
+fn a_webhooks_address_is_bare_and_the_rest_is_said_on_standard_error() {
+    let folder = installed();
+    let printed = postbridge(folder.path(), &["url", "shop"]);
+    assert_eq!(out(&printed), "https://t.example.com/shop-k3y-4711-0815/collect/shop\n");
+    assert_eq!(err(&printed), "paste it at A shop: Settings → Webhooks\nnote: Tests are sent too.\n");
+    assert_eq!(printed.status.code(), Some(0));
+}
+
+#[test]
+fn a_constant_is_written_into_the_url_and_a_wrong_one_is_bad_usage() {
+    let folder = installed();
+    let printed = postbridge(folder.path(), &["url", "aff", "--set", "status=2", "--set", "event=Lead"]);
+    let wanted = AFFISE.replace("={status}", "=2") + "&event=Lead\n";
+    assert_eq!(out(&printed), wanted, "{}", err(&printed));
+    let refused = postbridge(folder.path(), &["url", "aff", "--set", "status=approved"]);
+    assert_eq!((refused.status.code(), out(&refused).as_str()), (Some(2), ""));
+    assert!(err(&refused).contains("it is not a status that this source knows"), "{}", err(&refused));
+}
+
+#[test]
+fn a_clean_url_ends_with_0_and_one_with_findings_with_1() {
+    let folder = installed();
+    let clean = postbridge(folder.path(), &["url", "aff", "--lint", AFFISE]);
+    assert_eq!(clean.status.code(), Some(0), "{}", out(&clean));
+    assert!(out(&clean).ends_with("nothing is wrong with it\n"));
+    let pasted = AFFISE.replace("{sub1}", "{Sub1}").replace("https", "http");
+    let found = postbridge(folder.path(), &["url", "aff", "--lint", &pasted]);
+    assert_eq!((found.status.code(), err(&found).as_str()), (Some(1), ""));
+    let said = out(&found);
+    assert!(said.starts_with("http://t.example.com/***/collect/aff?click_id={Sub1}&"), "{said}");
+    assert!(said.contains("\nplain_http: ") && said.contains("\nunknown_macro: "), "{said}");
+    assert!(said.ends_with("2 findings\n") && !said.contains("aff-k3y"), "{said}");
+}
+
+#[test]
+fn findings_are_one_json_document() {
+    let folder = installed();
+    let pasted = AFFISE.replace("&status={status}", "");
+    let found = postbridge(folder.path(), &["url", "aff", "--lint", &pasted, "--json"]);
+    assert_eq!(found.status.code(), Some(1));
+    let document = json_of(&found);
+    assert_eq!(document["ok"], json!(false));
+    assert_eq!(
+        document["findings"],
+        json!([{
+            "reason_code": "missing_status",
+            "field": "status",
+            "value": null,
+            "reason": "it carries no status, so the network reports no rejection",
+            "hint": "add `status={status}`",
+        }])
+    );
+    assert!(!document.to_string().contains("aff-k3y"));
+    for bad in [&["url", "aff", "--json"][..], &["url", "aff", "--lint", "x", "--set", "status=2"]] {
+        assert_eq!(postbridge(folder.path(), bad).status.code(), Some(2), "{bad:?}");
+    }
+}
+
+#[test]
+fn templates_show_what_is_to_be_pasted_where_and_what_is_read() {
+    let folder = installed();
+    let shown = out(&postbridge(folder.path(), &["templates", "show", "hook"]));
+    for line in [
+        "hook                 A shop",
+        "paste at           Settings → Webhooks",
+        "note               Tests are sent too.",
+    ] {
+        assert!(shown.contains(line), "{line} in {shown}");
+    }
+    let affise = json_of(&postbridge(folder.path(), &["templates", "show", "affise", "--json"]));
+    let affise = affise["sources"][0].clone();
+    assert_eq!(affise["statuses"], json!({"1": "approved", "2": "pending", "3": "rejected", "5": "pending"}));
+    assert_eq!(affise["fields"]["click_id"], json!(["click_id"]));
+    assert_eq!((&affise["link_param"], &affise["dedup"]), (&json!("sub1"), &json!("transaction")));
+    let hook = json_of(&postbridge(folder.path(), &["templates", "show", "hook", "--json"]));
+    let hook = hook["sources"][0].clone();
+    assert_eq!(
+        (&hook["title"], &hook["paste_at"], &hook["caveats"], &hook["webhook"]),
+        (&json!("A shop"), &json!("Settings → Webhooks"), &json!(["Tests are sent too."]), &json!(true))
+    );
+}
+
+#[test]
+fn check_warns_of_sources_that_say_less_than_they_could_with_a_code() {
+    let folder = folder(&format!(
+        "{CONFIG}[[source]]\nid = \"vol\"\ntemplate = \"voluum\"\nkey = \"vol-k3y-4711-0815\"\ncurrency = \"USD\"\n\
+         [[source]]\nid = \"each\"\ntemplate = \"voluum\"\nkey = \"each-k3y-4711-0815\"\ncurrency = \"USD\"\ndedup = \"each\"\n"
+    ));
+    let checked = json_of(&postbridge(folder.path(), &["check", "--json"]));
+    let coded = |code: &str| -> Vec<String> {
+        let all = checked["warnings"].as_array().unwrap().iter();
+        all.filter(|one| one["code"] == code).map(|one| one["message"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(coded("no_transaction_id").len(), 1, "{checked}");
+    assert!(coded("no_transaction_id")[0].contains("`vol`"), "{checked}");
+    assert_eq!(coded("no_status").len(), 2, "{checked}");
+    assert!(coded("plain_http").is_empty(), "{checked}");
+    let plain = json_of(&postbridge(
+        {
+            fs::write(folder.path().join("postbridge.toml"), CONFIG.replace("https://t.", "http://t."))
+                .unwrap();
+            folder.path()
+        },
+        &["check", "--json"],
+    ));
+    assert!(plain["warnings"].as_array().unwrap().iter().any(|one| one["code"] == "plain_http"), "{plain}");
+}
