@@ -120,6 +120,11 @@ fn check_warns_of_sources_that_say_less_than_they_could_with_a_code() {
     assert!(coded("no_transaction_id")[0].contains("`vol`"), "{checked}");
     assert_eq!(coded("no_status").len(), 2, "{checked}");
     assert!(coded("plain_http").is_empty(), "{checked}");
+    // The facts of `voluum` are its own pages'.
+    let doubtful = coded("doubtful_fact");
+    assert_eq!(doubtful.len(), 1, "{checked}");
+    assert!(doubtful[0].starts_with("the template `cake` of `cake-test` is not verified"), "{checked}");
+    assert!(doubtful[0].contains("status (doubtful)") && !doubtful[0].contains("items"), "{checked}");
     let plain = json_of(&postbridge(
         {
             fs::write(folder.path().join("postbridge.toml"), CONFIG.replace("https://t.", "http://t."))

@@ -174,9 +174,10 @@ fn the_readmes_steps_in_their_order_forward_a_sale_of_a_recorded_click_and_of_th
     }
     let [_secrets, checked, pasted, clicked, previewed] = &said[..] else { panic!("{said:#?}") };
     assert!(
-        checked.contains("is fine: 1 source, 1 destination") && !checked.contains("warning"),
+        checked.contains("is fine: 1 source, 1 destination") && checked.matches("warning").count() == 1,
         "{checked}"
     );
+    assert!(checked.contains("[doubtful_fact]"), "{checked}");
     assert!(previewed.contains("7.50 USD") && previewed.contains("POST http://"), "{previewed}");
     assert_eq!(machine.platform.count(), 0, "a preview sends nothing");
 

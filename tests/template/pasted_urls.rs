@@ -113,6 +113,8 @@ fn each_kind_of_mistake_in_a_query_is_found_with_what_to_write() {
         let follows = ["pay_out="].iter().any(|both| query.contains(both));
         assert!(found.len() == 1 || follows, "{query}: {found:#?}");
     }
+    let shakes = "click_id={sub1}&payout={cost}&currency={currency}&status=none";
+    assert_eq!(found("shakes", shakes), Vec::<String>::new(), "its word for what waits");
     // A constant that the source understands, and a macro next to other text, are as good.
     for query in [
         with("={status}", "=2"),

@@ -165,6 +165,11 @@ fn a_goals_url_of_a_built_in_template_names_its_event() {
     assert!(url.ends_with("&offer_id={offer_id}&event=CompleteRegistration"), "{url}");
     let affise = catalog.source("affise").unwrap();
     assert!(query(&affise, &["status=2"]).unwrap().contains("&status=2&"));
+    let shakes = catalog.source("shakes").unwrap();
+    assert!(
+        query(&shakes, &["status=none"]).unwrap().ends_with("&status=none"),
+        "a word for nothing elsewhere"
+    );
     assert!(query(&affise, &["status=approved"]).unwrap_err().contains("it knows 1, 2, 3, 5"));
 }
 

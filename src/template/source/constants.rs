@@ -114,17 +114,19 @@ impl SourceTemplate {
             Field::Value | Field::Payout | Field::Revenue | Field::SaleAmount => ValueUse::Amount,
             _ => ValueUse::Text,
         };
+        if self.is_word(binding, field, value) {
+            return Ok(());
+        }
         match classify(value, value.as_bytes(), used) {
             ValueClass::Sound => {}
             ValueClass::Empty => return refused("is empty", as_received()),
             _ => return refused("is no value, but the place of one", as_received()),
         }
         match field {
-            Field::Status => match self.status_words(binding).any(|word| word == value.to_lowercase()) {
-                true => Ok(()),
-                false => refused("is not a status that this source knows", self.known_words(binding, value)),
-            },
-            Field::Event if !self.knows_event(binding, value) => {
+            Field::Status => {
+                refused("is not a status that this source knows", self.known_words(binding, value))
+            }
+            Field::Event => {
                 refused("is not an event that this source knows", self.known_events(binding, value))
             }
             _ if used == ValueUse::Amount => match self.amounts.read(value, binding.currency) {
@@ -138,6 +140,15 @@ impl SourceTemplate {
                 None => Ok(()),
                 Some(wrong) => refused(wrong, as_received()),
             },
+        }
+    }
+
+    /// Whether it is a status or an event that the source knows, even if it is a word for nothing elsewhere: `none`.
+    pub(crate) fn is_word(&self, binding: &SourceBinding, field: Field, value: &str) -> bool {
+        match field {
+            Field::Status => self.status_words(binding).any(|word| word == value.to_lowercase()),
+            Field::Event => self.knows_event(binding, value),
+            _ => false,
         }
     }
 

@@ -207,6 +207,10 @@ impl PlaceOfValue<'_> {
     fn unfilled(&self, value: &str) -> Option<UrlFinding> {
         let parameter = || self.name.to_owned();
         let plain = decoded(value);
+        let is_word = |field| self.template.is_word(self.binding, field, trim(&plain));
+        if self.template.fields_of(self.index).any(is_word) {
+            return None;
+        }
         let word = bare(&plain);
         let wanted = || self.own_entry().map(|entry| self.template.macro_of(&entry.macro_name));
         let class = classify(&plain, value.as_bytes(), self.used());
