@@ -22,12 +22,14 @@ use postbridge::template::macros::detect::{ValueUse, classify};
 use postbridge::template::macros::grammar::Grammar;
 use postbridge::template::macros::url::MacroUrl;
 use postbridge::template::source::definition::{SourceBinding, SourceTemplate};
+use postbridge::template::source::verify::request::SignedRequest;
+use postbridge::template::source::verify::scheme::{SecretTexts, SignatureTerms};
 
 /// A target's name, which is its corpus's too, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const ALL: [Target; 8] = [
+pub const ALL: [Target; 9] = [
     ("config", config),
     ("destination_template", destination_template),
     ("http1_chunked", http1_chunked),
@@ -35,6 +37,7 @@ pub const ALL: [Target; 8] = [
     ("macros", macros),
     ("params", params),
     ("reply", reply),
+    ("signatures", signatures),
     ("source_template", source_template),
 ];
 
@@ -156,6 +159,41 @@ pub fn source_template(data: &[u8]) {
         }
         Err(problems) => have_places(&problems),
     }
+}
+
+/// The lines of a `[verify]`, the request line, headers as `name: value`, then the body.
+pub fn signatures(data: &[u8]) {
+    let (section, rest) = parted(data, b"--");
+    let (line, rest) = parted(rest, b"--");
+    let (head, body) = parted(rest, b"--");
+    let Ok(section) = str::from_utf8(section) else { return };
+    let text = format!(
+        "name = \"fuzz\"\nmacro = \"{{{{}}}}\"\npostback = [\"s\"]\n[map]\nitem_id = \"s\"\n[default]\n\
+         event = \"Lead\"\n[verify]\n{section}"
+    );
+    let template = match SourceTemplate::parse("fuzz.toml", &text) {
+        Ok(template) => template,
+        Err(problems) => return have_places(&problems),
+    };
+    let Some(scheme) = template.verification() else { return };
+    let mut headers = KeptHeaders::default();
+    for (name, value) in String::from_utf8_lossy(head).lines().filter_map(|line| line.split_once(':')) {
+        headers.push(&name.trim().to_lowercase(), value.trim().as_bytes());
+    }
+    let request = SignedRequest { line, headers: &headers, body };
+    let received_at = Time::parse("2025-11-28T12:00:00Z").expect("a time");
+    let check = |secrets: &SecretTexts| {
+        let terms = SignatureTerms { secrets, base_url: "https://relay.example", received_at };
+        format!("{:?} {:?}", scheme.check(&request, terms), scheme.open(body, secrets))
+    };
+    let secrets = SecretTexts::new(["s3cret", "user:s3cret"]);
+    assert_eq!(check(&secrets), check(&secrets));
+    assert_eq!(format!("{:?}", scheme.presented(&request)), format!("{:?}", scheme.presented(&request)));
+    // Without a secret nothing is signed by it.
+    let nothing = check(&SecretTexts::default());
+    assert!(scheme.secret_place().is_some() || !nothing.starts_with("Ok"), "{nothing}");
+    let masked = template.read(request.query(), &headers, body);
+    assert_eq!(format!("{masked:?}"), format!("{:?}", template.read(request.query(), &headers, body)));
 }
 
 /// destination.toml, then event.json.hbs.

@@ -1,6 +1,8 @@
 //! What would happen to a postback: parameters → conversion → the exact outgoing requests. Sends
 //! nothing, writes nothing.
 
+mod signature;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +29,7 @@ use crate::domain::skip::SkipReason;
 use crate::domain::time::Time;
 use crate::domain::unsent::{self, Undelivered, Unsent};
 use crate::ingest::postback::Network;
+use crate::ingest::verify;
 use crate::store::contract::work::{Claimed, Lease, LeaseToken};
 use crate::template::destination::origins::OriginTable;
 use crate::template::destination::ready::ReadyDestination;
@@ -146,8 +149,9 @@ impl PastedPostback {
     /// `pasted`: a whole request line, a URL, a path, or the query itself.
     pub fn read(network: &Network, pasted: &str, body: &str, now: Time) -> PastedPostback {
         let headers = KeptHeaders::default();
-        let params = network.template.read(query_of(pasted).as_bytes(), &headers, body.as_bytes());
+        let params = network.read_body(query_of(pasted).as_bytes(), &headers, body.as_bytes());
         let mapped = params.as_ref().map_err(Rejection::clone).and_then(|params| network.map(params, now));
+        let mapped = verify::noted(mapped, signature::notes(network, &target_of(pasted), body, now));
         let draft = match mapped {
             Ok(MappedReport::Conversion(draft)) => Ok(*draft),
             Ok(MappedReport::Ignored(reason)) => Err(NoConversion::Ignored(reason)),
@@ -163,7 +167,23 @@ impl PastedPostback {
     }
 }
 
+/// The request's target, as far as it was pasted.
+fn target_of(pasted: &str) -> String {
+    let (target, is_target) = pasted_target(pasted);
+    if is_target { target.to_owned() } else { format!("/?{}", query_of(pasted)) }
+}
+
 fn query_of(pasted: &str) -> &str {
+    let (target, is_target) = pasted_target(pasted);
+    match target.split_once('?') {
+        Some((_, query)) if is_target => query,
+        _ if is_target => "",
+        _ => target.strip_prefix('?').unwrap_or(target),
+    }
+}
+
+/// What was pasted, without the rest of a request line; whether it is a path or a URL, and no query alone.
+fn pasted_target(pasted: &str) -> (&str, bool) {
     let pasted = pasted.trim();
     let line = pasted.strip_prefix("GET ").or_else(|| pasted.strip_prefix("POST "));
     let target = line.map_or(pasted, |rest| rest.split_once(" HTTP/1.").map_or(rest, |(target, _)| target));
@@ -171,11 +191,7 @@ fn query_of(pasted: &str) -> &str {
         || target.starts_with('/')
         || target.starts_with("http://")
         || target.starts_with("https://");
-    match target.split_once('?') {
-        Some((_, query)) if is_target => query,
-        _ if is_target => "",
-        _ => target.strip_prefix('?').unwrap_or(target),
-    }
+    (target, is_target)
 }
 
 /// Runs the whole way on paper; `clicks` are those that are on record of [`PastedPostback::clicks`].

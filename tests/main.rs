@@ -24,6 +24,7 @@ mod outgoing;
 mod packaging;
 mod pages;
 mod send;
+mod signatures;
 mod store;
 mod support;
 mod tag;

@@ -35,6 +35,7 @@ use crate::web::links::{LinkCounters, LinkEndpoints};
 use crate::web::pages::Pages;
 use crate::web::pages::offer_pages::PostbackUrl;
 use crate::web::pixel::PixelEndpoints;
+use crate::web::secret_names::SecretNames;
 use crate::web::strangers::StrangerBudgets;
 use crate::web::visitor::{CookieRule, Transport};
 use crate::web::{Router, api, click};
@@ -50,6 +51,7 @@ fn networks(config: &Config, rules: &Arc<Ruleset>) -> HashMap<SourceId, Network>
         binding: source.binding.clone(),
         policy: Arc::clone(&source.policy),
         mapping: source.mapping,
+        verify: config.verify_rules(source).map(Arc::new),
         rules: Arc::clone(rules),
     };
     config.sources.iter().map(|source| (source.id.clone(), network(source))).collect()
@@ -96,6 +98,7 @@ pub fn build(
         store: Arc::clone(store),
         clock: clock.clone(),
         health: Arc::clone(health),
+        secret_names: Arc::new(SecretNames::of(config.sources.iter().map(|source| &*source.template))),
         budget: Arc::clone(&shared.budget),
     };
     let (table, strangers) = (Arc::new(link_table(config)), strangers(shared, config));

@@ -117,6 +117,7 @@ impl PreviewArgs {
             binding: source.binding.clone(),
             policy: Arc::clone(&source.policy),
             mapping: source.mapping,
+            verify: config.verify_rules(source).map(Arc::new),
             rules: Arc::new(Ruleset { routes, ..config.ruleset() }),
         };
         let pasted = PastedPostback::read(&network, &self.query, "", now);

@@ -11,6 +11,7 @@ use crate::config::offer::{Affiliate, CampaignConfig, OfferConfig};
 use crate::config::outgoing::Outgoing;
 use crate::config::server::{ApiConfig, Server, StoreSettings};
 use crate::config::source::Source;
+use crate::config::verify::SourceVerify;
 use crate::domain::conversion::Dedup;
 use crate::domain::filter::FilterRules;
 use crate::domain::ids::{DestinationId, SourceId};
@@ -21,6 +22,8 @@ use crate::domain::time::Time;
 use crate::template::catalog::Catalog;
 use crate::template::destination::rendering::DestinationMode;
 use crate::template::diagnostic::Problem;
+use crate::template::source::verify::rules::VerifyRules;
+use crate::template::source::verify::scheme::SecretTexts;
 
 /// A configuration in which everything named exists and fits together.
 #[derive(Clone)]
@@ -130,6 +133,21 @@ impl Config {
         refusals
     }
 
+    /// What is verified of a source's postbacks; `None`: nothing.
+    pub fn verify_rules(&self, source: &Source) -> Option<VerifyRules> {
+        let SourceVerify { mode, secrets, allow_ips } = &source.verify;
+        if source.template.verification().is_none() && allow_ips.is_empty() {
+            return None;
+        }
+        Some(VerifyRules {
+            mode: *mode,
+            secrets: SecretTexts::new(secrets.iter().map(|secret| secret.reveal())),
+            allow_ips: allow_ips.clone(),
+            keys: SecretTexts::new(source.keys.iter().map(|key| key.reveal())),
+            base_url: self.server.public_url.clone(),
+        })
+    }
+
     /// The ids of all accounts and outgoing postbacks.
     pub fn destination_ids(&self) -> HashSet<DestinationId> {
         let destinations = self.destinations.iter().map(|destination| destination.ready.id());
@@ -139,6 +157,8 @@ impl Config {
     /// Every secret that is configured: what opens something here, and what destinations are sent.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let keys = self.sources.iter().flat_map(|source| &source.keys).map(|key| key.reveal());
+        let signing = self.sources.iter().flat_map(|source| &source.verify.secrets);
+        let keys = keys.chain(signing.map(|secret| secret.reveal()));
         let tokens = self.api.tokens.iter().map(|token| token.token.reveal());
         let accounts = self.destinations.iter().flat_map(|destination| destination.ready.secrets());
         let postbacks = self.outgoing.iter().flat_map(|outgoing| outgoing.url.secrets());

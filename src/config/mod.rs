@@ -28,3 +28,4 @@ pub(crate) mod source;
 pub(crate) mod source_checks;
 pub(crate) mod source_words;
 pub(crate) mod templates;
+pub(crate) mod verify;

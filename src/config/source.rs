@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::config::names::SOURCE;
 use crate::config::secrets::Secret;
 use crate::config::source_words;
+use crate::config::verify::{self, SourceVerify};
 use crate::domain::conversion::Dedup;
 use crate::domain::customer::{CustomerFormat, DateOrder, PhoneRegion};
 use crate::domain::ids::SourceId;
@@ -34,6 +35,8 @@ pub struct Source {
     pub policy: Arc<SourcePolicy>,
     /// What its postbacks are mapped by, as their records name it.
     pub mapping: MappingVersion,
+    /// How they are known as the network's.
+    pub verify: SourceVerify,
     /// More postbacks a second than this are answered 429.
     pub max_per_second: Option<NonZeroU32>,
     /// Hosts of the network's tracking links, to which the tag appends the click id; a name covers its
@@ -115,8 +118,9 @@ fn read(section: Table<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Optio
             .parsed("birthdate", |text| text.one_of(&DateOrder::NAMES))
             .or_else(|| template.as_deref().and_then(SourceTemplate::default_birthdate)),
     };
+    let verify = verify::read(&section, template.as_deref());
     section.finish();
-    let (id, template) = (id?, template?);
+    let (id, template, verify) = (id?, template?, verify?);
     let policy = SourcePolicy {
         source: id.clone(),
         customer,
@@ -136,6 +140,7 @@ fn read(section: Table<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Optio
         binding,
         policy,
         mapping,
+        verify,
         max_per_second,
         link_hosts,
         link_paths,

@@ -1,5 +1,8 @@
 //! Secrets out of what is shown, however they are spelled.
 
+/// What replaces a secret.
+pub const MASK: &[u8] = b"***";
+
 /// `text` with every spelling of `secret` replaced; `None` where it holds none, as most texts do.
 pub fn without_secret(text: &str, secret: &str) -> Option<String> {
     let first = secret.bytes().next()?;

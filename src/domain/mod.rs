@@ -49,6 +49,7 @@ pub mod offer;
 pub mod omission;
 pub(crate) mod once;
 pub mod postback;
+pub mod presented;
 pub mod quarter_hour;
 pub mod reconcile;
 pub mod rejection;

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::ids::{ConversionId, Seq, SourceId};
 use crate::domain::ignored::IgnoredReason;
+use crate::domain::presented::KeptProof;
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::body::BodyProblem;
 use crate::domain::rejection::note::ReportNote;
@@ -33,6 +34,8 @@ pub struct RawRequest {
     pub encoded: Option<EncodedBody>,
     /// Set where it is a whole report that may count later: see [`Rejection::may_reopen`].
     pub reporter: Option<Box<Reporter>>,
+    /// What its signature is verified by once more; `None` where nothing of it was verified.
+    pub proof: Option<Box<KeptProof>>,
 }
 
 /// A body that was received with a `Content-Encoding`.

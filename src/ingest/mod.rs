@@ -11,3 +11,5 @@ pub mod reopen;
 pub mod reprocess;
 pub mod submit;
 pub(crate) mod tag;
+mod unmask;
+pub mod verify;

@@ -4,20 +4,24 @@ use std::sync::Arc;
 
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::ignored::IgnoredReason;
-use crate::domain::postback::{EncodedBody, MappingVersion, RawRequest};
+use crate::domain::postback::{EncodedBody, KeptHeaders, MappingVersion, RawRequest};
 use crate::domain::rejection::Rejection;
+use crate::domain::rejection::note::ReportNote;
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::reprocess_refusal::ReprocessRefused;
 use crate::domain::routing::SourcePolicy;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
 use crate::ingest::submit::{Received, mapped, resubmission, submit};
+use crate::ingest::verify::{self, Verifier};
 use crate::store::contract::Store;
 use crate::store::contract::arrival::{Arrival, Finding, Receipt};
 use crate::store::contract::error::StoreError;
 use crate::template::source::definition::{SourceBinding, SourceTemplate};
 use crate::template::source::map::MappedReport;
 use crate::template::source::params::Params;
+use crate::template::source::verify::request::SignedRequest;
+use crate::template::source::verify::rules::VerifyRules;
 
 /// One configured network, as ingest needs it.
 #[derive(Clone)]
@@ -30,6 +34,8 @@ pub struct Network {
     pub policy: Arc<SourcePolicy>,
     /// What template and source are known by in the records of its postbacks.
     pub mapping: MappingVersion,
+    /// What is verified of its postbacks; `None`: nothing.
+    pub verify: Option<Arc<VerifyRules>>,
     /// What decisions go by; the store is governed by the same.
     pub rules: Arc<Ruleset>,
 }
@@ -42,7 +48,22 @@ impl Network {
     pub fn read(&self, query: &[u8], raw: &RawRequest) -> Result<Params, Rejection> {
         match raw.encoded.as_ref().and_then(EncodedBody::problem) {
             Some(problem) => Err(problem.into()),
-            None => self.template.read(query, &raw.headers, &raw.body),
+            None => self.read_body(query, &raw.headers, &raw.body),
+        }
+    }
+
+    /// The parameters of a query, headers and a body, which is decrypted where the network encrypts it.
+    ///
+    /// # Errors
+    /// The body cannot be read.
+    pub fn read_body(&self, query: &[u8], headers: &KeptHeaders, body: &[u8]) -> Result<Params, Rejection> {
+        let opened = match &self.verify {
+            Some(rules) => verify::opened(self.template.verification(), rules, body)?,
+            None => None,
+        };
+        match opened {
+            Some(json) => self.template.read_json(query, headers, &json),
+            None => self.template.read(query, headers, body),
         }
     }
 
@@ -71,18 +92,35 @@ pub fn challenge(query: &[u8], name: &str) -> Option<String> {
     pairs.find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.into_owned())
 }
 
-/// Maps a request with a valid key, decides what it is, and answers when that is durable. The query is as it was
-/// received; in what is kept secrets are masked.
+/// A request with a valid key.
+pub struct IncomingPostback<'a> {
+    /// As it was received.
+    pub query: &'a [u8],
+    /// The whole as it was received.
+    pub signed: SignedRequest<'a>,
+    /// The whole with secrets masked.
+    pub kept: RawRequest,
+}
+
+/// Verifies and maps a request with a valid key, decides what it is, and answers when that is durable.
 ///
 /// # Errors
 /// Only the store's: whatever the network sent is data.
 pub async fn receive(
     store: &dyn Store,
     network: &Network,
-    (query, raw): (&[u8], RawRequest),
+    incoming: IncomingPostback<'_>,
     received_at: Time,
 ) -> Result<Receipt, StoreError> {
-    let finding = find(store, network, (query, &raw), received_at).await?;
+    let IncomingPostback { query, signed, kept: mut raw } = incoming;
+    let verified = match &network.verify {
+        Some(rules) => {
+            let (key, scheme) = (&store.digest_key().await?, network.template.verification());
+            Verifier { scheme, rules, key }.received(&signed, &mut raw, received_at)
+        }
+        None => Ok(Vec::new()),
+    };
+    let finding = find(store, network, (query, &raw, verified), received_at).await?;
     let source = Some(network.policy.source.clone());
     submit(store, Received { source, raw, received_at, mapping: Some(network.mapping) }, finding).await
 }
@@ -147,7 +185,14 @@ pub async fn prepared(
     }
     let network = network(&source).ok_or_else(|| ReprocessRefused::NoSource(Some(source.to_string())))?;
     let received_at = record.received_at;
-    let finding = find(store, &network, (raw.query(), &raw), received_at).await?;
+    let verified = match &network.verify {
+        Some(rules) => {
+            let (key, scheme) = (&store.digest_key().await?, network.template.verification());
+            Verifier { scheme, rules, key }.kept(&raw, received_at)
+        }
+        None => Ok(Vec::new()),
+    };
+    let finding = find(store, &network, (raw.query(), &raw, verified), received_at).await?;
     let received = Received { source: Some(source), raw, received_at, mapping: Some(network.mapping) };
     Ok(resubmission(received, finding, seq, now)?)
 }
@@ -155,13 +200,16 @@ pub async fn prepared(
 async fn find(
     store: &dyn Store,
     network: &Network,
-    (query, raw): (&[u8], &RawRequest),
+    (query, raw, verified): (&[u8], &RawRequest, Result<Vec<ReportNote>, Rejection>),
     received_at: Time,
 ) -> Result<Finding, StoreError> {
     if let Some(field) = network.challenged(query, raw) {
         return Ok(Finding::Ignored(IgnoredReason::Challenge { field: field.to_owned() }));
     }
-    let report = network.read(query, raw).and_then(|params| network.map(&params, received_at));
+    let report = verified.and_then(|notes| {
+        let report = network.read(query, raw).and_then(|params| network.map(&params, received_at));
+        verify::noted(report, notes)
+    });
     Ok(match report {
         Ok(MappedReport::Conversion(draft)) => mapped(store, *draft).await?,
         Ok(MappedReport::Ignored(reason)) => Finding::Ignored(reason),

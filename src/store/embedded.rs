@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::domain::presented::DigestKey;
 use crate::domain::ruleset::Ruleset;
 use crate::store::command_queue::{AloneCommand, CommandQueue, StoreCommand};
 use crate::store::contract::StoreFuture;
@@ -67,6 +68,8 @@ impl Default for EmbeddedSettings {
 /// read is answered any more.
 pub struct Embedded {
     pub(in crate::store) shared: Arc<StoreShared>,
+    /// By which what senders presented is kept.
+    digest_key: DigestKey,
     /// By which leases run out.
     clock: MonotonicClock,
     /// Permits to look at many records.
@@ -134,6 +137,7 @@ impl Embedded {
             Arc::new(CommandQueue::new(settings.watch.as_ref().map(|watch| Arc::clone(&watch.clock))));
         // Last, so that a folder that cannot be opened is as it was.
         store_facts::reopen(&shared.reader)?;
+        let digest_key = store_facts::digest_key(&shared.reader)?;
         let no_thread = |error: std::io::Error| OpenError::Thread(error.to_string());
         if let Some(watch) = &settings.watch {
             writer::watch_for_stuck(&shared, &queue, watch).map_err(no_thread)?;
@@ -146,6 +150,7 @@ impl Embedded {
         let long_reads = Arc::new(Semaphore::new(LONG_READS));
         Ok(Embedded {
             shared,
+            digest_key,
             clock: settings.clock,
             long_reads,
             short_reads: Arc::new(Semaphore::new(SHORT_READS)),

@@ -11,4 +11,5 @@ pub(crate) mod reply_file;
 pub mod run;
 pub(crate) mod schemas;
 mod sent;
+mod signature;
 pub mod source;

@@ -6,8 +6,10 @@ use std::path::Path;
 use crate::config::source_words;
 use crate::domain::ids::SourceId;
 use crate::domain::postback::{CONTENT_TYPE, KeptHeaders};
+use crate::ingest::verify;
 use crate::story::expected::{Compared, Expectations, compare};
 use crate::story::run::{StoryReport, no_template, run_each};
+use crate::story::signature::{self, StorySignature};
 use crate::template::catalog::Catalog;
 use crate::template::diagnostic::Problem;
 use crate::template::source::definition::{SourceBinding, SourceTemplate};
@@ -23,8 +25,12 @@ const BODIES: [(&str, Option<&str>); 3] = [
     ("body.txt", None),
 ];
 
+/// How a story ends that is quarantined for its signature.
+const REFUSED: &str = "refused";
+
 /// Runs `directory/<template>/<story>/` for every source template of the catalog that `wanted`
-/// names. A template lacks stories until one is accepted and one is quarantined.
+/// names. A template lacks stories until one is accepted and one is quarantined, and, where it has a `[verify]`, one is
+/// refused for its signature.
 pub fn run_source_stories(
     catalog: &Catalog,
     wanted: &[&str],
@@ -39,25 +45,32 @@ pub fn run_source_stories(
         };
         let endings = run_each(directory, name, &mut report, |folder| run(&template, folder, expectations));
         let Some(endings) = endings else { continue };
-        for lacking in
-            ["accepted", "quarantined"].iter().filter(|word| !endings.iter().any(|end| end == **word))
+        let signed = template.verification().map(|_| REFUSED);
+        for lacking in ["accepted", "quarantined"]
+            .into_iter()
+            .chain(signed)
+            .filter(|word| !endings.iter().any(|end| end == word))
         {
             let place = directory.join(name).display().to_string();
             let what = format!("no story of `{name}` ends {lacking}");
-            let hint = "add a folder with query.txt (or body.json) and run with BLESS=1";
+            let hint = if lacking == REFUSED {
+                "add one that is signed wrongly, with the secret in its source.toml, and run with BLESS=1"
+            } else {
+                "add a folder with query.txt (or body.json) and run with BLESS=1"
+            };
             report.problems.push(Problem::new(what, hint).in_file(&place));
         }
     }
     report
 }
 
-/// How the story ends, `accepted` or `quarantined`, and whether that is what was expected.
+/// How the story ends, `accepted`, `quarantined`, `ignored` or [`REFUSED`], and whether that is what was expected.
 fn run(
     template: &SourceTemplate,
     folder: &Path,
     expectations: Expectations,
 ) -> Result<(String, Result<Compared, Problem>), Vec<Problem>> {
-    let binding = binding(template, folder)?;
+    let (binding, signature) = binding(template, folder)?;
     // The line end that an editor leaves is not part of the request.
     let read = |name: &str| {
         fs::read(folder.join(name)).ok().map(|bytes| bytes.strip_suffix(b"\n").unwrap_or(&bytes).to_vec())
@@ -73,8 +86,19 @@ fn run(
     let headers = headers(template, kind, &read("headers.txt").unwrap_or_default())
         .map_err(|problem| vec![problem.in_file(&folder.join("headers.txt").display().to_string())])?;
     let (query, body) = (query.unwrap_or_default(), body.map(|(_, bytes)| bytes).unwrap_or_default());
-    let found = explain::outcome(template, &binding, (&query, &headers, &body));
-    let ending = found.as_object().and_then(|members| members.keys().next().cloned()).unwrap_or_default();
+    let raw = signature::request(&query, headers, body);
+    let mapped = signature.verify(template, &raw).and_then(|(notes, opened)| {
+        let params = match opened {
+            Some(json) => template.read_json(&query, &raw.headers, &json),
+            None => template.read(&query, &raw.headers, &raw.body),
+        };
+        verify::noted(params.and_then(|params| template.map(&binding, &params)), notes)
+    });
+    let found = explain::outcome(&mapped);
+    let ending = match &mapped {
+        Err(rejection) if rejection.is_of_signature() => REFUSED.to_owned(),
+        _ => found.as_object().and_then(|members| members.keys().next().cloned()).unwrap_or_default(),
+    };
     Ok((ending, compare(folder, &found, expectations)))
 }
 
@@ -101,7 +125,10 @@ fn headers(
 }
 
 /// The source of a story: `source.toml` next to it, else US dollars where the template maps no currency.
-fn binding(template: &SourceTemplate, folder: &Path) -> Result<SourceBinding, Vec<Problem>> {
+fn binding(
+    template: &SourceTemplate,
+    folder: &Path,
+) -> Result<(SourceBinding, StorySignature), Vec<Problem>> {
     let path = folder.join("source.toml");
     let default = if template.maps_currency() { "" } else { "currency = \"USD\"" };
     let text = fs::read_to_string(&path).unwrap_or_else(|_| default.to_owned());
@@ -112,7 +139,8 @@ fn binding(template: &SourceTemplate, folder: &Path) -> Result<SourceBinding, Ve
             _ => currency(text).map(Some),
         });
         let (statuses, events) = source_words::read(root, Some(template));
-        Some(SourceBinding {
+        let signature = signature::read(root, template);
+        let binding = SourceBinding {
             source: SourceId::parse("story").ok()?,
             currency: currency.flatten(),
             positive_event: root.parsed("positive_event", event_name),
@@ -120,6 +148,7 @@ fn binding(template: &SourceTemplate, folder: &Path) -> Result<SourceBinding, Ve
             statuses,
             events,
             time_zone: root.parsed("time_zone", time_zone),
-        })
+        };
+        Some((binding, signature))
     })
 }

@@ -1,62 +1,66 @@
-//! The body of a request as it may be kept: with the value of every `api_key` masked.
+//! The body of a request as it may be kept: with the value of every secret masked.
 
 use std::borrow::Cow;
 
+use crate::domain::mask::MASK;
 use crate::template::source::charset;
 use crate::template::source::json_body;
 use crate::template::source::multipart;
-use crate::web::target::{MASK, is_api_key, mask_api_key, then};
+use crate::web::secret_names::SecretNames;
+use crate::web::target::{mask_values, then};
 
-/// A body with the value of every `api_key` masked, in JSON text or a form. In JSON only the value's
+/// A body with the value of every secret masked, in JSON text or a form. In JSON only the value's
 /// own bytes change, so that the record stays as it was received. What is neither may still hold a key that
 /// was meant: it is looked for in every way.
-pub fn masked_body<'a>(content_type: Option<&str>, body: &'a [u8]) -> Cow<'a, [u8]> {
+pub fn masked_body<'a>(content_type: Option<&str>, body: &'a [u8], names: &SecretNames) -> Cow<'a, [u8]> {
     match charset::wide(content_type, body).filter(|_| !body.is_empty()) {
         Some(wide) => {
             let text = wide.text.as_bytes();
-            let masked = mask(content_type, text);
+            let masked = mask(content_type, text, names);
             // Where there is nothing to mask, the bytes stay as they were received; unless it was no UTF-16.
             if *masked == *text {
-                mask(content_type, body)
+                mask(content_type, body, names)
             } else {
                 Cow::Owned(wide.encoded(&String::from_utf8_lossy(&masked)))
             }
         }
-        None => mask(content_type, body),
+        None => mask(content_type, body, names),
     }
 }
 
-fn mask<'a>(content_type: Option<&str>, body: &'a [u8]) -> Cow<'a, [u8]> {
+fn mask<'a>(content_type: Option<&str>, body: &'a [u8], names: &SecretNames) -> Cow<'a, [u8]> {
     let text = body.trim_ascii();
     match text.first() {
-        Some(b'{' | b'[') if json_body::check(text) => mask_json(body),
-        Some(b'"') => mask_written_twice(text).map_or_else(|| mask_any(content_type, body), Cow::Owned),
-        _ => mask_any(content_type, body),
+        Some(b'{' | b'[') if json_body::check(text) => mask_json(body, names),
+        Some(b'"') => {
+            mask_written_twice(text, names).map_or_else(|| mask_any(content_type, body, names), Cow::Owned)
+        }
+        _ => mask_any(content_type, body, names),
     }
 }
 
-fn mask_any<'a>(content_type: Option<&str>, body: &'a [u8]) -> Cow<'a, [u8]> {
-    let masked = then(mask_parts(content_type, body), mask_json);
-    then(masked, mask_api_key)
+fn mask_any<'a>(content_type: Option<&str>, body: &'a [u8], names: &SecretNames) -> Cow<'a, [u8]> {
+    let masked = then(mask_parts(content_type, body, names), |body| mask_json(body, names));
+    then(masked, |body| mask_values(body, names))
 }
 
 /// Masks JSON that was written as a JSON text once more; `None` where there is no such text, or no key.
-fn mask_written_twice(body: &[u8]) -> Option<Vec<u8>> {
+fn mask_written_twice(body: &[u8], names: &SecretNames) -> Option<Vec<u8>> {
     let inner = json_body::written_twice(body)?;
-    let masked = mask_json(inner.as_bytes());
+    let masked = mask_json(inner.as_bytes(), names);
     let changed = *masked != *inner.as_bytes();
     changed.then(|| serde_json::Value::from(String::from_utf8_lossy(&masked)).to_string().into_bytes())
 }
 
-/// Masks the fields of a multipart form that are named `api_key`; in a form that cannot be read, what
+/// Masks the fields of a multipart form that are secrets; in a form that cannot be read, what
 /// looks like one.
-fn mask_parts<'a>(content_type: Option<&str>, body: &'a [u8]) -> Cow<'a, [u8]> {
+fn mask_parts<'a>(content_type: Option<&str>, body: &'a [u8], names: &SecretNames) -> Cow<'a, [u8]> {
     let says_so = content_type.is_some_and(|media| media.to_ascii_lowercase().contains("multipart"));
     if !says_so && !body.trim_ascii_start().starts_with(b"--") {
-        return mask_lines(body);
+        return mask_lines(body, names);
     }
     let read = multipart::read(content_type, body).unwrap_or_default();
-    let keys = read.parts.iter().filter(|part| is_api_key(&part.name));
+    let keys = read.parts.iter().filter(|part| names.has_param(&part.name));
     let mut masked = Vec::new();
     let mut done = 0;
     for part in keys {
@@ -65,15 +69,15 @@ fn mask_parts<'a>(content_type: Option<&str>, body: &'a [u8]) -> Cow<'a, [u8]> {
         done = part.value.end;
     }
     if done == 0 {
-        return mask_lines(body);
+        return mask_lines(body, names);
     }
     masked.extend_from_slice(body.get(done..).unwrap_or(&[]));
-    if read.is_whole { Cow::Owned(masked) } else { Cow::Owned(mask_lines(&masked).into_owned()) }
+    if read.is_whole { Cow::Owned(masked) } else { Cow::Owned(mask_lines(&masked, names).into_owned()) }
 }
 
 /// Masks what is between the empty line behind a part's head that names `api_key` and the next line
 /// that begins like a boundary.
-fn mask_lines(body: &[u8]) -> Cow<'_, [u8]> {
+fn mask_lines<'a>(body: &'a [u8], names: &SecretNames) -> Cow<'a, [u8]> {
     if memchr::memmem::find(body, b"--").is_none() {
         return Cow::Borrowed(body);
     }
@@ -81,7 +85,7 @@ fn mask_lines(body: &[u8]) -> Cow<'_, [u8]> {
     let (mut in_head, mut in_value) = (false, false);
     for line in lines(body) {
         in_value &= !line.starts_with(b"--");
-        in_head |= names_key(line);
+        in_head |= names_secret(line, names);
         if in_value {
             continue;
         }
@@ -109,12 +113,12 @@ fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Whether a line of a part's head names it `api_key`.
-fn names_key(line: &[u8]) -> bool {
+/// Whether a line of a part's head names it as a secret.
+fn names_secret(line: &[u8], names: &SecretNames) -> bool {
     line.split(|b| *b == b';').any(|one| {
         let one = one.trim_ascii();
         let named = one.split_at_checked(5).filter(|(word, _)| word.eq_ignore_ascii_case(b"name="));
-        named.is_some_and(|(_, name)| is_api_key(unquoted(name)))
+        named.is_some_and(|(_, name)| names.has_param(unquoted(name)))
     })
 }
 
@@ -122,9 +126,9 @@ fn unquoted(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text)
 }
 
-/// Masks what follows each JSON string that reads `api_key` and is before a colon. Works on text
+/// Masks what follows each JSON string that is a secret's name and is before a colon. Works on text
 /// that is no whole JSON too.
-fn mask_json(body: &[u8]) -> Cow<'_, [u8]> {
+fn mask_json<'a>(body: &'a [u8], names: &SecretNames) -> Cow<'a, [u8]> {
     if !body.contains(&b'"') {
         return Cow::Borrowed(body);
     }
@@ -139,7 +143,7 @@ fn mask_json(body: &[u8]) -> Cow<'_, [u8]> {
         let text = rest.get(..length).unwrap_or(rest);
         masked.extend_from_slice(text);
         at += length;
-        if !is_json_api_key(text) {
+        if !is_secret_member(text, names) {
             continue;
         }
         let after = body.get(at..).unwrap_or(&[]);
@@ -191,6 +195,6 @@ fn json_string(text: &[u8]) -> Option<usize> {
     Some(text.len())
 }
 
-fn is_json_api_key(quoted: &[u8]) -> bool {
-    serde_json::from_slice::<String>(quoted).is_ok_and(|name| name.trim().eq_ignore_ascii_case("api_key"))
+fn is_secret_member(quoted: &[u8], names: &SecretNames) -> bool {
+    serde_json::from_slice::<String>(quoted).is_ok_and(|name| names.has_member(&name))
 }

@@ -21,7 +21,7 @@ use crate::domain::rejection::code::RejectionCode;
 use crate::domain::time::{LineLimit, Time};
 use crate::http1::Refusal;
 use crate::http1::refusal::{HttpRefusal, HttpRefusalKind};
-use crate::ingest::postback::{self, Network};
+use crate::ingest::postback::{self, IncomingPostback, Network};
 use crate::ingest::submit::{Received, ReportCounters, submit};
 use crate::store::contract::Store;
 use crate::store::contract::arrival::{Finding, Receipt};
@@ -31,6 +31,7 @@ use crate::web::auth::Keys;
 use crate::web::health::ProcessHealth;
 use crate::web::per_address::{LimitKey, PerAddress};
 use crate::web::request::ReceivedRequest;
+use crate::web::secret_names::SecretNames;
 use crate::web::target;
 
 /// One configured network's endpoint.
@@ -39,6 +40,8 @@ pub struct SourceEndpoint {
     pub network: Network,
     /// The path segments that open it; while a key is being changed, two.
     pub keys: Keys,
+    /// What of its postbacks is a secret.
+    names: SecretNames,
     limiter: Option<DefaultDirectRateLimiter>,
     counters: Counters,
 }
@@ -53,11 +56,13 @@ impl SourceEndpoint {
     /// `max_per_second`: how many of its postbacks are taken; `None` takes all.
     pub fn new(network: Network, keys: Keys, max_per_second: Option<NonZeroU32>) -> SourceEndpoint {
         let source = network.policy.source.to_string();
+        let names = SecretNames::of([&*network.template]);
         let reports = ReportCounters::of(&source);
         let ack_seconds = metrics::histogram!("postbridge_ack_seconds", "source" => source);
         SourceEndpoint {
             network,
             keys,
+            names,
             limiter: max_per_second.map(|rate| RateLimiter::direct(Quota::per_second(rate))),
             counters: Counters { reports, ack_seconds },
         }
@@ -130,6 +135,8 @@ pub struct Postbacks {
     pub clock: Clock,
     /// Says whether there is room on the disk, and hears of a store that failed.
     pub health: Arc<ProcessHealth>,
+    /// What may be a secret in a request of no source: those of all.
+    pub secret_names: Arc<SecretNames>,
     /// What strangers may have recorded here and where else requests are turned away.
     pub budget: Arc<RefusalBudget>,
 }
@@ -181,7 +188,8 @@ impl Postbacks {
         }
         if endpoint.limiter.as_ref().is_some_and(|limiter| limiter.check().is_err()) {
             let source = endpoint.network.policy.source.clone();
-            self.keep_refused(asked.raw(), Some(source), AccessProblem::TooFast.into()).await;
+            let raw = asked.raw(&endpoint.names);
+            self.keep_refused(raw, Some(source), AccessProblem::TooFast.into()).await;
             return answer::too_fast(&AccessProblem::TooFast);
         }
         if asked.is_too_large {
@@ -192,10 +200,11 @@ impl Postbacks {
 
     async fn take(&self, endpoint: &SourceEndpoint, asked: &ReceivedRequest<'_>) -> Answer {
         let started = clock::stopwatch();
-        let first = endpoint.network.template.read_headers();
-        let raw = asked.raw_with(target::masked_line(&asked.head.line), first);
-        let (request, now) = ((asked.head.query(), raw), self.clock.now());
-        match postback::receive(self.store.as_ref(), &endpoint.network, request, now).await {
+        let (first, names) = (endpoint.network.template.read_headers(), &endpoint.names);
+        let kept = asked.raw_with(target::masked_line(&asked.head.line, names), first, names);
+        let incoming = IncomingPostback { query: asked.head.query(), signed: asked.signed(), kept };
+        let now = self.clock.now();
+        match postback::receive(self.store.as_ref(), &endpoint.network, incoming, now).await {
             Ok(receipt) => {
                 endpoint.counters.ack_seconds.record(started.elapsed());
                 endpoint.counters.reports.count(receipt.verdict.name());
@@ -208,7 +217,7 @@ impl Postbacks {
     /// The body would be, or is, larger than the source takes: the request is kept without it.
     async fn too_large(&self, endpoint: &SourceEndpoint, asked: &ReceivedRequest<'_>) -> Answer {
         let source = Some(endpoint.network.policy.source.clone());
-        self.keep_refused(asked.raw(), source, BodyProblem::TooLarge.into()).await;
+        self.keep_refused(asked.raw(&endpoint.names), source, BodyProblem::TooLarge.into()).await;
         answer::refused(StatusCode::PAYLOAD_TOO_LARGE, &BodyProblem::TooLarge)
     }
 
@@ -222,7 +231,7 @@ impl Postbacks {
         let rejection = Rejection::from(turned.problem());
         let status = match turned {
             TurnedAway::UnknownSource => {
-                self.keep_refused(asked.raw(), None, rejection.clone()).await;
+                self.keep_refused(asked.raw(&self.secret_names), None, rejection.clone()).await;
                 StatusCode::NOT_FOUND
             }
             TurnedAway::BadKey => {
@@ -243,7 +252,7 @@ impl Postbacks {
             return WrongKeys::TooMany;
         }
         self.budget.note(RejectionCode::BadKey, None, self.clock.now());
-        self.keep_strangers(asked.raw(), rejection.clone()).await;
+        self.keep_strangers(asked.raw(&self.secret_names), rejection.clone()).await;
         WrongKeys::Few
     }
 
@@ -257,12 +266,13 @@ impl Postbacks {
         let endpoint = self.enter(&path).and_then(Result::ok);
         let kept = line.get(..REFUSED_BYTES).unwrap_or(line);
         let raw = RawRequest {
-            line: target::masked_unread(kept),
+            line: target::masked_unread(kept, &self.secret_names),
             headers: KeptHeaders::default(),
             body: Vec::new(),
             peer: Some(peer),
             encoded: None,
             reporter: None,
+            proof: None,
         };
         let source = endpoint.map(|endpoint| endpoint.network.policy.source.clone());
         self.keep_refused(raw, source, rejection).await;
@@ -342,16 +352,20 @@ impl TurnedAway {
     }
 }
 
-/// The 200: what was asked with a challenge, or the template's own text where it sets one, else every field, null when
-/// not known.
+/// The 200, or what the template has for a refused signature: what was asked with a challenge, or the template's own text
+/// where it sets one, else every field, null when not known.
 fn answer_of(endpoint: &SourceEndpoint, asked: &ReceivedRequest<'_>, receipt: &Receipt) -> Answer {
     if let Verdict::Ignored(IgnoredReason::Challenge { field }) = &receipt.verdict
         && let Some(value) = postback::challenge(asked.head.query(), field)
     {
         return answer::text(StatusCode::OK, value);
     }
-    match endpoint.network.template.reply().text(receipt.verdict.name()) {
-        Some(text) => answer::text(StatusCode::OK, text.to_owned()),
-        None => answer::json(StatusCode::OK, &ReceiptView::of(receipt)),
+    let reply = endpoint.network.template.reply();
+    let is_refused = receipt.verdict.rejection().is_some_and(Rejection::is_of_signature);
+    let refused = reply.refused().filter(|_| is_refused);
+    let status = refused.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::OK);
+    match reply.text(receipt.verdict.name()) {
+        Some(text) => answer::text(status, text.to_owned()),
+        None => answer::json(status, &ReceiptView::of(receipt)),
     }
 }

@@ -29,6 +29,7 @@ use crate::web::collect::{REFUSED_BYTES as STRANGER_BYTES, RefusalBudget};
 use crate::web::health::ProcessHealth;
 use crate::web::request::ReceivedRequest;
 use crate::web::routes::{PixelRoute, StrangerLimit};
+use crate::web::secret_names::SecretNames;
 use crate::web::strangers::{StrangerBudgets, StrangerRequest};
 use crate::web::{proxy, target, visitor};
 
@@ -105,7 +106,7 @@ impl PixelEndpoints {
         let caller = PixelCaller { keyless: &keyless, sender: Some(request.sender) };
         let reported = pixel::read(&self.rules, query, caller);
         let line = target::masked_values(&request.head.line);
-        let headers = request.kept_headers(&[]);
+        let headers = request.kept_headers(&[], &SecretNames::API_KEY);
         let call = PixelCall { line, headers, keyless, peer: request.sender.address, at: now };
         let word = match reported {
             Ok(reported) => self.take(reported, call).await,
@@ -159,7 +160,7 @@ impl PixelCall {
         let mut headers = self.headers.clone();
         headers.fit(room, &[]);
         let peer = Some(self.peer);
-        let raw = RawRequest { line, headers, body: Vec::new(), peer, encoded: None, reporter };
+        let raw = RawRequest { line, headers, body: Vec::new(), peer, encoded: None, reporter, proof: None };
         Received { source: Some(BuiltInSource::Pixel.id()), raw, received_at: self.at, mapping: None }
     }
 }

@@ -4,15 +4,17 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 
 use crate::domain::forwarding::Sender;
 use crate::domain::postback::{EncodedBody, KeptHeaders, RawRequest};
 use crate::http1::target::RawHead;
+use crate::template::source::verify::request::{HeaderValues, SignedRequest};
 use crate::web::auth::KnownSecrets;
 use crate::web::body_mask::masked_body;
 use crate::web::header_mask::kept_headers;
 use crate::web::per_address::LimitKey;
+use crate::web::secret_names::SecretNames;
 use crate::web::target;
 
 /// A request, read whole.
@@ -52,24 +54,36 @@ impl ReceivedRequest<'_> {
 
     /// The headers as they are kept, secrets masked; where there is not room for all, the `first` ones by name before
     /// the others.
-    pub fn kept_headers(&self, first: &[String]) -> KeptHeaders {
-        kept_headers(&self.headers, self.secrets, first)
+    pub fn kept_headers(&self, first: &[String], names: &SecretNames) -> KeptHeaders {
+        kept_headers(&self.headers, (self.secrets, names), first)
     }
 
-    /// The request as it is kept, secrets masked.
-    pub fn raw(&self) -> RawRequest {
-        self.raw_with(target::masked_line(&self.head.line), &[])
+    /// The request before anything is masked, as a signature is over it.
+    pub fn signed(&self) -> SignedRequest<'_> {
+        SignedRequest { line: &self.head.line, headers: &self.headers, body: &self.body }
+    }
+
+    /// The request as it is kept, secrets masked: those that have these names too.
+    pub fn raw(&self, names: &SecretNames) -> RawRequest {
+        self.raw_with(target::masked_line(&self.head.line, names), &[], names)
     }
 
     /// The same with a line that is masked already, and with these headers before others.
-    pub fn raw_with(&self, line: Vec<u8>, first: &[String]) -> RawRequest {
+    pub fn raw_with(&self, line: Vec<u8>, first: &[String], names: &SecretNames) -> RawRequest {
         RawRequest {
             line,
-            headers: self.kept_headers(first),
-            body: masked_body(self.content_type().as_deref(), &self.body).into_owned(),
+            headers: self.kept_headers(first, names),
+            body: masked_body(self.content_type().as_deref(), &self.body, names).into_owned(),
             peer: Some(self.sender.address),
             encoded: self.encoded.clone(),
             reporter: None,
+            proof: None,
         }
+    }
+}
+
+impl HeaderValues for HeaderMap {
+    fn first(&self, name: &str) -> Option<&[u8]> {
+        self.get(name).map(HeaderValue::as_bytes)
     }
 }

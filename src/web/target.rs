@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use crate::domain::mask::MASK;
+use crate::web::secret_names::{self, SecretNames};
+
 /// The path of a raw target: origin form (`/a?b`) or absolute form (`http://host/a?b`), up to the `?`.
 pub fn path(target: &[u8]) -> &[u8] {
     let (start, end) = path_span(target);
@@ -23,12 +26,9 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     memchr::memmem::find(haystack, needle)
 }
 
-/// What replaces a secret.
-pub(super) const MASK: &[u8] = b"***";
-
 /// The request line of a postback with its secrets masked: the first path segment, where its key is,
-/// and the value of every `api_key`. Every other byte stays.
-pub fn masked_line(line: &[u8]) -> Vec<u8> {
+/// and the value of every secret parameter. Every other byte stays.
+pub fn masked_line(line: &[u8], names: &SecretNames) -> Vec<u8> {
     let start = line.iter().position(|b| *b == b' ').map_or(0, |at| at + 1);
     let end = line.iter().rposition(|b| *b == b' ').filter(|end| *end >= start).unwrap_or(line.len());
     let (method, target, version) = (
@@ -38,12 +38,12 @@ pub fn masked_line(line: &[u8]) -> Vec<u8> {
     );
     let mut masked = Vec::with_capacity(line.len() + MASK.len());
     masked.extend_from_slice(method);
-    mask_target(&mut masked, target);
+    mask_target(&mut masked, target, names);
     masked.extend_from_slice(version);
     masked
 }
 
-fn mask_target(out: &mut Vec<u8>, target: &[u8]) {
+fn mask_target(out: &mut Vec<u8>, target: &[u8], names: &SecretNames) {
     let (path_start, path_end) = path_span(target);
     let path = target.get(path_start..path_end).unwrap_or(&[]);
     let mut key = 0;
@@ -57,7 +57,7 @@ fn mask_target(out: &mut Vec<u8>, target: &[u8]) {
         out.extend_from_slice(MASK);
     }
     out.extend_from_slice(segment.get(length..).unwrap_or(&[]));
-    out.extend_from_slice(&mask_api_key(target.get(path_end..).unwrap_or(&[])));
+    out.extend_from_slice(&mask_values(target.get(path_end..).unwrap_or(&[]), names));
 }
 
 /// The request line of a path without a key: only the value of every `api_key` is masked.
@@ -65,12 +65,12 @@ pub fn masked_values(line: &[u8]) -> Vec<u8> {
     let query = line.iter().position(|b| *b == b'?').map_or(line.len(), |at| at + 1);
     let end = line.iter().rposition(|b| *b == b' ').filter(|end| *end >= query).unwrap_or(line.len());
     let (path, version) = (line.get(..query).unwrap_or(line), line.get(end..).unwrap_or(&[]));
-    [path, &mask_api_key(line.get(query..end).unwrap_or(&[])), version].concat()
+    [path, &mask_values(line.get(query..end).unwrap_or(&[]), &API_KEY_ALONE), version].concat()
 }
 
 /// A line that was refused before it was a request, with whatever may be its key masked: all of the
 /// target's first segment, wherever a reader of any taste would see it begin and end.
-pub fn masked_unread(line: &[u8]) -> Vec<u8> {
+pub fn masked_unread(line: &[u8], names: &SecretNames) -> Vec<u8> {
     let line = &mask_user(line);
     let blank = |b: &u8| b.is_ascii_whitespace();
     let method = line.iter().position(blank).unwrap_or(0);
@@ -97,14 +97,14 @@ pub fn masked_unread(line: &[u8]) -> Vec<u8> {
     }
     let rest = line.get(end..).unwrap_or(&[]);
     let version = rest.iter().rposition(blank).unwrap_or(rest.len());
-    masked.extend_from_slice(&mask_api_key(rest.get(..version).unwrap_or(rest)));
+    masked.extend_from_slice(&mask_values(rest.get(..version).unwrap_or(rest), names));
     masked.extend_from_slice(rest.get(version..).unwrap_or(&[]));
     mask_before_collect(&masked).into_owned()
 }
 
 /// A text that may name one of our URLs, such as a header of a proxy, with whatever may be a key in it masked.
 pub(super) fn masked_text(text: &[u8]) -> Cow<'_, [u8]> {
-    then(then(mask_user(text), mask_api_key), mask_before_collect)
+    then(then(mask_user(text), |text| mask_values(text, &API_KEY_ALONE)), mask_before_collect)
 }
 
 /// What is masked, masked once more.
@@ -156,11 +156,13 @@ fn slash(text: &[u8]) -> Option<usize> {
     if text.first() == Some(&b'/') { Some(1) } else { encoded.then_some(3) }
 }
 
-/// Masks the value of every pair named `api_key`, however its name is cased or encoded, also with the
-/// `amp;` that a URL copied from HTML leaves before it. A value ends at the next `&`. Every other byte
-/// stays.
-pub(super) fn mask_api_key(query: &[u8]) -> Cow<'_, [u8]> {
-    if !may_name_api_key(query) {
+/// The names of a request that no source is known of.
+static API_KEY_ALONE: SecretNames = SecretNames::API_KEY;
+
+/// Masks the value of every pair whose name is a secret's, however it is cased or encoded, also with the `amp;` that a
+/// URL copied from HTML leaves before it. A value ends at the next `&`. Every other byte stays.
+pub(super) fn mask_values<'a>(query: &'a [u8], names: &SecretNames) -> Cow<'a, [u8]> {
+    if !names.may_be_in(query) {
         return Cow::Borrowed(query);
     }
     let mut masked = Vec::with_capacity(query.len());
@@ -168,7 +170,7 @@ pub(super) fn mask_api_key(query: &[u8]) -> Cow<'_, [u8]> {
         if index > 0 {
             masked.push(b'&');
         }
-        let value = api_key_value(pair).unwrap_or(pair.len());
+        let value = secret_value(pair, names).unwrap_or(pair.len());
         masked.extend_from_slice(pair.get(..value).unwrap_or(pair));
         if value < pair.len() {
             masked.extend_from_slice(MASK);
@@ -177,60 +179,22 @@ pub(super) fn mask_api_key(query: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(masked)
 }
 
-/// Where the value of an `api_key` begins in a pair; what is before a `?` or `;` is no part of its
-/// name.
-fn api_key_value(pair: &[u8]) -> Option<usize> {
+/// Where the value of a secret begins in a pair; what is before a `?` or `;` is no part of its name.
+fn secret_value(pair: &[u8], names: &SecretNames) -> Option<usize> {
     let mut name = 0;
     for (at, byte) in pair.iter().enumerate() {
         match byte {
             b'?' | b';' => name = at + 1,
-            b'=' if is_api_key(pair.get(name..at).unwrap_or(&[])) => return Some(at + 1),
+            b'=' if names.has_param(pair.get(name..at).unwrap_or(&[])) => return Some(at + 1),
             _ => {}
         }
     }
     // A whole query that was encoded once more, its `=` and `&` too, is where a name would.
     let name = pair.split(|b| *b == b'=').next().unwrap_or(pair);
-    let decoded = decoded(name);
+    let decoded = secret_names::decoded(name);
     let mut parts = decoded.split(|b| matches!(b, b'&' | b'?' | b';'));
-    let holds_key = |part: &[u8]| {
-        part.iter().position(|b| *b == b'=').is_some_and(|at| is_api_key(part.get(..at).unwrap_or(&[])))
+    let holds_secret = |part: &[u8]| {
+        part.iter().position(|b| *b == b'=').is_some_and(|at| names.has_param(part.get(..at).unwrap_or(&[])))
     };
-    (decoded.len() < name.len() && parts.any(holds_key)).then_some(0)
-}
-
-const API_KEY: &[u8] = b"api_key";
-
-/// Whether a look at each pair is worth its time: only what is encoded, or what reads `api_key` somewhere, can
-/// name one.
-fn may_name_api_key(query: &[u8]) -> bool {
-    let reads = |at: usize| {
-        let word = at.checked_sub(3).and_then(|from| query.get(from..from + API_KEY.len()));
-        word.is_some_and(|word| word.eq_ignore_ascii_case(API_KEY))
-    };
-    query.contains(&b'%') || query.iter().enumerate().any(|(at, byte)| *byte == b'_' && reads(at))
-}
-
-pub(super) fn is_api_key(name: &[u8]) -> bool {
-    if name.len() < API_KEY.len() {
-        return false;
-    }
-    // A `+` is a space in a form, and no name but a padded one has either.
-    let padding = |b: &u8| b.is_ascii_whitespace() || *b == b'+';
-    let decoded = decoded(name);
-    let start = decoded.iter().position(|b| !padding(b)).unwrap_or(decoded.len());
-    let end = decoded.iter().rposition(|b| !padding(b)).map_or(start, |at| at + 1);
-    decoded.get(start..end).is_some_and(|name| name.eq_ignore_ascii_case(API_KEY))
-}
-
-/// Senders encode what was encoded already: decoded as often as that may be.
-fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
-    const MOST_TIMES: usize = 3;
-    let mut decoded = Cow::Borrowed(text);
-    for _ in 0..MOST_TIMES {
-        if !decoded.contains(&b'%') {
-            break;
-        }
-        decoded = Cow::Owned(percent_encoding::percent_decode(&decoded).collect());
-    }
-    decoded
+    (decoded.len() < name.len() && parts.any(holds_secret)).then_some(0)
 }

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use postbridge::domain::postback::KeptHeaders;
 use postbridge::web::auth::KnownSecrets;
 use postbridge::web::header_mask::kept_headers;
+use postbridge::web::secret_names::SecretNames;
 use serde_json::{Value, json};
 
 use crate::support::relay::{KEY, Setup, TOKEN, ask};
@@ -111,10 +112,10 @@ fn of_more_than_4_kib_those_that_the_template_reads_are_kept_first_then_in_their
         ("content-type", "application/json"),
     ]);
     let none = KnownSecrets::new([]);
-    let kept = kept_headers(&headers, &none, &[]);
+    let kept = kept_headers(&headers, (&none, &SecretNames::API_KEY), &[]);
     assert_eq!(names(&kept), ["x-first", "x-second", "x-small", "content-type"]);
     assert_eq!(kept.left_out(), 1);
-    let kept = kept_headers(&headers, &none, &["x-signature".to_owned()]);
+    let kept = kept_headers(&headers, (&none, &SecretNames::API_KEY), &["x-signature".to_owned()]);
     assert_eq!(names(&kept), ["x-first", "x-small", "x-signature", "content-type"]);
     assert_eq!(kept.left_out(), 1);
     assert!(kept.as_bytes().len() <= KeptHeaders::MOST_BYTES);
@@ -131,9 +132,10 @@ fn a_value_that_holds_a_configured_secret_is_masked_also_where_it_is_percent_enc
         ("short is not a key", "short is not a key"),
     ];
     for (received_text, kept) in rows {
-        let headers = kept_headers(&map(&[("x-it", received_text)]), &secrets, &[]);
+        let headers = kept_headers(&map(&[("x-it", received_text)]), (&secrets, &SecretNames::API_KEY), &[]);
         assert_eq!(headers.get("x-it"), Some(kept.as_bytes()), "{received_text}");
     }
-    let none = kept_headers(&map(&[("x-it", "anything")]), &KnownSecrets::new([""]), &[]);
+    let none =
+        kept_headers(&map(&[("x-it", "anything")]), (&KnownSecrets::new([""]), &SecretNames::API_KEY), &[]);
     assert_eq!(none.get("x-it"), Some(&b"anything"[..]), "an empty secret is none");
 }

@@ -1,15 +1,22 @@
 //! Secrets never reach what is kept: keys in paths, `api_key` anywhere, tokens in requests and echoes.
 
+use std::borrow::Cow;
+
 use postbridge::domain::delivery::OutgoingRequest;
-use postbridge::web::body_mask::masked_body;
+use postbridge::web::body_mask;
+use postbridge::web::secret_names::SecretNames;
 use postbridge::web::target::{masked_line, masked_unread};
 
 fn line(received_text: &str) -> String {
-    String::from_utf8(masked_line(received_text.as_bytes())).unwrap()
+    String::from_utf8(masked_line(received_text.as_bytes(), &SecretNames::API_KEY)).unwrap()
 }
 
 fn unread(received_text: &str) -> String {
-    String::from_utf8(masked_unread(received_text.as_bytes())).unwrap()
+    String::from_utf8(masked_unread(received_text.as_bytes(), &SecretNames::API_KEY)).unwrap()
+}
+
+fn masked_body<'a>(content_type: Option<&str>, body: &'a [u8]) -> Cow<'a, [u8]> {
+    body_mask::masked_body(content_type, body, &SecretNames::API_KEY)
 }
 
 fn body(received_text: &str) -> String {

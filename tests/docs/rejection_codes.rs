@@ -12,6 +12,9 @@ use postbridge::domain::rejection::body::BodyProblem;
 use postbridge::domain::rejection::note::{ClickNotTaken, ReportNote};
 use postbridge::domain::rejection::param::{MissingClue, ParamFault, ParamProblem};
 use postbridge::domain::rejection::sale::{CandidateSale, CandidateSales, ReceivedValue, SaleProblem};
+use postbridge::domain::rejection::signature::{
+    NotKept, ProofKind, SignaturePlace, SignatureProblem, WantedSignature,
+};
 use postbridge::domain::rejection::wanted::{LengthLimit, MemberOf, Names, ParamFix, WantedValue};
 use postbridge::domain::reporter::ReportRoute;
 use postbridge::domain::status::Status;
@@ -148,12 +151,38 @@ fn accesses() -> Vec<AccessProblem> {
 }
 
 /// Why a report was quarantined or refused.
+fn signatures() -> Vec<SignatureProblem> {
+    let header = || SignaturePlace::Header("x-signature".to_owned());
+    vec![
+        SignatureProblem::MissingSignature { place: SignaturePlace::Parameter("sig".to_owned()) },
+        SignatureProblem::UnreadableSignature { place: header(), wanted: WantedSignature::Hex },
+        SignatureProblem::UnreadableSignature { place: header(), wanted: WantedSignature::Base64 },
+        SignatureProblem::UnreadableSignature { place: header(), wanted: WantedSignature::TimeAndSignature },
+        SignatureProblem::WrongSignature { place: header(), proof: ProofKind::Signature },
+        SignatureProblem::WrongSignature { place: header(), proof: ProofKind::Token },
+        SignatureProblem::WrongSignature { place: header(), proof: ProofKind::Basic },
+        SignatureProblem::OutsideTimeWindow {
+            place: header(),
+            signed_at: noon(-1),
+            received_at: noon(0),
+            tolerance_s: 300,
+        },
+        SignatureProblem::CannotDecrypt { member: "notification".to_owned() },
+        SignatureProblem::AddressNotAllowed,
+        SignatureProblem::CannotVerifyAgain { why: NotKept::Masked },
+        SignatureProblem::CannotVerifyAgain { why: NotKept::Header("x-signature".to_owned()) },
+        SignatureProblem::CannotVerifyAgain { why: NotKept::Presented },
+    ]
+}
+
 pub fn rejections() -> Family {
     let params = params().into_iter().map(RejectionCause::from);
     let bodies = bodies().into_iter().map(RejectionCause::from);
     let sales = sales().into_iter().map(RejectionCause::from);
+    let accesses = accesses().into_iter().map(RejectionCause::from);
+    let signatures = signatures().into_iter().map(RejectionCause::from);
     let examples: Vec<RejectionCause> =
-        params.chain(bodies).chain(sales).chain(accesses().into_iter().map(RejectionCause::from)).collect();
+        params.chain(bodies).chain(sales).chain(accesses).chain(signatures).collect();
     let place = "`reason_code` of a postback that is quarantined or refused, with `field`, `value`, `reason` and \
                  `hint`; the beginning of what a pixel or the network's API answers; `reason_code` of a note that \
                  says what was left out; the label `reason_code` of `postbridge_quarantined_total` and, of what is refused, of \
@@ -210,6 +239,9 @@ pub fn notes() -> Family {
         ReportNote::BodyNotUtf8,
         ReportNote::FirstAddressTaken { field: text("ip") },
         ReportNote::NamesLeftOut { field: text("cookies"), most: 64, names: names(&["a1", "a2"]) },
+        ReportNote::NotVerified(Box::new(SignatureProblem::MissingSignature {
+            place: SignaturePlace::Header(text("x-signature")),
+        })),
     ];
     let place = "`code` of a postback's `notes`, of the `notes` that `POST /api/v1/clicks` answers, and of what is \
                  `omitted` of a click: what was repaired, read otherwise than it was received, or left out. The \

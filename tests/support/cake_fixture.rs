@@ -77,6 +77,7 @@ impl CakeFixture {
             store: Arc::clone(&store) as Arc<dyn Store>,
             clock: clock.clone(),
             health: Arc::default(),
+            secret_names: Arc::default(),
             budget: Arc::default(),
         };
         let api = AdvertiserApi {

@@ -36,6 +36,8 @@ pub mod remote_store;
 pub mod report_fixture;
 pub mod sample_paths;
 pub mod signed_in;
+pub mod signed_request;
+pub mod signed_source;
 pub mod small_disk;
 pub mod stand_in;
 pub mod store_hook;

@@ -26,7 +26,7 @@ use postbridge::domain::sent::{Confirmation, ConfirmationCounts};
 use postbridge::domain::target::TargetId;
 use postbridge::domain::test_event::TestRefused;
 use postbridge::domain::time::Time;
-use postbridge::ingest::postback::{self, Network};
+use postbridge::ingest::postback::{self, IncomingPostback, Network};
 use postbridge::ingest::reopen::ReportTerms;
 use postbridge::ops::Ops;
 use postbridge::ops::numbers::StoreNumbers;
@@ -43,6 +43,7 @@ use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::DestinationMode;
 use postbridge::template::destination::spec::DestinationSpec;
 use postbridge::template::source::definition::SourceBinding;
+use postbridge::template::source::verify::request::SignedRequest;
 use postbridge::template::tag_script::TagScript;
 use postbridge::web::access::Access;
 use postbridge::web::auth::Tokens;
@@ -117,6 +118,7 @@ fn network(catalog: &Catalog) -> Network {
         mapping: template.mapping_version(&binding, &policy),
         template,
         binding,
+        verify: None,
         policy: Arc::new(policy),
         rules: Arc::new(Ruleset { routes, ..Ruleset::default() }),
     }
@@ -271,8 +273,10 @@ impl PagesFixture {
     pub async fn receive(&self, query: &[u8]) -> Receipt {
         let line = [b"GET /***/collect/cake-test?".as_slice(), query, b" HTTP/1.1"].concat();
         let peer = Some("203.0.113.9".parse().unwrap());
-        let raw = RawRequest { peer, ..request(line) };
-        postback::receive(self.store.as_ref(), &self.network, (query, raw), self.clock.now()).await.unwrap()
+        let kept = RawRequest { peer, ..request(line) };
+        let signed = SignedRequest { line: &kept.line.clone(), headers: &kept.headers.clone(), body: b"" };
+        let incoming = IncomingPostback { query, signed, kept };
+        postback::receive(self.store.as_ref(), &self.network, incoming, self.clock.now()).await.unwrap()
     }
 
     /// Gives every due delivery of a destination one attempt that ends as reported.

@@ -11,6 +11,7 @@ use postbridge::domain::delivery_reason::RetryRefused;
 use postbridge::domain::expiry::AgeRule;
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
 use postbridge::domain::postback::Postback;
+use postbridge::domain::presented::DigestKey;
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status_move::StatusMove;
 use postbridge::domain::suppression::{ListSummary, ListedEntry};
@@ -131,6 +132,7 @@ impl<H: StoreHook> Store for HookedStore<H> {
             reused_transactions(source: SourceId, limit: usize) -> Vec<ReusedTransaction>;
             reversals_ready(limit: usize) -> Vec<Seq>;
             operator_facts() -> OperatorFacts;
+            digest_key() -> DigestKey;
         }
     }
 }

@@ -29,6 +29,8 @@ mod platforms;
 mod postback_urls;
 mod preset_stories;
 mod provenance;
+mod signatures;
+mod signed_requests;
 mod source_bodies;
 mod source_format;
 mod source_params;

@@ -5,6 +5,7 @@ use postbridge::domain::rejection::wanted::Names;
 use postbridge::template::source::multipart::{self, parameter};
 use postbridge::template::source::request;
 use postbridge::web::body_mask::masked_body;
+use postbridge::web::secret_names::SecretNames;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -97,11 +98,17 @@ fn the_key_in_a_multipart_form_is_masked_however_it_is_written() {
             );
             for body in [body.clone(), body.replace("\r\n", "\n"), body[..body.len() - 40].to_owned()] {
                 for kind in [Some(KIND), None] {
-                    let kept = String::from_utf8(masked_body(kind, body.as_bytes()).into_owned()).unwrap();
+                    let kept = String::from_utf8(
+                        masked_body(kind, body.as_bytes(), &SecretNames::API_KEY).into_owned(),
+                    )
+                    .unwrap();
                     assert!(!kept.contains("hush"), "{written}: {kept}");
                 }
             }
-            let kept = String::from_utf8(masked_body(Some(KIND), body.as_bytes()).into_owned()).unwrap();
+            let kept = String::from_utf8(
+                masked_body(Some(KIND), body.as_bytes(), &SecretNames::API_KEY).into_owned(),
+            )
+            .unwrap();
             assert_eq!(kept, body.replacen(value, "***", 1), "{written}: every other byte stays");
         }
     }
@@ -117,6 +124,6 @@ proptest! {
         let body = pieces.concat();
         let parts = multipart::read(Some(KIND), body.as_bytes()).unwrap_or_default();
         prop_assert!(parts.parts.iter().all(|part| body.get(part.value.clone()).is_some()));
-        masked_body(Some(KIND), body.as_bytes()).into_owned();
+        masked_body(Some(KIND), body.as_bytes(), &SecretNames::API_KEY).into_owned();
     }
 }

@@ -1,5 +1,6 @@
 //! Golden stories of the source templates: a request next to what it becomes. `BLESS=1` rewrites.
 
+use std::fs;
 use std::path::Path;
 
 use postbridge::story::expected::Expectations;
@@ -25,6 +26,53 @@ fn a_source_template_needs_an_accepted_and_a_quarantined_story() {
     let catalog = Catalog::load(None).unwrap();
     let report = run_source_stories(&catalog, &["cake"], empty.path(), Expectations::Check);
     assert_eq!(report.problems.len(), 2, "{:?}", report.problems);
+}
+
+/// A story of the template `signing`, in this folder under `fixtures/sources`.
+fn story(root: &Path, name: &str, files: &[(&str, &str)]) {
+    let folder = root.join("fixtures/sources/signing").join(name);
+    fs::create_dir_all(&folder).unwrap();
+    for (file, text) in files {
+        fs::write(folder.join(file), text).unwrap();
+    }
+}
+
+#[test]
+fn a_template_that_signs_needs_a_story_that_is_refused_and_stories_are_verified_by_their_secret() {
+    let root = tempfile::tempdir().unwrap();
+    let template = "name = \"signing\"\nmacro = \"{{}}\"\npostback = [\"cid\", \"amount\"]\n\
+        [map]\nclick_id = \"cid\"\nvalue = \"amount\"\n[event]\nby_value = { positive = \"Purchase\", zero = \"Lead\" }\n\
+        [verify]\nkind = \"hmac-timestamped\"\nhash = \"sha256\"\nheader = \"X-Sign\"\ntimestamp = \"t\"\nsignature = \"v1\"\n";
+    fs::create_dir(root.path().join("sources")).unwrap();
+    fs::write(root.path().join("sources/signing.toml"), template).unwrap();
+    let catalog = Catalog::load(Some(root.path())).unwrap();
+    let run = |expectations| {
+        let folder = root.path().join("fixtures/sources");
+        let report = run_source_stories(&catalog, &["signing"], &folder, expectations);
+        report.problems.iter().map(ToString::to_string).collect::<String>()
+    };
+    let source =
+        "currency = \"USD\"\nsecret = [\"old\", \"s3cret\"]\nreceived_at = \"2025-11-28T12:04:00Z\"\n";
+    // HMAC-SHA256 under `s3cret` of the time, a dot and the body: openssl dgst -sha256 -hmac.
+    let signed = "X-Sign: t=1764331200,v1=f0174fa694435f492217a7240f6ab6e456739973471bd2075f2ae29afc54134c\n";
+    let body = "cid=c1&amount=7.00";
+    story(root.path(), "a-sale", &[("body.form", body), ("headers.txt", signed), ("source.toml", source)]);
+    let unreadable = [("query.txt", "cid=c1&amount=seven"), ("source.toml", "currency = \"USD\"\n")];
+    story(root.path(), "not-verified", &unreadable);
+    run(Expectations::Rewrite);
+    assert!(run(Expectations::Check).contains("no story of `signing` ends refused"));
+    let late = source.replace("12:04", "12:06");
+    story(root.path(), "too-late", &[("body.form", body), ("headers.txt", signed), ("source.toml", &late)]);
+    run(Expectations::Rewrite);
+    assert_eq!(run(Expectations::Check), "");
+    let expected = |name: &str| {
+        let file = root.path().join("fixtures/sources/signing").join(name).join("expected.json");
+        fs::read_to_string(file).unwrap()
+    };
+    assert!(expected("a-sale").contains("accepted"), "{}", expected("a-sale"));
+    assert!(expected("not-verified").contains("not_a_number"), "{}", expected("not-verified"));
+    assert!(expected("too-late").contains("outside_time_window"), "{}", expected("too-late"));
+    assert!(!expected("too-late").contains("s3cret"));
 }
 
 #[test]

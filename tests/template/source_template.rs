@@ -116,7 +116,7 @@ ok = "aproved"
 [number]
 format = "point"
 [verify]
-kind = "hmac"
+kind = "hmac-sha3"
 [time]
 formats = ["seconds"]
 zone = "Mars/Base"
@@ -136,7 +136,7 @@ sale = ""
         (7, "`value` in [map] is an integer, not a text"),
         (9, "`aproved`"),
         (11, "`point`"),
-        (13, "`hmac`"),
+        (13, "`hmac-sha3`"),
         (15, "`seconds`"),
         (16, "`Mars/Base`"),
         (18, "`XYZW`"),

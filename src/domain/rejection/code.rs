@@ -179,6 +179,27 @@ codes! {
         Overloaded = "overloaded",
             "the server had no room for the request; its sender was asked to send it again",
             "nothing where it is rare, because networks send again what is answered 503; else raise `max_connections` under [server], and look for a sender of many large requests";
+        MissingSignature = "missing_signature",
+            "the source verifies its postbacks, and this one is not signed",
+            "let the network sign what it sends, or set `verify = \"off\"` at the source; then reprocess it";
+        UnreadableSignature = "unreadable_signature",
+            "the signature is not written as the source's template has it",
+            "compare [verify] of the template with what the network sends";
+        WrongSignature = "wrong_signature",
+            "the signature is not one that the source's secret makes",
+            "compare `secret` at the source with the one that the network shows, which is the usual cause; then reprocess it";
+        OutsideTimeWindow = "outside_time_window",
+            "it was signed too long before or after it was received",
+            "check this machine's clock; what someone recorded and sends again later is refused so";
+        CannotDecrypt = "cannot_decrypt",
+            "the body cannot be decrypted with the source's secret",
+            "compare `secret` at the source with the one that the network shows; then reprocess it";
+        AddressNotAllowed = "address_not_allowed",
+            "it was sent from an address that the source's `allow_ips` does not name",
+            "where the address is the network's, add it to `allow_ips` and reprocess it; declare proxies in `trusted_proxies` under [server]";
+        CannotVerifyAgain = "cannot_verify_again",
+            "not enough of it is kept to verify its signature again",
+            "let the network send it again; where you know that it is genuine, set `verify = \"observe\"` at the source, reprocess it, and set it back";
         InternalError = "internal_error",
             "the server failed at the request",
             "see the log and report it; the sender has to send it again";

@@ -6,6 +6,7 @@ pub mod code;
 pub mod note;
 pub mod param;
 pub mod sale;
+pub mod signature;
 pub mod wanted;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use crate::domain::rejection::code::RejectionCode;
 use crate::domain::rejection::note::{ReportNote, notes_text};
 use crate::domain::rejection::param::ParamProblem;
 use crate::domain::rejection::sale::SaleProblem;
+use crate::domain::rejection::signature::SignatureProblem;
 
 /// One thing that is wrong with a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,8 @@ pub enum RejectionCause {
     Sale(SaleProblem),
     /// Whether it may be reported at all, and by its sender.
     Access(AccessProblem),
+    /// Its signature, or where it was sent from.
+    Signature(SignatureProblem),
 }
 
 /// Why something was not taken as it was received. What programs compare is the first cause's.
@@ -73,6 +77,12 @@ impl From<AccessProblem> for RejectionCause {
     }
 }
 
+impl From<SignatureProblem> for RejectionCause {
+    fn from(problem: SignatureProblem) -> RejectionCause {
+        RejectionCause::Signature(problem)
+    }
+}
+
 impl Rejection {
     /// The same with more that is wrong.
     #[must_use]
@@ -92,6 +102,11 @@ impl Rejection {
     /// person has made room for it.
     pub fn may_reopen(&self) -> bool {
         self.0.first.may_reopen()
+    }
+
+    /// Whether its signature or its sender's address is refused, whatever it says.
+    pub fn is_of_signature(&self) -> bool {
+        matches!(self.0.first, RejectionCause::Signature(_))
     }
 
     /// Everything that is wrong, the first thing first.
@@ -140,12 +155,13 @@ impl RejectionCause {
             RejectionCause::Body(problem) => problem,
             RejectionCause::Sale(problem) => problem,
             RejectionCause::Access(problem) => problem,
+            RejectionCause::Signature(problem) => problem,
         }
     }
 
     fn may_reopen(&self) -> bool {
         match self {
-            RejectionCause::Param(_) | RejectionCause::Body(_) => false,
+            RejectionCause::Param(_) | RejectionCause::Body(_) | RejectionCause::Signature(_) => false,
             RejectionCause::Sale(problem) => problem.may_reopen(),
             RejectionCause::Access(problem) => problem.may_reopen(),
         }

@@ -7,6 +7,7 @@ use crate::domain::ids::ConversionId;
 use crate::domain::omission::{Omission, Omissions};
 use crate::domain::rejection::param::ParamProblem;
 use crate::domain::rejection::sale::SaleProblem;
+use crate::domain::rejection::signature::SignatureProblem;
 use crate::domain::rejection::wanted::Names;
 use crate::domain::status::Status;
 
@@ -109,6 +110,9 @@ codes! {
         NamesLeftOut = "names_left_out",
             "there were more names than are kept, and those that platforms need went first",
             "send fewer";
+        NotVerified = "not_verified",
+            "its signature would be refused, and the source only observes; `reason_code` says why",
+            "see the code in `reason_code`";
     }
 }
 
@@ -195,6 +199,7 @@ pub enum ReportNote {
         most: u64,
         names: Names,
     },
+    NotVerified(Box<SignatureProblem>),
 }
 
 /// Why a conversion stays without a click that a later report names.
@@ -237,6 +242,7 @@ impl ReportNote {
     pub fn why(&self) -> Option<&'static str> {
         match self {
             ReportNote::Omitted(omission) => Some(omission.code().as_str()),
+            ReportNote::NotVerified(problem) => Some(problem.code().as_str()),
             _ => self.problem().map(|problem| problem.code().as_str()),
         }
     }
@@ -280,6 +286,7 @@ impl CodedReason for ReportNote {
             ReportNote::BodyNotUtf8 => NoteCode::BodyNotUtf8,
             ReportNote::FirstAddressTaken { .. } => NoteCode::FirstAddressTaken,
             ReportNote::NamesLeftOut { .. } => NoteCode::NamesLeftOut,
+            ReportNote::NotVerified(_) => NoteCode::NotVerified,
         }
     }
 
@@ -293,6 +300,7 @@ impl CodedReason for ReportNote {
             | ReportNote::FirstAddressTaken { field }
             | ReportNote::NamesLeftOut { field, .. } => Some(field),
             ReportNote::Omitted(omission) => omission.field(),
+            ReportNote::NotVerified(problem) => problem.field(),
             ReportNote::VisitorsClickTaken { .. }
             | ReportNote::AnotherClick { .. }
             | ReportNote::ClickNotTaken(_) => Some("click_id"),
@@ -357,6 +365,7 @@ impl CodedReason for ReportNote {
             ReportNote::NamesLeftOut { field, most, names } => {
                 format!("`{field}` has more than {most} names; these are not kept: {names}")
             }
+            ReportNote::NotVerified(problem) => format!("not verified: {}", problem.sentence()),
             _ => self.of_the_sale(),
         }
     }
@@ -366,6 +375,7 @@ impl CodedReason for ReportNote {
             ReportNote::LeftOut(problem) | ReportNote::IdLeftOut(problem) => problem.hint(),
             ReportNote::ClickNotTaken(ClickNotTaken::Unusable(problem)) => problem.hint(),
             ReportNote::Omitted(omission) => omission.hint(),
+            ReportNote::NotVerified(problem) => problem.hint(),
             _ => self.code().fix().to_owned(),
         }
     }

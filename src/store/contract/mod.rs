@@ -25,6 +25,7 @@ use crate::domain::delivery_reason::RetryRefused;
 use crate::domain::expiry::AgeRule;
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::postback::Postback;
+use crate::domain::presented::DigestKey;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status_move::StatusMove;
 use crate::domain::suppression::{ListSummary, ListedEntry};
@@ -223,6 +224,10 @@ pub trait Store: Send + Sync + 'static {
     /// Hands out, once, up to `limit` quarantined postbacks that take back a sale that was received since:
     /// they are to be reprocessed. What was not reprocessed is handed out after the next start.
     fn reversals_ready(&self, limit: usize) -> StoreFuture<'_, Vec<Seq>>;
+
+    /// The key by which what senders presented is kept: the same as long as there is the store, also where it was copied
+    /// to, and another one's of another store.
+    fn digest_key(&self) -> StoreFuture<'_, DigestKey>;
 
     /// What is kept and counted for operators.
     fn operator_facts(&self) -> StoreFuture<'_, OperatorFacts>;

@@ -11,6 +11,7 @@ use crate::domain::delivery_reason::RetryRefused;
 use crate::domain::expiry::AgeRule;
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::postback::Postback;
+use crate::domain::presented::DigestKey;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status_move::StatusMove;
 use crate::domain::suppression::{ListSummary, ListedEntry};
@@ -287,6 +288,10 @@ impl Store for Embedded {
 
     fn reversals_ready(&self, limit: usize) -> StoreFuture<'_, Vec<Seq>> {
         self.counted(|index| index.reversals.take(limit).into_iter().filter_map(Seq::new).collect())
+    }
+
+    fn digest_key(&self) -> StoreFuture<'_, DigestKey> {
+        now(Ok(self.digest_key.clone()))
     }
 
     fn operator_facts(&self) -> StoreFuture<'_, OperatorFacts> {

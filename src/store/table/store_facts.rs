@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::presented::DigestKey;
 use crate::store::codec::{self, corrupt};
 use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::Batch;
@@ -17,6 +18,9 @@ pub const NUMBERS: &[u8] = b"Mnumbers";
 /// The name under `M` that is there while the store is closed: the deliveries of which something may have left without a
 /// record of it.
 const CLOSED: &[u8] = b"Mclosed";
+
+/// The name under `M` of the key by which what senders presented is kept.
+const DIGEST_KEY: &[u8] = b"Mdigestkey";
 
 /// The name under `M` that a readiness probe writes.
 const PROBE: &[u8] = b"Mprobe";
@@ -60,6 +64,25 @@ pub fn reopen(reader: &Reader) -> Result<(), StoreError> {
     let mut batch = Batch::default();
     batch.remove(CLOSED.to_vec());
     reader.kv().commit(batch, &mut |_| {}).map_err(|error| reader.fail("write", error))
+}
+
+/// The key by which what senders presented is kept. A store that has none is given one: it is as old as the store, or as
+/// the first program that asked for it, and goes wherever the store is copied.
+pub fn digest_key(reader: &Reader) -> Result<DigestKey, StoreError> {
+    if let Some(kept) = reader.head(DIGEST_KEY)? {
+        return Ok(kept);
+    }
+    let mut bytes = [0; 32];
+    let no_key = |error: getrandom::Error| StoreError::Unavailable {
+        cause: format!("the system has no random bytes: {error}"),
+    };
+    getrandom::fill(&mut bytes).map_err(no_key)?;
+    let key = DigestKey::new(bytes);
+    let packed = codec::pack(&key, &()).map_err(|error| corrupt(DIGEST_KEY, &error))?;
+    let mut batch = Batch::default();
+    batch.put(DIGEST_KEY.to_vec(), packed);
+    reader.kv().commit(batch, &mut |_| {}).map_err(|error| reader.fail("write", error))?;
+    Ok(key)
 }
 
 /// Writes what a readiness probe does.

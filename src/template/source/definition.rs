@@ -29,6 +29,7 @@ use crate::template::source::number::AmountRules;
 use crate::template::source::param_names::ParamNames;
 use crate::template::source::params::Params;
 use crate::template::source::reply::NetworkReply;
+use crate::template::source::verify::scheme::Verification;
 
 /// What one configured source says over its template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +110,8 @@ pub struct SourceTemplate {
     pub(crate) body: BodyLimits,
     pub(crate) links: Option<NetworkLinks>,
     pub(crate) facts: Vec<NetworkFact>,
+    /// How its network proves that a postback is its own.
+    pub(crate) verification: Option<Verification>,
 }
 
 /// How large a postback of a template may be.
@@ -362,6 +365,11 @@ impl SourceTemplate {
     /// The headers that it reads, in lower case: of a request that has too many, these are kept first.
     pub fn read_headers(&self) -> &[String] {
         &self.headers
+    }
+
+    /// How its network proves that a postback is its own; `None`: by nothing but the key in the URL.
+    pub fn verification(&self) -> Option<&Verification> {
+        self.verification.as_ref()
     }
 
     /// The largest body in bytes that the template takes, where it says so itself.

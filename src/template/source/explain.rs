@@ -9,7 +9,7 @@ use crate::domain::consent::Consent;
 use crate::domain::conversion::{Draft, EventClaim};
 use crate::domain::item::SoldItem;
 use crate::domain::money::{Currency, Money};
-use crate::domain::postback::KeptHeaders;
+use crate::domain::rejection::Rejection;
 use crate::domain::rejection::note::notes_text;
 use crate::domain::status::Status;
 use crate::domain::text::trim;
@@ -64,18 +64,13 @@ impl ParamOutcome {
     }
 }
 
-/// A request's way through [`SourceTemplate::read`] and [`SourceTemplate::map`]: `{"accepted": draft}`,
+/// What became of a request by [`SourceTemplate::read`] and [`SourceTemplate::map`]: `{"accepted": draft}`,
 /// `{"ignored": {"reason_code", "field", "reason", "hint"}}` or `{"quarantined": …}` with the same members.
-pub fn outcome(
-    template: &SourceTemplate,
-    binding: &SourceBinding,
-    (query, headers, body): (&[u8], &KeptHeaders, &[u8]),
-) -> Value {
-    let mapped = template.read(query, headers, body).and_then(|params| template.map(binding, &params));
+pub fn outcome(mapped: &Result<MappedReport, Rejection>) -> Value {
     match mapped {
-        Ok(MappedReport::Conversion(draft)) => json!({ "accepted": draft_json(&draft) }),
-        Ok(MappedReport::Ignored(reason)) => json!({ "ignored": reason_json(&reason) }),
-        Err(rejection) => json!({ "quarantined": reason_json(&rejection) }),
+        Ok(MappedReport::Conversion(draft)) => json!({ "accepted": draft_json(draft) }),
+        Ok(MappedReport::Ignored(reason)) => json!({ "ignored": reason_json(reason) }),
+        Err(rejection) => json!({ "quarantined": reason_json(rejection) }),
     }
 }
 

@@ -20,7 +20,9 @@ use crate::template::source::guide::{self, SourceGuide};
 use crate::template::source::map::yes_or_no;
 use crate::template::source::param_names::ParamNames;
 use crate::template::source::params::{MAX_PARAMS, check_param};
-use crate::template::source::{click_id, events, facts, number, reply, time};
+use crate::template::source::verify::scheme::Verification;
+use crate::template::source::verify::secret_param;
+use crate::template::source::{click_id, events, facts, number, reply, time, verify};
 use crate::template::toml_doc::table::{self, Table};
 use crate::template::toml_doc::text::Text;
 
@@ -55,8 +57,15 @@ fn build(root: &Table<'_>) -> SourceTemplate {
             || is_condition
             || adjustment_id.as_ref().is_some_and(|rule| rule.reads(index))
     };
-    let keep = keep(root, &mut names, is_read);
+    let mut keep = keep(root, &mut names, is_read);
     let statuses = statuses(root, &fields);
+    let body = body_limits(root);
+    let verification = verify::file::read(root, body.max_leaves);
+    let secret = secret_param::places(&names, verification.as_ref());
+    secret_param::check_unread(root, &fields, &secret);
+    keep.retain(|index| !secret.contains(index));
+    let signed = verification.iter().filter_map(Verification::kept_header);
+    let headers = signed.chain(names.headers()).collect();
     let template = SourceTemplate {
         name: name(root).unwrap_or_default(),
         text: String::new(),
@@ -67,7 +76,7 @@ fn build(root: &Table<'_>) -> SourceTemplate {
         extra,
         items,
         keep,
-        headers: names.headers(),
+        headers,
         names,
         events,
         amounts,
@@ -80,23 +89,16 @@ fn build(root: &Table<'_>) -> SourceTemplate {
         adjustment_id,
         birthdate: root.parsed("birthdate", |text| text.one_of(&DateOrder::NAMES)),
         defaults: defaults(root, &statuses),
-        body: body_limits(root),
+        body,
         statuses,
         fields,
         constants,
         links: links(root),
         facts: facts::read(root),
+        verification,
     };
-    root.read_table("verify", |verify| verify.parsed("kind", scheme));
     check_whole(root, &template);
     template
-}
-
-/// A scheme that is asked for and not known is refused, not passed over: it would let anyone in.
-fn scheme(text: &Text) -> Result<(), Problem> {
-    let what = || format!("there is no signature scheme {}", text.shown());
-    let is_known = (text.value == "none").then_some(());
-    is_known.ok_or_else(|| Problem::new(what(), "write kind = \"none\", or leave [verify] out"))
 }
 
 /// What only the whole can show: something must name the event, and the URL must exist.

@@ -33,4 +33,5 @@ pub mod reply;
 pub mod request;
 pub(crate) mod time;
 pub mod url_lint;
+pub mod verify;
 pub(crate) mod words;

@@ -107,7 +107,7 @@ impl<'a> ParamsReader<'a> {
     /// The most parameters that are kept.
     fn most(&self) -> usize {
         // A name may be written in several ways, and each of them is one here.
-        if self.reads.reads_all() { MAX_PARAMS } else { MAX_PARAMS + self.reads.max_leaves() }
+        if self.reads.reads_all() { self.reads.max_leaves() } else { MAX_PARAMS + self.reads.max_leaves() }
     }
 
     /// Adds one parameter; a repeat of what is known collapses.

@@ -12,6 +12,7 @@ use crate::template::source::fault::UnusableParam;
 use crate::template::source::items::ItemRules;
 use crate::template::source::params::{Param, ParamFilter, Params, problem, too_many, twice};
 use crate::template::source::request;
+use crate::template::source::verify::secret_param;
 
 impl ParamFilter for SourceTemplate {
     fn reads(&self, name: &str) -> bool {
@@ -43,7 +44,25 @@ impl SourceTemplate {
     /// Those of [`request::read_for`].
     pub fn read(&self, query: &[u8], headers: &KeptHeaders, body: &[u8]) -> Result<Params, Rejection> {
         let content_type = headers.get(CONTENT_TYPE).map(String::from_utf8_lossy);
-        let mut params = request::read_for(self, query, content_type.as_deref(), body)?;
+        self.read_as(query, headers, (content_type.as_deref(), body))
+    }
+
+    /// The same of a body that is JSON, whatever the headers say.
+    ///
+    /// # Errors
+    /// As [`SourceTemplate::read`].
+    pub fn read_json(&self, query: &[u8], headers: &KeptHeaders, json: &[u8]) -> Result<Params, Rejection> {
+        self.read_as(query, headers, (Some("application/json"), json))
+    }
+
+    fn read_as(
+        &self,
+        query: &[u8],
+        headers: &KeptHeaders,
+        (content_type, body): (Option<&str>, &[u8]),
+    ) -> Result<Params, Rejection> {
+        let params = request::read_for(self, query, content_type, body)?;
+        let mut params = secret_param::masked(params, self.verification());
         params.derived = self.names.derived(headers, &params);
         Ok(params)
     }

@@ -14,6 +14,8 @@ pub struct NetworkReply {
     by_verdict: HashMap<VerdictName, String>,
     /// The parameter of a GET with which the network asks whether the address is ours; its value is the answer.
     challenge: Option<String>,
+    /// The status of an answer to a refused signature.
+    refused: Option<u16>,
 }
 
 /// The verdicts that are answered with 200.
@@ -39,6 +41,7 @@ pub(crate) fn read(root: &Table<'_>) -> NetworkReply {
                     Err(Problem::new(what, "name the parameter of the GET whose value is to be answered"))
                 }
             }),
+            refused: table.number("refused", 400..=599),
         }
     });
     rules.unwrap_or_default()
@@ -48,6 +51,11 @@ impl NetworkReply {
     /// The body of the answer to a postback with this verdict; `None`: our JSON.
     pub fn text(&self, verdict: VerdictName) -> Option<&str> {
         self.by_verdict.get(&verdict).or(self.text.as_ref()).map(String::as_str)
+    }
+
+    /// The status that answers a postback whose signature is refused, where that is not 200.
+    pub fn refused(&self) -> Option<u16> {
+        self.refused
     }
 
     /// The parameter of a GET whose value is the answer.

@@ -13,6 +13,7 @@ use crate::web::cake::caller::KeyHolder;
 use crate::web::cake::envelope::{RecordReply, text};
 use crate::web::cake::{AdvertiserApi, CakeResult};
 use crate::web::request::ReceivedRequest;
+use crate::web::secret_names::SecretNames;
 
 impl AdvertiserApi {
     pub(super) async fn record(
@@ -23,7 +24,7 @@ impl AdvertiserApi {
     ) -> CakeResult {
         let source = BuiltInSource::Api.id();
         let now = self.clock.now();
-        let (raw, mapping) = (call.raw(), None);
+        let (raw, mapping) = (call.raw(&SecretNames::API_KEY), None);
         let mut received = Received { source: Some(source.clone()), raw, received_at: now, mapping };
         let report = match params.and_then(|params| self.reported_of(caller, &params, now)) {
             Ok(report) => report,

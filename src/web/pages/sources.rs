@@ -17,6 +17,7 @@ use crate::ingest::postback::Network;
 use crate::store::contract::lookup::ReusedTransaction;
 use crate::store::contract::lookup::{PageRequest, PostbackFilter};
 use crate::view::url_finding::LintedUrlView;
+use crate::template::source::verify::rules::VerifyMode;
 use crate::web::auth::RequiredRight;
 use crate::web::pages::form::PostedForm;
 use crate::web::pages::list::options;
@@ -98,6 +99,7 @@ impl Pages {
             dedup: dedup(policy.dedup),
             forwarded: forwarded.join(", "),
             unmatched: unmatched(policy.unmatched),
+            verified: verified(network),
             events,
             latest: self.latest(id).await?,
             reused: self.reused(id).await?,
@@ -175,9 +177,25 @@ struct SourceCard<'a> {
     dedup: &'static str,
     forwarded: String,
     unmatched: String,
+    /// How postbacks are known as the network's; `None`: by the key in their URL alone.
+    verified: Option<String>,
     events: Option<EventsByValue>,
     latest: LatestPostbacks,
     reused: Vec<ReusedIdRow>,
+}
+
+/// What is verified, and what becomes of what is not the network's.
+fn verified(network: &Network) -> Option<String> {
+    let rules = network.verify.as_deref()?;
+    let scheme = network.template.verification().map(|scheme| format!("the signature ({})", scheme.kind()));
+    let addresses = (!rules.allow_ips.is_empty()).then(|| "the sender's address".to_owned());
+    let what: Vec<String> = scheme.into_iter().chain(addresses).collect();
+    let then = match rules.mode {
+        VerifyMode::Enforce => "what is wrong is quarantined",
+        VerifyMode::Observe => "what is wrong counts, and is noted",
+        VerifyMode::Off => "not looked at",
+    };
+    Some(format!("{}: {then}", what.join(" and ")))
 }
 
 /// The events that are meant where none is named.

@@ -30,6 +30,7 @@ use crate::web::health::ProcessHealth;
 use crate::web::link_table::{CREATIVE, LinkTable};
 use crate::web::request::ReceivedRequest;
 use crate::web::routes::{BodyLimit, StrangerLimit, TagRoute};
+use crate::web::secret_names::SecretNames;
 use crate::web::strangers::{StrangerBudgets, StrangerRequest};
 use crate::web::target;
 use crate::web::visitor::{self, CookieRule};
@@ -265,7 +266,7 @@ impl Tag {
                 answer::refused(StatusCode::BAD_REQUEST, &problem)
             }
         };
-        let mut raw = request.raw_with(target::masked_values(&request.head.line), &[]);
+        let mut raw = request.raw_with(target::masked_values(&request.head.line), &[], &SecretNames::API_KEY);
         let cut = kept::cut(&mut raw);
         match &reported {
             Ok(_) if !self.budget_takes(request, &raw, stranger) => return too_many_bytes(),

@@ -22,6 +22,7 @@ pub mod clock_jumps;
 pub mod confirmations;
 pub mod consent;
 pub mod deliveries;
+pub mod digest_key;
 pub mod expiry;
 pub mod fixture;
 pub mod keyless_reports;

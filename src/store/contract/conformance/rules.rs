@@ -131,6 +131,9 @@ macro_rules! store_conformance {
                 a_wakeup_rings_when_work_arrives,
                 the_backlog_counts_held_waiting_and_due,
             }
+            digest_key {
+                the_key_of_digests_stays_and_what_is_kept_by_it_is_answered,
+            }
             expiry {
                 what_waits_too_long_ends_wherever_it_is_and_only_that,
                 the_first_event_that_will_be_too_old_is_known,

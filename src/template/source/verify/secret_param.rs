@@ -1,0 +1,54 @@
+//! The parameter in which a sender presents the secret itself: it is read to verify and for nothing else, so that its text
+//! is kept nowhere.
+
+use crate::domain::rejection::signature::SignaturePlace;
+use crate::template::source::definition::{Field, FieldRule, ValuePiece};
+use crate::template::source::param_names::ParamNames;
+use crate::template::source::params::{Param, Params};
+use crate::template::source::verify::scheme::Verification;
+use crate::template::toml_doc::table::Table;
+
+/// What is shown in the place of its value.
+const MASKED: &str = "***";
+
+/// The parameters with the secret's value masked, however often and in whatever case it is there.
+pub(crate) fn masked(mut params: Params, scheme: Option<&Verification>) -> Params {
+    let Some(secret) = scheme.and_then(Verification::secret_param) else { return params };
+    let secret = folded(secret);
+    let is_secret = |param: &Param| folded(&param.name) == secret;
+    for param in params.pairs.iter_mut().filter(|param| is_secret(param)) {
+        param.value = MASKED.to_owned();
+        param.raw = MASKED.as_bytes().to_vec();
+    }
+    params.repeated.retain(|param| !is_secret(param));
+    params
+}
+
+/// The places of the secret among the names of a template.
+pub(crate) fn places(names: &ParamNames, scheme: Option<&Verification>) -> Vec<usize> {
+    let secret = match scheme.and_then(Verification::secret_place) {
+        Some(SignaturePlace::Parameter(name)) => folded(&name),
+        Some(SignaturePlace::Header(name)) => folded(&format!("header:{name}")),
+        None => return Vec::new(),
+    };
+    (0..names.len()).filter(|index| folded(names.name(*index)) == secret).collect()
+}
+
+/// That a field reads the secret, which is at these places, is a problem.
+pub(crate) fn check_unread(root: &Table<'_>, fields: &[(Field, Vec<FieldRule>)], secret: &[usize]) {
+    let reads = |rule: &FieldRule| match rule {
+        FieldRule::One(index) => secret.contains(index),
+        FieldRule::Join(pieces) => {
+            pieces.iter().any(|piece| matches!(piece, ValuePiece::Param(index) if secret.contains(index)))
+        }
+    };
+    if let Some((field, _)) = fields.iter().find(|(_, rules)| rules.iter().any(reads)) {
+        let what = format!("`{}` reads the secret, by which [verify] knows the network", field.name());
+        root.problem("map", what, "map another parameter: a secret is never part of a conversion");
+    }
+}
+
+/// A name as loosely as any template reads one.
+fn folded(name: &str) -> String {
+    name.trim().chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
+}

@@ -1,0 +1,94 @@
+//! The names of parameters, members and headers whose values are secrets, which are masked in what is kept.
+
+use std::borrow::Cow;
+
+use crate::domain::rejection::signature::SignaturePlace;
+use crate::template::source::definition::SourceTemplate;
+
+/// Which names: `api_key` always, and of a source whose sender presents the secret itself the parameter or header where
+/// that is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SecretNames {
+    /// As [`folded`].
+    params: Vec<String>,
+    /// In lower case.
+    headers: Vec<String>,
+}
+
+const API_KEY: &[u8] = b"api_key";
+
+impl SecretNames {
+    /// `api_key` alone.
+    pub const API_KEY: SecretNames = SecretNames { params: Vec::new(), headers: Vec::new() };
+
+    /// Those of all of these templates together.
+    pub fn of<'a>(templates: impl IntoIterator<Item = &'a SourceTemplate>) -> SecretNames {
+        let mut names = SecretNames::default();
+        let schemes = templates.into_iter().filter_map(SourceTemplate::verification);
+        for place in schemes.filter_map(|scheme| scheme.secret_place()) {
+            match place {
+                SignaturePlace::Header(name) => names.headers.push(name),
+                SignaturePlace::Parameter(name) => names.params.push(folded(name.as_bytes())),
+            }
+        }
+        names
+    }
+
+    /// Whether a look at each pair is worth its time: only what is encoded, or what reads `api_key` somewhere, can name
+    /// a secret where no source has one of its own.
+    pub(super) fn may_be_in(&self, query: &[u8]) -> bool {
+        let reads = |at: usize| {
+            let word = at.checked_sub(3).and_then(|from| query.get(from..from + API_KEY.len()));
+            word.is_some_and(|word| word.eq_ignore_ascii_case(API_KEY))
+        };
+        !self.params.is_empty()
+            || query.contains(&b'%')
+            || query.iter().enumerate().any(|(at, byte)| *byte == b'_' && reads(at))
+    }
+
+    /// Whether a parameter of this name, in any case and encoding, is a secret.
+    pub(super) fn has_param(&self, name: &[u8]) -> bool {
+        if self.params.is_empty() && name.len() < API_KEY.len() {
+            return false;
+        }
+        // A `+` is a space in a form, and no name but a padded one has either.
+        let padding = |b: &u8| b.is_ascii_whitespace() || *b == b'+';
+        let decoded = decoded(name);
+        let start = decoded.iter().position(|b| !padding(b)).unwrap_or(decoded.len());
+        let end = decoded.iter().rposition(|b| !padding(b)).map_or(start, |at| at + 1);
+        let Some(name) = decoded.get(start..end) else { return false };
+        name.eq_ignore_ascii_case(API_KEY) || (!self.params.is_empty() && self.params.contains(&folded(name)))
+    }
+
+    /// Whether a member of this name is a secret, wherever in a JSON body it is.
+    pub(super) fn has_member(&self, name: &str) -> bool {
+        let name = name.trim();
+        let is_last = |param: &String| param.rsplit('.').next() == Some(&folded(name.as_bytes()));
+        name.eq_ignore_ascii_case("api_key")
+            || self.params.iter().any(|param| is_last(param) || *param == folded(name.as_bytes()))
+    }
+
+    /// Whether a header of this name in lower case is a secret.
+    pub(super) fn has_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|known| known == name)
+    }
+}
+
+/// A name as loosely as any template reads one: in lower case, without `_` and `-`.
+fn folded(name: &[u8]) -> String {
+    let text = String::from_utf8_lossy(name);
+    text.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// Senders encode what was encoded already: decoded as often as that may be.
+pub(super) fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
+    const MOST_TIMES: usize = 3;
+    let mut decoded = Cow::Borrowed(text);
+    for _ in 0..MOST_TIMES {
+        if !decoded.contains(&b'%') {
+            break;
+        }
+        decoded = Cow::Owned(percent_encoding::percent_decode(&decoded).collect());
+    }
+    decoded
+}
