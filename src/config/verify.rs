@@ -27,11 +27,10 @@ const MOST_SECRETS: usize = 2;
 /// Reads the three keys; `None` where there is a problem with them. Without the template little is known.
 pub fn read(section: &Table<'_>, template: Option<&SourceTemplate>) -> Option<SourceVerify> {
     let mode = section.parsed("verify", |text| text.one_of(&VerifyMode::NAMES));
-    let has_mode = section.has("verify");
-    let secrets = if section.has("secret") { section.all_parsed("secret", secret)? } else { Vec::new() };
-    let allow_ips =
-        if section.has("allow_ips") { section.all_parsed("allow_ips", network)? } else { Vec::new() };
-    let mode = if has_mode { mode? } else { VerifyMode::Enforce };
+    let mode = if section.has("verify") { mode } else { Some(VerifyMode::Enforce) };
+    let secrets = if section.has("secret") { section.all_parsed("secret", secret) } else { Some(Vec::new()) };
+    let addresses = section.has("allow_ips").then(|| section.all_parsed("allow_ips", network));
+    let (mode, secrets, allow_ips) = (mode?, secrets?, addresses.unwrap_or_else(|| Some(Vec::new()))?);
     let verify = SourceVerify { mode, secrets, allow_ips };
     let template = template?;
     let is_whole = check_addresses(section, &verify)

@@ -9,12 +9,14 @@ use postbridge::config::secrets::Secret;
 use postbridge::domain::routing::{Only, Route, Unmatched};
 use postbridge::domain::time::DAY_MS;
 use postbridge::template::diagnostic::{LintCode, Problem};
+use postbridge::template::source::verify::rules::VerifyMode;
 
 fn env(name: &str) -> Option<String> {
     match name {
         "CAKE_KEY" => Some("k3y-of-the-network-4711".to_owned()),
         "META_ACCESS_TOKEN" => Some("EAAB-token-of-the-account".to_owned()),
         "POSTBRIDGE_TOKEN" => Some("t0ken-of-the-operators".to_owned()),
+        "NETWORK_SECRET" => Some("s3cret-of-the-network".to_owned()),
         "LISTEN" => Some("127.0.0.1:9090".to_owned()),
         _ => None,
     }
@@ -117,6 +119,10 @@ fn every_key_that_the_shipped_file_shows_is_understood() {
     fs::write(folder.path().join("cert.pem"), "a certificate").unwrap();
     fs::write(folder.path().join("key.pem"), "a key").unwrap();
     fs::create_dir_all(folder.path().join("templates/sources")).unwrap();
+    // The example's network signs nothing, and a secret that verifies nothing is a mistake.
+    let cake = include_str!("../../templates/sources/cake.toml");
+    let signing = format!("{cake}\n[verify]\nkind = \"token\"\nheader = \"x-token\"\n");
+    fs::write(folder.path().join("templates/sources/cake.toml"), signing).unwrap();
     fs::write(folder.path().join("GeoLite2-Country.mmdb"), b"data\xab\xcd\xefMaxMind.comabout").unwrap();
     let file = folder.path().join("postbridge.toml");
     let text = with_every_key();
@@ -127,6 +133,9 @@ fn every_key_that_the_shipped_file_shows_is_understood() {
     assert_eq!(config.server.tls.unwrap().certificate, folder.path().join("cert.pem"));
     assert_eq!(config.store.path, folder.path().join("data"));
     assert_eq!(config.sources[0].max_per_second.unwrap().get(), 200);
+    assert_eq!(config.sources[0].verify.mode, VerifyMode::Enforce);
+    assert_eq!(config.sources[0].verify.secrets.len(), 1);
+    assert_eq!(config.sources[0].verify.allow_ips.len(), 1);
     assert_eq!(config.destinations[0].route.only.events, ["Purchase"]);
     assert_eq!(config.destinations[0].route.only.sources[0].as_str(), "cake-test");
 }

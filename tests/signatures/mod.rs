@@ -3,3 +3,4 @@
 mod again;
 mod kept_secrets;
 mod modes;
+mod served;

@@ -1,0 +1,58 @@
+//! The whole way by HTTP: a wrong secret, a reload with the right one, and the postback counts.
+
+use crate::support::relay::{KEY, Setup, ask};
+
+const TEMPLATE: &str = r#"
+name = "signing"
+macro = "{{}}"
+postback = ["cid", "amount", "tid"]
+[map]
+click_id = "cid"
+value = "amount"
+transaction_id = "tid"
+[event]
+by_value = { positive = "Purchase", zero = "Lead" }
+[verify]
+kind = "token"
+parameter = "token"
+"#;
+
+#[test]
+fn a_postback_that_a_wrong_secret_refused_counts_after_a_restart_with_the_right_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let templates = folder.path().join("mine");
+    std::fs::create_dir_all(templates.join("sources")).unwrap();
+    std::fs::write(templates.join("sources/signing.toml"), TEMPLATE).unwrap();
+    let setup = |secret: &str| {
+        let extra = format!(
+            "[templates]\npath = \"{}\"\n[[source]]\nid = \"signed\"\ntemplate = \"signing\"\nkey = \"{KEY}\"\n\
+             currency = \"USD\"\nsecret = \"{secret}\"\n",
+            templates.display()
+        );
+        Setup { extra, ..Setup::of(folder.path()) }
+    };
+    let relay = setup("a-wrong-secret-4711").start();
+    let presented = "presented-secret-0815";
+    let body = format!("cid=c1&amount=7.00&tid=t1&token={presented}");
+    let request = format!(
+        "POST /{KEY}/collect/signed HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let refused = ask(relay.address, request.as_bytes()).unwrap();
+    assert_eq!(refused.status, 200);
+    assert_eq!(refused.json()["reason_code"], "wrong_signature", "{}", refused.text());
+    let kept = relay.api("/api/v1/postbacks")["items"][0].clone();
+    let id = kept["id"].as_str().unwrap().to_owned();
+    let raw = relay.api(&format!("/api/v1/postbacks/{id}"));
+    assert!(raw.to_string().contains("token=***") && !raw.to_string().contains(presented), "{raw}");
+    relay.kill();
+
+    let relay = setup(presented).start();
+    let again = relay.post(&format!("/api/v1/postbacks/{id}/retry"), "");
+    assert_eq!(again.status, 200, "{}", again.text());
+    assert_eq!(again.json()["status"], "accepted", "{}", again.text());
+    assert_eq!(ask(relay.address, request.as_bytes()).unwrap().json()["status"], "duplicate");
+    let log = std::fs::read_to_string(folder.path().join("serve.log")).unwrap();
+    assert!(!log.contains(presented) && !log.contains("a-wrong-secret-4711"), "{log}");
+}
