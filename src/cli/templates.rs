@@ -221,6 +221,9 @@ fn own_folder(typed: Option<PathBuf>, config: &ConfigPath) -> Result<Option<Path
 
 fn source_lines(text: &mut String, template: &SourceTemplate) {
     line(text, template.name(), if template.title() == template.name() { "" } else { template.title() });
+    if let Some(of) = template.alias_of() {
+        line(text, "  as", of);
+    }
     if !template.maps_currency() {
         line(text, "  currency", "needs one in the configuration");
     }

@@ -11,6 +11,7 @@ use include_dir::{Dir, File, include_dir};
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::diagnostic::{Problem, access, did_you_mean};
 use crate::template::preset::definition::PostbackPreset;
+use crate::template::source::alias::{SourceAlias, SourceFile};
 use crate::template::source::definition::SourceTemplate;
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
@@ -57,8 +58,14 @@ impl Catalog {
             found.take_directory(directory, &mut problems);
         }
         let mut catalog = Catalog { broken: found.broken, ..Catalog::default() };
+        let mut aliases = Vec::new();
         for (name, (place, text)) in found.sources {
-            catalog.take_source(name, (&place, &text), &mut problems);
+            if let Some(alias) = catalog.take_source(name, (&place, &text), &mut problems) {
+                aliases.push((alias, place, text));
+            }
+        }
+        for (alias, place, text) in aliases {
+            catalog.take_alias(alias, (&place, &text), &mut problems);
         }
         for (name, (place, files)) in found.destinations {
             match DestinationTemplate::parse(&name, &place, &files) {
@@ -85,20 +92,40 @@ impl Catalog {
         (catalog, problems)
     }
 
-    fn take_source(&mut self, name: String, (place, text): (&str, &str), problems: &mut Vec<Problem>) {
-        match SourceTemplate::parse(place, text) {
-            Ok(template) if template.name() == name => {
+    /// Takes a template in; answers an alias, which is resolved once all templates are known.
+    fn take_source(
+        &mut self,
+        name: String,
+        (place, text): (&str, &str),
+        problems: &mut Vec<Problem>,
+    ) -> Option<SourceAlias> {
+        match SourceFile::parse(place, text) {
+            Ok(found) if found.name() != name => {
+                let what = format!("its name is `{}` and the file's is `{name}`", found.name());
+                problems.push(Problem::new(what, "give both the same name").at(place, line_of(text, "name")));
+                self.broken.sources.insert(found.name().to_owned());
+            }
+            Ok(SourceFile::Template(template)) => {
+                self.sources.insert(name, Arc::new(*template));
+                return None;
+            }
+            Ok(SourceFile::Alias(alias)) => return Some(alias),
+            Err(wrong) => problems.extend(wrong),
+        }
+        self.broken.sources.insert(name);
+        None
+    }
+
+    /// A broken original is said where it is.
+    fn take_alias(&mut self, alias: SourceAlias, (place, text): (&str, &str), problems: &mut Vec<Problem>) {
+        let (name, of) = (alias.name.clone(), alias.of.clone());
+        match alias.resolved(|of| self.source(of)) {
+            Ok(template) => {
                 self.sources.insert(name, Arc::new(template));
                 return;
             }
-            Ok(template) => {
-                let what = format!("its name is `{}` and the file's is `{name}`", template.name());
-                let line = text.lines().position(|line| line.trim_start().starts_with("name"));
-                let line = line.map_or(1, |index| index + 1);
-                problems.push(Problem::new(what, "give both the same name").at(place, line));
-                self.broken.sources.insert(template.name().to_owned());
-            }
-            Err(wrong) => problems.extend(wrong),
+            Err(_) if self.has_broken_source(&of) => {}
+            Err(problem) => problems.push(problem.at(place, line_of(text, "alias_of"))),
         }
         self.broken.sources.insert(name);
     }
@@ -154,6 +181,11 @@ impl Catalog {
     pub fn destination_names(&self) -> Vec<&str> {
         self.destinations.keys().map(String::as_str).collect()
     }
+}
+
+/// The line of a file's first key of this name, counted from 1.
+fn line_of(text: &str, key: &str) -> usize {
+    text.lines().position(|line| line.trim_start().starts_with(key)).map_or(1, |index| index + 1)
 }
 
 /// The texts of all templates by name, each with the place that problems name.

@@ -49,6 +49,8 @@ struct SourceTemplateView<'a> {
     /// Whether the address is pasted without macros.
     webhook: bool,
     caveats: &'a [String],
+    /// The template that this is another name of.
+    alias_of: Option<&'a str>,
     currency: &'static str,
     /// `transaction`, `click` or `each`.
     dedup: &'static str,
@@ -76,6 +78,7 @@ impl<'a> SourceTemplateView<'a> {
             paste_at: template.paste_at(),
             webhook: template.is_webhook(),
             caveats: template.caveats(),
+            alias_of: template.alias_of(),
             dedup: template.default_dedup().as_str(),
             fields: template.field_params().into_iter().collect(),
             statuses: template.statuses().map(|(theirs, ours)| (theirs, ours.as_str())).collect(),

@@ -2,6 +2,7 @@
 
 mod http_api;
 mod links;
+mod networks;
 mod platforms;
 mod presets;
 mod readme;

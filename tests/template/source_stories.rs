@@ -17,7 +17,8 @@ fn every_story_of_a_source_template_ends_as_written() {
     let report = run_source_stories(&catalog, &names, &directory, expectations());
     let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
-    assert!(report.passed.len() >= names.len() * 2, "{:?}", report.passed);
+    let own = names.iter().filter(|name| catalog.source(name).unwrap().alias_of().is_none()).count();
+    assert!(report.passed.len() >= own * 2, "{:?}", report.passed);
 }
 
 #[test]

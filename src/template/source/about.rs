@@ -9,6 +9,11 @@ impl SourceTemplate {
         if self.guide.title.is_empty() { &self.name } else { &self.guide.title }
     }
 
+    /// The template that this is another name of, where it is.
+    pub fn alias_of(&self) -> Option<&str> {
+        self.alias_of.as_deref()
+    }
+
     /// Where in the sender's settings the address is pasted.
     pub fn paste_at(&self) -> Option<&str> {
         self.guide.paste_at.as_deref()

@@ -71,6 +71,8 @@ pub struct SourceTemplate {
     pub(crate) name: String,
     /// The whole file: a version of the template is known by it.
     pub(crate) text: String,
+    /// The template that this is another name of.
+    pub(crate) alias_of: Option<String>,
     pub(crate) docs: String,
     pub(crate) guide: SourceGuide,
     /// What the network writes before and behind a macro's name; nothing of a webhook.

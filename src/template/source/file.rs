@@ -32,8 +32,13 @@ impl SourceTemplate {
     /// # Errors
     /// Every problem of the file at once, each with its line.
     pub fn parse(file: &str, text: &str) -> Result<SourceTemplate, Vec<Problem>> {
-        table::read(file, text, |root| Some(SourceTemplate { text: text.to_owned(), ..build(root) }))
+        table::read(file, text, |root| Some(compile(root, text)))
     }
+}
+
+/// The template in a document that is read already.
+pub(crate) fn compile(root: &Table<'_>, text: &str) -> SourceTemplate {
+    SourceTemplate { text: text.to_owned(), ..build(root) }
 }
 
 /// Reads everything there is, however much of it is wrong, so that all problems are reported at once.
@@ -69,6 +74,7 @@ fn build(root: &Table<'_>) -> SourceTemplate {
     let template = SourceTemplate {
         name: name(root).unwrap_or_default(),
         text: String::new(),
+        alias_of: None,
         docs: root.text("docs").unwrap_or_default().value,
         guide: SourceGuide::read(root),
         macro_marks: macro_marks(root).unwrap_or_default(),
@@ -129,7 +135,8 @@ fn check_whole(root: &Table<'_>, template: &SourceTemplate) {
     }
 }
 
-fn name(root: &Table<'_>) -> Option<String> {
+/// The template's own name.
+pub(crate) fn name(root: &Table<'_>) -> Option<String> {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
     root.required("name", "\"my-network\"", |text| {
         if text.value.is_empty() || !text.value.bytes().all(allowed) {

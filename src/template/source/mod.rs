@@ -3,6 +3,7 @@
 //! Nothing here decides what a conversion is worth or whose it is, or knows a network's name.
 
 pub mod about;
+pub(crate) mod alias;
 pub(crate) mod character_reference;
 pub(crate) mod charset;
 pub(crate) mod click_id;
