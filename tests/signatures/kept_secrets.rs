@@ -47,10 +47,10 @@ fn requests() -> Vec<Outgoing> {
     ]
 }
 
-/// Whatever is kept of everything that was received, as one text.
-async fn kept(source: &SignedSource) -> String {
+/// Whatever is kept of the newest requests, as one text.
+async fn kept(source: &SignedSource, most: usize) -> String {
     let mut text = String::new();
-    for record in source.records().await {
+    for record in source.records().await.into_iter().take(most) {
         let raw = record.raw.clone().unwrap();
         for bytes in [&raw.line, &raw.body, raw.headers.as_bytes()] {
             text.push_str(&format!("{}\n", String::from_utf8_lossy(bytes)));
@@ -68,10 +68,10 @@ async fn a_token_in_a_parameter_is_kept_nowhere_however_it_is_written() {
     for secret in ["another-secret", PRESENTED] {
         for mode in ["enforce", "observe", "off"] {
             let lines = format!("secret = \"{secret}\"\nverify = \"{mode}\"\n");
+            let source = SignedSource::new(IN_A_PARAMETER, &lines);
             for request in requests() {
-                let source = SignedSource::new(IN_A_PARAMETER, &lines);
                 let answer = source.send(&request).await;
-                let all = format!("{}{}", kept(&source).await, answer.json);
+                let all = format!("{}{}", kept(&source, 1).await, answer.json);
                 assert!(!all.contains(PRESENTED), "{mode} {request:?}\n{all}");
                 assert!(!all.contains("another-0123456789"), "{mode} {request:?}\n{all}");
             }
@@ -94,14 +94,14 @@ async fn a_token_in_a_header_and_user_and_password_are_kept_nowhere() {
     let in_header =
         SignedSource::new("kind = \"token\"\nheader = \"X-Auth\"\n", "secret = \"right-right\"\n");
     in_header.send(&Outgoing::get("cid=c1&amount=7").header("x-auth", PRESENTED)).await;
-    let text = kept(&in_header).await;
+    let text = kept(&in_header, 1).await;
     assert!(!text.contains(PRESENTED) && text.contains("x-auth: ***"), "{text}");
 
     let basic = SignedSource::new("kind = \"basic\"\n", "secret = \"user:right\"\n");
     let credentials = data_encoding::BASE64.encode(format!("user:{PRESENTED}").as_bytes());
     let sale = Outgoing::get("cid=c1&amount=7").header("authorization", &format!("Basic {credentials}"));
     assert_eq!(basic.send(&sale).await.verdict(), ("quarantined", "wrong_signature"));
-    let text = kept(&basic).await;
+    let text = kept(&basic, 1).await;
     assert!(!text.contains(PRESENTED) && !text.contains(&credentials), "{text}");
 }
 
@@ -130,6 +130,6 @@ async fn what_is_refused_before_it_is_read_keeps_no_token_either() {
     let peer: IpAddr = "203.0.113.9".parse().unwrap();
     source.postbacks().keep_unread(&Refusal { line, why }, peer).await;
     assert_eq!(source.records().await.len(), 5);
-    let text = kept(&source).await;
+    let text = kept(&source, 9).await;
     assert!(!text.contains(PRESENTED), "{text}");
 }
