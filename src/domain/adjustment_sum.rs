@@ -55,6 +55,7 @@ pub fn add(rows: &mut Vec<Adjustment>, known: &Conversion, draft: &Draft) -> Opt
     if rows.is_empty() {
         rows.push(whole(known));
     }
+    let before = total(rows).status;
     let row = row_of(draft);
     match place(rows, &row) {
         AdjustmentPlace::Known => return None,
@@ -62,7 +63,9 @@ pub fn add(rows: &mut Vec<Adjustment>, known: &Conversion, draft: &Draft) -> Opt
         AdjustmentPlace::New => rows.push(row),
     }
     let RowTotal { status, value, payout, revenue, sale_amount } = total(rows);
-    Some(Draft { status: Some(status), value, payout, revenue, sale_amount, ..draft.clone() })
+    // What a person decided stays, unless the rows say something else than before.
+    let status = (status != before).then_some(status);
+    Some(Draft { status, value, payout, revenue, sale_amount, ..draft.clone() })
 }
 
 /// Where a row belongs among those that are known.
@@ -74,8 +77,9 @@ enum AdjustmentPlace {
     New,
 }
 
-/// A pending row is replaced by the first that is not: that of its id, else that of its item, else, where no items
-/// are named, the oldest.
+/// A pending row is replaced by the first that is not: that of its id, else that of its item, else the oldest where
+/// one of the two names no item. One that is received behind what settles it says nothing new. A return of another id
+/// settles nothing.
 fn place(rows: &[Adjustment], row: &Adjustment) -> AdjustmentPlace {
     let with_id = rows.iter().position(|known| known.id == row.id);
     if let Some((at, known)) = with_id.and_then(|at| Some((at, rows.get(at)?))) {
@@ -87,12 +91,28 @@ fn place(rows: &[Adjustment], row: &Adjustment) -> AdjustmentPlace {
             AdjustmentPlace::Known
         };
     }
+    let is_return = |row: &Adjustment| row.value.is_some_and(Money::is_below_zero);
     if row.status == Status::Pending {
+        let settles = |known: &Adjustment| {
+            known.status == Status::Approved
+                && !is_return(known)
+                && known.id.is_some()
+                && is_of_item(known, row)
+        };
+        return if rows.iter().any(settles) { AdjustmentPlace::Known } else { AdjustmentPlace::New };
+    }
+    if is_return(row) {
         return AdjustmentPlace::New;
     }
-    let announced =
-        rows.iter().position(|known| known.status == Status::Pending && known.item_id == row.item_id);
-    announced.map_or(AdjustmentPlace::New, AdjustmentPlace::Replaces)
+    let announced = |known: &Adjustment| known.status == Status::Pending && !is_return(known);
+    let exact = rows.iter().position(|known| announced(known) && known.item_id == row.item_id);
+    let perhaps = || rows.iter().position(|known| announced(known) && is_of_item(known, row));
+    exact.or_else(perhaps).map_or(AdjustmentPlace::New, AdjustmentPlace::Replaces)
+}
+
+/// Whether two rows name the same item, or one of them names none.
+fn is_of_item(one: &Adjustment, other: &Adjustment) -> bool {
+    one.item_id == other.item_id || one.item_id.is_none() || other.item_id.is_none()
 }
 
 fn total(rows: &[Adjustment]) -> RowTotal {
@@ -102,8 +122,10 @@ fn total(rows: &[Adjustment]) -> RowTotal {
     let is_all_pending = counted.iter().all(|row| row.status == Status::Pending);
     let status = match value {
         _ if counted.is_empty() => Status::Rejected,
-        Some(value) if !value.is_above_zero() => Status::Rejected,
+        Some(value) if value.is_below_zero() => Status::Rejected,
+        // What is only announced may be worth nothing yet.
         _ if is_all_pending => Status::Pending,
+        Some(value) if !value.is_above_zero() => Status::Rejected,
         _ => Status::Approved,
     };
     RowTotal {

@@ -288,7 +288,7 @@ fn repeat<F: Facts>(
     again: RepeatReport<'_>,
     facts: &F,
 ) -> Result<Decision, F::Error> {
-    let RepeatReport { draft, arrived, mut notes, amounts } = again;
+    let RepeatReport { draft, arrived, mut notes, mut amounts } = again;
     let mut now = earlier.clone();
     let mut fields = Vec::new();
     let summed;
@@ -298,6 +298,8 @@ fn repeat<F: Facts>(
         };
         let row = Some(draft.adjustment_id.clone().unwrap_or_default());
         fields.push(FieldChange::Adjustment(FromTo { from: None, to: row }));
+        // The rows distinguish what nothing else does.
+        amounts = AmountRule::Change;
         summed = sum;
         &summed
     } else {

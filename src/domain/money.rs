@@ -301,7 +301,8 @@ fn ungrouped(units: &str, format: NumberFormat) -> Option<Cow<'_, str>> {
         return Some(Cow::Borrowed(units));
     };
     let mut groups = units.split(divider);
-    let first = groups.next().filter(|first| (1..=3).contains(&first.len()))?;
+    // `0,500` has no thousands: its mark is a decimal one.
+    let first = groups.next().filter(|first| (1..=3).contains(&first.len()) && !first.starts_with('0'))?;
     let mut joined = first.to_owned();
     for group in groups {
         joined.push_str(Some(group).filter(|group| group.len() == 3)?);

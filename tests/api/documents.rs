@@ -221,7 +221,7 @@ fn conversion_document() -> Value {
         "attribution": attribution_document(),
         "remarks": [],
         "candidates": [],
-        "item_id": null, "items": [],
+        "item_id": null, "items": [], "adjustments": [],
         "value": money(),
         "payout": money(),
         "payout_source": "text",

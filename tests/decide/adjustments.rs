@@ -156,3 +156,50 @@ fn rows_of_two_clicks_under_one_number_are_two_orders() {
     assert_eq!(rejection.code().as_str(), "ambiguous_transaction");
     assert_eq!(rejection.value(), Some("T"));
 }
+
+#[test]
+fn an_announcement_behind_what_settles_it_counts_nothing() {
+    let mut known = Known::new(Dedup::Transaction);
+    new(known.receive(&of_item("A", row("n1", "3.20 USD"))));
+    let (kept, _) = duplicate(known.receive(&pending(of_item("A", row("y1", "3.20 USD")))));
+    assert_eq!(state(&kept), worth("3.20 USD", Status::Approved));
+    let mut known = Known::new(Dedup::Transaction);
+    new(known.receive(&pending(row("y1", "3.20 USD"))));
+    let settled = update(known.receive(&of_item("A", row("n1", "3.20 USD"))));
+    assert_eq!(state(&settled), worth("3.20 USD", Status::Approved), "one of the two names no item");
+}
+
+#[test]
+fn announcements_that_are_worth_nothing_yet_are_pending() {
+    let mut known = Known::new(Dedup::Transaction);
+    new(known.receive(&named("Purchase", pending(of_item("A", row("1", "0 USD"))))));
+    let both = update(known.receive(&named("Purchase", pending(of_item("B", row("2", "0 USD"))))));
+    assert_eq!(state(&both), worth("0 USD", Status::Pending));
+}
+
+#[test]
+fn a_return_settles_no_announcement() {
+    let mut known = Known::new(Dedup::Transaction);
+    new(known.receive(&pending(row("1", "7 USD"))));
+    update(known.receive(&pending(row("2", "3 USD"))));
+    let left = update(known.receive(&row("3", "-3 USD")));
+    assert_eq!(left.value, money("7 USD"));
+}
+
+#[test]
+fn what_a_person_decided_stays_where_the_rows_say_nothing_else_than_before() {
+    let mut known = Known::new(Dedup::Transaction);
+    let sale = new(known.receive(&row("1", "7 USD")));
+    known.conversions.get_mut(&sale.id).unwrap().status = Status::Rejected;
+    let part = update(known.receive(&row("2", "-3 USD")));
+    assert_eq!(state(&part), worth("4 USD", Status::Rejected));
+}
+
+#[test]
+fn rows_add_up_also_where_only_the_click_says_which_sale_they_are_of() {
+    let mut known = Known::new(Dedup::Transaction);
+    let of_click = |row: Draft| Draft { transaction_id: None, ..row };
+    new(known.receive(&of_click(row("1", "3.20 USD"))));
+    let both = update(known.receive(&of_click(row("2", "1.10 USD"))));
+    assert_eq!(state(&both), worth("4.30 USD", Status::Approved));
+}

@@ -76,6 +76,7 @@ fn amounts_are_read_as_the_template_says_and_never_guessed() {
                 ("-1,234", Ok("-1234 USD")),
                 ("1234.50", Ok("1234.50 USD")),
                 ("1,50", NOT),
+                ("0,500", NOT),
                 ("1,2345", NOT),
                 ("1234,567", NOT),
                 ("1,234'567", NOT),

@@ -57,7 +57,9 @@ fn the_url_that_we_print_is_clean_for_every_template() {
         let url = format!("{BASE}/{KEY}/collect/mine?{query}");
         let linted = looked_over(&template, &url);
         assert!(linted.findings.is_empty(), "{name}: {url}: {:?}", linted.findings);
-        assert_eq!(linted.shown, url.replace(KEY, "***"));
+        // A webhook's address has no query.
+        let printed = if query.is_empty() { url.trim_end_matches('?') } else { &url };
+        assert_eq!(linted.shown, printed.replace(KEY, "***"));
     }
 }
 
@@ -101,7 +103,7 @@ fn each_kind_of_mistake_in_a_query_is_found_with_what_to_write() {
             "unread_parameter utm_source - → take it out, or name it as the template does",
         ),
         (format!("{WHOLE}&payout={{sum}}"), "repeated_parameter payout - → leave one of them out"),
-        (with("{goal}", "a#b"), "fragment goal - → write `%23` for it, or take it out"),
+        (with("{offerid}", "a#b"), "fragment offer_id - → write `%23` for it, or take it out"),
         (WHOLE.replace('&', "&amp;"), "escaped_ampersand - - → write `&` between parameters"),
         (with("&offer_id", "?offer_id"), "two_question_marks offer_id - → write `&` between parameters"),
     ] {

@@ -207,6 +207,8 @@ fn the_first_rule_whose_conditions_hold_names_the_event() {
     ] {
         assert_eq!(named(query), event, "{query}");
     }
+    // A rule goes before a word that is ignored.
+    assert_eq!(named("amount=7&type=sub&goal=ping"), "Subscribe");
     for (query, field, word) in [
         ("amount=7&goal=ping", "goal", "ping"),
         ("amount=7&goal=%20TEST%20", "goal", "TEST"),
@@ -228,7 +230,8 @@ fn every_word_that_is_not_named_may_be_ignored_and_an_account_names_its_own() {
     let report = mapped(&template, &binding(), ("", updated, body)).unwrap();
     let seen = ("header:x-shop-topic".to_owned(), "orders/updated".to_owned());
     assert_eq!(ignored(report), Some(seen));
-    let events = vec![("orders/updated".to_owned(), EventName::lead())];
+    let events =
+        vec![("orders/updated".to_owned(), EventName::lead()), ("ping".to_owned(), EventName::lead())];
     let own = SourceBinding { events, ..binding() };
     let found = mapped(&template, &own, ("", updated, body)).unwrap().draft().unwrap();
     assert_eq!(found.event, EventClaim::Named(EventName::lead()));
@@ -286,8 +289,11 @@ fn a_zero_is_part_of_a_joined_id_and_no_id_alone() {
         ("order=0&part=2", Some("0-2")),
         ("order=0&part=0", None),
         ("order=&part=0", None),
-        ("order=K7&part=", Some("K7-")),
-        ("order=K7&part=null", Some("K7-")),
+        ("order=K7&part=SALE", Some("K7-SALE")),
+        ("order=SALE&part=0", None),
+        ("order=K7&part=", None),
+        ("order=K7", None),
+        ("order=K7&part=null", None),
         ("order=K7&part=%7Bpart%7D", None),
     ] {
         let found = draft(&template, &format!("amount=7&{query}"));
@@ -314,6 +320,8 @@ fn the_click_id_is_taken_out_of_what_is_around_it() {
     let section = "[click_id]\nprefix = \"pb_\"\npart = { separator = \"|\", take = 1 }\n";
     let template = template(&format!("{MAP}{BY_VALUE}{section}"));
     for (written, expected) in [
+        ("x|pb_null|y", None),
+        ("x|pb_0", None),
         ("x|pb_abc|y", Some("abc")),
         ("x|abc", Some("abc")),
         ("x|%20pb_abc%20", Some("abc")),

@@ -1,7 +1,5 @@
 //! What a network has around our click id: `[click_id]` of a source template.
 
-use std::borrow::Cow;
-
 use crate::domain::text::trim;
 use crate::template::source::number::separator;
 use crate::template::toml_doc::table::Table;
@@ -40,19 +38,20 @@ pub(crate) fn read(root: &Table<'_>) -> ClickIdRules {
 }
 
 impl ClickIdRules {
-    /// The click id in a value; `None` where the part that it would be in is not there, or is empty. A value that is
-    /// taken whole keeps its white space.
-    pub(crate) fn within<'v>(&self, value: Cow<'v, str>) -> Option<Cow<'v, str>> {
-        if self.prefix.is_none() && self.part.is_none() {
-            return Some(value);
-        }
+    /// Whether a value is the click id as it is.
+    pub(crate) fn takes_whole(&self) -> bool {
+        self.prefix.is_none() && self.part.is_none()
+    }
+
+    /// The click id in a value; `None` where the part that it would be in is not there, or is empty.
+    pub(crate) fn within<'v>(&self, value: &'v str) -> Option<&'v str> {
         let mut id = match &self.part {
-            None => trim(&value),
+            None => trim(value),
             Some(ClickIdPart { separator, take }) => trim(value.split(separator.as_str()).nth(*take)?),
         };
         if let Some(rest) = self.prefix.as_deref().and_then(|prefix| id.strip_prefix(prefix)) {
             id = rest;
         }
-        (!id.is_empty()).then(|| Cow::Owned(id.to_owned()))
+        (!id.is_empty()).then_some(id)
     }
 }

@@ -169,7 +169,12 @@ impl SourceTemplate {
     fn knows_event(&self, binding: &SourceBinding, value: &str) -> bool {
         let word = value.to_lowercase();
         let is_ours = |event: EventName| EventName::known().any(|known| known == event.as_str());
-        self.event_words(binding).any(|known| known == word) || EventName::parse(value).is_some_and(is_ours)
+        let is_known = self.event_of(binding, &word).is_some();
+        let is_ignored =
+            self.events.ignores(&word, is_known) && !binding.events.iter().any(|(known, _)| *known == word);
+        !is_ignored
+            && (self.event_words(binding).any(|known| known == word)
+                || EventName::parse(value).is_some_and(is_ours))
     }
 
     fn known_events(&self, binding: &SourceBinding, typed: &str) -> String {

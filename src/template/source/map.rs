@@ -161,10 +161,8 @@ impl<'a> Mapping<'a> {
             repair::note_invisible(param, &text, &mut self.repaired);
             trim(&text).to_owned()
         });
-        let click_id = self.identity(Field::ClickId).and_then(|(param, text)| {
-            let within = self.template.click_id.within(text)?;
-            Some(repair::click_id(param, within, &mut self.repaired))
-        });
+        let click_id = self.identity(Field::ClickId);
+        let click_id = click_id.map(|(param, text)| repair::click_id(param, text, &mut self.repaired));
         Some(Draft {
             source: self.binding.source.clone(),
             event: event?,
@@ -243,36 +241,56 @@ impl<'a> Mapping<'a> {
         }
     }
 
-    /// Whether a value is no id alone, as `0`, and may be part of one.
-    fn is_part_of_id(&self, index: usize, used: ValueUse) -> bool {
-        let Some(param) = self.indexed.get(index).filter(|_| used == ValueUse::Id) else { return false };
-        let class = |used| self.template.classify(index, param, used);
-        self.indexed.wrong(index, param).is_none()
-            && class(ValueUse::Id) == ValueClass::Nothing
-            && class(ValueUse::Text) == ValueClass::Sound
-    }
-
-    /// Sound parts joined; absent when every parameter is.
+    /// Sound parts joined; absent when every parameter is, and an id of parts divided by text also when one of them is.
     fn join(&mut self, pieces: &[ValuePiece], used: ValueUse) -> FieldInput<'a> {
-        let mut joined = String::new();
-        let mut first = None;
+        let is_divided_id =
+            used == ValueUse::Id && pieces.iter().any(|piece| matches!(piece, ValuePiece::Text(_)));
+        let (mut joined, mut first, mut no_id, mut empty) = (String::new(), None, None, None);
         for piece in pieces {
-            match piece {
-                ValuePiece::Text(text) => joined.push_str(text),
-                ValuePiece::Param(index) if self.is_part_of_id(*index, used) => {
-                    joined.push_str(self.indexed.get(*index).map_or("", |param| trim(&param.value)));
+            let index = match piece {
+                ValuePiece::Text(text) => {
+                    joined.push_str(text);
+                    continue;
                 }
-                ValuePiece::Param(index) => match self.one(*index, used) {
-                    FieldInput::Sound { param, text } => {
-                        joined.push_str(trim(&text));
-                        first.get_or_insert(param);
-                    }
-                    FieldInput::Absent => {}
-                    bad => return bad,
-                },
+                ValuePiece::Param(index) => *index,
+            };
+            if let Some((param, class)) = self.part_of_id(index, used) {
+                joined.push_str(trim(&param.value));
+                no_id = no_id.or((class == ValueClass::Skeleton).then_some(param));
+                continue;
+            }
+            match self.one(index, used) {
+                FieldInput::Sound { param, text } => {
+                    joined.push_str(trim(&text));
+                    first.get_or_insert(param);
+                }
+                FieldInput::Absent => empty = empty.or(Some(index)),
+                bad => return bad,
             }
         }
-        first.map_or(FieldInput::Absent, |param| FieldInput::Sound { param, text: Cow::Owned(joined) })
+        match (first, no_id, empty.filter(|_| is_divided_id)) {
+            (Some(_), _, Some(index)) => {
+                let name = self.template.names.name(index).to_owned();
+                self.leave_out(ParamProblem::new(name, None, ParamFault::MissingParameter));
+                FieldInput::Absent
+            }
+            (Some(param), ..) => FieldInput::Sound { param, text: Cow::Owned(joined) },
+            (None, Some(param), _) => {
+                FieldInput::Bad { param, why: UnusableParam::Classified(ValueClass::Skeleton) }
+            }
+            (None, None, _) => FieldInput::Absent,
+        }
+    }
+
+    /// A value that alone is no id, as `0` or `SALE`, and may be part of one; with what it is alone.
+    fn part_of_id(&self, index: usize, used: ValueUse) -> Option<(&'a Param, ValueClass)> {
+        let param = self.indexed.get(index).filter(|_| used == ValueUse::Id)?;
+        let class = |used| self.template.classify(index, param, used);
+        let alone = class(ValueUse::Id);
+        let is_part = matches!(alone, ValueClass::Nothing | ValueClass::Skeleton)
+            && class(ValueUse::Text) == ValueClass::Sound
+            && self.indexed.wrong(index, param).is_none();
+        is_part.then_some((param, alone))
     }
 
     /// The id of the row of a sale that it is. One that is none is named in the note.
@@ -300,7 +318,10 @@ impl<'a> Mapping<'a> {
         for reading in readings {
             match self.read(reading, ValueUse::Id) {
                 FieldInput::Absent => {}
-                FieldInput::Sound { param, text } => return Some((param, text)),
+                FieldInput::Sound { param, text } => match self.id_within(field, param, text) {
+                    Some(id) => return Some((param, id)),
+                    None => self.no_ids.push(fault::unfilled(param, &ValueClass::Nothing)),
+                },
                 FieldInput::Bad { param, why: UnusableParam::Classified(class) } => {
                     self.left_out.push(ReportNote::IdLeftOut(Box::new(fault::no_id(param, &class))));
                     self.no_ids.push(fault::unfilled(param, &class));
@@ -313,6 +334,23 @@ impl<'a> Mapping<'a> {
             }
         }
         None
+    }
+
+    /// The id in a value, without what the network has around a click's. What is none counts as absent and is noted.
+    fn id_within(&mut self, field: Field, param: &Param, text: Cow<'a, str>) -> Option<Cow<'a, str>> {
+        let rules = &self.template.click_id;
+        if field != Field::ClickId || rules.takes_whole() {
+            return Some(text);
+        }
+        let within = rules.within(&text);
+        let class = within.map_or(ValueClass::Nothing, |id| classify(id, id.as_bytes(), ValueUse::Id));
+        match within.filter(|_| class == ValueClass::Sound) {
+            Some(id) => Some(Cow::Owned(id.to_owned())),
+            None => {
+                self.left_out.push(ReportNote::IdLeftOut(Box::new(fault::no_id(param, &class))));
+                None
+            }
+        }
     }
 
     /// A field that no event needs.

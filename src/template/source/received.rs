@@ -126,6 +126,13 @@ impl<'a> ReceivedParams<'a> {
     fn put(&mut self, index: usize, param: &'a Param) {
         let Some(slot) = self.by_index.get_mut(index) else { return };
         match slot {
+            // What was received empty says nothing against a value.
+            Some(_) if trim(&param.value).is_empty() => {}
+            Some(known) if trim(&known.value).is_empty() => {
+                let empty = std::mem::replace(known, param);
+                self.pairs.retain(|(of, known)| *of != index || !std::ptr::eq(*known, empty));
+                self.pairs.push((index, param));
+            }
             Some(known) if trim(&known.value) != trim(&param.value) => self.twice.push((index, param)),
             Some(_) => {}
             None => {

@@ -39,7 +39,7 @@ impl SourceTemplate {
         expected: &ExpectedAddress<'_>,
         pasted: &str,
     ) -> LintedUrl {
-        let mut pasted = pasted.trim().trim_matches(['"', '\'', '`', '<', '>']);
+        let mut pasted = without_quotes(pasted.trim());
         if pasted.len() > LONGEST {
             let mut end = LONGEST;
             while !pasted.is_char_boundary(end) {
@@ -306,4 +306,14 @@ fn bare(text: &str) -> &str {
 
 fn decoded(text: &str) -> String {
     percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+/// A URL without the marks that enclose it in a mail or a shell: only where both are there, as a macro may end with one.
+fn without_quotes(pasted: &str) -> &str {
+    let pairs = [("\"", "\""), ("'", "'"), ("`", "`"), ("<http", ">")];
+    let enclosing = pairs.iter().find(|(open, close)| {
+        pasted.len() > open.len() + close.len() && pasted.starts_with(open) && pasted.ends_with(close)
+    });
+    // Each mark is one ASCII character.
+    enclosing.and_then(|_| pasted.get(1..pasted.len() - 1)).unwrap_or(pasted)
 }

@@ -24,9 +24,14 @@ impl ParamWords {
         ParamWords { param, words: if is_any { Vec::new() } else { words.collect() } }
     }
 
+    /// Whether a value is one of the words that are written.
+    pub(crate) fn names(&self, value: &str) -> bool {
+        self.words.contains(&trim(value).to_lowercase())
+    }
+
     /// Whether a value that is there is one of the words; case and spaces around it do not count.
     pub(crate) fn has(&self, value: &str) -> bool {
-        self.words.is_empty() || self.words.contains(&trim(value).to_lowercase())
+        self.words.is_empty() || self.names(value)
     }
 }
 

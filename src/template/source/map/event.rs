@@ -71,6 +71,9 @@ impl<'a> Mapping<'a> {
         (status, status_word): (Status, Option<&str>),
         currency: Option<Currency>,
     ) -> Option<EventClaim> {
+        if let Some(rule) = self.rule_that_holds(status, currency) {
+            return rule.event.clone().map(EventClaim::Named);
+        }
         let named = match self.find(Field::Event, ValueUse::Text) {
             FieldInput::Sound { param, text } => self.event_named(param, &text),
             // Of two events one was meant, and the other is another event.
@@ -84,9 +87,6 @@ impl<'a> Mapping<'a> {
             }
             FieldInput::Absent => None,
         };
-        if let Some(rule) = self.rule_that_holds(status, currency) {
-            return rule.event.clone().map(EventClaim::Named);
-        }
         let rules = &self.template.events;
         let by_status = || {
             let word = status_word?;
@@ -111,7 +111,8 @@ impl<'a> Mapping<'a> {
         let word = trim(text);
         let rules = &self.template.events;
         let known = self.template.event_of(self.binding, &word.to_lowercase());
-        if rules.ignores(&word.to_lowercase(), known.is_some()) {
+        let is_the_accounts = self.binding.events.iter().any(|(known, _)| *known == word.to_lowercase());
+        if !is_the_accounts && rules.ignores(&word.to_lowercase(), known.is_some()) {
             self.ignore(&param.name, word);
             return None;
         }
@@ -156,9 +157,13 @@ impl<'a> Mapping<'a> {
     /// The parameter, where it has one of the words.
     pub(super) fn has_word(&self, words: &ParamWords) -> Option<&'a Param> {
         let param = self.indexed.get(words.param)?;
-        let is_sound = self.indexed.wrong(words.param, param).is_none()
-            && self.template.classify(words.param, param, ValueUse::Text) == ValueClass::Sound;
-        (is_sound && words.has(&param.value)).then_some(param)
+        let is_word = match self.template.classify(words.param, param, ValueUse::Text) {
+            ValueClass::Sound => words.has(&param.value),
+            // A word for nothing elsewhere may be one here.
+            ValueClass::Nothing => words.names(&param.value),
+            ValueClass::Empty | ValueClass::Macro(_) | ValueClass::Skeleton => false,
+        };
+        (is_word && self.indexed.wrong(words.param, param).is_none()).then_some(param)
     }
 
     /// Whether the value is above or below 0, or 0.
