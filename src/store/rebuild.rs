@@ -19,7 +19,7 @@ use crate::store::table::operator::OperatorRecords;
 use crate::store::table::recent_click::RecentClicks;
 use crate::store::table::rollup_count::RollupCounts;
 use crate::store::table::rollup_delta::Unfolded;
-use crate::store::table::store_facts::{FORMAT, NUMBERS, NumberSequences, closed};
+use crate::store::table::store_facts::{FORMAT, NUMBERS, NumberSequences, closed, put_digest_key};
 use crate::store::table::suppression::Lists;
 
 /// What opening found.
@@ -156,6 +156,7 @@ fn check_format(reader: &Reader) -> Result<bool, OpenError> {
         None => {
             let mut batch = Batch::default();
             batch.put(FORMAT.to_vec(), vec![VERSION]);
+            put_digest_key(&mut batch)?;
             reader.kv().commit(batch, &mut |_| {}).map_err(|error| reader.fail("write", error))?;
             Ok(true)
         }

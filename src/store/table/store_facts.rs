@@ -72,16 +72,21 @@ pub fn digest_key(reader: &Reader) -> Result<DigestKey, StoreError> {
     if let Some(kept) = reader.head(DIGEST_KEY)? {
         return Ok(kept);
     }
+    let mut batch = Batch::default();
+    let key = put_digest_key(&mut batch)?;
+    reader.kv().commit(batch, &mut |_| {}).map_err(|error| reader.fail("write", error))?;
+    Ok(key)
+}
+
+/// Gives a store such a key, of random bytes of the system.
+pub fn put_digest_key(batch: &mut Batch) -> Result<DigestKey, StoreError> {
     let mut bytes = [0; 32];
     let no_key = |error: getrandom::Error| StoreError::Unavailable {
         cause: format!("the system has no random bytes: {error}"),
     };
     getrandom::fill(&mut bytes).map_err(no_key)?;
     let key = DigestKey::new(bytes);
-    let packed = codec::pack(&key, &()).map_err(|error| corrupt(DIGEST_KEY, &error))?;
-    let mut batch = Batch::default();
-    batch.put(DIGEST_KEY.to_vec(), packed);
-    reader.kv().commit(batch, &mut |_| {}).map_err(|error| reader.fail("write", error))?;
+    batch.put(DIGEST_KEY.to_vec(), codec::pack(&key, &()).map_err(|error| corrupt(DIGEST_KEY, &error))?);
     Ok(key)
 }
 
