@@ -154,7 +154,7 @@ impl PastedPostback {
         let mapped = verify::noted(mapped, signature::notes(network, &target_of(pasted), body, now));
         let draft = match mapped {
             Ok(MappedReport::Conversion(draft)) => Ok(*draft),
-            Ok(MappedReport::Ignored(reason)) => Err(NoConversion::Ignored(reason)),
+            Ok(MappedReport::Ignored { reason, .. }) => Err(NoConversion::Ignored(reason)),
             Err(rejection) => Err(rejection.into()),
         };
         PastedPostback { params, draft }

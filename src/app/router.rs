@@ -75,6 +75,13 @@ fn endpoints(config: &Config, networks: &HashMap<SourceId, Network>) -> HashMap<
     config.sources.iter().filter_map(endpoint).collect()
 }
 
+/// What may be a secret of a request whose source no one knows: it may be of one that was taken out of the configuration.
+fn secret_names(config: &Config) -> SecretNames {
+    let names = config.catalog.source_names();
+    let known: Vec<_> = names.into_iter().filter_map(|name| config.catalog.source(name)).collect();
+    SecretNames::of(known.iter().map(|template| &**template))
+}
+
 fn tokens(config: &Config) -> Tokens {
     let tokens = config.api.tokens.iter();
     Tokens::new(tokens.map(|token| (token.name.as_str(), token.token.reveal(), token.rights.clone())))
@@ -98,7 +105,7 @@ pub fn build(
         store: Arc::clone(store),
         clock: clock.clone(),
         health: Arc::clone(health),
-        secret_names: Arc::new(SecretNames::of(config.sources.iter().map(|source| &*source.template))),
+        secret_names: Arc::new(secret_names(config)),
         budget: Arc::clone(&shared.budget),
     };
     let (table, strangers) = (Arc::new(link_table(config)), strangers(shared, config));

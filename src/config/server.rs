@@ -143,12 +143,23 @@ fn address(text: &Text) -> Result<SocketAddr, Problem> {
 /// One address, or a network of them.
 pub fn network(text: &Text) -> Result<IpNet, Problem> {
     let single = || text.value.parse::<std::net::IpAddr>().ok().map(IpNet::from);
-    text.value.parse().ok().or_else(single).ok_or_else(|| {
+    text.value.parse().ok().or_else(single).map(canonical).ok_or_else(|| {
         Problem::new(
             format!("{} is not an address or a network", text.shown()),
             "write \"10.0.0.0/8\" or one address such as \"10.1.2.3\"",
         )
     })
+}
+
+/// Addresses are compared in their one spelling: IPv4 addresses that are written as IPv6 ones (`::ffff:192.0.2.1`, RFC
+/// 4291 §2.5.5.2) are IPv4.
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = match network {
+        IpNet::V6(v6) if v6.prefix_len() >= 96 => v6.addr().to_ipv4_mapped().zip(Some(v6.prefix_len() - 96)),
+        IpNet::V6(_) | IpNet::V4(_) => None,
+    };
+    let v4 = mapped.and_then(|(address, length)| IpNet::new(address.into(), length).ok());
+    v4.unwrap_or(network)
 }
 
 /// An `http` or `https` URL with a host and without a name or password in it.

@@ -4,6 +4,7 @@ use ipnet::IpNet;
 
 use crate::config::secrets::Secret;
 use crate::config::server::network;
+use crate::domain::address;
 use crate::template::diagnostic::Problem;
 use crate::template::source::definition::SourceTemplate;
 use crate::template::source::verify::rules::VerifyMode;
@@ -55,6 +56,12 @@ fn check_addresses(section: &Table<'_>, verify: &SourceVerify) -> bool {
         let what = "`allow_ips` in [[source]] is empty: no postback could be received";
         section.problem("allow_ips", what, "name the network's addresses, or leave the key out");
         return false;
+    }
+    if let Some(own) = verify.allow_ips.iter().find(|network| !address::is_visitors(network.addr())) {
+        let what = format!("`allow_ips` in [[source]] names {own}, which is no address of the internet");
+        let hint = "name the network's own address; a proxy in front of the relay goes into trusted_proxies under \
+                    [server], and the network's address is known behind it";
+        section.warning("allow_ips", what, hint);
     }
     if !verify.allow_ips.is_empty() && verify.mode == VerifyMode::Off {
         let what = "`allow_ips` in [[source]] is not looked at, because of verify = \"off\"";

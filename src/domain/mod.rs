@@ -50,6 +50,7 @@ pub mod omission;
 pub(crate) mod once;
 pub mod postback;
 pub mod presented;
+pub mod presented_mask;
 pub mod quarter_hour;
 pub mod reconcile;
 pub mod rejection;

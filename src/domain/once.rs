@@ -9,7 +9,7 @@ use crate::domain::event::EventName;
 use crate::domain::facts::Facts;
 use crate::domain::ids::{ConversionId, OfferId, SourceId, VisitorId};
 use crate::domain::offer::{Offer, Payout};
-use crate::domain::rejection::note::ClickNotTaken;
+use crate::domain::rejection::click_not_taken::ClickNotTaken;
 use crate::domain::rejection::sale::SaleProblem;
 use crate::domain::remark::Remark;
 use crate::domain::reports::FurtherSales;

@@ -130,6 +130,20 @@ impl KeptHeaders {
         }
     }
 
+    /// Puts others in the place of those values for which `change` has one.
+    pub fn map_values(&mut self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) {
+        let changed: Vec<Option<Vec<u8>>> = self.iter().map(|(_, value)| change(value)).collect();
+        if changed.iter().all(Option::is_none) {
+            return;
+        }
+        let mut headers =
+            KeptHeaders { lines: Vec::with_capacity(self.lines.len()), left_out: self.left_out };
+        for ((name, value), changed) in self.iter().zip(&changed) {
+            headers.push(name, changed.as_deref().unwrap_or(value));
+        }
+        *self = headers;
+    }
+
     /// Counts one that is not kept.
     pub fn leave_out(&mut self) {
         self.left_out = self.left_out.saturating_add(1);

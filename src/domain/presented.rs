@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use crate::domain::rejection::signature::SignaturePlace;
+
 /// The key of one store's digests: random, made with the store and kept in it, and nowhere shown. Who has a record
 /// without it cannot try out what may have been presented.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,14 +23,37 @@ pub struct KeyedDigest([u8; 32]);
 /// What is kept with a request so that its signature can be verified again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptProof {
-    /// Of the token or the user and password that were presented, which are masked in what is kept; `None`: none was,
-    /// or the scheme has none.
-    pub presented: Option<KeyedDigest>,
-    /// It was verified when it was received: it need not be once more, by secrets that were changed since.
+    /// What was presented where the source's template had the secret itself sent; `None`: it had not.
+    pub presented: Option<PresentedSecret>,
+    /// It was verified, when it was received or reprocessed: it need not be once more, by secrets that were changed
+    /// since.
     pub is_verified: bool,
-    /// Of request line and body as they were received, where the signature is over something that is masked in what is
-    /// kept: by it what is put back is known to be right.
-    pub unmasked: Option<KeyedDigest>,
+    /// What is masked in the line's query and in the body.
+    pub text: KeptText,
+    /// The address that is kept is that of a proxy that hides its senders: no one knows where it was sent from.
+    pub is_sender_hidden: bool,
+}
+
+/// A token, or user and password, that was looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PresentedSecret {
+    /// Where.
+    pub place: SignaturePlace,
+    /// Of what was there, which is masked in what is kept; `None`: nothing was.
+    pub digest: Option<KeyedDigest>,
+}
+
+/// How what is kept of query and body differs from what was received.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeptText {
+    /// No one compared them.
+    #[default]
+    Unknown,
+    /// Not at all.
+    AsReceived,
+    /// Something is masked, or the path was signed, in which the key is. The digest of line and body as they were
+    /// received says whether what is put back is right.
+    Masked(KeyedDigest),
 }
 
 impl DigestKey {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::forwarding::Sender;
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::ignored::IgnoredReason;
 use crate::domain::postback::{EncodedBody, KeptHeaders, MappingVersion, RawRequest};
@@ -22,6 +23,7 @@ use crate::template::source::map::MappedReport;
 use crate::template::source::params::Params;
 use crate::template::source::verify::request::SignedRequest;
 use crate::template::source::verify::rules::VerifyRules;
+use crate::template::source::verify::scheme::Verification;
 
 /// One configured network, as ingest needs it.
 #[derive(Clone)]
@@ -57,14 +59,7 @@ impl Network {
     /// # Errors
     /// The body cannot be read.
     pub fn read_body(&self, query: &[u8], headers: &KeptHeaders, body: &[u8]) -> Result<Params, Rejection> {
-        let opened = match &self.verify {
-            Some(rules) => verify::opened(self.template.verification(), rules, body)?,
-            None => None,
-        };
-        match opened {
-            Some(json) => self.template.read_json(query, headers, &json),
-            None => self.template.read(query, headers, body),
-        }
+        verify::read(&self.template, self.verify.as_deref(), (query, headers, body))
     }
 
     /// The parameter with which a GET asks whether the address is ours, where it is such a request.
@@ -98,6 +93,8 @@ pub struct IncomingPostback<'a> {
     pub query: &'a [u8],
     /// The whole as it was received.
     pub signed: SignedRequest<'a>,
+    /// Whose it is, as far as that is known.
+    pub sender: Sender,
     /// The whole with secrets masked.
     pub kept: RawRequest,
 }
@@ -112,14 +109,18 @@ pub async fn receive(
     incoming: IncomingPostback<'_>,
     received_at: Time,
 ) -> Result<Receipt, StoreError> {
-    let IncomingPostback { query, signed, kept: mut raw } = incoming;
+    let IncomingPostback { query, signed, sender, kept: mut raw } = incoming;
+    let scheme = network.template.verification();
     let verified = match &network.verify {
         Some(rules) => {
-            let (key, scheme) = (&store.digest_key().await?, network.template.verification());
-            Verifier { scheme, rules, key }.received(&signed, &mut raw, received_at)
+            let (key, is_sender_hidden) = (&store.digest_key().await?, sender.hidden_by.is_some());
+            Verifier { scheme, rules, key, is_sender_hidden }.received(&signed, &mut raw, received_at)
         }
         None => Ok(Vec::new()),
     };
+    // What is presented as a secret becomes part of no conversion, wherever it is.
+    let has_secret = scheme.and_then(Verification::secret_place).is_some();
+    let query = if has_secret { raw.query() } else { query };
     let finding = find(store, network, (query, &raw, verified), received_at).await?;
     let source = Some(network.policy.source.clone());
     submit(store, Received { source, raw, received_at, mapping: Some(network.mapping) }, finding).await
@@ -178,7 +179,7 @@ pub async fn prepared(
     if !record.verdict.name().may_be_reprocessed() {
         return Err(ReprocessRefused::NotQuarantined(record.verdict.name()).into());
     }
-    let raw = record.raw.ok_or(ReprocessRefused::Purged)?;
+    let mut raw = record.raw.ok_or(ReprocessRefused::Purged)?;
     let source = record.source.ok_or(ReprocessRefused::NoSource(None))?;
     if BuiltInSource::of(&source).is_some() {
         return Err(ReprocessRefused::SenderInformed(source.to_string()).into());
@@ -188,7 +189,7 @@ pub async fn prepared(
     let verified = match &network.verify {
         Some(rules) => {
             let (key, scheme) = (&store.digest_key().await?, network.template.verification());
-            Verifier { scheme, rules, key }.kept(&raw, received_at)
+            Verifier { scheme, rules, key, is_sender_hidden: false }.kept(&mut raw, received_at)
         }
         None => Ok(Vec::new()),
     };
@@ -204,7 +205,8 @@ async fn find(
     received_at: Time,
 ) -> Result<Finding, StoreError> {
     if let Some(field) = network.challenged(query, raw) {
-        return Ok(Finding::Ignored(IgnoredReason::Challenge { field: field.to_owned() }));
+        let reason = IgnoredReason::Challenge { field: field.to_owned() };
+        return Ok(Finding::Ignored { reason, notes: Vec::new() });
     }
     let report = verified.and_then(|notes| {
         let report = network.read(query, raw).and_then(|params| network.map(&params, received_at));
@@ -212,7 +214,7 @@ async fn find(
     });
     Ok(match report {
         Ok(MappedReport::Conversion(draft)) => mapped(store, *draft).await?,
-        Ok(MappedReport::Ignored(reason)) => Finding::Ignored(reason),
+        Ok(MappedReport::Ignored { reason, notes }) => Finding::Ignored { reason, notes },
         Err(rejection) => Finding::Quarantined(rejection),
     })
 }

@@ -1,20 +1,21 @@
 //! Whether a postback is its network's, by its signature and its sender's address: when it is received, and once more
 //! from what is kept of it.
 
-use std::net::IpAddr;
-
 use crate::domain::mask::MASK;
-use crate::domain::postback::{EncodedBody, RawRequest};
-use crate::domain::presented::{DigestKey, KeptProof, KeyedDigest};
+use crate::domain::postback::{EncodedBody, KeptHeaders, RawRequest};
+use crate::domain::presented::{DigestKey, KeptProof, KeptText, KeyedDigest, PresentedSecret};
+use crate::domain::presented_mask::PresentedMask;
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::note::ReportNote;
 use crate::domain::rejection::signature::{NotKept, SignaturePlace, SignatureProblem};
 use crate::domain::time::Time;
 use crate::ingest::unmask;
+use crate::template::source::definition::SourceTemplate;
 use crate::template::source::map::MappedReport;
+use crate::template::source::params::Params;
 use crate::template::source::verify::request::{HeaderValues, SignedRequest};
 use crate::template::source::verify::rules::{VerifyMode, VerifyRules};
-use crate::template::source::verify::scheme::{SignatureTerms, Unverified, Verification};
+use crate::template::source::verify::scheme::{SignatureTerms, SignedParts, Unverified, Verification};
 
 /// What postbacks of one source are verified by.
 #[derive(Clone, Copy)]
@@ -25,6 +26,8 @@ pub struct Verifier<'a> {
     pub rules: &'a VerifyRules,
     /// The store's, by which presented secrets are kept and compared.
     pub key: &'a DigestKey,
+    /// The request's address is that of a proxy that hides its senders.
+    pub is_sender_hidden: bool,
 }
 
 /// Of what is not refused.
@@ -48,84 +51,136 @@ impl Verifier<'_> {
         received_at: Time,
     ) -> Result<Vec<ReportNote>, Rejection> {
         let mut proof = self.proof(signed, raw);
-        let presented = proof.as_ref().and_then(|proof| proof.presented);
-        let verdict = self.verdict(raw, || {
-            let Some(scheme) = self.scheme else { return Ok(()) };
-            if scheme.secret_place().is_none() {
-                return scheme.check(signed, self.terms(received_at));
-            }
-            // A body that cannot be read says so here; else the digest of what it holds is compared.
-            scheme.presented(signed)?;
-            Ok(self.compared(scheme, presented)?)
-        });
-        if let (Some(proof), Ok(verdict)) = (&mut proof, &verdict) {
-            proof.is_verified = verdict.is_verified;
+        // A body that cannot be read says so where it is verified; else the digest of what it holds is compared.
+        let presented = self.scheme.map(|scheme| self.presented(scheme, signed)).transpose();
+        if let Ok(presented) = &presented {
+            proof.presented = presented.clone().flatten();
         }
-        raw.proof = proof.map(Box::new);
+        let verdict = self.verdict(raw, &proof, || match (self.scheme, presented?.flatten()) {
+            (None, _) => Ok(()),
+            (Some(scheme), Some(presented)) => Ok(self.compared(scheme, presented.digest)?),
+            (Some(scheme), None) => scheme.check(signed, self.terms(received_at)),
+        });
+        proof.is_verified = verdict.as_ref().is_ok_and(|verdict| verdict.is_verified);
+        raw.proof = Some(Box::new(proof));
         verdict.map(|verdict| verdict.notes)
     }
 
-    fn proof(&self, signed: &SignedRequest<'_>, raw: &RawRequest) -> Option<KeptProof> {
-        let scheme = self.scheme?;
-        if scheme.secret_place().is_some() {
-            let presented = scheme.presented(signed).ok().flatten().map(|text| self.key.digest(&[&text]));
-            return Some(KeptProof { presented, ..KeptProof::default() });
-        }
-        let is_masked = scheme.is_over_url() || raw.query() != signed.query() || raw.body != signed.body;
-        let unmasked = is_masked.then(|| self.key.digest(&[signed.line, signed.body]));
-        Some(KeptProof { unmasked, ..KeptProof::default() })
+    /// The secret that a request presents, where the scheme has it sent.
+    fn presented(
+        &self,
+        scheme: &Verification,
+        request: &SignedRequest<'_>,
+    ) -> Result<Option<PresentedSecret>, Rejection> {
+        let Some(place) = scheme.secret_place() else { return Ok(None) };
+        let digest = scheme.presented(request)?.map(|text| self.key.digest(&[&text]));
+        Ok(Some(PresentedSecret { place, digest }))
+    }
+
+    fn proof(&self, signed: &SignedRequest<'_>, raw: &RawRequest) -> KeptProof {
+        let is_over_url = self.scheme.is_some_and(Verification::is_over_url);
+        let is_masked = is_over_url || raw.query() != signed.query() || raw.body != signed.body;
+        let text = match self.scheme {
+            Some(_) if is_masked => KeptText::Masked(self.key.digest(&[signed.line, signed.body])),
+            Some(_) => KeptText::AsReceived,
+            None => KeptText::Unknown,
+        };
+        KeptProof { text, is_sender_hidden: self.is_sender_hidden, ..KeptProof::default() }
     }
 
     /// Verifies a request once more from what is kept of it, by the secrets that the source has now; one that was verified
-    /// when it was received stays so.
+    /// before stays so. What is found presented is masked in it.
     ///
     /// # Errors
     /// As [`received`](Verifier::received); or not enough is kept.
-    pub fn kept(&self, raw: &RawRequest, received_at: Time) -> Result<Vec<ReportNote>, Rejection> {
-        if raw.proof.as_ref().is_some_and(|proof| proof.is_verified) {
-            return Ok(Vec::new());
-        }
-        let signature = || {
-            let Some(scheme) = self.scheme else { return Ok(()) };
-            if scheme.secret_place().is_some() {
-                let nothing = SignatureProblem::CannotVerifyAgain { why: NotKept::Presented };
-                let proof = raw.proof.as_ref().ok_or(nothing)?;
-                return Ok(self.compared(scheme, proof.presented)?);
-            }
-            if let SignaturePlace::Header(name) = scheme.place() {
-                let value = raw.headers.first(&name);
-                if value == Some(MASK) || (value.is_none() && raw.headers.left_out() > 0) {
-                    return Err(SignatureProblem::CannotVerifyAgain { why: NotKept::Header(name) }.into());
-                }
-            }
-            self.kept_signature(scheme, raw, received_at)
+    pub fn kept(&self, raw: &mut RawRequest, received_at: Time) -> Result<Vec<ReportNote>, Rejection> {
+        let mut proof = raw.proof.take().map_or_else(KeptProof::default, |proof| *proof);
+        let verdict = match proof.is_verified {
+            true => Ok(VerifyVerdict { notes: Vec::new(), is_verified: true }),
+            false => self.verified_again(raw, &mut proof, received_at),
         };
-        self.verdict(raw, signature).map(|verdict| verdict.notes)
+        proof.is_verified = verdict.as_ref().is_ok_and(|verdict| verdict.is_verified);
+        raw.proof = Some(Box::new(proof));
+        verdict.map(|verdict| verdict.notes)
+    }
+
+    fn verified_again(
+        &self,
+        raw: &mut RawRequest,
+        proof: &mut KeptProof,
+        received_at: Time,
+    ) -> Result<VerifyVerdict, Rejection> {
+        let Some(scheme) = self.scheme else { return self.verdict(raw, proof, || Ok(())) };
+        let found = self.presented_before(scheme, raw, proof);
+        if let Ok(found @ Some(_)) = &found {
+            proof.presented = found.clone();
+        }
+        let proof = &*proof;
+        self.verdict(raw, proof, || match found? {
+            Some(presented) => Ok(self.compared(scheme, presented.digest)?),
+            None => self.kept_signature(scheme, (raw, proof), received_at),
+        })
+    }
+
+    /// What was presented at the place where the template has it sent now: its digest; or its text, where another place or
+    /// none was looked at when it was received. That is masked from here on.
+    fn presented_before(
+        &self,
+        scheme: &Verification,
+        raw: &mut RawRequest,
+        proof: &KeptProof,
+    ) -> Result<Option<PresentedSecret>, Unverified> {
+        let Some(place) = scheme.secret_place() else { return Ok(None) };
+        if let Some(known) = proof.presented.as_ref().filter(|known| known.place == place) {
+            return Ok(Some(known.clone()));
+        }
+        let text =
+            scheme.presented(&SignedRequest { line: &raw.line, headers: &raw.headers, body: &raw.body })?;
+        let may_be_left_out = matches!(place, SignaturePlace::Header(_)) && raw.headers.left_out() > 0;
+        match text {
+            None if !may_be_left_out => Ok(Some(PresentedSecret { place, digest: None })),
+            Some(text) if memchr::memmem::find(&text, MASK).is_none() => {
+                let digest = self.key.digest(&[&text]);
+                PresentedMask::of([text]).mask(raw);
+                Ok(Some(PresentedSecret { place, digest: Some(digest) }))
+            }
+            _ => Err(SignatureProblem::CannotVerifyAgain { why: NotKept::Presented }.into()),
+        }
     }
 
     /// Checks a signature over what is kept, with the source's own keys put back where they were masked.
     fn kept_signature(
         &self,
         scheme: &Verification,
-        raw: &RawRequest,
+        (raw, proof): (&RawRequest, &KeptProof),
         received_at: Time,
     ) -> Result<(), Unverified> {
-        let unmasked = raw.proof.as_ref().and_then(|proof| proof.unmasked);
+        if let SignaturePlace::Header(name) = scheme.place() {
+            let value = raw.headers.first(&name);
+            if value == Some(MASK) || (value.is_none() && raw.headers.left_out() > 0) {
+                return Err(SignatureProblem::CannotVerifyAgain { why: NotKept::Header(name) }.into());
+            }
+        }
         let check = |line: &[u8], body: &[u8]| {
             let signed = SignedRequest { line, headers: &raw.headers, body };
             scheme.check(&signed, self.terms(received_at))
         };
-        if unmasked.is_none() && !scheme.is_over_url() {
-            return check(&raw.line, &raw.body);
-        }
+        let may_be_masked = scheme.is_over_url()
+            || [raw.query(), &raw.body].iter().any(|text| memchr::memmem::find(text, MASK).is_some());
+        let masked = match &proof.text {
+            KeptText::AsReceived if !scheme.is_over_url() => return check(&raw.line, &raw.body),
+            KeptText::Masked(digest) => Some(digest),
+            _ if !may_be_masked => return check(&raw.line, &raw.body),
+            // What verifies it is what was masked, if anything was.
+            _ if check(&raw.line, &raw.body).is_ok() => return Ok(()),
+            _ => None,
+        };
         for own in self.rules.keys.iter() {
             let (line, body) = (unmask::line(&raw.line, own), unmask::values(&raw.body, own));
-            match unmasked {
-                Some(digest) if digest == self.key.digest(&[&line, &body]) => return check(&line, &body),
-                Some(_) => {}
-                // It is from before its template had a scheme: what verifies it is what was masked.
+            match masked {
+                Some(digest) if *digest == self.key.digest(&[&line, &body]) => return check(&line, &body),
                 None if check(&line, &body).is_ok() => return Ok(()),
-                None => {}
+                _ => {}
             }
         }
         Err(SignatureProblem::CannotVerifyAgain { why: NotKept::Masked }.into())
@@ -149,36 +204,38 @@ impl Verifier<'_> {
     fn verdict(
         &self,
         raw: &RawRequest,
+        proof: &KeptProof,
         signature: impl FnOnce() -> Result<(), Unverified>,
     ) -> Result<VerifyVerdict, Rejection> {
-        let not_looked_at = || VerifyVerdict { notes: Vec::new(), is_verified: false };
         // No signature is over what cannot be inflated, which is said where the body is read.
         let is_unread = raw.encoded.as_ref().and_then(EncodedBody::problem).is_some();
         if self.rules.mode == VerifyMode::Off || is_unread {
-            return Ok(not_looked_at());
+            return Ok(VerifyVerdict { notes: Vec::new(), is_verified: false });
         }
-        let of_signature = match signature() {
-            Ok(()) => None,
-            Err(Unverified::Signature(problem)) => Some(problem),
-            // The same is said where it is mapped.
-            Err(Unverified::Unread(_)) if self.rules.mode == VerifyMode::Observe => {
-                return Ok(not_looked_at());
+        let sender = raw.peer.filter(|_| !proof.is_sender_hidden);
+        let of_address = (!self.rules.allows(sender)).then_some(SignatureProblem::AddressNotAllowed);
+        let mut notes: Vec<ReportNote> = Vec::new();
+        let of_signature = match (signature(), self.rules.mode) {
+            (Ok(()), _) => None,
+            (Err(Unverified::Signature(problem)), _) => Some(problem),
+            (Err(Unverified::Unread(rejection)), VerifyMode::Enforce) if of_address.is_none() => {
+                return Err(rejection);
             }
-            Err(Unverified::Unread(rejection)) => return Err(rejection),
+            (Err(Unverified::Unread(rejection)), _) => {
+                let unread = rejection.body_problem().cloned().map(Box::new);
+                notes.extend(unread.map(ReportNote::SignedPartUnread));
+                None
+            }
         };
-        let mut problems = self.of_address(raw.peer).into_iter().chain(of_signature).peekable();
-        let is_verified = problems.peek().is_none();
-        match problems.peek() {
-            Some(first) if self.rules.mode == VerifyMode::Enforce => Err(first.clone().into()),
-            _ => {
-                let notes = problems.map(|problem| ReportNote::NotVerified(Box::new(problem))).collect();
-                Ok(VerifyVerdict { notes, is_verified })
-            }
+        let mut problems = of_address.into_iter().chain(of_signature).peekable();
+        if let (Some(first), VerifyMode::Enforce) = (problems.peek(), self.rules.mode) {
+            return Err(first.clone().into());
         }
-    }
-
-    fn of_address(&self, sender: Option<IpAddr>) -> Option<SignatureProblem> {
-        (!self.rules.allows(sender)).then_some(SignatureProblem::AddressNotAllowed)
+        let is_verified = notes.is_empty() && problems.peek().is_none();
+        let mut problems: Vec<_> =
+            problems.map(|problem| ReportNote::NotVerified(Box::new(problem))).collect();
+        problems.append(&mut notes);
+        Ok(VerifyVerdict { notes: problems, is_verified })
     }
 
     fn terms(&self, received_at: Time) -> SignatureTerms<'_> {
@@ -186,17 +243,47 @@ impl Verifier<'_> {
     }
 }
 
-/// The JSON inside of an encrypted body; `None` where there is none to look for, or where the source does not insist
-/// and nothing is encrypted.
+/// The parameters of a request as its template reads them: of an encrypted body what is inside, and where the source
+/// looks at signatures nothing that the sender's is not over but what is fixed for the account.
 ///
 /// # Errors
-/// It cannot be decrypted.
-pub fn opened(
-    scheme: Option<&Verification>,
+/// The body cannot be decrypted, or the request cannot be read.
+pub fn read(
+    template: &SourceTemplate,
+    rules: Option<&VerifyRules>,
+    (query, headers, body): (&[u8], &KeptHeaders, &[u8]),
+) -> Result<Params, Rejection> {
+    let scheme = rules.and(template.verification());
+    let opened = match (scheme, rules) {
+        (Some(scheme), Some(rules)) => opened(scheme, rules, body)?,
+        _ => None,
+    };
+    let looks = rules.is_some_and(|rules| rules.mode != VerifyMode::Off);
+    let coverage = scheme.filter(|_| looks).map_or(SignedParts::All, |scheme| scheme.signed_parts(body));
+    let (signed_query, signed_body) = match coverage {
+        SignedParts::All => (query, body),
+        SignedParts::Body => (&b""[..], body),
+        SignedParts::Url => (query, &b""[..]),
+    };
+    let mut params = match opened {
+        Some(json) => template.read_json(signed_query, headers, &json)?,
+        None => template.read(signed_query, headers, signed_body)?,
+    };
+    match coverage {
+        SignedParts::Body => template.add_constants(&mut params, query)?,
+        SignedParts::Url if !body.trim_ascii().is_empty() => params.notes.push(ReportNote::BodyNotSigned),
+        SignedParts::Url | SignedParts::All => {}
+    }
+    Ok(params)
+}
+
+/// The JSON inside of an encrypted body; `None` where there is none to look for, or where the source does not insist
+/// and nothing is encrypted.
+fn opened(
+    scheme: &Verification,
     rules: &VerifyRules,
     body: &[u8],
 ) -> Result<Option<Vec<u8>>, SignatureProblem> {
-    let Some(scheme) = scheme else { return Ok(None) };
     match scheme.open(body, &rules.secrets) {
         Err(SignatureProblem::MissingSignature { .. }) if rules.mode != VerifyMode::Enforce => Ok(None),
         opened => opened,
@@ -216,7 +303,10 @@ pub fn noted(
             draft.notes.extend(notes);
             Ok(MappedReport::Conversion(draft))
         }
-        Ok(ignored) => Ok(ignored),
+        Ok(MappedReport::Ignored { reason, notes: mut before }) => {
+            before.extend(notes);
+            Ok(MappedReport::Ignored { reason, notes: before })
+        }
         Err(rejection) => Err(rejection.with_notes(notes)),
     }
 }

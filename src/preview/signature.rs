@@ -30,7 +30,7 @@ pub(super) fn notes(network: &Network, target: &str, body: &str, now: Time) -> V
     let observing = VerifyRules { mode: VerifyMode::Observe, allow_ips: Vec::new(), ..(**rules).clone() };
     // Nothing that is made by it is kept.
     let key = DigestKey::new([0; 32]);
-    let verifier = Verifier { scheme: Some(scheme), rules: &observing, key: &key };
+    let verifier = Verifier { scheme: Some(scheme), rules: &observing, key: &key, is_sender_hidden: false };
     let mut raw = RawRequest {
         line: line.clone(),
         headers: headers.clone(),

@@ -5,9 +5,10 @@ use crate::domain::presented::DigestKey;
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::note::ReportNote;
 use crate::domain::time::Time;
-use crate::ingest::verify::{Verifier, opened};
+use crate::ingest::verify::{self, Verifier};
 use crate::template::diagnostic::Problem;
 use crate::template::source::definition::SourceTemplate;
+use crate::template::source::params::Params;
 use crate::template::source::verify::request::SignedRequest;
 use crate::template::source::verify::rules::{VerifyMode, VerifyRules};
 use crate::template::source::verify::scheme::SecretTexts;
@@ -23,9 +24,6 @@ pub(super) struct StorySignature {
     rules: VerifyRules,
     received_at: Time,
 }
-
-/// What verifying leaves to map: notes, and the body where it was encrypted.
-pub(super) type VerifiedStory = (Vec<ReportNote>, Option<Vec<u8>>);
 
 /// Reads `secret`, `verify` and `received_at`. A story without a secret is not verified.
 pub(super) fn read(root: &Table<'_>, template: &SourceTemplate) -> StorySignature {
@@ -69,13 +67,21 @@ impl StorySignature {
         &self,
         template: &SourceTemplate,
         raw: &RawRequest,
-    ) -> Result<VerifiedStory, Rejection> {
+    ) -> Result<Vec<ReportNote>, Rejection> {
         let scheme = template.verification();
         // Nothing of a story is kept.
         let key = DigestKey::new([0; 32]);
-        let verifier = Verifier { scheme, rules: &self.rules, key: &key };
+        let verifier = Verifier { scheme, rules: &self.rules, key: &key, is_sender_hidden: false };
         let signed = SignedRequest { line: &raw.line, headers: &raw.headers, body: &raw.body };
-        let notes = verifier.received(&signed, &mut raw.clone(), self.received_at)?;
-        Ok((notes, opened(scheme, &self.rules, &raw.body)?))
+        verifier.received(&signed, &mut raw.clone(), self.received_at)
+    }
+
+    /// What the template reads of a story's request.
+    pub(super) fn read(
+        &self,
+        template: &SourceTemplate,
+        (query, raw): (&[u8], &RawRequest),
+    ) -> Result<Params, Rejection> {
+        verify::read(template, Some(&self.rules), (query, &raw.headers, &raw.body))
     }
 }

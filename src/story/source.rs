@@ -91,11 +91,8 @@ fn run(
         .map_err(|problem| vec![problem.in_file(&folder.join("headers.txt").display().to_string())])?;
     let (query, body) = (query.unwrap_or_default(), body.map(|(_, bytes)| bytes).unwrap_or_default());
     let raw = signature::request(&query, headers, body);
-    let mapped = signature.verify(template, &raw).and_then(|(notes, opened)| {
-        let params = match opened {
-            Some(json) => template.read_json(&query, &raw.headers, &json),
-            None => template.read(&query, &raw.headers, &raw.body),
-        };
+    let mapped = signature.verify(template, &raw).and_then(|notes| {
+        let params = signature.read(template, (&query, &raw));
         verify::noted(params.and_then(|params| template.map(&binding, &params)), notes)
     });
     let found = explain::outcome(&mapped);

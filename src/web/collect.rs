@@ -25,6 +25,7 @@ use crate::ingest::postback::{self, IncomingPostback, Network};
 use crate::ingest::submit::{Received, ReportCounters, submit};
 use crate::store::contract::Store;
 use crate::store::contract::arrival::{Finding, Receipt};
+use crate::template::source::verify::request::SignedRequest;
 use crate::view::postback::ReceiptView;
 use crate::web::answer::{self, Answer};
 use crate::web::auth::Keys;
@@ -202,7 +203,8 @@ impl Postbacks {
         let started = clock::stopwatch();
         let (first, names) = (endpoint.network.template.read_headers(), &endpoint.names);
         let kept = asked.raw_with(target::masked_line(&asked.head.line, names), first, names);
-        let incoming = IncomingPostback { query: asked.head.query(), signed: asked.signed(), kept };
+        let (query, sender) = (asked.head.query(), asked.sender);
+        let incoming = IncomingPostback { query, signed: asked.signed(), sender, kept };
         let now = self.clock.now();
         match postback::receive(self.store.as_ref(), &endpoint.network, incoming, now).await {
             Ok(receipt) => {
@@ -265,7 +267,7 @@ impl Postbacks {
         let path = String::from_utf8_lossy(path.split(|b| *b == b' ').next().unwrap_or(&[])).into_owned();
         let endpoint = self.enter(&path).and_then(Result::ok);
         let kept = line.get(..REFUSED_BYTES).unwrap_or(line);
-        let raw = RawRequest {
+        let mut raw = RawRequest {
             line: target::masked_unread(kept, &self.secret_names),
             headers: KeptHeaders::default(),
             body: Vec::new(),
@@ -274,6 +276,8 @@ impl Postbacks {
             reporter: None,
             proof: None,
         };
+        let unread = SignedRequest { line: kept, headers: &KeptHeaders::default(), body: b"" };
+        self.secret_names.presented_in(&unread).mask(&mut raw);
         let source = endpoint.map(|endpoint| endpoint.network.policy.source.clone());
         self.keep_refused(raw, source, rejection).await;
     }

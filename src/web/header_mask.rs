@@ -29,7 +29,7 @@ pub fn kept_headers(
         }
         let value = value.as_bytes();
         let is_secret = names_key(name) || names.has_header(name.as_str()) || secrets.are_in(value);
-        let value = if is_secret { Cow::Borrowed(MASK) } else { masked_text(value) };
+        let value = if is_secret { Cow::Borrowed(MASK) } else { masked_text(value, names) };
         kept.push(name.as_str(), &value);
     }
     kept.fit(KeptHeaders::MOST_BYTES, first);

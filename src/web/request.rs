@@ -70,7 +70,7 @@ impl ReceivedRequest<'_> {
 
     /// The same with a line that is masked already, and with these headers before others.
     pub fn raw_with(&self, line: Vec<u8>, first: &[String], names: &SecretNames) -> RawRequest {
-        RawRequest {
+        let mut raw = RawRequest {
             line,
             headers: self.kept_headers(first, names),
             body: masked_body(self.content_type().as_deref(), &self.body, names).into_owned(),
@@ -78,7 +78,9 @@ impl ReceivedRequest<'_> {
             encoded: self.encoded.clone(),
             reporter: None,
             proof: None,
-        }
+        };
+        names.presented_in(&self.signed()).mask(&mut raw);
+        raw
     }
 }
 

@@ -2,36 +2,54 @@
 
 use std::borrow::Cow;
 
+use crate::domain::presented_mask::PresentedMask;
 use crate::domain::rejection::signature::SignaturePlace;
 use crate::template::source::definition::SourceTemplate;
+use crate::template::source::verify::request::SignedRequest;
+use crate::template::source::verify::scheme::Verification;
 
-/// Which names: `api_key` always, and of a source whose sender presents the secret itself the parameter or header where
-/// that is.
+/// Which names: `api_key` always, and of a source whose sender presents the secret itself the parameters and headers
+/// where that is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SecretNames {
     /// As [`folded`].
     params: Vec<String>,
     /// In lower case.
     headers: Vec<String>,
+    /// By which a sender presents the secret itself: what it presents is masked elsewhere too.
+    schemes: Vec<Verification>,
 }
 
 const API_KEY: &[u8] = b"api_key";
 
 impl SecretNames {
     /// `api_key` alone.
-    pub const API_KEY: SecretNames = SecretNames { params: Vec::new(), headers: Vec::new() };
+    pub const API_KEY: SecretNames =
+        SecretNames { params: Vec::new(), headers: Vec::new(), schemes: Vec::new() };
 
     /// Those of all of these templates together.
     pub fn of<'a>(templates: impl IntoIterator<Item = &'a SourceTemplate>) -> SecretNames {
         let mut names = SecretNames::default();
-        let schemes = templates.into_iter().filter_map(SourceTemplate::verification);
-        for place in schemes.filter_map(|scheme| scheme.secret_place()) {
-            match place {
-                SignaturePlace::Header(name) => names.headers.push(name),
-                SignaturePlace::Parameter(name) => names.params.push(folded(name.as_bytes())),
+        for scheme in templates.into_iter().filter_map(SourceTemplate::verification) {
+            let places = scheme.secret_places();
+            if places.is_empty() || names.schemes.contains(scheme) {
+                continue;
+            }
+            names.schemes.push(scheme.clone());
+            for place in places {
+                match place {
+                    SignaturePlace::Header(name) => names.headers.push(name),
+                    SignaturePlace::Parameter(name) => names.params.push(folded(name.as_bytes())),
+                }
             }
         }
         names
+    }
+
+    /// What a request presents as a secret.
+    pub(super) fn presented_in(&self, request: &SignedRequest<'_>) -> PresentedMask {
+        let presented = |scheme: &Verification| scheme.presented(request).ok().flatten();
+        PresentedMask::of(self.schemes.iter().filter_map(presented))
     }
 
     /// Whether a look at each pair is worth its time: only what is encoded, or what reads `api_key` somewhere, can name

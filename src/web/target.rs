@@ -103,8 +103,8 @@ pub fn masked_unread(line: &[u8], names: &SecretNames) -> Vec<u8> {
 }
 
 /// A text that may name one of our URLs, such as a header of a proxy, with whatever may be a key in it masked.
-pub(super) fn masked_text(text: &[u8]) -> Cow<'_, [u8]> {
-    then(then(mask_user(text), |text| mask_values(text, &API_KEY_ALONE)), mask_before_collect)
+pub(super) fn masked_text<'a>(text: &'a [u8], names: &SecretNames) -> Cow<'a, [u8]> {
+    then(then(mask_user(text), |text| mask_values(text, names)), mask_before_collect)
 }
 
 /// What is masked, masked once more.

@@ -9,7 +9,8 @@ use postbridge::domain::omission::{Omission, OmissionReason};
 use postbridge::domain::rejection::RejectionCause;
 use postbridge::domain::rejection::access::{AccessProblem, KeyPlace};
 use postbridge::domain::rejection::body::BodyProblem;
-use postbridge::domain::rejection::note::{ClickNotTaken, ReportNote};
+use postbridge::domain::rejection::click_not_taken::ClickNotTaken;
+use postbridge::domain::rejection::note::ReportNote;
 use postbridge::domain::rejection::param::{MissingClue, ParamFault, ParamProblem};
 use postbridge::domain::rejection::sale::{CandidateSale, CandidateSales, ReceivedValue, SaleProblem};
 use postbridge::domain::rejection::signature::{
@@ -242,6 +243,9 @@ pub fn notes() -> Family {
         ReportNote::NotVerified(Box::new(SignatureProblem::MissingSignature {
             place: SignaturePlace::Header(text("x-signature")),
         })),
+        ReportNote::QueryNotSigned(names(&["click_id"])),
+        ReportNote::BodyNotSigned,
+        ReportNote::SignedPartUnread(Box::new(BodyProblem::TooManyParameters { most: 256 })),
     ];
     let place = "`code` of a postback's `notes`, of the `notes` that `POST /api/v1/clicks` answers, and of what is \
                  `omitted` of a click: what was repaired, read otherwise than it was received, or left out. The \

@@ -133,14 +133,72 @@ async fn a_header_that_was_not_kept_cannot_be_verified_again() {
 }
 
 #[tokio::test]
-async fn what_was_received_before_its_template_had_a_scheme_cannot_be_verified() {
-    let source = SignedSource::new("kind = \"none\"\n", "");
-    source.send(&Outgoing::get("cid={x}&amount=none&tid=t1").header("x-token", "s3cret")).await;
-    let token = |source: &SignedSource| {
+async fn what_was_received_before_its_template_had_this_scheme_is_verified_by_what_is_kept_of_it() {
+    let in_header = "kind = \"token\"\nheader = \"x-token\"\n";
+    let in_param = "kind = \"token\"\nparameter = \"sign\"\n";
+    let amount = "cid=c1&amount=seven&tid=t1";
+    let both = || Outgoing::get(&format!("{amount}&sign=s3cret")).header("x-token", "s3cret");
+    let basic = "kind = \"basic\"\n";
+    let credentials = "Basic dXNlcjpzM2NyZXQ=";
+    let missing = "missing_signature";
+    let wrong = Outgoing::get(&format!("{amount}&sign=other-1")).header("x-token", "other-1");
+    for (before, then, sent, code) in [
+        ("kind = \"none\"\n", in_header, both(), "not_a_number"),
+        ("kind = \"none\"\n", in_header, wrong.clone(), "wrong_signature"),
+        ("kind = \"none\"\n", in_header, Outgoing::get(amount), missing),
+        ("kind = \"none\"\n", in_param, both(), "not_a_number"),
+        ("kind = \"none\"\n", in_param, Outgoing::get(amount), missing),
+        ("kind = \"none\"\n", basic, both().header("authorization", credentials), "cannot_verify_again"),
+        ("kind = \"none\"\n", basic, both(), missing),
+        // The template named the wrong place.
+        (in_header, in_param, Outgoing::get(&format!("{amount}&sign=s3cret")), "not_a_number"),
+        (in_param, in_header, Outgoing::get(amount).header("x-token", "s3cret"), "not_a_number"),
+        (in_param, in_header, wrong, "cannot_verify_again"),
+        (in_param, in_header, Outgoing::get(amount), missing),
+        (in_header, basic, Outgoing::get(amount).header("authorization", credentials), "cannot_verify_again"),
+    ] {
+        let source = SignedSource::new(before, if before.contains("none") { "" } else { RIGHT });
+        source.send(&sent).await;
         let (store, clock) = (Arc::clone(&source.store), source.clock.clone());
-        SignedSource::on(store, clock, "kind = \"token\"\nheader = \"x-token\"\n", RIGHT)
+        let secret = if then == basic { "secret = \"user:s3cret\"\n" } else { RIGHT };
+        let corrected = SignedSource::on(store, clock, then, secret);
+        assert_eq!(code_again(&corrected).await, code, "{before}{then}{sent:?}");
+        let raw = corrected.newest().await.raw.unwrap();
+        let kept = String::from_utf8([raw.line.as_slice(), raw.headers.as_bytes()].concat()).unwrap();
+        assert!(!kept.contains("s3cret") || code != "not_a_number", "{before}{then}{kept}");
+    }
+}
+
+#[tokio::test]
+async fn a_masked_body_from_before_its_template_had_a_scheme_is_not_called_wrongly_signed() {
+    let source = SignedSource::new("kind = \"none\"\n", "");
+    let bad = |sign: &str, key: &str| {
+        Outgoing::post(FORM, &format!("{SALE}&amount=seven&api_key={key}")).header("x-sign", sign)
     };
-    assert_eq!(code_again(&token(&source)).await, "cannot_verify_again");
+    source.send(&bad(OF_SALE, "someone-elses")).await;
+    let (store, clock) = (Arc::clone(&source.store), source.clock.clone());
+    let signing = SignedSource::on(store, clock, OVER_BODY, RIGHT);
+    assert_eq!(code_again(&signing).await, "cannot_verify_again");
+    let plain = SignedSource::new("kind = \"none\"\n", "");
+    plain.send(&Outgoing::post(FORM, &format!("{SALE}&amount=seven")).header("x-sign", OF_SALE)).await;
+    let (store, clock) = (Arc::clone(&plain.store), plain.clock.clone());
+    assert_eq!(code_again(&SignedSource::on(store, clock, OVER_BODY, RIGHT)).await, "wrong_signature");
+}
+
+#[tokio::test]
+async fn what_is_verified_when_it_is_reprocessed_stays_verified() {
+    for verify in ["kind = \"token\"\nheader = \"x-token\"\n", OVER_BODY] {
+        let source = SignedSource::new(verify, WRONG);
+        let sale = Outgoing::post(FORM, "cid=c1&amount=seven&tid=t1").header("x-token", "s3cret");
+        // printf %s 'cid=c1&amount=seven&tid=t1' | openssl dgst -sha256 -hmac s3cret
+        let sign = "df0bd020f0df256bec3e564ecaad83405a7bd7355f92fab346840a3bf91a499f";
+        assert_eq!(source.send(&sale.header("x-sign", sign)).await.verdict().1, "wrong_signature");
+        assert_eq!(code_again(&source).await, "wrong_signature", "{verify}");
+        let seen = source.with(RIGHT).again(source.newest().await.seq).await.unwrap();
+        assert_eq!(code(&seen), "not_a_number", "{verify}");
+        let later = source.with("secret = \"yet another\"\n").again(seen.postback).await.unwrap();
+        assert_eq!(code(&later), "not_a_number", "{verify}");
+    }
 }
 
 #[tokio::test]
@@ -161,7 +219,7 @@ async fn the_digest_of_a_presented_token_is_another_ones_in_another_store() {
     let source = SignedSource::new(token, RIGHT);
     let proof = |source: SignedSource| async move {
         source.send(&Outgoing::get(SALE).header("x-token", "s3cret")).await;
-        source.newest().await.raw.unwrap().proof.unwrap().presented.unwrap()
+        source.newest().await.raw.unwrap().proof.unwrap().presented.unwrap().digest.unwrap()
     };
     let other = SignedSource::new(token, RIGHT);
     assert_ne!(proof(source).await, proof(other).await);

@@ -106,6 +106,75 @@ async fn a_token_in_a_header_and_user_and_password_are_kept_nowhere() {
 }
 
 #[tokio::test]
+async fn what_is_presented_is_masked_wherever_else_the_request_has_it() {
+    let in_header = "kind = \"token\"\nheader = \"X-Auth\"\n";
+    let encoded: String = PRESENTED.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let escaped: String = PRESENTED.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+    let wide: Vec<u8> = format!("{{\"cid\":\"c1\",\"a\":\"{PRESENTED}\"}}")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let json = "application/json";
+    let requests = [
+        Outgoing::post(json, &format!("{{\"cid\":\"c1\",\"amount\":7,\"hottok\":\"{PRESENTED}\"}}")),
+        Outgoing::post(json, &format!("{{\"cid\":\"c1\",\"amount\":7,\"a\":[\"x {PRESENTED} y\"]}}")),
+        Outgoing::post(json, &format!("{{\"cid\":\"c1\",\"amount\":7,\"a\":\"{escaped}\"}}")),
+        Outgoing::post("application/json; charset=utf-16le", "").body(wide),
+        Outgoing::post("text/plain", &format!("cid=c1&amount=7&a={encoded}")),
+        Outgoing::get(&format!("cid=c1&amount=7&other={PRESENTED}&tid={PRESENTED}")),
+        Outgoing::get(&format!("cid=c1&amount=7&other={}", encoded.replace('%', "%25"))),
+        Outgoing::get("cid=c1&amount=7").header("x-original-uri", &format!("/s?a={PRESENTED}")),
+        Outgoing::get("cid=c1&amount=7").header("referer", &format!("https://h/s?a={encoded}")),
+    ];
+    for secret in ["another-secret", PRESENTED] {
+        for request in &requests {
+            let source = SignedSource::new(in_header, &format!("secret = \"{secret}\"\n"));
+            let answer = source.send(&request.clone().header("x-auth", PRESENTED)).await;
+            let all = format!("{}{}", kept(&source, 1).await, answer.json);
+            let wide = all.replace('\0', "");
+            assert!(!all.contains(PRESENTED) && !wide.contains(PRESENTED), "{request:?}\n{all}");
+            assert!(!all.contains(&encoded) && !all.contains(&escaped), "{request:?}\n{all}");
+            let expected = if secret == PRESENTED { "accepted" } else { "quarantined" };
+            let is_wide = request.body.contains(&0);
+            assert!(answer.verdict().0 == expected || is_wide, "{request:?} {}", answer.json);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_a_proxy_copies_into_a_header_is_masked_there() {
+    let lines = "secret = \"another-secret\"\n";
+    for header in ["x-original-uri", "referer", "x-rewrite-url", "x-forwarded-uri"] {
+        let source = SignedSource::new(IN_A_PARAMETER, lines);
+        let url = format!("https://hooks.example/from-the-network?cid=c1&sec_token={PRESENTED}");
+        // Also where the request has no token of its own any more.
+        for query in [format!("cid=c1&sec_token={PRESENTED}"), "cid=c1".to_owned()] {
+            source.send(&Outgoing::get(&query).header(header, &url)).await;
+            let text = kept(&source, 1).await;
+            assert!(!text.contains(PRESENTED) && text.contains("sec_token=***"), "{header}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_the_template_says_that_it_is_repeated_it_is_masked_by_its_name() {
+    let repeated = "kind = \"token\"\nheader = \"X-Auth\"\nalso_in = [\"hottok\", \"header:X-Old\"]\n";
+    let source = SignedSource::new(repeated, "secret = \"another-secret\"\n");
+    let body = format!("{{\"cid\":\"c1\",\"hottok\":\"{PRESENTED}\"}}");
+    let sent = Outgoing::post("application/json", &body).header("x-old", PRESENTED);
+    assert_eq!(source.send(&sent).await.verdict(), ("quarantined", "missing_signature"));
+    let text = kept(&source, 1).await;
+    assert!(!text.contains(PRESENTED) && text.contains("\"hottok\":\"***\""), "{text}");
+    let wrong = template_with("kind = \"token\"\nheader = \"x-auth\"\nalso_in = [\"cid\"]\n").unwrap_err();
+    assert!(wrong[0].what.contains("`click_id` reads the secret"), "{wrong:?}");
+    for (also, what) in [("header:", "is not a header's name"), ("a b", "is not a parameter's name")] {
+        let text = format!("kind = \"token\"\nheader = \"x-auth\"\nalso_in = [\"{also}\"]\n");
+        let wrong = template_with(&text).unwrap_err();
+        assert!(wrong[0].what.contains(what), "{wrong:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_refused_before_it_is_read_keeps_no_token_either() {
     let lines = "secret = \"another-secret\"\n";
     let token = format!("cid=c1&sec_token={PRESENTED}");

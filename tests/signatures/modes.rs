@@ -90,6 +90,50 @@ async fn what_is_only_observed_counts_with_a_note_and_what_is_off_counts_without
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_and_what_is_ignored_is_observed_too() {
+    let digest = "kind = \"digest\"\nhash = \"md5\"\nsorted = true\nparameter = \"sig\"\n";
+    let lines = "secret = \"s\"\nverify = \"observe\"\nallow_ips = [\"198.51.100.0/24\"]\n";
+    let noted = |source: SignedSource, sent: Outgoing| async move {
+        let answer = source.send(&sent).await;
+        let newest = source.newest().await;
+        let notes = newest.notes.iter().filter_map(|note| note.why()).collect::<Vec<_>>().join(" ");
+        let hint = newest.verdict.rejection().map(CodedReason::hint).unwrap_or_default();
+        (answer.verdict().0.to_owned(), notes, hint)
+    };
+    let many: String = (0..2000).map(|number| format!("&p{number}=1")).collect();
+    let sent = Outgoing::get(&format!("cid=c1&amount=7&tid=t1&sig=0123456789abcdef0123456789abcdef{many}"));
+    let (verdict, notes, _) = noted(SignedSource::new(digest, lines), sent).await;
+    assert_eq!((verdict.as_str(), notes.as_str()), ("accepted", "address_not_allowed too_many_parameters"));
+
+    let sent = Outgoing::post("application/json", "{\"cid\":");
+    let (verdict, _, hint) = noted(SignedSource::new(digest, lines), sent).await;
+    assert_eq!(verdict, "quarantined");
+    assert!(hint.contains("allow_ips"), "{hint}");
+
+    let ignoring = format!("{TOKEN}[[event.rules]]\nparam = \"tid\"\nis = \"ping\"\nignore = true\n");
+    let lines = format!("{RIGHT}verify = \"observe\"\n");
+    let (verdict, notes, _) = noted(SignedSource::new(&ignoring, &lines), Outgoing::get("tid=ping")).await;
+    assert_eq!((verdict.as_str(), notes.as_str()), ("ignored", "missing_signature"));
+}
+
+#[tokio::test]
+async fn the_address_of_a_proxy_that_hides_its_senders_is_no_senders() {
+    let allowed = "allow_ips = [\"10.0.0.7\", \"::ffff:198.51.100.0/120\", \"::ffff:192.0.2.1\"]\n";
+    let source = SignedSource::new("kind = \"none\"\n", allowed);
+    let from = |address: &str, tid: &str| Outgoing {
+        peer: Some(address.parse().unwrap()),
+        ..Outgoing::get(&format!("cid=c1&amount=7.00&tid={tid}"))
+    };
+    for address in ["10.0.0.7", "198.51.100.9", "192.0.2.1"] {
+        assert_eq!(source.send(&from(address, address)).await.verdict().0, "accepted", "{address}");
+    }
+    let hidden = Outgoing { is_forwarded: true, ..from("10.0.0.7", "t2") };
+    assert_eq!(source.send(&hidden).await.verdict(), ("quarantined", "address_not_allowed"));
+    let again = source.again(source.newest().await.seq).await.unwrap();
+    assert_eq!(again.verdict.rejection().map(|why| why.code().as_str()), Some("address_not_allowed"));
+}
+
+#[tokio::test]
 async fn addresses_are_under_the_same_switch() {
     let from = |address: &str| Outgoing {
         peer: Some(address.parse().unwrap()),

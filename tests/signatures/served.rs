@@ -56,3 +56,42 @@ fn a_postback_that_a_wrong_secret_refused_counts_after_a_restart_with_the_right_
     let log = std::fs::read_to_string(folder.path().join("serve.log")).unwrap();
     assert!(!log.contains(presented) && !log.contains("a-wrong-secret-4711"), "{log}");
 }
+
+#[test]
+fn a_token_that_the_network_sends_twice_is_kept_nowhere_whatever_source_the_request_is_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let story = std::path::Path::new("fixtures/sources/hotmart/a-sale-with-the-token");
+    let read = |name: &str| std::fs::read_to_string(story.join(name)).unwrap();
+    let (header, body) = (read("headers.txt"), read("body.json"));
+    let presented = header.trim().split_once(": ").unwrap().1.to_owned();
+    assert!(body.contains(&presented), "the network repeats it");
+    let extra = format!(
+        "[[source]]\nid = \"hotmart\"\ntemplate = \"hotmart\"\nkey = \"{KEY}\"\nsecret = \"{presented}\"\n\
+         [[source]]\nid = \"wrong\"\ntemplate = \"hotmart\"\nkey = \"{KEY}\"\nsecret = \"another-one-0815\"\n"
+    );
+    let relay = Setup { extra, ..Setup::of(folder.path()) }.start();
+    for (path, header, outcome) in [
+        (format!("/{KEY}/collect/hotmart"), header.trim(), "accepted"),
+        (format!("/{KEY}/collect/hotmart"), "X-Other: 1", "missing_signature"),
+        (format!("/{KEY}/collect/wrong"), header.trim(), "wrong_signature"),
+        // Taken out of the configuration, or never in it; and a key that opens nothing.
+        (format!("/{KEY}/collect/hotmart-before"), header.trim(), "unknown_source"),
+        (format!("/{KEY}/collect/hotmart-before"), "X-Other: 1", "unknown_source"),
+        ("/another-key/collect/hotmart".to_owned(), header.trim(), "bad_key"),
+    ] {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             {header}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = ask(relay.address, request.as_bytes()).unwrap();
+        assert!(answer.text().contains(outcome), "{path}: {}", answer.text());
+    }
+    let kept = relay.api("/api/v1/postbacks?limit=50");
+    let items = kept["items"].as_array().unwrap();
+    assert_eq!(items.len(), 6);
+    for item in items {
+        let raw = relay.api(&format!("/api/v1/postbacks/{}", item["id"].as_str().unwrap())).to_string();
+        assert!(!raw.contains(&presented), "{raw}");
+    }
+}

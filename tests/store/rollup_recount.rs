@@ -139,7 +139,7 @@ impl Life {
         match &mut arrival.finding {
             Finding::Refused(_) => return None,
             Finding::Mapped(mapped) => mapped.source = source(),
-            Finding::Quarantined(_) | Finding::Ignored(_) => {}
+            Finding::Quarantined(_) | Finding::Ignored { .. } => {}
         }
         let again = Some(Reprocess { of, now: at(DAY) });
         Some(Arrival { received_at, source: Some(source()), again, ..arrival })

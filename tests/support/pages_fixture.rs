@@ -16,6 +16,7 @@ use postbridge::domain::click::{Click, CustomerTraits};
 use postbridge::domain::delivery::{DeliveryState, PlatformResponse, ReplyVerdict, SentRequest};
 use postbridge::domain::delivery_reason::DeathReason;
 use postbridge::domain::destination_state::DestinationState;
+use postbridge::domain::forwarding::Sender;
 use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::Currency;
 use postbridge::domain::postback::RawRequest;
@@ -272,10 +273,10 @@ impl PagesFixture {
     /// A postback with this raw query, as ingest takes it in.
     pub async fn receive(&self, query: &[u8]) -> Receipt {
         let line = [b"GET /***/collect/cake-test?".as_slice(), query, b" HTTP/1.1"].concat();
-        let peer = Some("203.0.113.9".parse().unwrap());
-        let kept = RawRequest { peer, ..request(line) };
+        let sender = Sender { address: "203.0.113.9".parse().unwrap(), hidden_by: None };
+        let kept = RawRequest { peer: Some(sender.address), ..request(line) };
         let signed = SignedRequest { line: &kept.line.clone(), headers: &kept.headers.clone(), body: b"" };
-        let incoming = IncomingPostback { query, signed, kept };
+        let incoming = IncomingPostback { query, signed, sender, kept };
         postback::receive(self.store.as_ref(), &self.network, incoming, self.clock.now()).await.unwrap()
     }
 

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_body_util::BodyExt;
 use postbridge::clock::Clock;
 use postbridge::config::configuration::Config;
-use postbridge::domain::forwarding::Sender;
+use postbridge::domain::forwarding::{HidingProxy, Sender};
 use postbridge::domain::ids::Seq;
 use postbridge::domain::postback::Postback;
 use postbridge::domain::time::Time;
@@ -49,6 +49,8 @@ pub struct Outgoing {
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     pub peer: Option<std::net::IpAddr>,
+    /// By a proxy that no one declared.
+    pub is_forwarded: bool,
 }
 
 impl Outgoing {
@@ -63,6 +65,11 @@ impl Outgoing {
         let target = format!("/{KEY}/collect/signed");
         let post = Outgoing { method: "POST", target, body: body.into(), ..Outgoing::default() };
         post.header("content-type", kind)
+    }
+
+    /// The same with this body.
+    pub fn body(self, body: Vec<u8>) -> Outgoing {
+        Outgoing { body, ..self }
     }
 
     /// The same with a header.
@@ -182,7 +189,10 @@ impl SignedSource {
             body: decoded.body,
             encoded: decoded.encoded,
             is_too_large: decoded.is_too_large,
-            sender: Sender { address: peer, hidden_by: None },
+            sender: Sender {
+                address: peer,
+                hidden_by: sent.is_forwarded.then_some(HidingProxy::Undeclared(peer)),
+            },
             peer,
             is_https: false,
             secrets: &self.secrets,

@@ -69,7 +69,9 @@ fn draft(template: &SourceTemplate, query: &str) -> Draft {
 
 fn ignored(report: MappedReport) -> Option<(String, String)> {
     match report {
-        MappedReport::Ignored(IgnoredReason::ByTemplate { field, value }) => Some((field, value)),
+        MappedReport::Ignored { reason: IgnoredReason::ByTemplate { field, value }, .. } => {
+            Some((field, value))
+        }
         other => panic!("not ignored: {other:?}"),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod body;
+pub mod click_not_taken;
 pub mod code;
 pub mod note;
 pub mod param;
@@ -107,6 +108,14 @@ impl Rejection {
     /// Whether its signature or its sender's address is refused, whatever it says.
     pub fn is_of_signature(&self) -> bool {
         matches!(self.0.first, RejectionCause::Signature(_))
+    }
+
+    /// What is wrong with its body, or its parameters as a whole, where that is the first thing.
+    pub fn body_problem(&self) -> Option<&BodyProblem> {
+        match &self.0.first {
+            RejectionCause::Body(problem) => Some(problem),
+            _ => None,
+        }
     }
 
     /// Everything that is wrong, the first thing first.

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::domain::code::{CodedReason, ReasonCode, codes};
 use crate::domain::ids::ConversionId;
 use crate::domain::omission::{Omission, Omissions};
+use crate::domain::rejection::body::BodyProblem;
+use crate::domain::rejection::click_not_taken::ClickNotTaken;
 use crate::domain::rejection::param::ParamProblem;
-use crate::domain::rejection::sale::SaleProblem;
 use crate::domain::rejection::signature::SignatureProblem;
 use crate::domain::rejection::wanted::Names;
 use crate::domain::status::Status;
@@ -111,8 +112,15 @@ codes! {
             "there were more names than are kept, and those that platforms need went first",
             "send fewer";
         NotVerified = "not_verified",
-            "its signature would be refused, and the source only observes; `reason_code` says why",
+            "it would be refused by its signature or its sender's address, and the source only observes; `reason_code` \
+             says why",
             "see the code in `reason_code`";
+        QueryNotSigned = "query_not_signed",
+            "the signature is over the body, and parameters of the query that a field would read were not read",
+            "take them out of the URL; what is fixed for the account goes under a name of the template's `[constant]`";
+        BodyNotSigned = "body_not_signed",
+            "the signature is over the URL, and the body was not read",
+            "let the network send its values in the URL";
     }
 }
 
@@ -199,19 +207,12 @@ pub enum ReportNote {
         most: u64,
         names: Names,
     },
+    /// Its signature, or its sender's address.
     NotVerified(Box<SignatureProblem>),
-}
-
-/// Why a conversion stays without a click that a later report names.
-#[allow(missing_docs, reason = "the comment of a variant says what its fields are")]
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ClickNotTaken {
-    /// The click has had its sale of this offer and event.
-    HasItsSale { first: ConversionId },
-    /// With the click the conversion would have this status.
-    WouldBe { status: Status },
-    /// The click is none that the report may name.
-    Unusable(Box<SaleProblem>),
+    QueryNotSigned(Names),
+    BodyNotSigned,
+    /// Why what is signed cannot be read.
+    SignedPartUnread(Box<BodyProblem>),
 }
 
 impl ReportNote {
@@ -243,6 +244,7 @@ impl ReportNote {
         match self {
             ReportNote::Omitted(omission) => Some(omission.code().as_str()),
             ReportNote::NotVerified(problem) => Some(problem.code().as_str()),
+            ReportNote::SignedPartUnread(problem) => Some(problem.code().as_str()),
             _ => self.problem().map(|problem| problem.code().as_str()),
         }
     }
@@ -286,7 +288,9 @@ impl CodedReason for ReportNote {
             ReportNote::BodyNotUtf8 => NoteCode::BodyNotUtf8,
             ReportNote::FirstAddressTaken { .. } => NoteCode::FirstAddressTaken,
             ReportNote::NamesLeftOut { .. } => NoteCode::NamesLeftOut,
-            ReportNote::NotVerified(_) => NoteCode::NotVerified,
+            ReportNote::NotVerified(_) | ReportNote::SignedPartUnread(_) => NoteCode::NotVerified,
+            ReportNote::QueryNotSigned(_) => NoteCode::QueryNotSigned,
+            ReportNote::BodyNotSigned => NoteCode::BodyNotSigned,
         }
     }
 
@@ -323,6 +327,9 @@ impl CodedReason for ReportNote {
             }
             ReportNote::NamesNotRead(names) => {
                 format!("not read, and were received with different values: {names}")
+            }
+            ReportNote::QueryNotSigned(names) => {
+                format!("not read, because the signature is not over the query: {names}")
             }
             ReportNote::UnreadableLeftOut(names) => format!("bytes that are no text, so left out: {names}"),
             ReportNote::NamelessLeftOut { count } => {
@@ -366,6 +373,7 @@ impl CodedReason for ReportNote {
                 format!("`{field}` has more than {most} names; these are not kept: {names}")
             }
             ReportNote::NotVerified(problem) => format!("not verified: {}", problem.sentence()),
+            ReportNote::SignedPartUnread(problem) => format!("not verified: {}", problem.sentence()),
             _ => self.of_the_sale(),
         }
     }
@@ -376,6 +384,7 @@ impl CodedReason for ReportNote {
             ReportNote::ClickNotTaken(ClickNotTaken::Unusable(problem)) => problem.hint(),
             ReportNote::Omitted(omission) => omission.hint(),
             ReportNote::NotVerified(problem) => problem.hint(),
+            ReportNote::SignedPartUnread(problem) => problem.hint(),
             _ => self.code().fix().to_owned(),
         }
     }
@@ -413,21 +422,6 @@ impl ReportNote {
                 format!("it reports `{}`; the conversion is scrubbed and stays so", reported.as_str())
             }
             _ => self.code().meaning().to_owned(),
-        }
-    }
-}
-
-impl ClickNotTaken {
-    fn sentence(&self) -> String {
-        match self {
-            ClickNotTaken::HasItsSale { first } => format!(
-                "it stays without the click that was named: the click has had its sale of this offer and event, {first}"
-            ),
-            ClickNotTaken::WouldBe { status } => format!(
-                "it stays without the click that was named, with which it would be `{}`",
-                status.as_str()
-            ),
-            ClickNotTaken::Unusable(problem) => problem.sentence(),
         }
     }
 }

@@ -68,7 +68,12 @@ pub enum Finding {
     /// Its sender may report, and it cannot be used: it is kept whole and can be reprocessed.
     Quarantined(Rejection),
     /// It was understood, and is not a conversion: it is kept whole and can be reprocessed.
-    Ignored(IgnoredReason),
+    Ignored {
+        /// Why it counts for nothing.
+        reason: IgnoredReason,
+        /// What was odd about it.
+        notes: Vec<ReportNote>,
+    },
     /// Turned away: a bad key, an unknown source, too large or too fast. It cannot be reprocessed.
     Refused(Rejection),
 }

@@ -103,8 +103,8 @@ impl CommitGroup<'_> {
         };
         let (outcome, notes) = match &arrival.finding {
             Finding::Quarantined(rejection) => (ArrivalOutcome::quarantined(rejection.clone()), Vec::new()),
-            Finding::Ignored(reason) => {
-                (ArrivalOutcome::Nothing(Verdict::Ignored(reason.clone())), Vec::new())
+            Finding::Ignored { reason, notes } => {
+                (ArrivalOutcome::Nothing(Verdict::Ignored(reason.clone())), notes.clone())
             }
             Finding::Refused(rejection) => {
                 (ArrivalOutcome::Nothing(Verdict::Refused(rejection.clone())), Vec::new())

@@ -69,7 +69,7 @@ impl ParamOutcome {
 pub fn outcome(mapped: &Result<MappedReport, Rejection>) -> Value {
     match mapped {
         Ok(MappedReport::Conversion(draft)) => json!({ "accepted": draft_json(draft) }),
-        Ok(MappedReport::Ignored(reason)) => json!({ "ignored": reason_json(reason) }),
+        Ok(MappedReport::Ignored { reason, .. }) => json!({ "ignored": reason_json(reason) }),
         Err(rejection) => json!({ "quarantined": reason_json(rejection) }),
     }
 }

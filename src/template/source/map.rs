@@ -55,7 +55,7 @@ impl SourceTemplate {
         let draft = mapping.draft();
         match (draft, mapping.ignored.take()) {
             // What is no conversion need not be whole.
-            (_, Some(reason)) => Ok(MappedReport::Ignored(reason)),
+            (_, Some(reason)) => Ok(MappedReport::Ignored { reason, notes: Vec::new() }),
             (Some(draft), None) if mapping.problems.is_empty() => {
                 Ok(MappedReport::Conversion(Box::new(draft)))
             }
@@ -99,7 +99,12 @@ pub enum MappedReport {
     /// It reports a conversion, or something that becomes of one.
     Conversion(Box<Draft>),
     /// It is understood, and of nothing that counts.
-    Ignored(IgnoredReason),
+    Ignored {
+        /// Why.
+        reason: IgnoredReason,
+        /// What was odd about it.
+        notes: Vec<ReportNote>,
+    },
 }
 
 impl MappedReport {
@@ -107,7 +112,7 @@ impl MappedReport {
     pub fn draft(self) -> Option<Draft> {
         match self {
             MappedReport::Conversion(draft) => Some(*draft),
-            MappedReport::Ignored(_) => None,
+            MappedReport::Ignored { .. } => None,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::domain::text::trim;
 use crate::template::source::definition::SourceTemplate;
 use crate::template::source::fault::UnusableParam;
 use crate::template::source::items::ItemRules;
-use crate::template::source::params::{Param, ParamFilter, Params, problem, too_many, twice};
+use crate::template::source::params::{Param, ParamFilter, Params, listed, problem, too_many, twice};
 use crate::template::source::request;
 use crate::template::source::verify::secret_param;
 
@@ -53,6 +53,33 @@ impl SourceTemplate {
     /// As [`SourceTemplate::read`].
     pub fn read_json(&self, query: &[u8], headers: &KeptHeaders, json: &[u8]) -> Result<Params, Rejection> {
         self.read_as(query, headers, (Some("application/json"), json))
+    }
+
+    /// Adds what the query says under the names of `[constant]`, where the request says nothing under them; notes what
+    /// else of it would be read.
+    ///
+    /// # Errors
+    /// As [`SourceTemplate::read`].
+    pub(crate) fn add_constants(&self, params: &mut Params, query: &[u8]) -> Result<(), Rejection> {
+        let in_query = request::read_for(self, query, None, b"")?;
+        let in_query = self.repaired(&in_query);
+        let is_constant = |param: &&Param| {
+            let index = self.names.find(&param.name);
+            self.constants.iter().any(|(_, constant)| Some(*constant) == index)
+        };
+        let (constants, others): (Vec<&Param>, Vec<&Param>) = in_query.pairs.iter().partition(is_constant);
+        for constant in constants {
+            if params.get(&constant.name).is_none() {
+                params.pairs.push(constant.clone());
+            }
+        }
+        params.repeated.extend(in_query.repeated.iter().filter(is_constant).cloned());
+        let unread = others.into_iter().filter(|param| ParamFilter::reads(self, &param.name));
+        let unread: Vec<&str> = unread.map(|param| param.name.as_str()).collect();
+        if !unread.is_empty() {
+            params.notes.push(ReportNote::QueryNotSigned(listed(&unread)));
+        }
+        Ok(())
     }
 
     fn read_as(

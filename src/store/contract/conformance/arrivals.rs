@@ -9,6 +9,7 @@ use crate::domain::history::Cause;
 use crate::domain::ids::Seq;
 use crate::domain::ignored::IgnoredReason;
 use crate::domain::postback::{Verdict, VerdictName};
+use crate::domain::rejection::note::ReportNote;
 use crate::domain::status::Status;
 use crate::store::contract::Store;
 use crate::store::contract::arrival::{Arrival, ClickRecorded, Finding, Receipt, Reprocess};
@@ -144,9 +145,11 @@ pub fn an_ignored_postback_makes_nothing_is_found_by_its_verdict_and_can_be_repr
     let store = engine.open();
     let reason = IgnoredReason::ByTemplate { field: "event".to_owned(), value: "ping".to_owned() };
     let mut ping = sale("t1").arrival();
-    ping.finding = Finding::Ignored(reason.clone());
+    ping.finding = Finding::Ignored { reason: reason.clone(), notes: vec![ReportNote::NoIdentity] };
     let receipt = wait(store.arrive(ping)).unwrap();
     assert_eq!((&receipt.verdict, receipt.matched), (&Verdict::Ignored(reason), None));
+    assert_eq!(receipt.notes, [ReportNote::NoIdentity]);
+    assert_eq!(wait(store.postback(receipt.postback)).unwrap().unwrap().notes, [ReportNote::NoIdentity]);
     wait(store.arrive(quarantined("no price", at(1)))).unwrap();
     let list = |store: &dyn Store, open_only| {
         let filter =

@@ -2,7 +2,8 @@
 
 use crate::domain::ids::Seq;
 use crate::domain::postback::RawRequest;
-use crate::domain::presented::KeptProof;
+use crate::domain::presented::{KeptProof, KeptText, PresentedSecret};
+use crate::domain::rejection::signature::SignaturePlace;
 use crate::store::contract::arrival::Arrival;
 use crate::store::contract::conformance::fixture::engine::{EngineUnderTest, before_and_after_reopening};
 use crate::store::contract::conformance::fixture::received::{at, quarantined, wait};
@@ -12,9 +13,13 @@ pub fn the_key_of_digests_stays_and_what_is_kept_by_it_is_answered(engine: &Engi
     let key = wait(store.digest_key()).unwrap();
     let presented = key.digest(&[b"presented"]);
     let proof = KeptProof {
-        presented: Some(presented),
+        presented: Some(PresentedSecret {
+            place: SignaturePlace::Parameter("token".to_owned()),
+            digest: Some(presented),
+        }),
         is_verified: true,
-        unmasked: Some(key.digest(&[b"line", b"body"])),
+        text: KeptText::Masked(key.digest(&[b"line", b"body"])),
+        is_sender_hidden: true,
     };
     let plain = quarantined("signed", at(0));
     let raw = RawRequest { proof: Some(Box::new(proof.clone())), ..plain.raw.clone() };

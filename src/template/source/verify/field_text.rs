@@ -1,6 +1,7 @@
 //! The text that a signature over fields is over: which fields, in which order, and how they are joined.
 
 use crate::domain::rejection::Rejection;
+use crate::template::source::params::Param;
 use crate::template::source::verify::request::SignedRequest;
 
 /// No sender signs more fields than this; each is compared with all others.
@@ -52,38 +53,47 @@ impl FieldText {
     ///
     /// # Errors
     /// The body cannot be read, or has too many fields.
-    pub(crate) fn fields(&self, request: &SignedRequest<'_>, own: &str) -> Result<Vec<String>, Rejection> {
+    pub(crate) fn fields(&self, request: &SignedRequest<'_>, own: &str) -> Result<Vec<Vec<u8>>, Rejection> {
         let fields = match &self.pick {
             PickedFields::Named(names) => named(request, names)?,
             PickedFields::Sorted { skip } => sorted(request, (own, skip), self.most)?,
         };
         let kept = fields.into_iter().filter(|(_, value)| !(self.skip_empty && value.is_empty()));
         let written = kept.map(|(name, value)| match &self.pair {
-            Some(mark) => format!("{name}{mark}{value}"),
+            Some(mark) => [name.as_bytes(), mark.as_bytes(), &value].concat(),
             None => value,
         });
         Ok(written.collect())
     }
 
     /// The whole text without a secret.
-    pub(crate) fn join(&self, fields: &[String]) -> String {
-        fields.join(&self.separator)
+    pub(crate) fn join(&self, fields: &[Vec<u8>]) -> Vec<u8> {
+        fields.join(self.separator.as_bytes())
     }
 
     /// The whole text with the secret in its place.
-    pub(crate) fn with_secret(&self, fields: &[String], secret: &str, position: SecretPosition) -> String {
-        let each = |write: &dyn Fn(&String) -> String| fields.iter().map(write).collect::<Vec<_>>();
-        let parts = match position {
-            SecretPosition::Last => [fields, &[secret.to_owned()]].concat(),
-            SecretPosition::First => [&[secret.to_owned()], fields].concat(),
-            SecretPosition::AfterEach => each(&|field| format!("{field}{secret}")),
-            SecretPosition::BeforeEach => each(&|field| format!("{secret}{field}")),
+    pub(crate) fn with_secret(&self, fields: &[Vec<u8>], secret: &str, position: SecretPosition) -> Vec<u8> {
+        let secret = secret.as_bytes();
+        let parts: Vec<Vec<u8>> = match position {
+            SecretPosition::Last => [fields, &[secret.to_vec()]].concat(),
+            SecretPosition::First => [&[secret.to_vec()], fields].concat(),
+            SecretPosition::AfterEach => fields.iter().map(|field| [field, secret].concat()).collect(),
+            SecretPosition::BeforeEach => fields.iter().map(|field| [secret, field].concat()).collect(),
         };
         self.join(&parts)
     }
 }
 
-type NameAndValue = (String, String);
+type NameAndValue = (String, Vec<u8>);
+
+/// A value as its sender signs it: text in UTF-8; what could not be read as text as the bytes that were sent.
+fn signed_value(param: &Param) -> Vec<u8> {
+    if !param.is_damaged() {
+        return param.value.clone().into_bytes();
+    }
+    let spaced: Vec<u8> = param.raw.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    percent_encoding::percent_decode(&spaced).collect()
+}
 
 /// A name that is both in the body and in the query is read from the body.
 fn named(request: &SignedRequest<'_>, names: &[String]) -> Result<Vec<NameAndValue>, Rejection> {
@@ -91,7 +101,7 @@ fn named(request: &SignedRequest<'_>, names: &[String]) -> Result<Vec<NameAndVal
     let [in_body, in_query] = request.named(&wanted)?;
     let value = |name: &str| {
         let found = in_body.get(name).or_else(|| in_query.get(name));
-        found.map(|param| param.value.clone()).unwrap_or_default()
+        found.map(signed_value).unwrap_or_default()
     };
     Ok(names.iter().map(|name| (name.clone(), value(name))).collect())
 }
@@ -108,7 +118,7 @@ fn sorted(
     let mut fields: Vec<NameAndValue> = params
         .into_iter()
         .filter(|param| is_signed(&param.name))
-        .map(|param| (param.name, param.value))
+        .map(|param| (param.name.clone(), signed_value(&param)))
         .collect();
     fields.sort_unstable_by(|(one, _), (other, _)| one.as_bytes().cmp(other.as_bytes()));
     Ok(fields)

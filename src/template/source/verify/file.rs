@@ -7,7 +7,8 @@ use crate::template::source::verify::encrypted::EncryptedMembers;
 use crate::template::source::verify::field_text::{FieldText, MOST_FIELDS, PickedFields, SecretPosition};
 use crate::template::source::verify::hash::{HashKind, HexCase, SignatureText};
 use crate::template::source::verify::scheme::{
-    DigestScheme, HmacScheme, PlacedSignature, SignatureScheme, SignedPart, TimestampedScheme, Verification,
+    DigestScheme, HmacScheme, PlacedSignature, SignatureScheme, SignedPart, TimestampedScheme, TokenScheme,
+    Verification,
 };
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
@@ -37,11 +38,12 @@ const KINDS: [(&str, VerifyKind); 7] = [
 const FIELD_KEYS: [&str; 6] = ["fields", "sorted", "skip", "skip_empty", "pair", "separator"];
 
 /// The keys of all kinds together.
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "hash",
     "over",
     "header",
     "parameter",
+    "also_in",
     "prefix",
     "encoding",
     "cut",
@@ -77,13 +79,28 @@ fn scheme(verify: &Table<'_>, most: usize) -> Option<SignatureScheme> {
     };
     match kind {
         VerifyKind::None => None,
-        VerifyKind::Token => place(verify, &[]).map(SignatureScheme::Token),
+        VerifyKind::Token => token(verify).map(SignatureScheme::Token),
         VerifyKind::Basic => Some(SignatureScheme::Basic),
         VerifyKind::Hmac => hmac(verify, most).map(SignatureScheme::Hmac),
         VerifyKind::Timestamped => timestamped(verify).map(SignatureScheme::Timestamped),
         VerifyKind::Digest => digest(verify, most).map(SignatureScheme::Digest),
         VerifyKind::Encrypted => encrypted(verify).map(SignatureScheme::Encrypted),
     }
+}
+
+fn token(verify: &Table<'_>) -> Option<TokenScheme> {
+    let also_in =
+        if verify.has("also_in") { verify.all_parsed("also_in", any_place) } else { Some(Vec::new()) };
+    let place = place(verify, &[]);
+    Some(TokenScheme { place: place?, also_in: also_in? })
+}
+
+/// `header:x-token`, or a parameter's name.
+fn any_place(text: &Text) -> Result<SignaturePlace, Problem> {
+    let Some(name) = text.value.strip_prefix("header:") else {
+        return field_name(text).map(SignaturePlace::Parameter);
+    };
+    header_name(name, &[]).map(SignaturePlace::Header)
 }
 
 fn hmac(verify: &Table<'_>, most: usize) -> Option<HmacScheme> {
@@ -114,7 +131,7 @@ fn digest(verify: &Table<'_>, most: usize) -> Option<DigestScheme> {
 fn timestamped(verify: &Table<'_>) -> Option<TimestampedScheme> {
     let hash = hash(verify);
     let text = signature_text(verify, hash);
-    let header = verify.required("header", "\"x-signature\"", |text| header_name(text, &NEVER_KEPT));
+    let header = verify.required("header", "\"x-signature\"", |text| header_name(&text.value, &NEVER_KEPT));
     let timestamp = verify.required("timestamp", "\"t\"", member_name);
     let signature = verify.required("signature", "\"v1\"", member_name);
     let separator = verify.text("separator").map_or_else(|| ".".to_owned(), |text| text.value);
@@ -203,7 +220,7 @@ fn pair_mark(text: &Text) -> Result<String, Problem> {
 fn place(verify: &Table<'_>, refused: &[&str]) -> Option<SignaturePlace> {
     match (verify.has("header"), verify.has("parameter")) {
         (true, false) => {
-            verify.parsed("header", |text| header_name(text, refused)).map(SignaturePlace::Header)
+            verify.parsed("header", |text| header_name(&text.value, refused)).map(SignaturePlace::Header)
         }
         (false, true) => verify.parsed("parameter", field_name).map(SignaturePlace::Parameter),
         (true, true) => {
@@ -219,19 +236,15 @@ fn place(verify: &Table<'_>, refused: &[&str]) -> Option<SignaturePlace> {
 }
 
 /// A header's name, in lower case.
-fn header_name(text: &Text, refused: &[&str]) -> Result<String, Problem> {
-    let name = text.value.to_ascii_lowercase();
+fn header_name(written: &str, refused: &[&str]) -> Result<String, Problem> {
+    let name = written.to_ascii_lowercase();
     let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if name.is_empty() || !name.bytes().all(is_token) {
-        return Err(Problem::new(
-            format!("{} is not a header's name", text.shown()),
-            "write \"x-signature\"",
-        ));
+        return Err(Problem::new(format!("`{written}` is not a header's name"), "write \"x-signature\""));
     }
     if refused.contains(&name.as_str()) {
         let what = format!(
-            "the header {} is never kept, so that its signature could not be verified again",
-            text.shown()
+            "the header `{written}` is never kept, so that its signature could not be verified again"
         );
         return Err(Problem::new(
             what,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::domain::postback::KeptHeaders;
 use crate::domain::rejection::Rejection;
+use crate::domain::rejection::signature::SignaturePlace;
 use crate::domain::text::trim;
 use crate::template::source::params::{ListReader, ParamFilter, Params};
 use crate::template::source::request;
@@ -88,6 +89,17 @@ impl<'a> SignedRequest<'a> {
 
     fn content_type(&self) -> Option<Cow<'a, str>> {
         self.headers.first("content-type").map(String::from_utf8_lossy)
+    }
+
+    /// What is at a place, trimmed; of one that is empty none.
+    ///
+    /// # Errors
+    /// It is a parameter's, and the body cannot be read.
+    pub fn text_at(&self, place: &SignaturePlace) -> Result<Option<String>, Rejection> {
+        match place {
+            SignaturePlace::Header(name) => Ok(self.header(name).map(str::to_owned)),
+            SignaturePlace::Parameter(name) => self.parameter(name),
+        }
     }
 
     /// The value of a parameter of query or body by its exact name, trimmed; of one that is empty none.

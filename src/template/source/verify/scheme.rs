@@ -22,7 +22,7 @@ pub struct Verification(pub(crate) SignatureScheme);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SignatureScheme {
     /// The secret itself is sent.
-    Token(SignaturePlace),
+    Token(TokenScheme),
     /// RFC 7617: user and password in the header `Authorization`.
     Basic,
     Hmac(HmacScheme),
@@ -32,6 +32,14 @@ pub(crate) enum SignatureScheme {
     Digest(DigestScheme),
     /// The body is encrypted.
     Encrypted(EncryptedMembers),
+}
+
+/// The secret itself is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TokenScheme {
+    pub(crate) place: SignaturePlace,
+    /// Where the sender repeats it, which verifies nothing and is masked.
+    pub(crate) also_in: Vec<SignaturePlace>,
 }
 
 /// An HMAC under the secret.
@@ -49,6 +57,17 @@ pub(crate) enum SignedPart {
     /// The whole URL but for the parameter that has the signature.
     Url,
     Fields(FieldText),
+}
+
+/// What of a request is signed, or is as much the sender's as its signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignedParts {
+    /// Query and body.
+    All,
+    /// The body, or fields of it.
+    Body,
+    /// The URL.
+    Url,
 }
 
 /// Where a signature is, and how it is written there.
@@ -161,7 +180,7 @@ impl Verification {
     /// Where what proves it is; of an encrypted body the member that is encrypted.
     pub fn place(&self) -> SignaturePlace {
         match &self.0 {
-            SignatureScheme::Token(place) => place.clone(),
+            SignatureScheme::Token(scheme) => scheme.place.clone(),
             SignatureScheme::Basic => SignaturePlace::Header(AUTHORIZATION.to_owned()),
             SignatureScheme::Hmac(scheme) => scheme.signature.place.clone(),
             SignatureScheme::Timestamped(scheme) => SignaturePlace::Header(scheme.header.clone()),
@@ -175,20 +194,40 @@ impl Verification {
         matches!(self.0, SignatureScheme::Token(_) | SignatureScheme::Basic).then(|| self.place())
     }
 
+    /// Every place where the secret itself is sent, the one that is looked at first.
+    pub fn secret_places(&self) -> Vec<SignaturePlace> {
+        let repeated = match &self.0 {
+            SignatureScheme::Token(scheme) => scheme.also_in.as_slice(),
+            _ => &[],
+        };
+        self.secret_place().into_iter().chain(repeated.iter().cloned()).collect()
+    }
+
+    /// What of a request with this body the signature is over. What it is not over may have been changed by anyone who
+    /// has seen one that is signed.
+    pub fn signed_parts(&self, body: &[u8]) -> SignedParts {
+        match &self.0 {
+            SignatureScheme::Token(_) | SignatureScheme::Basic => SignedParts::All,
+            SignatureScheme::Hmac(HmacScheme { over: SignedPart::Url, .. }) => SignedParts::Url,
+            SignatureScheme::Hmac(HmacScheme { over: SignedPart::Fields(_), .. })
+            | SignatureScheme::Digest(_)
+                if body.trim_ascii().is_empty() =>
+            {
+                SignedParts::All
+            }
+            SignatureScheme::Hmac(_)
+            | SignatureScheme::Digest(_)
+            | SignatureScheme::Timestamped(_)
+            | SignatureScheme::Encrypted(_) => SignedParts::Body,
+        }
+    }
+
     /// What the sender proves it by.
     pub fn proof_kind(&self) -> ProofKind {
         match self.0 {
             SignatureScheme::Token(_) => ProofKind::Token,
             SignatureScheme::Basic => ProofKind::Basic,
             _ => ProofKind::Signature,
-        }
-    }
-
-    /// The parameter in which the secret itself is sent.
-    pub fn secret_param(&self) -> Option<&str> {
-        match &self.0 {
-            SignatureScheme::Token(SignaturePlace::Parameter(name)) => Some(name),
-            _ => None,
         }
     }
 
@@ -216,12 +255,7 @@ impl Verification {
     /// The body, which may have it, cannot be read.
     pub fn presented(&self, request: &SignedRequest<'_>) -> Result<Option<Vec<u8>>, Rejection> {
         match &self.0 {
-            SignatureScheme::Token(SignaturePlace::Header(name)) => {
-                Ok(request.header(name).map(|text| text.as_bytes().to_vec()))
-            }
-            SignatureScheme::Token(SignaturePlace::Parameter(name)) => {
-                Ok(request.parameter(name)?.map(String::into_bytes))
-            }
+            SignatureScheme::Token(scheme) => Ok(request.text_at(&scheme.place)?.map(String::into_bytes)),
             SignatureScheme::Basic => Ok(request.header(AUTHORIZATION).and_then(credentials)),
             _ => Ok(None),
         }
@@ -277,11 +311,7 @@ impl PlacedSignature {
 
     /// What was presented.
     fn read(&self, request: &SignedRequest<'_>) -> Result<PresentedSignature, Unverified> {
-        let text = match &self.place {
-            SignaturePlace::Header(name) => request.header(name).map(str::to_owned),
-            SignaturePlace::Parameter(name) => request.parameter(name)?,
-        };
-        let text = text.ok_or_else(|| self.missing())?;
+        let text = request.text_at(&self.place)?.ok_or_else(|| self.missing())?;
         let bare = text.strip_prefix(&self.prefix);
         let read = bare.and_then(|text| self.text.read(text));
         let unreadable = || SignatureProblem::UnreadableSignature {
@@ -309,8 +339,7 @@ impl HmacScheme {
             SignedPart::Body => Cow::Borrowed(request.body),
             SignedPart::Url => Cow::Owned(signed_url(request, &self.signature.place, terms.base_url)),
             SignedPart::Fields(fields) => {
-                let fields_text = fields.join(&fields.fields(request, self.signature.place.name())?);
-                Cow::Owned(fields_text.into_bytes())
+                Cow::Owned(fields.join(&fields.fields(request, self.signature.place.name())?))
             }
         };
         let hashes = terms.secrets.iter().map(|secret| self.hash.hmac(secret.as_bytes(), &[&text]));
@@ -381,7 +410,7 @@ impl DigestScheme {
         let fields = self.over.fields(request, self.signature.place.name())?;
         let hashes = terms.secrets.iter().map(|secret| {
             let text = self.over.with_secret(&fields, secret, self.secret);
-            self.hash.digest(text.as_bytes())
+            self.hash.digest(&text)
         });
         self.signature.is_one_of(&presented, hashes)
     }

@@ -13,9 +13,16 @@ const MASKED: &str = "***";
 
 /// The parameters with the secret's value masked, however often and in whatever case it is there.
 pub(crate) fn masked(mut params: Params, scheme: Option<&Verification>) -> Params {
-    let Some(secret) = scheme.and_then(Verification::secret_param) else { return params };
-    let secret = folded(secret);
-    let is_secret = |param: &Param| folded(&param.name) == secret;
+    let places = scheme.map(Verification::secret_places).unwrap_or_default();
+    let secret = |place: &SignaturePlace| match place {
+        SignaturePlace::Parameter(name) => Some(folded(name)),
+        SignaturePlace::Header(_) => None,
+    };
+    let secrets: Vec<String> = places.iter().filter_map(secret).collect();
+    if secrets.is_empty() {
+        return params;
+    }
+    let is_secret = |param: &Param| secrets.contains(&folded(&param.name));
     for param in params.pairs.iter_mut().filter(|param| is_secret(param)) {
         param.value = MASKED.to_owned();
         param.raw = MASKED.as_bytes().to_vec();
@@ -26,12 +33,13 @@ pub(crate) fn masked(mut params: Params, scheme: Option<&Verification>) -> Param
 
 /// The places of the secret among the names of a template.
 pub(crate) fn places(names: &ParamNames, scheme: Option<&Verification>) -> Vec<usize> {
-    let secret = match scheme.and_then(Verification::secret_place) {
-        Some(SignaturePlace::Parameter(name)) => folded(&name),
-        Some(SignaturePlace::Header(name)) => folded(&format!("header:{name}")),
-        None => return Vec::new(),
+    let secret = |place: &SignaturePlace| match place {
+        SignaturePlace::Parameter(name) => folded(name),
+        SignaturePlace::Header(name) => folded(&format!("header:{name}")),
     };
-    (0..names.len()).filter(|index| folded(names.name(*index)) == secret).collect()
+    let places = scheme.map(Verification::secret_places).unwrap_or_default();
+    let secrets: Vec<String> = places.iter().map(secret).collect();
+    (0..names.len()).filter(|index| secrets.contains(&folded(names.name(*index)))).collect()
 }
 
 /// That a field reads the secret, which is at these places, is a problem.
