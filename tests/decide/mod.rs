@@ -6,6 +6,7 @@ mod changes;
 mod click_ages;
 mod consent;
 mod deduplication;
+mod goals;
 mod late_clicks;
 mod payouts;
 mod placeholders;

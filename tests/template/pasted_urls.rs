@@ -3,7 +3,8 @@
 use postbridge::domain::code::{CodedReason, ReasonCode};
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::money::Currency;
-use postbridge::domain::url_finding::UrlFindingCode;
+use postbridge::domain::status::Status;
+use postbridge::domain::url_finding::{UrlFinding, UrlFindingCode};
 use postbridge::template::catalog::Catalog;
 use postbridge::template::source::definition::{SourceBinding, SourceTemplate};
 use postbridge::template::source::pasted_address::ExpectedAddress;
@@ -31,11 +32,12 @@ fn named(name: &str) -> std::sync::Arc<SourceTemplate> {
 /// Each finding as `code field value → hint`.
 fn found(template: &str, query: &str) -> Vec<String> {
     let linted = looked_over(&named(template), &format!("{BASE}/{KEY}/collect/mine?{query}"));
-    let line = |finding: &postbridge::domain::url_finding::UrlFinding| {
-        let (field, value) = (finding.field().unwrap_or("-"), finding.value().unwrap_or("-"));
-        format!("{} {field} {value} → {}", finding.code().as_str(), finding.hint())
-    };
     linted.findings.iter().map(line).collect()
+}
+
+fn line(finding: &UrlFinding) -> String {
+    let (field, value) = (finding.field().unwrap_or("-"), finding.value().unwrap_or("-"));
+    format!("{} {field} {value} → {}", finding.code().as_str(), finding.hint())
 }
 
 fn codes(pasted: &str) -> Vec<&'static str> {
@@ -47,8 +49,11 @@ fn codes(pasted: &str) -> Vec<&'static str> {
 const WHOLE: &str = "click_id={sub1}&transaction_id={transactionid}&payout={sum}&currency={currency}&status={status}\
                      &goal={goal}&offer_id={offerid}";
 
+/// Networks that have one URL for each status, and no macro that says which.
+const STATUS_BY_HAND: [&str; 3] = ["adcombo", "trackier", "zeydoo"];
+
 #[test]
-fn the_url_that_we_print_is_clean_for_every_template() {
+fn the_url_that_we_print_is_clean_for_every_template_and_lacks_a_status_that_only_a_constant_says() {
     let catalog = Catalog::load(None).unwrap();
     for name in catalog.source_names() {
         let template = catalog.source(name).unwrap();
@@ -56,11 +61,176 @@ fn the_url_that_we_print_is_clean_for_every_template() {
         let query = template.postback_query(&extra).unwrap();
         let url = format!("{BASE}/{KEY}/collect/mine?{query}");
         let linted = looked_over(&template, &url);
-        assert!(linted.findings.is_empty(), "{name}: {url}: {:?}", linted.findings);
+        let found: Vec<&str> = linted.findings.iter().map(|finding| finding.code().as_str()).collect();
+        let wanted = if STATUS_BY_HAND.contains(&name) { &["missing_status"][..] } else { &[] };
+        assert_eq!(found, wanted, "{name}: {url}");
         // A webhook's address has no query.
         let printed = if query.is_empty() { url.trim_end_matches('?') } else { &url };
         assert_eq!(linted.shown, printed.replace(KEY, "***"));
     }
+}
+
+#[test]
+fn the_url_with_constants_that_we_print_is_clean_for_every_template() {
+    let catalog = Catalog::load(None).unwrap();
+    let binding = SourceBinding { currency: Currency::parse("USD"), ..binding() };
+    let mut written = 0;
+    for name in catalog.source_names() {
+        let template = catalog.source(name).unwrap();
+        let extra: Vec<String> = template.extra_params().into_iter().map(str::to_owned).collect();
+        let statuses: Vec<String> = template.statuses().map(|(word, _)| format!("status={word}")).collect();
+        let status = statuses.first().filter(|_| STATUS_BY_HAND.contains(&name)).cloned();
+        let others =
+            ["event=Purchase", "value=7", "payout=7", "sale_amount=70", "currency=EUR", "item_id=42"];
+        for set in statuses.iter().map(String::as_str).chain(others) {
+            let Ok(constant) = template.constant(&binding, set) else { continue };
+            let with_status = status.as_ref().filter(|_| !set.starts_with("status="));
+            let status = with_status.map(|status| template.constant(&binding, status).unwrap());
+            let constants: Vec<_> = [constant].into_iter().chain(status).collect();
+            let Ok(query) = template.postback_query_with(&extra, &constants) else { continue };
+            let linted = looked_over(&template, &format!("{BASE}/{KEY}/collect/mine?{query}"));
+            assert!(linted.findings.is_empty(), "{name} {set}: {query}: {:?}", linted.findings);
+            written += 1;
+        }
+    }
+    assert!(written > 150, "{written}");
+}
+
+#[test]
+fn a_status_that_only_a_constant_says_is_missed_and_is_one_of_the_sources_words() {
+    for (template, url, words) in [
+        (
+            "adcombo",
+            "click_id={clickid}&transaction_id={trans_id}&payout={revenue}",
+            "lead|hold|reject|trash|cancelled",
+        ),
+        ("trackier", "click_id={p1}&transaction_id={txn_id}&payout={payout}", "approved|pending"),
+        ("zeydoo", "click_id={ymid}&payout={amount}", "approved|pending|rejected"),
+    ] {
+        let missing = [format!("missing_status status - → add `status={words}`")];
+        assert_eq!(found(template, url), missing);
+        assert_eq!(found(template, &format!("{url}&status=")), missing);
+        for word in words.split('|') {
+            assert_eq!(found(template, &format!("{url}&status={word}")), Vec::<String>::new(), "{word}");
+        }
+        for (wrong, wanted) in
+            [("ok", "wrong_constant"), ("{status}", "unknown_macro"), ("YOUR_STATUS", "skeleton_word")]
+        {
+            let found = found(template, &format!("{url}&status={wrong}"));
+            assert!(found.len() == 1 && found[0].starts_with(wanted), "{template} {wrong}: {found:?}");
+        }
+    }
+    // The account's own words are as good.
+    let own = SourceBinding { statuses: vec![("ok".to_owned(), Status::Approved)], ..binding() };
+    let expected = ExpectedAddress { base: BASE, keys: vec![KEY], checks_key: true, source: "mine" };
+    let lint = |status: &str| {
+        let url = format!(
+            "{BASE}/{KEY}/collect/mine?click_id={{p1}}&transaction_id={{txn_id}}&payout={{payout}}{status}"
+        );
+        let linted = named("trackier").lint_url(&own, &expected, &url);
+        linted.findings.iter().map(CodedReason::hint).collect::<Vec<_>>()
+    };
+    assert_eq!(lint("&status=ok"), Vec::<String>::new());
+    assert_eq!(lint(""), ["add `status=ok|approved|pending`"]);
+}
+
+/// Ids of several parts, rows that add up, a refund above 0, and an event by a parameter of its own.
+const PARTS: &str = "name = \"parts\"\nmacro = \"{{}}\"\n\
+    postback = [\"cid\", \"more\", \"order\", \"part\", \"row\", \"amount\", \"kind\", \"type\", \"skus\"]\nextra = [\"rest\"]\n\
+    [map]\nclick_id = \"{{cid}}{{more}}{{rest}}\"\ntransaction_id = \"{{order}}-{{part}}\"\nvalue = \"amount\"\n\
+    [map.items]\nseparator = \",\"\nid = \"skus\"\n\
+    [event]\nby_value = { positive = \"Purchase\", zero = \"Lead\" }\n\
+    [[event.rules]]\nparam = \"type\"\nis = [\"trial\"]\nevent = \"StartTrial\"\n\
+    [number]\nnegative_when = { kind = [\"refund\"] }\n[dedup]\nadjustment_id = \"row\"\n";
+
+/// Each finding of a URL of one's own template, as [`found`] has them.
+fn found_by(text: &str, query: &str) -> Vec<String> {
+    let template = SourceTemplate::parse("own.toml", text).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+    let linted = looked_over(&template, &format!("{BASE}/{KEY}/collect/mine?{query}"));
+    linted.findings.iter().map(line).collect()
+}
+
+#[test]
+fn all_that_an_id_an_amount_or_an_event_depends_on_is_missed() {
+    let params = ["cid", "more", "order", "part", "row", "amount", "kind", "type", "skus"];
+    let without = |out: &[&str]| {
+        let kept = params.iter().filter(|param| !out.contains(param));
+        kept.map(|param| format!("{param}={{{param}}}")).collect::<Vec<_>>().join("&")
+    };
+    assert_eq!(found_by(PARTS, &without(&[])), Vec::<String>::new());
+    for (param, field) in [
+        ("cid", "click_id"),
+        ("more", "click_id"),
+        ("order", "transaction_id"),
+        ("part", "transaction_id"),
+        ("row", "adjustment_id"),
+        ("amount", "value"),
+        ("kind", "value"),
+        ("type", "event"),
+        ("skus", "items"),
+    ] {
+        let wanted = [format!("missing_field {field} - → add `{param}={{{param}}}`")];
+        assert_eq!(found_by(PARTS, &without(&[param])), wanted);
+        let empty = format!("{}&{param}=", without(&[param]));
+        assert_eq!(found_by(PARTS, &empty), wanted, "empty");
+    }
+    assert_eq!(found_by(PARTS, &without(&["order", "part"])).len(), 2);
+    for (param, field) in [("order", "transaction_id"), ("row", "adjustment_id"), ("more", "click_id")] {
+        let constant = without(&[]).replace(&format!("={{{param}}}"), "=1001");
+        let wanted = [format!("constant_id {field} 1001 → put the network's macro in its place")];
+        let found: Vec<String> = found_by(PARTS, &constant)
+            .iter()
+            .map(|line| line.replace(&format!("constant_id {param} "), &format!("constant_id {field} ")))
+            .collect();
+        assert_eq!(found, wanted, "{param}");
+    }
+}
+
+#[test]
+fn a_part_of_an_id_that_says_something_else_too_may_be_a_constant_but_not_all_parts() {
+    let text = "name = \"both\"\nmacro = \"{{}}\"\npostback = [\"cid\", \"sku\", \"goal\", \"amount\"]\n\
+        [map]\nclick_id = \"cid\"\ntransaction_id = \"{{sku}}-{{goal}}\"\nvalue = \"amount\"\nitem_id = \"sku\"\n\
+        event = \"goal\"\n";
+    let url = "cid={cid}&sku={sku}&goal={goal}&amount={amount}";
+    let clean = Vec::<String>::new();
+    assert_eq!(found_by(text, &url.replace("{sku}", "42")), clean);
+    assert_eq!(found_by(text, &url.replace("{goal}", "Purchase")), clean);
+    let both = url.replace("{sku}", "42").replace("{goal}", "Purchase");
+    assert_eq!(found_by(text, &both), ["constant_id sku 42 → put the network's macro in its place"]);
+}
+
+#[test]
+fn a_signature_that_the_network_fills_in_is_missed_and_a_token_is_no_unread_parameter() {
+    let of = |params: &str, verify: &str| {
+        format!(
+            "name = \"signed\"\nmacro = \"{{{{}}}}\"\npostback = [\"cid\", \"amount\"{params}]\n[map]\nclick_id = \"cid\"\n\
+             value = \"amount\"\n[event]\nby_value = {{ positive = \"Purchase\", zero = \"Lead\" }}\n[verify]\n{verify}\n"
+        )
+    };
+    let digest = of(
+        ", \"sig=signature\"",
+        "kind = \"digest\"\nhash = \"md5\"\nfields = [\"cid\", \"amount\"]\nparameter = \"sig\"",
+    );
+    let url = "cid={cid}&amount={amount}";
+    assert_eq!(found_by(&digest, &format!("{url}&sig={{signature}}")), Vec::<String>::new());
+    assert_eq!(found_by(&digest, url), ["missing_field signature - → add `sig={signature}`"]);
+    let token = of("", "kind = \"token\"\nparameter = \"token\"");
+    assert_eq!(found_by(&token, &format!("{url}&token=s3cret-4711")), Vec::<String>::new());
+    assert_eq!(found_by(&token, &format!("{url}&tokem=x")).len(), 1);
+}
+
+#[test]
+fn a_further_reading_of_an_id_serves_where_nothing_of_the_first_is_there() {
+    let text = "name = \"either\"\nmacro = \"{{}}\"\npostback = [\"cid\", \"order\", \"part\", \"amount\"]\nextra = [\"txid\"]\n\
+        [map]\nclick_id = \"cid\"\ntransaction_id = [\"{{order}}-{{part}}\", \"txid\"]\nvalue = \"amount\"\n\
+        [event]\nby_value = { positive = \"Purchase\", zero = \"Lead\" }\n";
+    let other = "cid={cid}&amount={amount}&txid={txid}";
+    assert_eq!(found_by(text, other), Vec::<String>::new());
+    assert_eq!(
+        found_by(text, &format!("{other}&order={{order}}")),
+        ["missing_field transaction_id - → add `part={part}`"]
+    );
+    assert_eq!(found_by(text, "cid={cid}&amount={amount}").len(), 2);
 }
 
 #[test]
@@ -97,6 +267,8 @@ fn each_kind_of_mistake_in_a_query_is_found_with_what_to_write() {
             with("&transaction_id={transactionid}", ""),
             "missing_field transaction_id - → add `transaction_id={transactionid}`",
         ),
+        (with("&goal={goal}", ""), "missing_field transaction_id - → add `goal={goal}`"),
+        (with("&goal={goal}", "&event=Purchase"), "missing_field transaction_id - → add `goal={goal}`"),
         (with("payout=", "pay_out="), "unread_parameter pay_out - → did you mean `payout`?"),
         (
             format!("{WHOLE}&utm_source=x"),
@@ -122,6 +294,8 @@ fn each_kind_of_mistake_in_a_query_is_found_with_what_to_write() {
         with("={status}", "=2"),
         with("{sub1}", "x-{sub1}"),
         with("{sub1}", "{sub2}"),
+        with("{goal}", "Purchase"),
+        with("{goal}", "{goal}&event=Purchase"),
         with("&currency={currency}", ""),
     ] {
         assert_eq!(found("affise", &query), Vec::<String>::new(), "{query}");

@@ -304,6 +304,27 @@ fn a_zero_is_part_of_a_joined_id_and_no_id_alone() {
 }
 
 #[test]
+fn what_an_earlier_reading_of_an_id_lacks_is_noted_only_where_no_later_one_has_it() {
+    let id = "transaction_id = [\"{{order}}-{{part}}\", \"order\"]\nvalue =";
+    let template = template(&format!("{}{BY_VALUE}", MAP.replace("value =", id)));
+    for (query, expected, noted) in [
+        ("order=K7&part=2", Some("K7-2"), &[][..]),
+        ("order=K7&part=", Some("K7"), &[]),
+        ("order=K7", Some("K7"), &[]),
+        ("part=2", None, &["order"]),
+        ("order=K7&part=%7Bpart%7D", Some("K7"), &["part"]),
+        ("order=%7Border%7D&part=2", None, &["order"]),
+        ("order=%7Border%7D", None, &["order"]),
+        ("", None, &[]),
+    ] {
+        let found = draft(&template, &format!("amount=7&{query}"));
+        let notes: Vec<&str> =
+            found.notes.iter().map(|note| note.problem().unwrap().field.as_str()).collect();
+        assert_eq!((found.transaction_id.as_deref(), notes.as_slice()), (expected, noted), "{query}");
+    }
+}
+
+#[test]
 fn the_id_of_a_row_is_read_and_one_that_is_none_stops_the_postback() {
     let template = template(&format!("{MAP}{BY_VALUE}[dedup]\nadjustment_id = \"row\"\n"));
     assert_eq!(draft(&template, "amount=-7&row=%20r1%20").adjustment_id.as_deref(), Some("r1"));

@@ -62,6 +62,15 @@ impl SourceTemplate {
             }
         };
         let fields = self.fields.iter();
-        fields.map(|(field, rules)| (field.name(), rules.iter().flat_map(names).collect())).collect()
+        let of_field = |(field, rules): &(Field, Vec<FieldRule>)| {
+            let mut found: Vec<&str> = Vec::new();
+            for name in rules.iter().flat_map(names) {
+                if !found.contains(&name) {
+                    found.push(name);
+                }
+            }
+            (field.name(), found)
+        };
+        fields.map(of_field).collect()
     }
 }

@@ -64,7 +64,7 @@ impl SourceTemplate {
     }
 
     /// The parameter of the URL that a constant for the field is written under.
-    fn constant_param(&self, field: Field) -> Result<usize, Problem> {
+    pub(crate) fn constant_param(&self, field: Field) -> Result<usize, Problem> {
         let own = self.constants.iter().find(|(of, _)| *of == field).map(|(_, param)| *param);
         let mapped = self.fields.iter().find(|(known, _)| *known == field);
         let first = mapped.filter(|_| self.maps(field)).and_then(|(_, readings)| readings.first());
@@ -153,7 +153,7 @@ impl SourceTemplate {
     }
 
     /// The account's own words, then the network's.
-    fn status_words<'a>(&'a self, binding: &'a SourceBinding) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn status_words<'a>(&'a self, binding: &'a SourceBinding) -> impl Iterator<Item = &'a str> {
         binding.statuses.iter().chain(&self.statuses).map(|(word, _)| word.as_str())
     }
 

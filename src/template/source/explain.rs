@@ -189,7 +189,19 @@ impl SourceTemplate {
     }
 
     pub(crate) fn field_of(&self, index: usize) -> Option<Field> {
-        self.fields_of(index).next()
+        self.main_fields_of(index).next()
+    }
+
+    /// The fields that are read from a parameter alone; where there are none, those that it is a part of.
+    pub(crate) fn main_fields_of(&self, index: usize) -> impl Iterator<Item = Field> {
+        let alone = move |readings: &[FieldRule]| readings.contains(&FieldRule::One(index));
+        let is_read_alone = self.fields.iter().any(|(_, readings)| alone(readings));
+        let reads = move |reading: &FieldRule| reading.reads(index);
+        let fields = self.fields.iter().filter(move |(_, readings)| match is_read_alone {
+            true => alone(readings),
+            false => readings.iter().any(reads),
+        });
+        fields.map(|(field, _)| *field)
     }
 
     /// Every field that is read from a parameter.

@@ -2,6 +2,7 @@
 
 use crate::domain::conversion::EventClaim;
 use crate::domain::money::{NoCurrency, NumberFormat, parse_decimal};
+use crate::domain::rejection::note::ReportNote;
 use crate::domain::rejection::param::{MissingClue, ParamFault, ParamProblem};
 use crate::domain::rejection::wanted::ParamFix;
 use crate::domain::text::trim;
@@ -51,6 +52,11 @@ pub(crate) fn no_id(param: &Param, class: &ValueClass) -> ParamProblem {
         ValueClass::Macro(_) => ParamFix::MacroSpelling,
         _ => ParamFix::MacroInItsPlace,
     })
+}
+
+/// Whether it is of a part of an id that was not received.
+pub(crate) fn is_lack(note: &ReportNote) -> bool {
+    note.problem().is_some_and(|problem| matches!(problem.wrong, ParamFault::MissingParameter))
 }
 
 pub(crate) fn cut(name: &str, template: &SourceTemplate) -> ParamProblem {

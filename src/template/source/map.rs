@@ -320,16 +320,26 @@ impl<'a> Mapping<'a> {
     fn identity(&mut self, field: Field) -> Option<(&'a Param, Cow<'a, str>)> {
         let template = self.template;
         let (_, readings) = template.fields.iter().find(|(known, _)| *known == field)?;
+        let noted = self.left_out.len();
         for reading in readings {
             match self.read(reading, ValueUse::Id) {
                 FieldInput::Absent => {}
                 FieldInput::Sound { param, text } => match self.id_within(field, param, text) {
-                    Some(id) => return Some((param, id)),
+                    Some(id) => {
+                        // What an earlier reading lacks is not needed then.
+                        let found = self.left_out.split_off(noted);
+                        self.left_out.extend(found.into_iter().filter(|note| !fault::is_lack(note)));
+                        return Some((param, id));
+                    }
                     None => self.no_ids.push(fault::unfilled(param, &ValueClass::Nothing)),
                 },
                 FieldInput::Bad { param, why: UnusableParam::Classified(class) } => {
-                    self.left_out.push(ReportNote::IdLeftOut(Box::new(fault::no_id(param, &class))));
-                    self.no_ids.push(fault::unfilled(param, &class));
+                    let note = ReportNote::IdLeftOut(Box::new(fault::no_id(param, &class)));
+                    // An earlier reading may have named it.
+                    if !self.left_out.contains(&note) {
+                        self.left_out.push(note);
+                        self.no_ids.push(fault::unfilled(param, &class));
+                    }
                 }
                 // An id was received, and which one cannot be known.
                 FieldInput::Bad { param, why } => {

@@ -10,9 +10,8 @@ use crate::domain::url_finding::UrlFinding;
 use crate::template::diagnostic::did_you_mean;
 use crate::template::macros::detect::{ValueClass, ValueUse, classify, holds_macro};
 use crate::template::macros::placeholder::asks_to_be_replaced;
-use crate::template::source::definition::{
-    Field, FieldRule, SourceBinding, SourceTemplate, UrlParam, ValuePiece,
-};
+use crate::template::source::definition::{Field, FieldRule, SourceBinding, SourceTemplate, UrlParam};
+use crate::template::source::missing_params::ADJUSTMENT_ID;
 use crate::template::source::params::shown;
 use crate::template::source::pasted_address::{ExpectedAddress, PastedUrl};
 
@@ -51,9 +50,16 @@ impl SourceTemplate {
         let url = PastedUrl::read(pasted);
         let mut findings = url.check(expected);
         let query = expected.keys.iter().fold(url.query.to_owned(), masked);
-        let mut reading = QueryReading { template: self, binding, findings: Vec::new(), present: Vec::new() };
+        let mut reading = QueryReading {
+            template: self,
+            binding,
+            findings: Vec::new(),
+            present: Vec::new(),
+            fixed: Vec::new(),
+        };
         reading.read(&query);
-        reading.find_missing();
+        reading.find_fixed_ids();
+        reading.findings.append(&mut self.missing_in(binding, &reading.present));
         if !url.fragment_before_query.is_empty() {
             findings.push(UrlFinding::Fragment { parameter: None });
         }
@@ -68,6 +74,8 @@ struct QueryReading<'a> {
     findings: Vec<UrlFinding>,
     /// The parameters, by index, that hold anything.
     present: Vec<usize>,
+    /// Those that hold a text without a macro, by index, name and value.
+    fixed: Vec<(usize, String, String)>,
 }
 
 impl QueryReading<'_> {
@@ -99,7 +107,7 @@ impl QueryReading<'_> {
         let Some(index) = template.names.find(name) else {
             let is_of_item =
                 template.items.as_ref().is_some_and(|rules| rules.place(&template.names.key(name)).is_some());
-            if !is_of_item {
+            if !is_of_item && template.signature_param() != Some(name.to_owned()) {
                 let known = template.names.list().iter().map(String::as_str);
                 let meant = did_you_mean(name, known).map(str::to_owned);
                 self.findings.push(UrlFinding::UnreadParameter { parameter: name.to_owned(), meant });
@@ -120,7 +128,11 @@ impl QueryReading<'_> {
         }
         self.present.push(index);
         let place = PlaceOfValue { template, binding: self.binding, index, name };
-        self.findings.extend(place.findings(value));
+        let found = place.findings(value);
+        if found.is_empty() && place.without_macros(value) == value {
+            self.fixed.push((index, name.to_owned(), decoded(value)));
+        }
+        self.findings.extend(found);
     }
 
     /// What was appended behind a second `?`.
@@ -130,37 +142,23 @@ impl QueryReading<'_> {
         self.pair(&shown("", &decoded(name)), value);
     }
 
-    /// What the URL to paste has and this one lacks. A status is missed also where the template only offers it.
-    fn find_missing(&mut self) {
-        let template = self.template;
-        for (field, readings) in &template.fields {
-            let reads = |index: usize| readings.iter().any(|rule| rule_reads(rule, index));
-            if self.present.iter().any(|index| reads(*index)) {
+    /// Ids whose parts may each be a constant, and are all: the same for every postback.
+    fn find_fixed_ids(&mut self) {
+        for (field, readings) in &self.template.fields {
+            if !matches!(field, Field::TransactionId | Field::ClickId) {
                 continue;
             }
-            let first = template.postback.iter().find(|entry| reads(entry.param));
-            let offered = || template.extra.iter().find(|entry| reads(entry.param));
-            let entry = |entry: &UrlParam| template.entry(entry);
-            match (field, first) {
-                (Field::Currency, _) if self.binding.currency.is_some() => {}
-                (Field::Status, first) => {
-                    let missing = first.or_else(offered).map(entry);
-                    self.findings.extend(missing.map(|entry| UrlFinding::MissingStatus { entry }));
-                }
-                (field, Some(first)) => {
-                    let (field, entry) = (field.name(), entry(first));
-                    self.findings.push(UrlFinding::MissingField { field, entry });
-                }
-                (_, None) => {}
+            let has = |index: usize| self.present.contains(&index);
+            let read = readings.iter().find(|rule| rule.is_said(*field, has));
+            let Some(rule @ FieldRule::Join(_)) = read else { continue };
+            let params = rule.params().into_iter().filter(|index| has(*index));
+            let fixed = params.map(|index| self.fixed.iter().find(|(known, ..)| *known == index));
+            let Some(parts) = fixed.collect::<Option<Vec<_>>>() else { continue };
+            if let Some((_, name, value)) = parts.first() {
+                let (parameter, value) = (name.clone(), shown("", value));
+                self.findings.push(UrlFinding::ConstantId { parameter, field: field.name(), value });
             }
         }
-    }
-}
-
-fn rule_reads(rule: &FieldRule, index: usize) -> bool {
-    match rule {
-        FieldRule::One(one) => *one == index,
-        FieldRule::Join(pieces) => pieces.contains(&ValuePiece::Param(index)),
     }
 }
 
@@ -243,20 +241,26 @@ impl PlaceOfValue<'_> {
     /// A text that is sent as it is.
     fn constant(&self, value: &str) -> Option<UrlFinding> {
         let value = decoded(value);
-        let wrong = |field: Field| {
-            let (parameter, name, shown) = (self.name.to_owned(), field.name(), shown("", &value));
-            match field {
-                Field::TransactionId | Field::ClickId => {
-                    Some(UrlFinding::ConstantId { parameter, field: name, value: shown })
-                }
-                _ => self
-                    .template
-                    .check_constant(self.binding, field, trim(&value))
-                    .err()
-                    .map(|_| UrlFinding::WrongConstant { parameter, field: name, value: shown }),
-            }
+        let (parameter, shown) = (self.name.to_owned(), shown("", &value));
+        if let Some(field) = self.id() {
+            return Some(UrlFinding::ConstantId { parameter, field, value: shown });
+        }
+        let is_wrong =
+            |field: &Field| self.template.check_constant(self.binding, *field, trim(&value)).is_err();
+        let field = self.template.main_fields_of(self.index).find(is_wrong)?.name();
+        Some(UrlFinding::WrongConstant { parameter, field, value: shown })
+    }
+
+    /// The id that it is, or is a part of and nothing else.
+    fn id(&self) -> Option<&'static str> {
+        let is_id = |field: &Field| matches!(field, Field::TransactionId | Field::ClickId);
+        let mut fields = self.template.main_fields_of(self.index).peekable();
+        let is_other = fields.peek().is_some();
+        let of_row = || match self.template.adjustment_id.as_ref()? {
+            FieldRule::One(index) => (*index == self.index).then_some(ADJUSTMENT_ID),
+            joined => (joined.reads(self.index) && !is_other).then_some(ADJUSTMENT_ID),
         };
-        self.template.fields_of(self.index).find_map(wrong)
+        fields.find(is_id).map(Field::name).or_else(of_row)
     }
 
     /// Whether the network would take something in it for a macro.
@@ -288,8 +292,9 @@ impl PlaceOfValue<'_> {
     }
 
     fn used(&self) -> ValueUse {
-        let is = |wanted: &[Field]| self.template.fields_of(self.index).any(|field| wanted.contains(&field));
-        if is(&[Field::TransactionId, Field::ClickId, Field::ItemId]) {
+        let is =
+            |wanted: &[Field]| self.template.main_fields_of(self.index).any(|field| wanted.contains(&field));
+        if self.id().is_some() || is(&[Field::ItemId]) {
             ValueUse::Id
         } else if is(&[Field::Value, Field::Payout, Field::Revenue, Field::SaleAmount]) {
             ValueUse::Amount
