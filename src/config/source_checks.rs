@@ -13,8 +13,9 @@ pub fn remark(root: &Table<'_>, config: &Config) {
         let table = tables.iter().find(|table| table.plain("id") == Some(source.id.as_str()));
         let line = table.map_or(0, Table::line);
         let decides = table.is_some_and(|table| table.has("dedup"));
+        let no_transaction_id = no_transaction_id(source).filter(|_| !decides);
         let found =
-            [no_transaction_id(source).filter(|_| !decides), no_status(source), doubtful_fact(source)];
+            [no_transaction_id.or_else(|| no_row_id(source)), no_status(source), doubtful_fact(source)];
         for problem in found.into_iter().flatten() {
             root.document().warning(line, problem);
         }
@@ -32,9 +33,24 @@ fn no_transaction_id(source: &Source) -> Option<Problem> {
     Some(Problem::new(what, hint).coded(LintCode::NoTransactionId))
 }
 
+/// Without it every row after the first is taken for a repeat of its sale.
+fn no_row_id(source: &Source) -> Option<Problem> {
+    let Source { id, template, .. } = source;
+    if template.says_row() {
+        return None;
+    }
+    let what =
+        format!("the postbacks of `{id}` do not say which row of an order they are: no two rows add up");
+    let hint = format!(
+        "have the URL of the template `{}` carry all that [dedup] adjustment_id reads",
+        template.name()
+    );
+    Some(Problem::new(what, hint).coded(LintCode::NoTransactionId))
+}
+
 fn no_status(source: &Source) -> Option<Problem> {
     let Source { id, template, .. } = source;
-    if template.is_webhook() || template.may_say_status() {
+    if template.may_say_status() {
         return None;
     }
     let what = format!("the postbacks of `{id}` carry no status: a rejection is never reported");

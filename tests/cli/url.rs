@@ -105,6 +105,58 @@ fn templates_show_what_is_to_be_pasted_where_and_what_is_read() {
     );
 }
 
+/// A template of one's own, whose URL has these parameters.
+fn parts(name: &str, (params, map, rest): (&str, &str, &str)) -> String {
+    format!(
+        "name = \"{name}\"\nmacro = \"{{{{}}}}\"\npostback = [\"cid\", \"amount\", {params}]\n[map]\nclick_id = \"cid\"\n\
+         value = \"amount\"\n{map}\n[default]\ncurrency = \"EUR\"\nevent = \"Purchase\"\n{rest}"
+    )
+}
+
+#[test]
+fn check_warns_of_a_joined_id_or_status_of_which_the_url_lacks_a_part() {
+    let status = "status = \"{{kind}}:{{state}}\"";
+    let words = "[status]\n\"a:b\" = \"approved\"\n";
+    let id = "transaction_id = \"{{order}}-{{part}}\"";
+    let rows = "[dedup]\nadjustment_id = \"{{row}}-{{part}}\"\n";
+    let templates = [
+        ("half-id", ("\"order\"", id, ""), &["no_status", "no_transaction_id"][..]),
+        ("whole-id", ("\"order\", \"part\"", id, ""), &["no_status"]),
+        ("either-id", ("\"order\"", "transaction_id = \"{{order}}{{part}}\"", ""), &["no_status"]),
+        (
+            "half-status",
+            ("\"order\", \"kind\"", &format!("transaction_id = \"order\"\n{status}"), words),
+            &["no_status"],
+        ),
+        (
+            "whole-status",
+            ("\"order\", \"kind\", \"state\"", &format!("transaction_id = \"order\"\n{status}"), words),
+            &[],
+        ),
+        ("half-row", ("\"order\", \"part\"", id, rows), &["no_status", "no_transaction_id"]),
+        ("whole-row", ("\"order\", \"part\", \"row\"", id, rows), &["no_status"]),
+    ];
+    let sources = templates.iter().map(|(name, ..)| {
+        format!("[[source]]\nid = \"{name}\"\ntemplate = \"{name}\"\nkey = \"{name}-k3y-4711-0815\"\n")
+    });
+    let folder = folder(&format!("{CONFIG}[templates]\npath = \"mine\"\n{}", sources.collect::<String>()));
+    fs::create_dir_all(folder.path().join("mine/sources")).unwrap();
+    for (name, written, _) in &templates {
+        let file = folder.path().join(format!("mine/sources/{name}.toml"));
+        fs::write(file, parts(name, *written)).unwrap();
+    }
+    let checked = json_of(&postbridge(folder.path(), &["check", "--json"]));
+    for (name, _, wanted) in templates {
+        let of_source = format!("the postbacks of `{name}`");
+        let warnings = checked["warnings"].as_array().unwrap().iter();
+        let own = warnings.filter(|one| one["message"].as_str().unwrap().starts_with(&of_source));
+        let mut codes: Vec<&str> = own.map(|one| one["code"].as_str().unwrap()).collect();
+        codes.sort_unstable();
+        assert_eq!(codes, wanted, "{name}: {checked}");
+    }
+    assert!(checked.to_string().contains("`half-row` do not say which row"), "{checked}");
+}
+
 #[test]
 fn check_warns_of_sources_that_say_less_than_they_could_with_a_code() {
     let folder = folder(&format!(

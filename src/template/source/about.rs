@@ -29,17 +29,34 @@ impl SourceTemplate {
         self.postback.is_empty()
     }
 
-    /// Whether a postback by the URL to paste says something of the field; of a webhook, whether its body may.
+    /// Whether a postback by the URL to paste says the field, an id of several parts only with all of them; of a
+    /// webhook, whether its body may.
     pub fn says(&self, field: Field) -> bool {
-        let is_asked_for =
-            || self.postback.iter().any(|entry| self.fields_of(entry.param).any(|of| of == field));
-        self.maps(field) && (self.is_webhook() || is_asked_for())
+        let in_url = |index| self.is_in_url(index);
+        self.maps(field) && (self.is_webhook() || self.is_said(field, &in_url))
     }
 
-    /// Whether a status can be said at all: by a macro, also one that is not in the URL unless it is asked for, by the
-    /// sender's body, or by a constant.
+    /// Whether a postback by the URL to paste says which row of its sale it is, where rows add up; of a webhook,
+    /// whether its body may.
+    pub fn says_row(&self) -> bool {
+        let in_url = |index| self.is_in_url(index);
+        let is_said = |rule: &FieldRule| rule.is_said(Field::TransactionId, in_url);
+        self.is_webhook() || self.adjustment_id.as_ref().is_none_or(is_said)
+    }
+
+    /// Whether a status can be said at all: by macros, also such as are not in the URL unless they are asked for, by
+    /// the sender's body, or by a constant.
     pub fn may_say_status(&self) -> bool {
-        self.reads(Field::Status) || !self.events.by_status.is_empty()
+        let offered = |index| self.url_entry(index).is_some();
+        self.is_webhook()
+            || self.is_said(Field::Status, &offered)
+            || self.constant_param(Field::Status).is_ok()
+            || !self.events.by_status.is_empty()
+    }
+
+    fn is_said(&self, field: Field, has: &dyn Fn(usize) -> bool) -> bool {
+        let mut fields = self.fields.iter().filter(|(known, _)| *known == field);
+        fields.any(|(_, readings)| readings.iter().any(|rule| rule.is_said(field, has)))
     }
 
     /// Their status words, in lower case and the order of the file, and ours.
