@@ -35,7 +35,7 @@ use crate::template::destination::origins::OriginTable;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::diagnostic::Problem;
-use crate::template::source::map::MappedReport;
+use crate::template::source::mapped_report::MappedReport;
 use crate::template::source::params::Params;
 
 /// What would happen, each step as far as it gets.

@@ -19,7 +19,7 @@ use crate::store::contract::Store;
 use crate::store::contract::arrival::{Arrival, Finding, Receipt};
 use crate::store::contract::error::StoreError;
 use crate::template::source::definition::{SourceBinding, SourceTemplate};
-use crate::template::source::map::MappedReport;
+use crate::template::source::mapped_report::MappedReport;
 use crate::template::source::params::Params;
 use crate::template::source::verify::request::SignedRequest;
 use crate::template::source::verify::rules::VerifyRules;

@@ -11,7 +11,7 @@ use crate::domain::rejection::signature::{NotKept, SignaturePlace, SignatureProb
 use crate::domain::time::Time;
 use crate::ingest::unmask;
 use crate::template::source::definition::SourceTemplate;
-use crate::template::source::map::MappedReport;
+use crate::template::source::mapped_report::MappedReport;
 use crate::template::source::params::Params;
 use crate::template::source::verify::request::{HeaderValues, SignedRequest};
 use crate::template::source::verify::rules::{VerifyMode, VerifyRules};

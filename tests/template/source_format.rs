@@ -13,7 +13,7 @@ use postbridge::domain::status::Status;
 use postbridge::template::diagnostic::Problem;
 use postbridge::template::source::definition::{SourceBinding, SourceTemplate};
 use postbridge::template::source::explain::ParamOutcome;
-use postbridge::template::source::map::MappedReport;
+use postbridge::template::source::mapped_report::MappedReport;
 
 const HEAD: &str = r#"
 name = "small"

@@ -10,7 +10,7 @@ use postbridge::domain::rejection::code::RejectionCode;
 use postbridge::domain::rejection::note::{ReportNote, notes_text};
 use postbridge::domain::rejection::wanted::Names;
 use postbridge::template::source::definition::{SourceBinding, SourceTemplate};
-use postbridge::template::source::map::MappedReport;
+use postbridge::template::source::mapped_report::MappedReport;
 use postbridge::template::source::params::{self, ListReader, MAX_PARAMS, Params};
 use postbridge::template::source::request;
 use proptest::collection::{btree_map, vec};

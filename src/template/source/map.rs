@@ -23,6 +23,7 @@ use crate::template::source::definition::{
     Field, FieldRule, SourceBinding, SourceTemplate, UrlParam, ValuePiece,
 };
 use crate::template::source::fault::{self, UnusableParam};
+use crate::template::source::mapped_report::MappedReport;
 use crate::template::source::params::{Param, Params, problem};
 use crate::template::source::received::ReceivedParams;
 use crate::template::source::repair;
@@ -90,30 +91,6 @@ impl SourceTemplate {
             return ValueClass::Macro(text.to_owned());
         }
         verdict
-    }
-}
-
-/// What a postback is by its template.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MappedReport {
-    /// It reports a conversion, or something that becomes of one.
-    Conversion(Box<Draft>),
-    /// It is understood, and of nothing that counts.
-    Ignored {
-        /// Why.
-        reason: IgnoredReason,
-        /// What was odd about it.
-        notes: Vec<ReportNote>,
-    },
-}
-
-impl MappedReport {
-    /// What it reports of a conversion, where it does.
-    pub fn draft(self) -> Option<Draft> {
-        match self {
-            MappedReport::Conversion(draft) => Some(*draft),
-            MappedReport::Ignored { .. } => None,
-        }
     }
 }
 

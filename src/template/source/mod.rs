@@ -22,6 +22,7 @@ pub(crate) mod html_repair;
 pub(crate) mod items;
 pub(crate) mod json_body;
 pub mod map;
+pub mod mapped_report;
 pub(crate) mod missing_params;
 pub mod multipart;
 pub(crate) mod number;
