@@ -1,6 +1,10 @@
 //! What every fuzz target does with its bytes: one function each, with what must hold of what is read. They panic
 //! where it does not. The tests feed them the corpora on stable Rust.
 
+mod amounts;
+mod json_members;
+mod moments;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -29,16 +33,19 @@ use postbridge::template::source::verify::scheme::{SecretTexts, SignatureTerms};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const ALL: [Target; 9] = [
+pub const ALL: [Target; 12] = [
     ("config", config),
     ("destination_template", destination_template),
     ("http1_chunked", http1_chunked),
     ("http1_head", http1_head),
+    ("json_bodies", json_bodies),
     ("macros", macros),
+    ("numbers", numbers),
     ("params", params),
     ("reply", reply),
     ("signatures", signatures),
     ("source_template", source_template),
+    ("times", times),
 ];
 
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::load(None).expect("the built-in templates"));
@@ -194,6 +201,24 @@ pub fn signatures(data: &[u8]) {
     assert!(scheme.secret_place().is_some() || !nothing.starts_with("Ok"), "{nothing}");
     let masked = template.read(request.query(), &headers, body);
     assert_eq!(format!("{masked:?}"), format!("{:?}", template.read(request.query(), &headers, body)));
+}
+
+/// The currency, what kind of report it is, then the amount.
+pub fn numbers(data: &[u8]) {
+    let (currency, rest) = parted(data, b"--");
+    let (kind, text) = parted(rest, b"--");
+    amounts::check(currency, kind, text);
+}
+
+/// The lines of a `[time]`, then the moment.
+pub fn times(data: &[u8]) {
+    let (section, text) = parted(data, b"--");
+    moments::check(section, text);
+}
+
+/// A body, which is JSON.
+pub fn json_bodies(data: &[u8]) {
+    json_members::check(data);
 }
 
 /// destination.toml, then event.json.hbs.

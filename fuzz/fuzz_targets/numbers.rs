@@ -1,0 +1,7 @@
+//! See `targets::numbers`.
+#![no_main]
+
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::numbers(data));
