@@ -7,6 +7,7 @@ pub mod expected;
 pub(crate) mod file;
 pub mod lint;
 pub mod preset;
+mod repeat;
 pub(crate) mod reply_file;
 pub mod run;
 pub(crate) mod schemas;

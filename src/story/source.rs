@@ -3,18 +3,25 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::{Map, Value as Json};
+
 use crate::config::source_words;
+use crate::domain::conversion::Draft;
 use crate::domain::ids::SourceId;
 use crate::domain::postback::{CONTENT_TYPE, KeptHeaders};
+use crate::domain::rejection::Rejection;
 use crate::ingest::verify;
 use crate::story::expected::{Compared, Expectations, compare};
+use crate::story::repeat;
 use crate::story::run::{StoryReport, no_template, run_each};
 use crate::story::signature::{self, StorySignature};
 use crate::template::catalog::Catalog;
 use crate::template::diagnostic::Problem;
 use crate::template::source::definition::{SourceBinding, SourceTemplate};
 use crate::template::source::explain;
+use crate::template::source::map::MappedReport;
 use crate::template::toml_doc::table;
+use crate::template::toml_doc::text::Text;
 use crate::template::typed_text::{currency, event_name, time_zone};
 
 /// The files that may hold a story's body, and the content type that each means where
@@ -68,13 +75,60 @@ pub fn run_source_stories(
     report
 }
 
-/// How the story ends, `accepted`, `quarantined`, `ignored` or [`REFUSED`], and whether that is what was expected.
+/// A story's postback as its template maps it.
+struct ReceivedStory {
+    mapped: Result<MappedReport, Rejection>,
+    /// The stories of the same template that were received before it.
+    after: Vec<Text>,
+}
+
+/// How the story ends, by its verdict or [`REFUSED`], and whether that is what was expected.
 fn run(
     template: &SourceTemplate,
     folder: &Path,
     expectations: Expectations,
 ) -> Result<(String, Result<Compared, Problem>), Vec<Problem>> {
-    let (binding, signature) = binding(template, folder)?;
+    let ReceivedStory { mapped, after } = receive(template, folder)?;
+    let found = match &mapped {
+        Ok(MappedReport::Conversion(draft)) if !after.is_empty() => {
+            let earlier: Result<Vec<Draft>, _> =
+                after.iter().map(|story| earlier(template, folder, story)).collect();
+            match repeat::verdict(template, &earlier?, draft) {
+                Ok((verdict, notes)) => {
+                    let draft = Draft { notes, ..Draft::clone(draft) };
+                    Json::Object(Map::from_iter([(verdict.as_str().to_owned(), explain::draft_json(&draft))]))
+                }
+                Err(rejection) => explain::outcome(&Err(rejection)),
+            }
+        }
+        mapped => explain::outcome(mapped),
+    };
+    let ending = match &mapped {
+        Err(rejection) if rejection.is_of_signature() => REFUSED.to_owned(),
+        _ => found.as_object().and_then(|members| members.keys().next().cloned()).unwrap_or_default(),
+    };
+    Ok((ending, compare(folder, &found, expectations)))
+}
+
+/// What an earlier story of the template reports.
+fn earlier(template: &SourceTemplate, folder: &Path, story: &Text) -> Result<Draft, Vec<Problem>> {
+    let wrong = |what: String| {
+        let hint = "name the folder of a story of the same template that is accepted";
+        let place = folder.join("source.toml").display().to_string();
+        vec![Problem::new(what, hint).at(&place, story.line)]
+    };
+    let name = &story.value;
+    let earlier = folder.with_file_name(name);
+    if earlier.parent() != folder.parent() || earlier == *folder || !earlier.is_dir() {
+        return Err(wrong(format!("there is no story {} that can be before it", story.shown())));
+    }
+    let drafted = receive(template, &earlier)?.mapped.ok().and_then(MappedReport::draft);
+    drafted.ok_or_else(|| wrong(format!("the story {} makes no conversion", story.shown())))
+}
+
+/// Reads the request of a story, and maps it as the relay does.
+fn receive(template: &SourceTemplate, folder: &Path) -> Result<ReceivedStory, Vec<Problem>> {
+    let StorySource { binding, signature, after } = source(template, folder)?;
     // The line end that an editor leaves is not part of the request.
     let read = |name: &str| {
         fs::read(folder.join(name)).ok().map(|bytes| bytes.strip_suffix(b"\n").unwrap_or(&bytes).to_vec())
@@ -95,12 +149,7 @@ fn run(
         let params = signature.read(template, (&query, &raw));
         verify::noted(params.and_then(|params| template.map(&binding, &params)), notes)
     });
-    let found = explain::outcome(&mapped);
-    let ending = match &mapped {
-        Err(rejection) if rejection.is_of_signature() => REFUSED.to_owned(),
-        _ => found.as_object().and_then(|members| members.keys().next().cloned()).unwrap_or_default(),
-    };
-    Ok((ending, compare(folder, &found, expectations)))
+    Ok(ReceivedStory { mapped, after })
 }
 
 /// The request's headers as they would be kept: its content type, and those of `headers.txt`, each as `Name: value`.
@@ -125,11 +174,15 @@ fn headers(
     Ok(headers)
 }
 
+/// What `source.toml` says.
+struct StorySource {
+    binding: SourceBinding,
+    signature: StorySignature,
+    after: Vec<Text>,
+}
+
 /// The source of a story: `source.toml` next to it, else US dollars where the template maps no currency.
-fn binding(
-    template: &SourceTemplate,
-    folder: &Path,
-) -> Result<(SourceBinding, StorySignature), Vec<Problem>> {
+fn source(template: &SourceTemplate, folder: &Path) -> Result<StorySource, Vec<Problem>> {
     let path = folder.join("source.toml");
     let default = if template.maps_currency() { "" } else { "currency = \"USD\"" };
     let text = fs::read_to_string(&path).unwrap_or_else(|_| default.to_owned());
@@ -141,6 +194,7 @@ fn binding(
         });
         let (statuses, events) = source_words::read(root, Some(template));
         let signature = signature::read(root, template);
+        let after = root.readable_texts("after");
         let binding = SourceBinding {
             source: SourceId::parse("story").ok()?,
             currency: currency.flatten(),
@@ -150,6 +204,6 @@ fn binding(
             events,
             time_zone: root.parsed("time_zone", time_zone),
         };
-        Some((binding, signature))
+        Some(StorySource { binding, signature, after })
     })
 }

@@ -32,6 +32,7 @@ mod provenance;
 mod signatures;
 mod signed_requests;
 mod source_bodies;
+mod source_catalog;
 mod source_format;
 mod source_params;
 mod source_stories;

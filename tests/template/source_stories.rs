@@ -77,6 +77,58 @@ fn a_template_that_signs_needs_a_story_that_is_refused_and_stories_are_verified_
 }
 
 #[test]
+fn a_story_behind_others_is_what_it_is_to_them() {
+    let root = tempfile::tempdir().unwrap();
+    let template = "name = \"signing\"\nmacro = \"{{}}\"\npostback = [\"cid\", \"amount\", \"tid\", \"st\"]\n\
+        [map]\nclick_id = \"cid\"\nvalue = \"amount\"\ntransaction_id = \"tid\"\nstatus = \"st\"\n\
+        [status]\nyes = \"approved\"\nno = \"rejected\"\n\
+        [default]\ncurrency = \"USD\"\n[event]\nby_value = { positive = \"Purchase\", zero = \"Lead\" }\n";
+    fs::create_dir(root.path().join("sources")).unwrap();
+    fs::write(root.path().join("sources/signing.toml"), template).unwrap();
+    let catalog = Catalog::load(Some(root.path())).unwrap();
+    let query = |rest: &str| format!("cid=c1&amount=7.00&tid={rest}");
+    let after = |names: &str| format!("after = [{names}]\n");
+    for (name, rest, before) in [
+        ("a-sale", "t1&st=yes", ""),
+        ("again", "t1&st=yes", "\"a-sale\""),
+        ("taken-back", "t1&st=no", "\"a-sale\""),
+        ("taken-back-again", "t1&st=no", "\"a-sale\", \"taken-back\""),
+        ("another", "t2&st=yes", "\"a-sale\", \"again\""),
+        ("unknown-status", "t1&st=maybe", "\"a-sale\""),
+    ] {
+        story(root.path(), name, &[("query.txt", &query(rest)), ("source.toml", &after(before))]);
+    }
+    let run = |expectations| {
+        let folder = root.path().join("fixtures/sources");
+        let report = run_source_stories(&catalog, &["signing"], &folder, expectations);
+        report.problems.iter().map(ToString::to_string).collect::<String>()
+    };
+    assert_eq!(run(Expectations::Rewrite), "");
+    for (name, verdict) in [
+        ("a-sale", "accepted"),
+        ("again", "duplicate"),
+        ("taken-back", "updated"),
+        ("taken-back-again", "duplicate"),
+        ("another", "accepted"),
+        ("unknown-status", "quarantined"),
+    ] {
+        let file = root.path().join("fixtures/sources/signing").join(name).join("expected.json");
+        let expected = fs::read_to_string(file).unwrap();
+        assert!(expected.starts_with(&format!("{{\n  \"{verdict}\"")), "{name}: {expected}");
+    }
+    for (name, before, why) in [
+        ("wrong", "\"a-sail\"", "there is no story `a-sail`"),
+        ("wrong", "\"wrong\"", "there is no story `wrong`"),
+        ("wrong", "\"../signing/a-sale\"", "there is no story `../signing/a-sale`"),
+        ("wrong", "\"unknown-status\"", "the story `unknown-status` makes no conversion"),
+    ] {
+        story(root.path(), name, &[("query.txt", &query("t1&st=yes")), ("source.toml", &after(before))]);
+        let problems = run(Expectations::Check);
+        assert!(problems.contains(why) && problems.contains("source.toml:1"), "{problems}");
+    }
+}
+
+#[test]
 fn every_folder_of_stories_belongs_to_a_template() {
     let catalog = Catalog::load(None).unwrap();
     for name in folders_of("fixtures/sources") {
