@@ -242,6 +242,8 @@ fn source_lines(text: &mut String, template: &SourceTemplate) {
     let statuses: Vec<String> =
         template.statuses().map(|(theirs, ours)| format!("{theirs} = {}", ours.as_str())).collect();
     said("  statuses", &statuses.join(", "));
+    let verify = template.verification().map(|scheme| format!("{}, in {}", scheme.kind(), scheme.place()));
+    said("  verify", &verify.unwrap_or_default());
     template.caveats().iter().for_each(|caveat| said("  note", caveat));
     line(text, "  verified", if template.is_verified() { "yes" } else { "no" });
     doubt_line(text, template.doubts().into_iter().map(|(_, doubt)| doubt));

@@ -14,6 +14,7 @@ use crate::template::preset::definition::PostbackPreset;
 use crate::template::provenance::{FactDoubt, FactLevel, PlatformFact, Provenance};
 use crate::template::source::definition::SourceTemplate;
 use crate::template::source::facts::NetworkFact;
+use crate::template::source::verify::scheme::Verification;
 
 /// Every template, the built-in ones and a user's own.
 #[derive(Serialize)]
@@ -59,6 +60,8 @@ struct SourceTemplateView<'a> {
     /// Their status words, in lower case, and ours.
     statuses: BTreeMap<&'a str, &'static str>,
     extra_parameters: Vec<&'a str>,
+    /// How the network signs, as `[verify] kind` has it; null where it does not.
+    verify: Option<&'static str>,
     /// The parameter of the network's links that carries our click id.
     link_param: Option<&'a str>,
     link_query: &'a [String],
@@ -84,6 +87,7 @@ impl<'a> SourceTemplateView<'a> {
             statuses: template.statuses().map(|(theirs, ours)| (theirs, ours.as_str())).collect(),
             currency: if is_mapped { "from the postback" } else { "from the configuration" },
             extra_parameters: template.extra_params(),
+            verify: template.verification().map(Verification::kind),
             link_param: template.link_param(),
             link_query: template.link_query(),
             verified: template.is_verified(),

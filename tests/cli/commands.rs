@@ -242,6 +242,33 @@ fn templates_list_names_the_built_in_ones() {
 }
 
 #[test]
+fn templates_list_and_show_say_how_a_network_signs() {
+    let folder = tempfile::tempdir().unwrap();
+    let listed = json_of(&postbridge(folder.path(), &["templates", "list", "--json"]));
+    for (name, kind) in [
+        ("shopify", json!("hmac")),
+        ("stripe", json!("hmac-timestamped")),
+        ("hotmart", json!("token")),
+        ("jvzoo", json!("digest")),
+        ("clickbank-ins", json!("aes-256-cbc")),
+        ("cake", json!(null)),
+    ] {
+        let is_it = |item: &&Value| item["name"] == name;
+        let template = listed["sources"].as_array().unwrap().iter().find(is_it).unwrap();
+        assert_eq!(template["verify"], kind, "{name}");
+    }
+    let shown = json_of(&postbridge(folder.path(), &["templates", "show", "shopify", "--json"]));
+    assert_eq!(shown["sources"][0]["verify"], "hmac");
+    let words = |name| out(&postbridge(folder.path(), &["templates", "show", name]));
+    let line =
+        |text: &str| text.lines().find(|line| line.trim_start().starts_with("verify ")).map(str::to_owned);
+    let said = line(&words("shopify")).unwrap();
+    assert!(said.ends_with(" hmac, in the header `x-shopify-hmac-sha256`"), "{said}");
+    assert_eq!(line(&words("cake")), None);
+    assert!(out(&postbridge(folder.path(), &["templates", "list"])).contains(&said));
+}
+
+#[test]
 fn templates_list_reports_what_a_click_is_to_keep_and_where_facts_come_from() {
     let folder = tempfile::tempdir().unwrap();
     let listed = json_of(&postbridge(folder.path(), &["templates", "list", "--json"]));
