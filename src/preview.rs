@@ -1,7 +1,8 @@
 //! What would happen to a postback: parameters → conversion → the exact outgoing requests. Sends
 //! nothing, writes nothing.
 
-mod signature;
+pub mod pasted;
+pub mod signature;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ use crate::domain::time::Time;
 use crate::domain::unsent::{self, Undelivered, Unsent};
 use crate::ingest::postback::Network;
 use crate::ingest::verify;
+use crate::preview::pasted::PastedRequest;
+use crate::preview::signature::PreviewedSignature;
 use crate::store::contract::work::{Claimed, Lease, LeaseToken};
 use crate::template::destination::origins::OriginTable;
 use crate::template::destination::ready::ReadyDestination;
@@ -42,6 +45,8 @@ use crate::template::source::params::Params;
 pub struct Preview {
     /// The parameters as they were read; why they could not be.
     pub params: Result<Params, Rejection>,
+    /// What the source would find of its signature; `None` where it does not look.
+    pub signature: Option<PreviewedSignature>,
     /// The conversion that would be made, or why there would be none.
     pub conversion: Result<Conversion, NoConversion>,
     /// The click that it would have.
@@ -142,22 +147,26 @@ pub struct PreviewSetup<'a> {
 /// A pasted postback, as its source's template reads it.
 pub struct PastedPostback {
     params: Result<Params, Rejection>,
+    signature: Option<PreviewedSignature>,
     draft: Result<Draft, NoConversion>,
 }
 
 impl PastedPostback {
-    /// `pasted`: a whole request line, a URL, a path, or the query itself.
-    pub fn read(network: &Network, pasted: &str, body: &str, now: Time) -> PastedPostback {
-        let headers = KeptHeaders::default();
-        let params = network.read_body(query_of(pasted).as_bytes(), &headers, body.as_bytes());
+    /// Reads it as it would be received now.
+    pub fn read(network: &Network, request: &PastedRequest<'_>, now: Time) -> PastedPostback {
+        let mut headers = request.all_headers();
+        let target = request.target();
+        let signature = signature::previewed(network, request, (&target, &headers), now);
+        let notes = signature.as_ref().map(PreviewedSignature::notes).unwrap_or_default();
+        headers.fit(KeptHeaders::MOST_BYTES, network.template.read_headers());
+        let params = network.read_body(request.query().as_bytes(), &headers, request.body);
         let mapped = params.as_ref().map_err(Rejection::clone).and_then(|params| network.map(params, now));
-        let mapped = verify::noted(mapped, signature::notes(network, &target_of(pasted), body, now));
-        let draft = match mapped {
+        let draft = match verify::noted(mapped, notes) {
             Ok(MappedReport::Conversion(draft)) => Ok(*draft),
             Ok(MappedReport::Ignored { reason, .. }) => Err(NoConversion::Ignored(reason)),
             Err(rejection) => Err(rejection.into()),
         };
-        PastedPostback { params, draft }
+        PastedPostback { params, signature, draft }
     }
 
     /// The clicks that its click id may mean, the likeliest first.
@@ -167,49 +176,24 @@ impl PastedPostback {
     }
 }
 
-/// The request's target, as far as it was pasted.
-fn target_of(pasted: &str) -> String {
-    let (target, is_target) = pasted_target(pasted);
-    if is_target { target.to_owned() } else { format!("/?{}", query_of(pasted)) }
-}
-
-fn query_of(pasted: &str) -> &str {
-    let (target, is_target) = pasted_target(pasted);
-    match target.split_once('?') {
-        Some((_, query)) if is_target => query,
-        _ if is_target => "",
-        _ => target.strip_prefix('?').unwrap_or(target),
-    }
-}
-
-/// What was pasted, without the rest of a request line; whether it is a path or a URL, and no query alone.
-fn pasted_target(pasted: &str) -> (&str, bool) {
-    let pasted = pasted.trim();
-    let line = pasted.strip_prefix("GET ").or_else(|| pasted.strip_prefix("POST "));
-    let target = line.map_or(pasted, |rest| rest.split_once(" HTTP/1.").map_or(rest, |(target, _)| target));
-    let is_target = line.is_some()
-        || target.starts_with('/')
-        || target.starts_with("http://")
-        || target.starts_with("https://");
-    (target, is_target)
-}
-
 /// Runs the whole way on paper; `clicks` are those that are on record of [`PastedPostback::clicks`].
 pub fn preview(setup: PreviewSetup<'_>, pasted: PastedPostback, clicks: &[Click], now: Time) -> Preview {
-    let PastedPostback { params, draft } = pasted;
+    let PastedPostback { params, signature, draft } = pasted;
     let decided = draft.and_then(|draft| Ok(decide(setup.network, &draft, clicks, now)?));
     let (conversion, notes) = match decided {
         Ok(decided) => decided,
         Err(none) => {
             let (click, notes, unsent, deliveries) = Default::default();
-            return Preview { params, conversion: Err(none), click, notes, unsent, deliveries };
+            let conversion = Err(none);
+            return Preview { params, signature, conversion, click, notes, unsent, deliveries };
         }
     };
     let click = conversion.attribution.click().and_then(|id| clicks.iter().find(|click| click.id == *id));
     let deliveries = deliveries(setup, &conversion, click, now);
     let rules = &setup.network.rules;
     let unsent = deliveries.is_empty().then(|| unsent::of_conversion(&conversion, &[], rules)).flatten();
-    Preview { params, click: click.cloned(), conversion: Ok(conversion), notes, unsent, deliveries }
+    let (click, conversion) = (click.cloned(), Ok(conversion));
+    Preview { params, signature, conversion, click, notes, unsent, deliveries }
 }
 
 fn decide(

@@ -12,6 +12,7 @@ pub(crate) mod init;
 mod link;
 mod listing;
 mod manual;
+mod pasted_request;
 pub(crate) mod preview;
 mod remote;
 mod send_test;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::Value;
 
+use crate::cli::pasted_request::PastedRequestArgs;
 use crate::cli::{ConfigPath, Failure, print, print_json};
 use crate::clock::Clock;
 use crate::config::configuration::Config;
@@ -22,16 +23,19 @@ use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::ClickId;
 use crate::domain::item::SoldItem;
 use crate::domain::money::Money;
-use crate::domain::rejection::note::omission_notes;
+use crate::domain::rejection::note::{NoteCode, omission_notes};
 use crate::domain::routing::Route;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::landing::Landing;
 use crate::ingest::postback::Network;
+use crate::preview::pasted::PastedRequest;
+use crate::preview::signature::{PreviewedSignature, SignatureFinding};
 use crate::preview::{NoConversion, PastedPostback, Preview, PreviewSetup, PreviewedDelivery, preview};
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::diagnostic::Problem;
+use crate::template::source::verify::rules::VerifyMode;
 use crate::view::preview::{PreviewView, body};
 use crate::view::reason::ReasonView;
 use crate::web::click_body;
@@ -57,9 +61,11 @@ pub struct PreviewArgs {
     json: bool,
     #[command(flatten)]
     config: ConfigPath,
+    #[command(flatten)]
+    request: PastedRequestArgs,
     /// The postback's parameters: the part after the `?`, the whole URL, or a request line of a log.
-    #[arg(value_name = "QUERY")]
-    query: String,
+    #[arg(value_name = "QUERY", required_unless_present = "body")]
+    query: Option<String>,
 }
 
 /// A destination and what it takes.
@@ -120,7 +126,15 @@ impl PreviewArgs {
             verify: config.verify_rules(source).map(Arc::new),
             rules: Arc::new(Ruleset { routes, ..config.ruleset() }),
         };
-        let pasted = PastedPostback::read(&network, &self.query, "", now);
+        let most = source.template.max_body_bytes().unwrap_or(config.server.max_body_bytes);
+        let given = self.request.read(most)?;
+        let request = PastedRequest {
+            pasted: self.query.as_deref().unwrap_or_default(),
+            headers: given.headers.as_ref(),
+            content_type: given.content_type.as_deref(),
+            body: &given.body,
+        };
+        let pasted = PastedPostback::read(&network, &request, now);
         // Also when the postback is wrong, so that a wrong file is reported too.
         let named = pasted.clicks().into_iter().next();
         let named = named.unwrap_or_else(|| ClickId::mint(now.as_millis(), [0; 16]));
@@ -195,7 +209,11 @@ fn in_words(preview: &Preview) -> String {
             }
         }
     }
-    for note in preview.all_notes() {
+    if let Some(signature) = &preview.signature {
+        signature_words(&mut text, signature);
+    }
+    // What is wrong with the signature is said already.
+    for note in preview.all_notes().filter(|note| note.code() != NoteCode::NotVerified) {
         line(&mut text, "note", &note.sentence());
     }
     if let Some(unsent) = &preview.unsent {
@@ -206,6 +224,31 @@ fn in_words(preview: &Preview) -> String {
         delivery_words(&mut text, delivery);
     }
     text
+}
+
+fn signature_words(
+    text: &mut String,
+    PreviewedSignature { kind, place, mode, finding }: &PreviewedSignature,
+) {
+    let said = |words: String| format!("{kind}, in {place}: {words}");
+    match finding {
+        SignatureFinding::Taken => line(text, "signature", &said("it is taken".to_owned())),
+        SignatureFinding::NotShown => {
+            line(
+                text,
+                "signature",
+                &said("not looked at, as that is not given (--header, --body, the whole URL)".to_owned()),
+            );
+        }
+        SignatureFinding::Refused(problem) => {
+            let ends = match mode {
+                VerifyMode::Enforce => "refused, and the postback is quarantined",
+                VerifyMode::Observe | VerifyMode::Off => "it would be refused, but the source only observes",
+            };
+            line(text, "signature", &said(ends.to_owned()));
+            reason_words(text, problem);
+        }
+    }
 }
 
 /// What is known of one thing of an order, on one line.

@@ -1,44 +1,113 @@
-//! Whether a pasted postback would be verified: as far as its query and its body show it.
+//! Whether a pasted postback would be taken as its network's, as far as what was pasted shows it.
 
 use crate::domain::mask::MASK;
 use crate::domain::postback::{KeptHeaders, RawRequest};
 use crate::domain::presented::DigestKey;
 use crate::domain::rejection::note::ReportNote;
-use crate::domain::rejection::signature::SignaturePlace;
+use crate::domain::rejection::signature::{SignaturePlace, SignatureProblem};
 use crate::domain::time::Time;
 use crate::ingest::postback::Network;
 use crate::ingest::verify::Verifier;
+use crate::preview::pasted::PastedRequest;
 use crate::template::source::verify::request::SignedRequest;
 use crate::template::source::verify::rules::{VerifyMode, VerifyRules};
+use crate::template::source::verify::scheme::Verification;
 
-/// What a source would refuse of the signature, as notes: a preview goes on without one. Headers and the sender's address
-/// are not pasted, so that nothing is said of what is there; nor of a token that is masked, as in a line of the raw log.
-pub(super) fn notes(network: &Network, target: &str, body: &str, now: Time) -> Vec<ReportNote> {
-    let (Some(rules), Some(scheme)) = (&network.verify, network.template.verification()) else {
-        return Vec::new();
-    };
-    let is_shown = matches!(scheme.place(), SignaturePlace::Parameter(_)) && !scheme.is_encrypted();
-    if rules.mode == VerifyMode::Off || !is_shown {
-        return Vec::new();
+/// What a source that verifies would find of a pasted postback's signature. Its sender's address is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviewedSignature {
+    /// As `[verify] kind` has it.
+    pub kind: &'static str,
+    /// Where the signature is.
+    pub place: SignaturePlace,
+    /// Whether the source insists on it.
+    pub mode: VerifyMode,
+    /// What it would find.
+    pub finding: SignatureFinding,
+}
+
+/// What the signature of a pasted postback is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignatureFinding {
+    /// By one of the source's secrets.
+    Taken,
+    /// It would be refused where the source insists.
+    Refused(SignatureProblem),
+    /// What would show it was not pasted, or is masked.
+    NotShown,
+}
+
+impl PreviewedSignature {
+    /// What is noted of it: a preview goes on without one. What is encrypted with another secret cannot be read, which is
+    /// said instead.
+    pub(super) fn notes(&self) -> Vec<ReportNote> {
+        match &self.finding {
+            SignatureFinding::Refused(SignatureProblem::CannotDecrypt { .. }) => Vec::new(),
+            SignatureFinding::Refused(problem) => vec![ReportNote::NotVerified(Box::new(problem.clone()))],
+            SignatureFinding::Taken | SignatureFinding::NotShown => Vec::new(),
+        }
+    }
+}
+
+/// What the source would find; `None` where it does not look. `target`: of the request, as far as it was pasted.
+pub(super) fn previewed(
+    network: &Network,
+    request: &PastedRequest<'_>,
+    (target, headers): (&str, &KeptHeaders),
+    now: Time,
+) -> Option<PreviewedSignature> {
+    let (rules, scheme) = (network.verify.as_ref()?, network.template.verification()?);
+    if rules.mode == VerifyMode::Off {
+        return None;
     }
     let line = format!("GET {target} HTTP/1.1").into_bytes();
-    let headers = KeptHeaders::default();
-    let signed = SignedRequest { line: &line, headers: &headers, body: body.as_bytes() };
-    if scheme.presented(&signed).ok().flatten().as_deref() == Some(MASK) {
-        return Vec::new();
-    }
-    let observing = VerifyRules { mode: VerifyMode::Observe, allow_ips: Vec::new(), ..(**rules).clone() };
+    let signed = SignedRequest { line: &line, headers, body: request.body };
+    let finding = if is_shown(scheme, request, &signed) {
+        finding(scheme, rules, &signed, now)
+    } else {
+        SignatureFinding::NotShown
+    };
+    Some(PreviewedSignature { kind: scheme.kind(), place: scheme.place(), mode: rules.mode, finding })
+}
+
+/// Whether all that the scheme looks at was pasted. A token is masked in a line of the raw log.
+fn is_shown(scheme: &Verification, request: &PastedRequest<'_>, signed: &SignedRequest<'_>) -> bool {
+    let is_placed = match scheme.place() {
+        SignaturePlace::Parameter(_) => true,
+        SignaturePlace::Header(_) => request.headers.is_some(),
+    };
+    let is_whole = !scheme.is_over_url() || request.has_target();
+    is_placed && is_whole && scheme.presented(signed).ok().flatten().as_deref() != Some(MASK)
+}
+
+fn finding(
+    scheme: &Verification,
+    rules: &VerifyRules,
+    signed: &SignedRequest<'_>,
+    now: Time,
+) -> SignatureFinding {
+    let observing = VerifyRules { mode: VerifyMode::Observe, allow_ips: Vec::new(), ..rules.clone() };
     // Nothing that is made by it is kept.
     let key = DigestKey::new([0; 32]);
     let verifier = Verifier { scheme: Some(scheme), rules: &observing, key: &key, is_sender_hidden: false };
     let mut raw = RawRequest {
-        line: line.clone(),
-        headers: headers.clone(),
-        body: body.as_bytes().to_vec(),
+        line: signed.line.to_vec(),
+        headers: KeptHeaders::default(),
+        body: signed.body.to_vec(),
         peer: None,
         encoded: None,
         reporter: None,
         proof: None,
     };
-    verifier.received(&signed, &mut raw, now).unwrap_or_default()
+    let notes = verifier.received(signed, &mut raw, now).unwrap_or_default();
+    let problem = notes.into_iter().find_map(|note| match note {
+        ReportNote::NotVerified(problem) => Some(*problem),
+        _ => None,
+    });
+    match problem {
+        Some(problem) => SignatureFinding::Refused(problem),
+        None if raw.proof.is_some_and(|proof| proof.is_verified) => SignatureFinding::Taken,
+        // The body cannot be read, which is said where it is mapped.
+        None => SignatureFinding::NotShown,
+    }
 }

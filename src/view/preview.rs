@@ -7,9 +7,11 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::SentRequest;
 use crate::domain::ids::{ConversionId, DestinationId};
 use crate::domain::postback::VerdictName;
+use crate::preview::signature::{PreviewedSignature, SignatureFinding};
 use crate::preview::{NoConversion, Preview, PreviewedDelivery};
 use crate::template::destination::origins::OriginTable;
 use crate::template::source::params::Param;
+use crate::template::source::verify::rules::VerifyMode;
 use crate::view::conversion::{AttributionView, ReportedView};
 use crate::view::reason::{NoteView, ReasonView};
 use crate::view::value::PairsView;
@@ -43,10 +45,41 @@ struct PreviewedPostbackView<'a> {
     #[serde(flatten)]
     rejected: ReasonView,
     parameters: Vec<ParameterView<'a>>,
+    /// What the source would find of its signature; null where it does not look.
+    signature: Option<PreviewedSignatureView<'a>>,
     /// What was repaired or left out.
     notes: Vec<NoteView>,
     /// Why no destination would get it, where none would.
     unsent: Option<ReasonView>,
+}
+
+/// Whether it would be taken as its network's.
+#[derive(Serialize)]
+struct PreviewedSignatureView<'a> {
+    /// As `[verify] kind` has it.
+    kind: &'static str,
+    /// The header or parameter that has it.
+    name: &'a str,
+    /// `enforce`, by which what is refused is quarantined, or `observe`, by which it counts.
+    mode: &'static str,
+    /// `taken`, `refused`, or `not_shown` where what it is checked by was not given.
+    state: &'static str,
+    #[serde(flatten)]
+    refused: ReasonView,
+}
+
+impl<'a> PreviewedSignatureView<'a> {
+    fn of(signature: &'a PreviewedSignature) -> PreviewedSignatureView<'a> {
+        let (state, refused) = match &signature.finding {
+            SignatureFinding::Taken => ("taken", ReasonView::default()),
+            SignatureFinding::Refused(problem) => ("refused", ReasonView::of(problem)),
+            SignatureFinding::NotShown => ("not_shown", ReasonView::default()),
+        };
+        let mode =
+            VerifyMode::NAMES.iter().find(|(_, mode)| *mode == signature.mode).map_or("", |(word, _)| word);
+        let kind = signature.kind;
+        PreviewedSignatureView { kind, name: signature.place.name(), mode, state, refused }
+    }
 }
 
 #[derive(Serialize)]
@@ -69,6 +102,7 @@ impl<'a> PreviewedPostbackView<'a> {
             status,
             rejected,
             parameters: params.into_iter().flat_map(|params| &params.pairs).map(parameter).collect(),
+            signature: preview.signature.as_ref().map(PreviewedSignatureView::of),
             notes: NoteView::all(preview.all_notes()),
             unsent: preview.unsent.as_ref().map(ReasonView::of),
         }

@@ -6,6 +6,7 @@ mod init;
 mod link;
 mod partial_config;
 mod preview_states;
+mod preview_webhook;
 mod send_test;
 mod standard_error;
 mod template_presets;

@@ -7,7 +7,10 @@ use flate2::write::GzEncoder;
 use postbridge::dispatch::prepare::forecast;
 use postbridge::domain::code::{CodedReason, ReasonCode};
 use postbridge::domain::ids::Seq;
-use postbridge::domain::postback::Verdict;
+use postbridge::domain::postback::{KeptHeaders, Verdict};
+use postbridge::domain::rejection::signature::SignatureProblem;
+use postbridge::preview::pasted::PastedRequest;
+use postbridge::preview::signature::SignatureFinding;
 use postbridge::preview::{PastedPostback, PreviewSetup, preview};
 
 use crate::support::signed_source::{Answered, Outgoing, SignedSource, noon};
@@ -217,7 +220,8 @@ fn a_preview_says_what_would_be_refused_and_goes_on() {
     let notes = |verify: &str, source: &str, pasted: &str, body: &str| {
         let network = SignedSource::new(verify, source).network();
         let setup = PreviewSetup { network: &network, destinations: &[], forecast };
-        let found = preview(setup, PastedPostback::read(&network, pasted, body, noon()), &[], noon());
+        let request = PastedRequest { pasted, body: body.as_bytes(), ..PastedRequest::default() };
+        let found = preview(setup, PastedPostback::read(&network, &request, noon()), &[], noon());
         assert!(found.conversion.is_ok(), "{pasted}");
         found.notes.iter().filter_map(|note| note.why()).collect::<Vec<_>>().join(" ")
     };
@@ -234,4 +238,38 @@ fn a_preview_says_what_would_be_refused_and_goes_on() {
     let signed = "https://relay.example/k/collect/signed?cid=c1&amount=7.00&tid=t1&hash=87daa8703e602605772706ae5636e10484f19711";
     assert_eq!(notes(url, "secret = \"s\"\n", signed, ""), "");
     assert_eq!(notes(AES, "secret = \"SOMEKEY\"\n", "", BODY), "", "it is decrypted");
+}
+
+#[test]
+fn a_preview_looks_at_a_signature_where_all_that_it_is_over_was_given() {
+    let find = |verify: &str, source: &str, pasted: &str, header: Option<(&str, &str)>| {
+        let network = SignedSource::new(verify, source).network();
+        let setup = PreviewSetup { network: &network, destinations: &[], forecast };
+        let mut headers = KeptHeaders::default();
+        header.iter().for_each(|(name, value)| headers.push(name, value.as_bytes()));
+        let request = PastedRequest { pasted, headers: header.map(|_| &headers), ..PastedRequest::default() };
+        let found = preview(setup, PastedPostback::read(&network, &request, noon()), &[], noon());
+        found.signature.map(|signature| signature.finding)
+    };
+    let query = "cid=c1&amount=7.00&tid=t1";
+    let token = |value| find(TOKEN, RIGHT, query, Some(("x-token", value)));
+    assert_eq!(token("hush-hush-hush"), Some(SignatureFinding::Taken));
+    assert!(matches!(
+        token("wrong"),
+        Some(SignatureFinding::Refused(SignatureProblem::WrongSignature { .. }))
+    ));
+    assert_eq!(token("***"), Some(SignatureFinding::NotShown), "as the raw log has it");
+    assert_eq!(find(TOKEN, RIGHT, query, None), Some(SignatureFinding::NotShown));
+    let other = find(TOKEN, RIGHT, &format!("{query}&x-token=hush-hush-hush"), Some(("x-other", "1")));
+    assert!(matches!(other, Some(SignatureFinding::Refused(SignatureProblem::MissingSignature { .. }))));
+    let address = format!("{RIGHT}allow_ips = [\"198.51.100.0/24\"]\n");
+    let taken = find(TOKEN, &address, query, Some(("x-token", "hush-hush-hush")));
+    assert_eq!(taken, Some(SignatureFinding::Taken), "no one knows from where it would be sent");
+    let url = "kind = \"hmac\"\nhash = \"sha1\"\nover = \"url\"\nparameter = \"hash\"\n";
+    let hash = "hash=87daa8703e602605772706ae5636e10484f19711";
+    let signed = format!("https://relay.example/k/collect/signed?{query}&{hash}");
+    assert_eq!(find(url, "secret = \"s\"\n", &signed, None), Some(SignatureFinding::Taken));
+    let bare = find(url, "secret = \"s\"\n", &format!("{query}&{hash}"), None);
+    assert_eq!(bare, Some(SignatureFinding::NotShown), "the path is signed too");
+    assert_eq!(find(TOKEN, "verify = \"off\"\n", query, Some(("x-token", "wrong"))), None);
 }

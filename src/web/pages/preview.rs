@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::domain::time::Time;
+use crate::preview::pasted::PastedRequest;
 use crate::preview::{PastedPostback, PreviewSetup, preview};
 use crate::view::preview::PreviewView;
 use crate::web::pages::form::PostedForm;
@@ -46,7 +47,8 @@ impl Pages {
             ));
         };
         let now = self.ops.clock.now();
-        let postback = PastedPostback::read(network, pasted, body, now);
+        let request = PastedRequest { pasted, body: body.as_bytes(), ..PastedRequest::default() };
+        let postback = PastedPostback::read(network, &request, now);
         let mut clicks = Vec::new();
         for id in postback.clicks() {
             clicks.extend(self.ops.store.click(&id).await?.as_deref().cloned());
