@@ -35,7 +35,6 @@ use crate::preview::signature::{PreviewedSignature, SignatureFinding};
 use crate::preview::{NoConversion, PastedPostback, Preview, PreviewSetup, PreviewedDelivery, preview};
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::diagnostic::Problem;
-use crate::template::source::verify::rules::VerifyMode;
 use crate::view::preview::{PreviewView, body};
 use crate::view::reason::ReasonView;
 use crate::web::click_body;
@@ -200,7 +199,7 @@ fn in_words(preview: &Preview) -> String {
         line(&mut text, &param.name, &param.value);
     }
     match &preview.conversion {
-        Ok(conversion) => conversion_words(&mut text, conversion),
+        Ok(conversion) => conversion_words(&mut text, conversion, preview.signature.as_ref()),
         Err(none) => {
             text.push_str(&format!("\n{}\n", none.verdict().as_str()));
             match none {
@@ -226,10 +225,8 @@ fn in_words(preview: &Preview) -> String {
     text
 }
 
-fn signature_words(
-    text: &mut String,
-    PreviewedSignature { kind, place, mode, finding }: &PreviewedSignature,
-) {
+fn signature_words(text: &mut String, signature: &PreviewedSignature) {
+    let PreviewedSignature { kind, place, finding, .. } = signature;
     let said = |words: String| format!("{kind}, in {place}: {words}");
     match finding {
         SignatureFinding::Taken => line(text, "signature", &said("it is taken".to_owned())),
@@ -241,9 +238,10 @@ fn signature_words(
             );
         }
         SignatureFinding::Refused(problem) => {
-            let ends = match mode {
-                VerifyMode::Enforce => "refused, and the postback is quarantined",
-                VerifyMode::Observe | VerifyMode::Off => "it would be refused, but the source only observes",
+            let ends = if signature.is_quarantined() {
+                "refused, and the postback is quarantined"
+            } else {
+                "it would be refused, but the source only observes"
             };
             line(text, "signature", &said(ends.to_owned()));
             reason_words(text, problem);
@@ -259,8 +257,9 @@ fn item_words(item: &SoldItem) -> String {
     texts.chain(quantity).chain(price).collect::<Vec<_>>().join(" ")
 }
 
-fn conversion_words(text: &mut String, conversion: &Conversion) {
-    text.push_str("\naccepted\n");
+fn conversion_words(text: &mut String, conversion: &Conversion, signature: Option<&PreviewedSignature>) {
+    let is_refused = signature.is_some_and(PreviewedSignature::is_quarantined);
+    text.push_str(if is_refused { "\naccepted, but for its signature\n" } else { "\naccepted\n" });
     line(text, "event", conversion.event.as_str());
     line(text, "status", conversion.status.as_str());
     let money = |money: Option<Money>| money.map(|money| money.to_string());

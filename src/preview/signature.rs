@@ -38,6 +38,11 @@ pub enum SignatureFinding {
 }
 
 impl PreviewedSignature {
+    /// Whether the postback would be quarantined for it.
+    pub fn is_quarantined(&self) -> bool {
+        self.mode == VerifyMode::Enforce && matches!(self.finding, SignatureFinding::Refused(_))
+    }
+
     /// What is noted of it: a preview goes on without one. What is encrypted with another secret cannot be read, which is
     /// said instead.
     pub(super) fn notes(&self) -> Vec<ReportNote> {

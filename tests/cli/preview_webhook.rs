@@ -70,13 +70,15 @@ fn a_signature_that_would_be_refused_is_said_by_the_sources_secret_and_mode() {
     assert_eq!(document["conversion"]["transaction_id"], "5940139491234", "the preview goes on");
     let arguments = ["preview", "--body", "body.json", "--header", TOPIC, "--header", SIGNED];
     let words = out(&postbridge(other.path(), &arguments));
+    assert!(words.contains("\naccepted, but for its signature\n"), "{words}");
     assert!(words.contains("refused, and the postback is quarantined\n"), "{words}");
     assert_eq!(words.matches("wrong_signature").count(), 1, "{words}");
     let unsigned = previewed(&other, &[TOPIC]);
     assert_eq!(signature(&unsigned), ("refused", Some("missing_signature")));
     let observing = signed_order("secret = \"another-secret\"\nverify = \"observe\"\n");
     assert_eq!(signature(&previewed(&observing, &[TOPIC, SIGNED])), ("refused", Some("wrong_signature")));
-    assert!(out(&postbridge(observing.path(), &arguments)).contains("the source only observes\n"));
+    let words = out(&postbridge(observing.path(), &arguments));
+    assert!(words.contains("\naccepted\n") && words.contains("the source only observes\n"), "{words}");
     let off = signed_order("verify = \"off\"\n");
     assert_eq!(signature(&previewed(&off, &[TOPIC, SIGNED])), ("none", None));
     let changing = signed_order("secret = [\"another-secret\", \"shpss_7a1c\"]\n");
