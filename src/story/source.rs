@@ -19,7 +19,7 @@ use crate::template::catalog::Catalog;
 use crate::template::diagnostic::Problem;
 use crate::template::source::definition::{SourceBinding, SourceTemplate};
 use crate::template::source::explain;
-use crate::template::source::map::MappedReport;
+use crate::template::source::mapped_report::MappedReport;
 use crate::template::toml_doc::table;
 use crate::template::toml_doc::text::Text;
 use crate::template::typed_text::{currency, event_name, time_zone};
