@@ -142,6 +142,7 @@ impl Config {
         Some(VerifyRules {
             mode: *mode,
             secrets: SecretTexts::new(secrets.iter().map(|secret| secret.reveal())),
+            trusted_proxies: self.server.trusted_proxies.clone(),
             allow_ips: allow_ips.clone(),
             keys: SecretTexts::new(source.keys.iter().map(|key| key.reveal())),
             base_url: self.server.public_url.clone(),

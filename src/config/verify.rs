@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use crate::config::secrets::Secret;
 use crate::config::server::network;
 use crate::domain::address;
+use crate::domain::presented_mask::is_findable;
 use crate::template::diagnostic::Problem;
 use crate::template::source::definition::SourceTemplate;
 use crate::template::source::verify::rules::VerifyMode;
@@ -102,6 +103,15 @@ fn check_secrets(
         let what = "`secret` in [[source]] is not a user and a password";
         section.problem("secret", what, "write both with a colon between them: user:password");
         return false;
+    }
+    let is_plain = |secret: &Secret| !is_findable(secret.reveal().as_bytes());
+    if scheme.secret_place().is_some() && verify.secrets.iter().any(is_plain) {
+        let what =
+            "`secret` in [[source]] has fewer than 8 characters, or is a number of fewer than 16 digits";
+        let hint = "anyone may guess it: have the network give a longer one, if it can; where the network repeats it \
+                    elsewhere in a request, name the place in `also_in` of the template's [verify], since so plain a \
+                    text is not searched for in what is kept";
+        section.warning("secret", what, hint);
     }
     if verify.secrets.iter().any(|secret| secret.reveal().trim() != secret.reveal()) {
         let what =

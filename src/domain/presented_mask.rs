@@ -1,10 +1,14 @@
 //! What a sender presented as its secret, out of all that is kept of its request, however it is written there.
 
+use data_encoding::BASE64_NOPAD;
+
 use crate::domain::mask::MASK;
 use crate::domain::postback::RawRequest;
 
-/// A text that is shorter is no secret, and to mask it wherever it is would spoil what is kept.
-const SHORTEST: usize = 6;
+/// A text that is shorter is hardly a secret, and to mask it wherever it is would spoil what is kept.
+const SHORTEST: usize = 8;
+/// The same of a number, which may as well be an id, a time or an amount.
+const SHORTEST_NUMBER: usize = 16;
 /// Senders and proxies encode what was encoded already.
 const MOST_TIMES: usize = 3;
 
@@ -13,36 +17,51 @@ const MOST_TIMES: usize = 3;
 pub struct PresentedMask(Vec<Vec<u8>>);
 
 impl PresentedMask {
-    /// A mask of these. Of `user:password` it is also of the password alone, and of both in base64.
-    pub fn of(presented: impl IntoIterator<Item = Vec<u8>>) -> PresentedMask {
-        let mut texts: Vec<Vec<u8>> = Vec::new();
-        for text in presented {
-            if let Some(at) = text.iter().position(|byte| *byte == b':') {
-                texts.push(text.get(at + 1..).unwrap_or_default().to_vec());
-                texts.push(data_encoding::BASE64.encode(&text).into_bytes());
-            }
-            texts.push(text);
-        }
-        texts.retain(|text| text.len() >= SHORTEST);
+    /// A mask of these, but for those that cannot be [searched for](is_findable).
+    pub fn of_tokens(presented: impl IntoIterator<Item = Vec<u8>>) -> PresentedMask {
+        let mut texts: Vec<Vec<u8>> = presented.into_iter().filter(|text| is_findable(text)).collect();
+        // Of two that begin alike the longer one is masked whole.
         texts.sort_unstable();
         texts.dedup();
         PresentedMask(texts)
     }
 
-    /// Masks each of them in the line, the headers and the body of a request.
-    pub fn mask(&self, raw: &mut RawRequest) {
+    /// A mask of `user:password`, of the password alone, and of both in base64.
+    pub fn of_credentials(presented: impl IntoIterator<Item = Vec<u8>>) -> PresentedMask {
+        let spelled = presented.into_iter().flat_map(|text| {
+            let password = text.splitn(2, |byte| *byte == b':').nth(1).unwrap_or_default().to_vec();
+            // Its padding may be left out.
+            let encoded = BASE64_NOPAD.encode(&text).into_bytes();
+            [password, encoded, text]
+        });
+        PresentedMask::of_tokens(spelled)
+    }
+
+    /// Masks each of them in the line, the headers and the body of a request. Answers whether there was any.
+    pub fn mask(&self, raw: &mut RawRequest) -> bool {
         if self.0.is_empty() {
-            return;
+            return false;
         }
+        let mut is_changed = self.mask_headers(raw);
         if let Some(line) = self.masked(&raw.line, TextSyntax::Plain) {
-            raw.line = line;
+            (raw.line, is_changed) = (line, true);
         }
-        raw.headers.map_values(|value| self.masked(value, TextSyntax::Plain));
         let is_json = matches!(raw.body.trim_ascii_start().first(), Some(b'{' | b'['));
         if let Some(body) = self.masked(&raw.body, if is_json { TextSyntax::Json } else { TextSyntax::Plain })
         {
-            raw.body = body;
+            (raw.body, is_changed) = (body, true);
         }
+        is_changed
+    }
+
+    /// Whether one of them is in a text.
+    pub fn is_in(&self, text: &[u8]) -> bool {
+        !self.spans(text).is_empty()
+    }
+
+    /// Masks each of them in the headers alone. Answers whether there was any.
+    pub fn mask_headers(&self, raw: &mut RawRequest) -> bool {
+        !self.0.is_empty() && raw.headers.map_values(|value| self.masked(value, TextSyntax::Plain))
     }
 
     /// A text with each of them masked; `None` where there is none of them.
@@ -80,7 +99,11 @@ impl PresentedMask {
             for written in [Written::Bytes, Written::Utf16Le, Written::Utf16Be] {
                 let needle = written.of(one);
                 let found = memchr::memmem::find_iter(text, &needle);
-                let found = found.filter(|at| written == Written::Bytes || at % 2 == 0);
+                let is_whole = |at: &usize| match written {
+                    Written::Bytes => is_whole(text, *at, needle.len()),
+                    Written::Utf16Le | Written::Utf16Be => at.is_multiple_of(2),
+                };
+                let found = found.filter(is_whole);
                 spans.extend(found.map(|start| MaskedSpan { start, end: start + needle.len(), written }));
             }
         }
@@ -92,11 +115,26 @@ impl PresentedMask {
             for one in &self.0 {
                 let needle = with_spaces(one);
                 let found = memchr::memmem::find_iter(&decoded.bytes, &needle);
+                let found = found.filter(|at| is_whole(&decoded.bytes, *at, needle.len()));
                 spans.extend(found.filter_map(|at| decoded.span(at, needle.len())));
             }
         }
         spans
     }
+}
+
+/// Whether a text can be searched for: one that is shorter than eight bytes, or than sixteen where it is a number, is
+/// hardly a secret.
+pub fn is_findable(text: &[u8]) -> bool {
+    let is_number = text.iter().all(u8::is_ascii_digit);
+    text.len() >= if is_number { SHORTEST_NUMBER } else { SHORTEST }
+}
+
+/// Whether what is found there is no part of a longer word or number.
+fn is_whole(text: &[u8], at: usize, length: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|at| text.get(at));
+    let after = text.get(at + length);
+    ![before, after].into_iter().flatten().any(u8::is_ascii_alphanumeric)
 }
 
 /// From where to where in a text.
@@ -217,6 +255,7 @@ fn decoded_unit(text: &[u8]) -> (Unit, usize) {
             character.map_or((Unit::Byte(byte), 1), |unit| (unit, 6))
         }
         (b'\\', Some(escaped @ (b'/' | b'"' | b'\\'))) => (Unit::Byte(*escaped), 2),
+        (b'\\', Some(b'b' | b'f' | b'n' | b'r' | b't')) => (Unit::Byte(b' '), 2),
         _ => (Unit::Byte(spaced(byte)), 1),
     }
 }
@@ -236,7 +275,7 @@ mod tests {
 
     fn masked(presented: &str, text: &str) -> String {
         let kind = if text.starts_with('{') { TextSyntax::Json } else { TextSyntax::Plain };
-        let mask = PresentedMask::of([presented.as_bytes().to_vec()]);
+        let mask = PresentedMask::of_tokens([presented.as_bytes().to_vec()]);
         String::from_utf8(mask.masked(text.as_bytes(), kind).unwrap_or_else(|| text.into())).unwrap()
     }
 
@@ -247,9 +286,11 @@ mod tests {
             ("a=to%2Fken%2B1&b=to%2fken%2b1", "a=***&b=***"),
             ("a=to%252Fken%252B1&b=to%25252Fken%25252B1", "a=***&b=***"),
             ("a=%74%6f%2f%6b%65%6e%2b%31", "a=***"),
+            ("a%3Dto/ken+1%26b", "a%3D***%26b"),
             ("{\"a\":\"to\\/ken+1\",\"b\":[\"to\\u002fken\\u002B1\"]}", "{\"a\":\"***\",\"b\":[\"***\"]}"),
             ("{\"a\":\"to\\\\\\/ken+1\"}", "{\"a\":\"***\"}"),
-            ("xto/ken+1to/ken+1y", "x******y"),
+            ("{\"a\":\"x\\nto/ken+1\\ty\"}", "{\"a\":\"x\\n***\\ty\"}"),
+            ("to/ken+1,to/ken+1;", "***,***;"),
             ("a=to/ken 1", "a=to/ken 1"),
             ("a=to/ken", "a=to/ken"),
         ] {
@@ -258,30 +299,34 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_json_becomes_a_text_and_a_short_text_is_no_secret() {
-        assert_eq!(
-            masked("123456", "{\"a\": 123456, \"b\":[123456,1]}"),
-            "{\"a\": \"***\", \"b\":[\"***\",1]}"
-        );
-        assert_eq!(masked("123456", "{\"a\": \"no 123456.\"}"), "{\"a\": \"no ***.\"}");
-        assert_eq!(masked("12345", "{\"a\": 12345}"), "{\"a\": 12345}");
+    fn what_only_contains_it_and_what_is_too_plain_is_left() {
+        for text in ["ato/ken+1", "to/ken+12", "a=%41to/ken+1"] {
+            assert_eq!(masked("to/ken+1", text), text);
+        }
+        let json = "{\"amount\":1482913.5,\"tx\":482913,\"at\":1764829130000}";
+        for plain in ["482913", "1764829130000", "approve"] {
+            assert_eq!(masked(plain, json), json, "{plain}");
+            assert_eq!(masked(plain, &format!("a={plain}.00")), format!("a={plain}.00"));
+        }
+        let long = "{\"a\": 1234567890123456, \"b\":[1234567890123456,1]}";
+        assert_eq!(masked("1234567890123456", long), "{\"a\": \"***\", \"b\":[\"***\",1]}");
     }
 
     #[test]
     fn what_overlaps_is_masked_once_and_texts_in_utf16_are_found() {
-        assert_eq!(masked("abcabc", "xabcabcabcx"), "x***abcx");
-        let mask = PresentedMask::of([b"abcabc1".to_vec(), b"bc1xyz".to_vec()]);
-        assert_eq!(mask.masked(b"-abcabc1xyz-", TextSyntax::Plain).unwrap(), b"-***-");
+        assert_eq!(masked("ab.ab.ab", "-ab.ab.ab.ab.ab-"), "-***.ab.ab-");
         for written in [Written::Utf16Le, Written::Utf16Be] {
-            let text = written.of(b"a=abcabc1&b=2");
+            let mask = PresentedMask::of_tokens([b"abcabc12".to_vec()]);
+            let text = written.of(b"a=abcabc12&b=2");
             assert_eq!(mask.masked(&text, TextSyntax::Plain).unwrap(), written.of(b"a=***&b=2"));
         }
     }
 
     #[test]
     fn a_password_is_masked_alone_and_with_its_user() {
-        let mask = PresentedMask::of([b"user:password".to_vec()]);
-        let text = b"password user:password dXNlcjpwYXNzd29yZA== user";
-        assert_eq!(mask.masked(text, TextSyntax::Plain).unwrap(), b"*** *** *** user");
+        let mask = PresentedMask::of_credentials([b"user:password".to_vec()]);
+        let text = b"password user:password dXNlcjpwYXNzd29yZA== dXNlcjpwYXNzd29yZA user";
+        assert_eq!(mask.masked(text, TextSyntax::Plain).unwrap(), b"*** *** ***== *** user");
+        assert_eq!(masked("prod:Purchase", "event=Purchase&a=prod:Purchase"), "event=Purchase&a=***");
     }
 }

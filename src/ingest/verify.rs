@@ -1,10 +1,11 @@
 //! Whether a postback is its network's, by its signature and its sender's address: when it is received, and once more
 //! from what is kept of it.
 
+use crate::domain::address;
+use crate::domain::forwarding;
 use crate::domain::mask::MASK;
 use crate::domain::postback::{EncodedBody, KeptHeaders, RawRequest};
 use crate::domain::presented::{DigestKey, KeptProof, KeptText, KeyedDigest, PresentedSecret};
-use crate::domain::presented_mask::PresentedMask;
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::note::ReportNote;
 use crate::domain::rejection::signature::{NotKept, SignaturePlace, SignatureProblem};
@@ -29,6 +30,9 @@ pub struct Verifier<'a> {
     /// The request's address is that of a proxy that hides its senders.
     pub is_sender_hidden: bool,
 }
+
+/// The header in which proxies name the addresses that they forward for.
+const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Of what is not refused.
 struct VerifyVerdict {
@@ -61,9 +65,14 @@ impl Verifier<'_> {
             (Some(scheme), Some(presented)) => Ok(self.compared(scheme, presented.digest)?),
             (Some(scheme), None) => scheme.check(signed, self.terms(received_at)),
         });
-        proof.is_verified = verdict.as_ref().is_ok_and(|verdict| verdict.is_verified);
+        proof.is_verified = self.is_signed(&verdict);
         raw.proof = Some(Box::new(proof));
         verdict.map(|verdict| verdict.notes)
+    }
+
+    /// Whether there is a signature that was taken: an address alone is looked at each time.
+    fn is_signed(&self, verdict: &Result<VerifyVerdict, Rejection>) -> bool {
+        self.scheme.is_some() && verdict.as_ref().is_ok_and(|verdict| verdict.is_verified)
     }
 
     /// The secret that a request presents, where the scheme has it sent.
@@ -85,7 +94,8 @@ impl Verifier<'_> {
             Some(_) => KeptText::AsReceived,
             None => KeptText::Unknown,
         };
-        KeptProof { text, is_sender_hidden: self.is_sender_hidden, ..KeptProof::default() }
+        let holds_secret = raw.proof.as_ref().is_some_and(|proof| proof.holds_secret);
+        KeptProof { text, holds_secret, is_sender_hidden: self.is_sender_hidden, ..KeptProof::default() }
     }
 
     /// Verifies a request once more from what is kept of it, by the secrets that the source has now; one that was verified
@@ -99,7 +109,7 @@ impl Verifier<'_> {
             true => Ok(VerifyVerdict { notes: Vec::new(), is_verified: true }),
             false => self.verified_again(raw, &mut proof, received_at),
         };
-        proof.is_verified = verdict.as_ref().is_ok_and(|verdict| verdict.is_verified);
+        proof.is_verified = proof.is_verified || self.is_signed(&verdict);
         raw.proof = Some(Box::new(proof));
         verdict.map(|verdict| verdict.notes)
     }
@@ -110,7 +120,17 @@ impl Verifier<'_> {
         proof: &mut KeptProof,
         received_at: Time,
     ) -> Result<VerifyVerdict, Rejection> {
+        self.find_sender(raw, proof);
         let Some(scheme) = self.scheme else { return self.verdict(raw, proof, || Ok(())) };
+        // The secret was there, where the template did not look for it.
+        let is_masked_there = |place: &SignaturePlace| {
+            let kept = SignedRequest { line: &raw.line, headers: &raw.headers, body: &raw.body };
+            let is_elsewhere = proof.presented.as_ref().is_none_or(|known| known.place != *place);
+            is_elsewhere && scheme.presented(&kept).is_ok_and(|text| text.as_deref() == Some(MASK))
+        };
+        if proof.holds_secret && scheme.secret_place().is_some_and(|place| is_masked_there(&place)) {
+            return self.verdict(raw, proof, || Ok(()));
+        }
         let found = self.presented_before(scheme, raw, proof);
         if let Ok(found @ Some(_)) = &found {
             proof.presented = found.clone();
@@ -122,13 +142,25 @@ impl Verifier<'_> {
         })
     }
 
+    /// Sees through proxies that are declared now, and were not when it was received.
+    fn find_sender(&self, raw: &mut RawRequest, proof: &mut KeptProof) {
+        let Some(proxy) = raw.peer.filter(|_| proof.is_sender_hidden) else { return };
+        let values = raw.headers.iter().filter(|(name, _)| *name == FORWARDED_FOR).map(|(_, value)| value);
+        let entries: Vec<_> = values.flat_map(|value| value.split(|byte| *byte == b',')).collect();
+        let entries = entries.into_iter().rev().filter(|entry| !entry.trim_ascii().is_empty());
+        let hops = entries.map(|entry| std::str::from_utf8(entry).ok().and_then(address::parse));
+        let sender = forwarding::sender(proxy, hops, || true, &self.rules.trusted_proxies);
+        proof.is_sender_hidden = sender.hidden_by.is_some();
+        raw.peer = Some(sender.address);
+    }
+
     /// What was presented at the place where the template has it sent now: its digest; or its text, where another place or
-    /// none was looked at when it was received. That is masked from here on.
+    /// none was looked at when it was received. The source's secret is masked from here on.
     fn presented_before(
         &self,
         scheme: &Verification,
         raw: &mut RawRequest,
-        proof: &KeptProof,
+        proof: &mut KeptProof,
     ) -> Result<Option<PresentedSecret>, Unverified> {
         let Some(place) = scheme.secret_place() else { return Ok(None) };
         if let Some(known) = proof.presented.as_ref().filter(|known| known.place == place) {
@@ -141,7 +173,11 @@ impl Verifier<'_> {
             None if !may_be_left_out => Ok(Some(PresentedSecret { place, digest: None })),
             Some(text) if memchr::memmem::find(&text, MASK).is_none() => {
                 let digest = self.key.digest(&[&text]);
-                PresentedMask::of([text]).mask(raw);
+                // Another text may be anything, as an order's number in the wrong parameter: it stays as it was kept.
+                if self.rules.secrets.iter().any(|secret| secret.as_bytes() == text) {
+                    scheme.mask([text]).mask(raw);
+                    proof.text = KeptText::Unknown;
+                }
                 Ok(Some(PresentedSecret { place, digest: Some(digest) }))
             }
             _ => Err(SignatureProblem::CannotVerifyAgain { why: NotKept::Presented }.into()),
@@ -243,8 +279,9 @@ impl Verifier<'_> {
     }
 }
 
-/// The parameters of a request as its template reads them: of an encrypted body what is inside, and where the source
-/// looks at signatures nothing that the sender's is not over but what is fixed for the account.
+/// The parameters of a request as its template reads them. An encrypted body is decrypted. Where the source looks at
+/// signatures, only the part of the request that the signature is over is read: next to a signed body nothing of the
+/// query but the parameters of `[constant]`, next to a signed URL nothing of the body.
 ///
 /// # Errors
 /// The body cannot be decrypted, or the request cannot be read.
@@ -259,7 +296,9 @@ pub fn read(
         _ => None,
     };
     let looks = rules.is_some_and(|rules| rules.mode != VerifyMode::Off);
-    let coverage = scheme.filter(|_| looks).map_or(SignedParts::All, |scheme| scheme.signed_parts(body));
+    let coverage = scheme
+        .filter(|_| looks)
+        .map_or(SignedParts::All, |scheme| scheme.signed_parts(&SignedRequest { line: b"", headers, body }));
     let (signed_query, signed_body) = match coverage {
         SignedParts::All => (query, body),
         SignedParts::Body => (&b""[..], body),

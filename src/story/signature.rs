@@ -46,6 +46,7 @@ pub(super) fn read(root: &Table<'_>, template: &SourceTemplate) -> StorySignatur
     let rules = VerifyRules {
         mode,
         secrets,
+        trusted_proxies: Vec::new(),
         allow_ips: Vec::new(),
         keys: SecretTexts::default(),
         base_url: BASE_URL.to_owned(),

@@ -57,7 +57,7 @@ impl SourceEndpoint {
     /// `max_per_second`: how many of its postbacks are taken; `None` takes all.
     pub fn new(network: Network, keys: Keys, max_per_second: Option<NonZeroU32>) -> SourceEndpoint {
         let source = network.policy.source.to_string();
-        let names = SecretNames::of([&*network.template]);
+        let names = SecretNames::of_source(&network.template, network.verify.as_deref());
         let reports = ReportCounters::of(&source);
         let ack_seconds = metrics::histogram!("postbridge_ack_seconds", "source" => source);
         SourceEndpoint {
@@ -233,7 +233,8 @@ impl Postbacks {
         let rejection = Rejection::from(turned.problem());
         let status = match turned {
             TurnedAway::UnknownSource => {
-                self.keep_refused(asked.raw(&self.secret_names), None, rejection.clone()).await;
+                self.budget.note(rejection.code(), None, self.clock.now());
+                self.keep_strangers(|| asked.raw(&self.secret_names), rejection.clone()).await;
                 StatusCode::NOT_FOUND
             }
             TurnedAway::BadKey => {
@@ -254,7 +255,7 @@ impl Postbacks {
             return WrongKeys::TooMany;
         }
         self.budget.note(RejectionCode::BadKey, None, self.clock.now());
-        self.keep_strangers(asked.raw(&self.secret_names), rejection.clone()).await;
+        self.keep_strangers(|| asked.raw(&self.secret_names), rejection.clone()).await;
         WrongKeys::Few
     }
 
@@ -277,7 +278,7 @@ impl Postbacks {
             proof: None,
         };
         let unread = SignedRequest { line: kept, headers: &KeptHeaders::default(), body: b"" };
-        self.secret_names.presented_in(&unread).mask(&mut raw);
+        self.secret_names.mask_presented(&unread, &mut raw);
         let source = endpoint.map(|endpoint| endpoint.network.policy.source.clone());
         self.keep_refused(raw, source, rejection).await;
     }
@@ -286,15 +287,17 @@ impl Postbacks {
     async fn keep_refused(&self, raw: RawRequest, source: Option<SourceId>, rejection: Rejection) {
         self.budget.note(rejection.code(), source.as_ref(), self.clock.now());
         match source {
-            None => self.keep_strangers(raw, rejection).await,
+            None => self.keep_strangers(|| raw, rejection).await,
             source => self.write_refused(raw, source, rejection).await,
         }
     }
 
-    async fn keep_strangers(&self, mut raw: RawRequest, rejection: Rejection) {
+    /// `raw`: how it is kept, which is made only where there is room for it.
+    async fn keep_strangers(&self, raw: impl FnOnce() -> RawRequest, rejection: Rejection) {
         if !self.health.disk_space().records_visitors() || !self.budget.keeps_one() {
             return;
         }
+        let mut raw = raw();
         raw.line.truncate(REFUSED_BYTES);
         raw.body.truncate(REFUSED_BYTES.saturating_sub(raw.line.len()));
         raw.headers.fit(REFUSED_BYTES.saturating_sub(raw.line.len() + raw.body.len()), &[]);

@@ -79,7 +79,7 @@ impl ReceivedRequest<'_> {
             reporter: None,
             proof: None,
         };
-        names.presented_in(&self.signed()).mask(&mut raw);
+        names.mask_presented(&self.signed(), &mut raw);
         raw
     }
 }
@@ -87,5 +87,9 @@ impl ReceivedRequest<'_> {
 impl HeaderValues for HeaderMap {
     fn first(&self, name: &str) -> Option<&[u8]> {
         self.get(name).map(HeaderValue::as_bytes)
+    }
+
+    fn has_value(&self, is_one: &dyn Fn(&[u8]) -> bool) -> bool {
+        self.values().any(|value| is_one(value.as_bytes()))
     }
 }

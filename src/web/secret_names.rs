@@ -2,22 +2,28 @@
 
 use std::borrow::Cow;
 
+use crate::domain::postback::RawRequest;
+use crate::domain::presented::KeptProof;
 use crate::domain::presented_mask::PresentedMask;
 use crate::domain::rejection::signature::SignaturePlace;
 use crate::template::source::definition::SourceTemplate;
+use crate::template::source::param_names::fold;
 use crate::template::source::verify::request::SignedRequest;
+use crate::template::source::verify::rules::VerifyRules;
 use crate::template::source::verify::scheme::Verification;
 
 /// Which names: `api_key` always, and of a source whose sender presents the secret itself the parameters and headers
 /// where that is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Default)]
 pub struct SecretNames {
     /// As [`folded`].
     params: Vec<String>,
     /// In lower case.
     headers: Vec<String>,
-    /// By which a sender presents the secret itself: what it presents is masked elsewhere too.
+    /// By which a sender presents the secret itself.
     schemes: Vec<Verification>,
+    /// The secrets of the one source whose names these are; `None`: they are of no one source.
+    secrets: Option<PresentedMask>,
 }
 
 const API_KEY: &[u8] = b"api_key";
@@ -25,7 +31,7 @@ const API_KEY: &[u8] = b"api_key";
 impl SecretNames {
     /// `api_key` alone.
     pub const API_KEY: SecretNames =
-        SecretNames { params: Vec::new(), headers: Vec::new(), schemes: Vec::new() };
+        SecretNames { params: Vec::new(), headers: Vec::new(), schemes: Vec::new(), secrets: None };
 
     /// Those of all of these templates together.
     pub fn of<'a>(templates: impl IntoIterator<Item = &'a SourceTemplate>) -> SecretNames {
@@ -46,10 +52,33 @@ impl SecretNames {
         names
     }
 
-    /// What a request presents as a secret.
-    pub(super) fn presented_in(&self, request: &SignedRequest<'_>) -> PresentedMask {
-        let presented = |scheme: &Verification| scheme.presented(request).ok().flatten();
-        PresentedMask::of(self.schemes.iter().filter_map(presented))
+    /// Those of one source, with its secrets.
+    pub fn of_source(template: &SourceTemplate, rules: Option<&VerifyRules>) -> SecretNames {
+        let names = SecretNames::of([template]);
+        let secrets = rules.into_iter().flat_map(|rules| rules.secrets.iter());
+        let secrets =
+            names.schemes.first().map(|scheme| scheme.mask(secrets.map(|text| text.as_bytes().to_vec())));
+        SecretNames { secrets: Some(secrets.unwrap_or_default()), ..names }
+    }
+
+    /// Masks what `request` presents as a secret wherever else it is in what is kept of it. Of a source's own request in
+    /// headers alone, unless it is one of the source's secrets: what is wrong there may be anything, as an order's number
+    /// that was put into the wrong parameter, and the sale needs it.
+    pub(super) fn mask_presented(&self, request: &SignedRequest<'_>, raw: &mut RawRequest) {
+        for scheme in &self.schemes {
+            let presented = scheme.presented(request).ok().flatten();
+            let mask = scheme.mask(presented);
+            match &self.secrets {
+                None => _ = mask.mask(raw),
+                Some(secrets) => {
+                    // Of a header that has it nothing may be left to mask.
+                    let holds_secret =
+                        secrets.mask(raw) || request.headers.has_value(&|value| secrets.is_in(value));
+                    mask.mask_headers(raw);
+                    raw.proof = Some(Box::new(KeptProof { holds_secret, ..KeptProof::default() }));
+                }
+            }
+        }
     }
 
     /// Whether a look at each pair is worth its time: only what is encoded, or what reads `api_key` somewhere, can name
@@ -92,10 +121,9 @@ impl SecretNames {
     }
 }
 
-/// A name as loosely as any template reads one: in lower case, without `_` and `-`.
+/// A name as loosely as any template reads one.
 fn folded(name: &[u8]) -> String {
-    let text = String::from_utf8_lossy(name);
-    text.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
+    fold(&String::from_utf8_lossy(name))
 }
 
 /// Senders encode what was encoded already: decoded as often as that may be.

@@ -134,12 +134,13 @@ async fn a_header_that_was_not_kept_cannot_be_verified_again() {
 
 #[tokio::test]
 async fn what_was_received_before_its_template_had_this_scheme_is_verified_by_what_is_kept_of_it() {
+    const LONG: &str = "secret = \"s3cret-0815\"\n";
     let in_header = "kind = \"token\"\nheader = \"x-token\"\n";
     let in_param = "kind = \"token\"\nparameter = \"sign\"\n";
     let amount = "cid=c1&amount=seven&tid=t1";
-    let both = || Outgoing::get(&format!("{amount}&sign=s3cret")).header("x-token", "s3cret");
+    let both = || Outgoing::get(&format!("{amount}&sign=s3cret-0815")).header("x-token", "s3cret-0815");
     let basic = "kind = \"basic\"\n";
-    let credentials = "Basic dXNlcjpzM2NyZXQ=";
+    let credentials = "Basic dXNlcjpzM2NyZXQtMDgxNQ==";
     let missing = "missing_signature";
     let wrong = Outgoing::get(&format!("{amount}&sign=other-1")).header("x-token", "other-1");
     for (before, then, sent, code) in [
@@ -151,21 +152,21 @@ async fn what_was_received_before_its_template_had_this_scheme_is_verified_by_wh
         ("kind = \"none\"\n", basic, both().header("authorization", credentials), "cannot_verify_again"),
         ("kind = \"none\"\n", basic, both(), missing),
         // The template named the wrong place.
-        (in_header, in_param, Outgoing::get(&format!("{amount}&sign=s3cret")), "not_a_number"),
-        (in_param, in_header, Outgoing::get(amount).header("x-token", "s3cret"), "not_a_number"),
-        (in_param, in_header, wrong, "cannot_verify_again"),
+        (in_header, in_param, Outgoing::get(&format!("{amount}&sign=s3cret-0815")), "not_a_number"),
+        (in_param, in_header, Outgoing::get(amount).header("x-token", "s3cret-0815"), "not_a_number"),
+        (in_param, in_header, wrong, "wrong_signature"),
         (in_param, in_header, Outgoing::get(amount), missing),
         (in_header, basic, Outgoing::get(amount).header("authorization", credentials), "cannot_verify_again"),
     ] {
-        let source = SignedSource::new(before, if before.contains("none") { "" } else { RIGHT });
+        let source = SignedSource::new(before, if before.contains("none") { "" } else { LONG });
         source.send(&sent).await;
         let (store, clock) = (Arc::clone(&source.store), source.clock.clone());
-        let secret = if then == basic { "secret = \"user:s3cret\"\n" } else { RIGHT };
+        let secret = if then == basic { "secret = \"user:s3cret-0815\"\n" } else { LONG };
         let corrected = SignedSource::on(store, clock, then, secret);
         assert_eq!(code_again(&corrected).await, code, "{before}{then}{sent:?}");
         let raw = corrected.newest().await.raw.unwrap();
         let kept = String::from_utf8([raw.line.as_slice(), raw.headers.as_bytes()].concat()).unwrap();
-        assert!(!kept.contains("s3cret") || code != "not_a_number", "{before}{then}{kept}");
+        assert!(!kept.contains("s3cret-0815") || code != "not_a_number", "{before}{then}{kept}");
     }
 }
 

@@ -112,3 +112,71 @@ async fn bytes_that_are_no_utf8_are_signed_as_they_were_sent() {
         assert_eq!(source.send(&other).await.verdict().1, "wrong_signature");
     }
 }
+
+#[tokio::test]
+async fn nothing_can_be_added_to_a_signed_url() {
+    let over_url = "kind = \"hmac\"\nhash = \"sha1\"\nover = \"url\"\nparameter = \"hash\"\n";
+    // Of https://relay.example/path-key-0123456789/collect/signed?cid=c1&amount=7.00&tid=t1, by openssl.
+    let hash = "1f1ab6c392e09f9de18ab58c08319a42d800a261";
+    let sale = "cid=c1&amount=7.00&tid=t1";
+    let send = |query: String| async move {
+        let source = SignedSource::new(over_url, SECRET);
+        source.send(&Outgoing::get(&query)).await.verdict().1.to_owned()
+    };
+    assert_eq!(send(format!("{sale}&hash={hash}")).await, "");
+    for added in ["?tid=t2", "?cid=F1", "&hash=x?tid=t2", "&hash=x", "&x=1", "?x=1", "&amp;hash=x&tid=t2"] {
+        assert_eq!(send(format!("{sale}&hash={hash}{added}")).await, "wrong_signature", "{added}");
+    }
+}
+
+#[tokio::test]
+async fn signed_fields_are_those_of_the_body_or_those_of_the_query_and_never_some_of_each() {
+    let digest = "kind = \"digest\"\nhash = \"sha256\"\nfields = [\"tid\"]\nparameter = \"sig\"\n";
+    // printf %s T1s3cret | openssl dgst -sha256
+    let sig = "bc288e54b5b57ddf6e901c42fbed67469d9a62c24b8b4cef771ca0baa68d660f";
+    let source = SignedSource::new(digest, SECRET);
+    let honest = Outgoing::get(&format!("cid=c1&amount=7&tid=T1&sig={sig}"));
+    assert_eq!(source.send(&honest).await.verdict(), ("accepted", ""));
+    for click in ["fa", "fb"] {
+        let body = Outgoing::post(FORM, &format!("amount=500&cid={click}"));
+        let spliced = Outgoing { target: format!("{}?tid=T1&sig={sig}", body.target), ..body };
+        assert_eq!(source.send(&spliced).await.verdict(), ("quarantined", "wrong_signature"));
+    }
+    // A body without any parameter is none.
+    for (kind, body) in [
+        ("application/json", "{}"),
+        ("application/json", "null"),
+        ("application/json", "[]"),
+        (FORM, "&"),
+        ("text/plain", " \n"),
+    ] {
+        let source = SignedSource::new(digest, SECRET);
+        let post = Outgoing::post(kind, body);
+        let sent = Outgoing { target: format!("{}?cid=c1&amount=7&tid=T1&sig={sig}", post.target), ..post };
+        let answer = source.send(&sent).await;
+        assert_eq!(answer.verdict(), ("accepted", ""), "{kind} {body} {}", answer.json);
+    }
+}
+
+#[tokio::test]
+async fn a_multipart_form_is_signed_by_its_own_bytes() {
+    let digest = "kind = \"digest\"\nhash = \"sha256\"\nfields = [\"name\"]\nparameter = \"sig\"\n";
+    // printf 'a+b%%41\xffs3cret' | openssl dgst -sha256
+    let sig = "5b80e893ab672b8a93124170172f9b9e5e8eb68906a243705d84271feed542cb";
+    let source = SignedSource::new(digest, SECRET);
+    let part = |name: &str, value: &[u8]| {
+        let head = format!("--X\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
+        [head.as_bytes(), value, b"\r\n"].concat()
+    };
+    let body = [
+        part("cid", b"c1"),
+        part("amount", b"7"),
+        part("tid", b"t1"),
+        part("name", b"a+b%41\xff"),
+        part("sig", sig.as_bytes()),
+        b"--X--\r\n".to_vec(),
+    ];
+    let sent = Outgoing::post("multipart/form-data; boundary=X", "").body(body.concat());
+    let answer = source.send(&sent).await;
+    assert_eq!(answer.verdict(), ("accepted", ""), "{}", answer.json);
+}

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use postbridge::domain::ids::Seq;
 use postbridge::http1::Refusal;
 use postbridge::http1::refusal::{HttpRefusal, HttpRefusalKind};
 
@@ -127,7 +128,10 @@ async fn what_is_presented_is_masked_wherever_else_the_request_has_it() {
         Outgoing::get("cid=c1&amount=7").header("referer", &format!("https://h/s?a={encoded}")),
     ];
     for secret in ["another-secret", PRESENTED] {
-        for request in &requests {
+        let of_headers = |request: &&Outgoing| request.headers.iter().any(|(name, _)| name != "content-type");
+        // What is none of the source's secrets may be anything, and the sale needs it.
+        let is_known = secret == PRESENTED;
+        for request in requests.iter().filter(|request| is_known || of_headers(request)) {
             let source = SignedSource::new(in_header, &format!("secret = \"{secret}\"\n"));
             let answer = source.send(&request.clone().header("x-auth", PRESENTED)).await;
             let all = format!("{}{}", kept(&source, 1).await, answer.json);
@@ -139,6 +143,32 @@ async fn what_is_presented_is_masked_wherever_else_the_request_has_it() {
             assert!(answer.verdict().0 == expected || is_wide, "{request:?} {}", answer.json);
         }
     }
+}
+
+#[tokio::test]
+async fn what_a_sender_puts_into_the_wrong_place_is_not_taken_out_of_its_sale() {
+    // The macro of the order's number was written where the token belongs.
+    let source = SignedSource::new(IN_A_PARAMETER, "secret = \"another-secret\"\nverify = \"observe\"\n");
+    for order in ["ORDER-1001", "ORDER-1002"] {
+        let query = format!("cid=c-{order}&amount=7&tid={order}&sec_token={order}");
+        assert_eq!(source.send(&Outgoing::get(&query)).await.verdict().0, "accepted");
+        let conversion = source.newest().await.verdict.conversion().unwrap();
+        let conversion = source.store.conversion(conversion).await.unwrap().unwrap().conversion;
+        assert_eq!(conversion.transaction_id.as_deref(), Some(order));
+    }
+    let strict = SignedSource::new(IN_A_PARAMETER, "secret = \"another-secret\"\n");
+    let query = "cid=c-77777777&amount=7&tid=T1&sec_token=c-77777777";
+    assert_eq!(strict.send(&Outgoing::get(query)).await.verdict().1, "wrong_signature");
+    let corrected = strict.with("secret = \"c-77777777\"\n").again(Seq::FIRST).await.unwrap();
+    let conversion = strict.store.conversion(corrected.verdict.conversion().unwrap()).await.unwrap().unwrap();
+    assert_eq!(conversion.conversion.attribution.given(), Some("c-77777777"));
+
+    // A secret that may as well be an amount or a time is masked by its name alone.
+    let plain = SignedSource::new("kind = \"token\"\nheader = \"x-auth\"\n", "secret = \"482913\"\n");
+    let body = "{\"cid\":\"c482913\",\"amount\":482913.5,\"tid\":\"482913\"}";
+    let sent = Outgoing::post("application/json", body).header("x-auth", "482913");
+    assert_eq!(plain.send(&sent).await.verdict(), ("accepted", ""));
+    assert_eq!(plain.newest().await.raw.unwrap().body, body.as_bytes());
 }
 
 #[tokio::test]

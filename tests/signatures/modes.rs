@@ -134,6 +134,29 @@ async fn the_address_of_a_proxy_that_hides_its_senders_is_no_senders() {
     assert_eq!(source.send(&hidden).await.verdict(), ("quarantined", "address_not_allowed"));
     let again = source.again(source.newest().await.seq).await.unwrap();
     assert_eq!(again.verdict.rejection().map(|why| why.code().as_str()), Some("address_not_allowed"));
+
+    // What its header says counts once the proxy is declared.
+    for (said, verdict) in [("198.51.100.7", ""), ("203.0.113.9", "address_not_allowed")] {
+        let source = SignedSource::new("kind = \"none\"\n", allowed);
+        let forwarded = Outgoing { is_forwarded: true, ..from("10.0.0.9", "t3") };
+        let chain = format!("192.0.2.1, {said}");
+        let refused = source.send(&forwarded.header("x-forwarded-for", &chain)).await;
+        assert_eq!(refused.verdict().1, "address_not_allowed");
+        let declared = source.behind("10.0.0.9").again(Seq::FIRST).await.unwrap();
+        assert_eq!(declared.verdict.rejection().map_or("", |why| why.code().as_str()), verdict, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_was_taken_is_no_signature() {
+    let allowed = "allow_ips = [\"198.51.100.0/24\"]\n";
+    let source = SignedSource::new("kind = \"none\"\n", allowed);
+    let peer = Some("198.51.100.7".parse().unwrap());
+    source.send(&Outgoing { peer, ..Outgoing::get("cid=c1&amount=seven&tid=t1") }).await;
+    let signing =
+        SignedSource::on(source.store.clone(), source.clock.clone(), TOKEN, &format!("{RIGHT}{allowed}"));
+    let again = signing.again(Seq::FIRST).await.unwrap();
+    assert_eq!(again.verdict.rejection().map(|why| why.code().as_str()), Some("missing_signature"));
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ pub struct SignedSource {
     pub store: Arc<dyn Store>,
     pub clock: Clock,
     template: String,
+    source: String,
     config: Config,
     postbacks: Postbacks,
     secrets: KnownSecrets,
@@ -111,6 +112,14 @@ impl SignedSource {
         SignedSource::on(Arc::clone(&self.store), self.clock.clone(), &self.template, source)
     }
 
+    /// The same store after a proxy was declared.
+    pub fn behind(&self, proxy: &str) -> SignedSource {
+        let mut behind =
+            SignedSource::on(Arc::clone(&self.store), self.clock.clone(), &self.template, &self.source);
+        behind.config.server.trusted_proxies = vec![proxy.parse::<std::net::IpAddr>().unwrap().into()];
+        behind
+    }
+
     /// One on this store.
     pub fn on(store: Arc<dyn Store>, clock: Clock, verify: &str, source: &str) -> SignedSource {
         let folder = tempfile::tempdir().unwrap();
@@ -139,8 +148,15 @@ impl SignedSource {
             budget: Arc::default(),
         };
         let secrets = KnownSecrets::new(config.secrets());
-        let mut signed =
-            SignedSource { store, clock, template: verify.to_owned(), config, postbacks, secrets };
+        let mut signed = SignedSource {
+            store,
+            clock,
+            template: verify.to_owned(),
+            source: source.to_owned(),
+            config,
+            postbacks,
+            secrets,
+        };
         let endpoint = signed.endpoint(None);
         signed.postbacks.endpoints = Arc::new(HashMap::from([("signed".to_owned(), Arc::new(endpoint))]));
         signed

@@ -236,6 +236,6 @@ fn pair(written: &str) -> Option<(&str, &str)> {
 }
 
 /// `Click-ID` and `click_id` as one: lower case, without `_` and `-`.
-fn fold(name: &str) -> String {
+pub(crate) fn fold(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
 }

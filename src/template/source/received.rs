@@ -68,12 +68,17 @@ impl SourceTemplate {
             self.constants.iter().any(|(_, constant)| Some(*constant) == index)
         };
         let (constants, others): (Vec<&Param>, Vec<&Param>) = in_query.pairs.iter().partition(is_constant);
+        // The body's own counts.
+        let has = |params: &Params, name: &str| {
+            let index = self.names.find(name);
+            params.pairs.iter().any(|known| self.names.find(&known.name) == index)
+        };
         for constant in constants {
-            if params.get(&constant.name).is_none() {
+            if !has(params, &constant.name) {
+                params.repeated.extend(in_query.other(&constant.name).cloned());
                 params.pairs.push(constant.clone());
             }
         }
-        params.repeated.extend(in_query.repeated.iter().filter(is_constant).cloned());
         let unread = others.into_iter().filter(|param| ParamFilter::reads(self, &param.name));
         let unread: Vec<&str> = unread.map(|param| param.name.as_str()).collect();
         if !unread.is_empty() {

@@ -92,17 +92,15 @@ fn signed_value(param: &Param) -> Vec<u8> {
         return param.value.clone().into_bytes();
     }
     let spaced: Vec<u8> = param.raw.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-    percent_encoding::percent_decode(&spaced).collect()
+    let decoded: Vec<u8> = percent_encoding::percent_decode(&spaced).collect();
+    // In a multipart form the bytes are not encoded.
+    if String::from_utf8_lossy(&decoded) == param.value { decoded } else { param.raw.clone() }
 }
 
-/// A name that is both in the body and in the query is read from the body.
 fn named(request: &SignedRequest<'_>, names: &[String]) -> Result<Vec<NameAndValue>, Rejection> {
     let wanted: Vec<&str> = names.iter().map(String::as_str).collect();
-    let [in_body, in_query] = request.named(&wanted)?;
-    let value = |name: &str| {
-        let found = in_body.get(name).or_else(|| in_query.get(name));
-        found.map(signed_value).unwrap_or_default()
-    };
+    let read = request.named(&wanted)?;
+    let value = |name: &str| read.get(name).map(signed_value).unwrap_or_default();
     Ok(names.iter().map(|name| (name.clone(), value(name))).collect())
 }
 

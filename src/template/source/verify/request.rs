@@ -13,11 +13,18 @@ use crate::template::source::request;
 pub trait HeaderValues: Sync {
     /// The first value of a header by its name in lower case.
     fn first(&self, name: &str) -> Option<&[u8]>;
+
+    /// Whether a value of any header is such a one.
+    fn has_value(&self, is_one: &dyn Fn(&[u8]) -> bool) -> bool;
 }
 
 impl HeaderValues for KeptHeaders {
     fn first(&self, name: &str) -> Option<&[u8]> {
         self.get(name)
+    }
+
+    fn has_value(&self, is_one: &dyn Fn(&[u8]) -> bool) -> bool {
+        self.iter().any(|(_, value)| is_one(value))
     }
 }
 
@@ -113,25 +120,37 @@ impl<'a> SignedRequest<'a> {
         Ok(value.filter(|value| !value.is_empty()))
     }
 
-    /// The parameters of these names, those of the body and those of the query.
+    /// Whether the body holds any parameter: then signed fields are those of the body, and else those of the query,
+    /// never some of each. One that cannot be read may hold some.
+    pub fn has_body_params(&self) -> bool {
+        let read = || self.in_body(&EveryParam { most: usize::MAX });
+        !self.body.is_empty() && read().map_or(true, |read| !read.pairs.is_empty())
+    }
+
+    /// The parameters of these names where signed fields are.
     ///
     /// # Errors
     /// The body cannot be read.
-    pub(crate) fn named(&self, names: &[&str]) -> Result<[Params; 2], Rejection> {
-        self.read(&ListReader(names))
+    pub(crate) fn named(&self, names: &[&str]) -> Result<Params, Rejection> {
+        self.fields(&ListReader(names))
     }
 
-    /// Every parameter: the body's, of a request without any there the query's.
+    /// Every parameter where signed fields are.
     ///
     /// # Errors
     /// The body cannot be read; there are more than `most`.
     pub(crate) fn every(&self, most: usize) -> Result<Params, Rejection> {
-        let [in_body, in_query] = self.read(&EveryParam { most })?;
-        Ok(if in_body.pairs.is_empty() { in_query } else { in_body })
+        self.fields(&EveryParam { most })
     }
 
-    fn read(&self, filter: &dyn ParamFilter) -> Result<[Params; 2], Rejection> {
-        let in_body = request::read_for(filter, b"", self.content_type().as_deref(), self.body)?;
-        Ok([in_body, request::read_for(filter, self.query(), None, b"")?])
+    fn fields(&self, filter: &dyn ParamFilter) -> Result<Params, Rejection> {
+        if self.has_body_params() {
+            return self.in_body(filter);
+        }
+        request::read_for(filter, self.query(), None, b"")
+    }
+
+    fn in_body(&self, filter: &dyn ParamFilter) -> Result<Params, Rejection> {
+        request::read_for(filter, b"", self.content_type().as_deref(), self.body)
     }
 }

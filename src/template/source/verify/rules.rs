@@ -30,6 +30,8 @@ pub struct VerifyRules {
     pub mode: VerifyMode,
     /// Of the network's signatures: one, or two while it is being changed.
     pub secrets: SecretTexts,
+    /// The proxies that say whose a request is, as `[server]` declares them.
+    pub trusted_proxies: Vec<IpNet>,
     /// The addresses that postbacks are taken from; none: from any.
     pub allow_ips: Vec<IpNet>,
     /// The keys in the source's URL, which are masked in what is kept.

@@ -5,9 +5,11 @@ use std::fmt;
 
 use base64::Engine;
 
+use crate::domain::presented_mask::PresentedMask;
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::signature::{ProofKind, SignaturePlace, SignatureProblem, WantedSignature};
 use crate::domain::time::Time;
+use crate::template::source::params::segments;
 use crate::template::source::verify::encrypted::EncryptedMembers;
 use crate::template::source::verify::field_text::{FieldText, SecretPosition};
 use crate::template::source::verify::hash::{ANY_PADDING, HashKind, PresentedSignature, SignatureText};
@@ -203,15 +205,15 @@ impl Verification {
         self.secret_place().into_iter().chain(repeated.iter().cloned()).collect()
     }
 
-    /// What of a request with this body the signature is over. What it is not over may have been changed by anyone who
+    /// What of a request the signature is over. What it is not over may have been changed by anyone who
     /// has seen one that is signed.
-    pub fn signed_parts(&self, body: &[u8]) -> SignedParts {
+    pub fn signed_parts(&self, request: &SignedRequest<'_>) -> SignedParts {
         match &self.0 {
             SignatureScheme::Token(_) | SignatureScheme::Basic => SignedParts::All,
             SignatureScheme::Hmac(HmacScheme { over: SignedPart::Url, .. }) => SignedParts::Url,
             SignatureScheme::Hmac(HmacScheme { over: SignedPart::Fields(_), .. })
             | SignatureScheme::Digest(_)
-                if body.trim_ascii().is_empty() =>
+                if !request.has_body_params() =>
             {
                 SignedParts::All
             }
@@ -219,6 +221,14 @@ impl Verification {
             | SignatureScheme::Digest(_)
             | SignatureScheme::Timestamped(_)
             | SignatureScheme::Encrypted(_) => SignedParts::Body,
+        }
+    }
+
+    /// A mask of texts that are presented by this scheme.
+    pub fn mask(&self, presented: impl IntoIterator<Item = Vec<u8>>) -> PresentedMask {
+        match self.0 {
+            SignatureScheme::Basic => PresentedMask::of_credentials(presented),
+            _ => PresentedMask::of_tokens(presented),
         }
     }
 
@@ -347,7 +357,8 @@ impl HmacScheme {
     }
 }
 
-/// The URL as the sender wrote it, but for the parameter that has the signature.
+/// The URL as the sender wrote it, but for the parameter that has the signature: the first of its name, where nothing
+/// else would be read of it. Whatever is left has to be signed.
 fn signed_url(request: &SignedRequest<'_>, place: &SignaturePlace, base_url: &str) -> Vec<u8> {
     let rest = request.path_and_query();
     let path = rest.split(|b| *b == b'?').next().unwrap_or_default();
@@ -359,8 +370,14 @@ fn signed_url(request: &SignedRequest<'_>, place: &SignaturePlace, base_url: &st
             percent_encoding::percent_decode(written).eq(name.bytes())
         }
     };
-    let pairs = query.map(|query| query.split(|b| *b == b'&').filter(|pair| !is_own(pair)).collect());
-    let pairs: Vec<&[u8]> = pairs.unwrap_or_default();
+    let mut pairs: Vec<&[u8]> = query.map(|query| query.split(|b| *b == b'&').collect()).unwrap_or_default();
+    if let Some(own) = pairs
+        .iter()
+        .position(is_own)
+        .filter(|own| pairs.get(*own).is_some_and(|pair| segments(pair).count() == 1))
+    {
+        pairs.remove(own);
+    }
     let mut url = [base_url.as_bytes(), path].concat();
     if !pairs.is_empty() {
         url.push(b'?');
