@@ -22,6 +22,7 @@ use crate::template::preset::definition::PostbackPreset;
 use crate::template::provenance::{FactDoubt, FactLevel, PlatformFact, Provenance};
 use crate::template::source::definition::SourceTemplate;
 use crate::template::source::facts::NetworkFact;
+use crate::template::story_counts::StoryCounts;
 use crate::view::template::CatalogView;
 
 #[derive(Subcommand)]
@@ -92,6 +93,7 @@ impl ListTemplates {
             sources: sources.collect(),
             destinations: destinations.collect(),
             presets: presets.collect(),
+            stories: StoryCounts::of(folder.as_deref()),
         };
         found.show(self.json)
     }
@@ -105,6 +107,7 @@ impl ShowTemplate {
             sources: Vec::from_iter(catalog.source(&self.name)),
             destinations: Vec::from_iter(catalog.destination(&self.name)),
             presets: Vec::from_iter(catalog.preset(&self.name)),
+            stories: StoryCounts::of(folder.as_deref()),
         };
         if found.sources.is_empty() && found.destinations.is_empty() && found.presets.is_empty() {
             let of_accounts = catalog.destination_names().into_iter().chain(catalog.preset_names());
@@ -125,13 +128,14 @@ struct FoundTemplates {
     sources: Vec<Arc<SourceTemplate>>,
     destinations: Vec<Arc<DestinationTemplate>>,
     presets: Vec<Arc<PostbackPreset>>,
+    stories: StoryCounts,
 }
 
 impl FoundTemplates {
     fn show(&self, json: bool) -> Result<(), Failure> {
-        let FoundTemplates { sources, destinations, presets } = self;
+        let FoundTemplates { sources, destinations, presets, stories } = self;
         if json {
-            return print_json(&CatalogView::of(sources, destinations, presets));
+            return print_json(&CatalogView::of(sources, destinations, presets, stories));
         }
         let mut text = String::new();
         let head = |text: &mut String, word: &str| {
@@ -140,7 +144,7 @@ impl FoundTemplates {
         };
         if !sources.is_empty() {
             head(&mut text, "sources");
-            sources.iter().for_each(|template| source_lines(&mut text, template));
+            sources.iter().for_each(|template| source_lines(&mut text, template, stories));
         }
         if !destinations.is_empty() {
             head(&mut text, "destinations");
@@ -219,7 +223,7 @@ fn own_folder(typed: Option<PathBuf>, config: &ConfigPath) -> Result<Option<Path
     templates::templates_folder(&path).map_err(Failure::usage)
 }
 
-fn source_lines(text: &mut String, template: &SourceTemplate) {
+fn source_lines(text: &mut String, template: &SourceTemplate, stories: &StoryCounts) {
     line(text, template.name(), if template.title() == template.name() { "" } else { template.title() });
     if let Some(of) = template.alias_of() {
         line(text, "  as", of);
@@ -244,6 +248,9 @@ fn source_lines(text: &mut String, template: &SourceTemplate) {
     said("  statuses", &statuses.join(", "));
     let verify = template.verification().map(|scheme| format!("{}, in {}", scheme.kind(), scheme.place()));
     said("  verify", &verify.unwrap_or_default());
+    if template.alias_of().is_none() {
+        said("  stories", &stories.source(template.name()).to_string());
+    }
     template.caveats().iter().for_each(|caveat| said("  note", caveat));
     line(text, "  verified", if template.is_verified() { "yes" } else { "no" });
     doubt_line(text, template.doubts().into_iter().map(|(_, doubt)| doubt));

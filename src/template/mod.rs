@@ -10,6 +10,7 @@ pub mod minify;
 pub mod preset;
 pub mod provenance;
 pub mod source;
+pub mod story_counts;
 pub mod tag_script;
 pub(crate) mod toml_doc;
 pub(crate) mod typed_text;

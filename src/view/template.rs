@@ -15,6 +15,7 @@ use crate::template::provenance::{FactDoubt, FactLevel, PlatformFact, Provenance
 use crate::template::source::definition::SourceTemplate;
 use crate::template::source::facts::NetworkFact;
 use crate::template::source::verify::scheme::Verification;
+use crate::template::story_counts::StoryCounts;
 
 /// Every template, the built-in ones and a user's own.
 #[derive(Serialize)]
@@ -29,9 +30,10 @@ impl<'a> CatalogView<'a> {
         sources: &'a [Arc<SourceTemplate>],
         destinations: &'a [Arc<DestinationTemplate>],
         presets: &'a [Arc<PostbackPreset>],
+        stories: &StoryCounts,
     ) -> CatalogView<'a> {
         CatalogView {
-            sources: sources.iter().map(|template| SourceTemplateView::of(template)).collect(),
+            sources: sources.iter().map(|template| SourceTemplateView::of(template, stories)).collect(),
             destinations: destinations.iter().map(|template| DestinationTemplateView::of(template)).collect(),
             presets: presets.iter().map(|preset| PresetView::of(preset)).collect(),
         }
@@ -62,6 +64,8 @@ struct SourceTemplateView<'a> {
     extra_parameters: Vec<&'a str>,
     /// How the network signs, as `[verify] kind` has it; null where it does not.
     verify: Option<&'static str>,
+    /// How many stories it has, by which it is tested.
+    stories: usize,
     /// The parameter of the network's links that carries our click id.
     link_param: Option<&'a str>,
     link_query: &'a [String],
@@ -72,7 +76,7 @@ struct SourceTemplateView<'a> {
 }
 
 impl<'a> SourceTemplateView<'a> {
-    fn of(template: &'a SourceTemplate) -> SourceTemplateView<'a> {
+    fn of(template: &'a SourceTemplate, stories: &StoryCounts) -> SourceTemplateView<'a> {
         let is_mapped = template.maps_currency();
         SourceTemplateView {
             name: template.name(),
@@ -88,6 +92,7 @@ impl<'a> SourceTemplateView<'a> {
             currency: if is_mapped { "from the postback" } else { "from the configuration" },
             extra_parameters: template.extra_params(),
             verify: template.verification().map(Verification::kind),
+            stories: stories.source(template.name()),
             link_param: template.link_param(),
             link_query: template.link_query(),
             verified: template.is_verified(),

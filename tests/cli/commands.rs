@@ -256,6 +256,8 @@ fn templates_list_and_show_say_how_a_network_signs() {
         let is_it = |item: &&Value| item["name"] == name;
         let template = listed["sources"].as_array().unwrap().iter().find(is_it).unwrap();
         assert_eq!(template["verify"], kind, "{name}");
+        let stories = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sources").join(name);
+        assert_eq!(template["stories"], std::fs::read_dir(stories).unwrap().count(), "{name}");
     }
     let shown = json_of(&postbridge(folder.path(), &["templates", "show", "shopify", "--json"]));
     assert_eq!(shown["sources"][0]["verify"], "hmac");

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use postbridge::template::catalog::Catalog;
 use postbridge::template::source::definition::SourceTemplate;
+use postbridge::template::story_counts::story_folders;
 
 use crate::support::golden;
 
@@ -16,7 +17,15 @@ fn repository() -> PathBuf {
 }
 
 fn stories(name: &str) -> usize {
-    std::fs::read_dir(repository().join("fixtures/sources").join(name)).map_or(0, Iterator::count)
+    story_folders(&repository().join("fixtures/sources").join(name))
+}
+
+#[test]
+fn the_program_knows_how_many_stories_each_built_in_template_has() {
+    let catalog = Catalog::load(None).unwrap();
+    let names = catalog.source_names().into_iter().filter(|name| stories(name) > 0);
+    let table: String = names.map(|name| format!("{name}\t{}\n", stories(name))).collect();
+    golden::compare("templates/stories.tsv", &table);
 }
 
 fn lines(name: &str) -> usize {
