@@ -130,11 +130,11 @@ impl KeptHeaders {
         }
     }
 
-    /// Puts others in the place of those values for which `change` has one. Answers whether it had any.
-    pub fn map_values(&mut self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> bool {
-        let changed: Vec<Option<Vec<u8>>> = self.iter().map(|(_, value)| change(value)).collect();
+    /// Puts others in the place of those values for which `change`, by name and value, has one.
+    pub fn map_values(&mut self, change: impl Fn(&str, &[u8]) -> Option<Vec<u8>>) {
+        let changed: Vec<Option<Vec<u8>>> = self.iter().map(|(name, value)| change(name, value)).collect();
         if changed.iter().all(Option::is_none) {
-            return false;
+            return;
         }
         let mut headers =
             KeptHeaders { lines: Vec::with_capacity(self.lines.len()), left_out: self.left_out };
@@ -142,7 +142,6 @@ impl KeptHeaders {
             headers.push(name, changed.as_deref().unwrap_or(value));
         }
         *self = headers;
-        true
     }
 
     /// Counts one that is not kept.

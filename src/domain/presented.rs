@@ -30,8 +30,8 @@ pub struct KeptProof {
     pub is_verified: bool,
     /// What is masked in the line's query and in the body.
     pub text: KeptText,
-    /// One of the secrets that the source had then was in it, and is masked wherever that was.
-    pub holds_secret: bool,
+    /// Of one of the secrets that the source had then, where the request has it somewhere, which is masked.
+    pub held: Option<KeyedDigest>,
     /// The address that is kept is that of a proxy that hides its senders: no one knows where it was sent from.
     pub is_sender_hidden: bool,
 }

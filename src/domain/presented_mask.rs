@@ -9,6 +9,8 @@ use crate::domain::postback::RawRequest;
 const SHORTEST: usize = 8;
 /// The same of a number, which may as well be an id, a time or an amount.
 const SHORTEST_NUMBER: usize = 16;
+/// It is looked for in each header and at each place of the body.
+const LONGEST: usize = 1024;
 /// Senders and proxies encode what was encoded already.
 const MOST_TIMES: usize = 3;
 
@@ -20,7 +22,6 @@ impl PresentedMask {
     /// A mask of these, but for those that cannot be [searched for](is_findable).
     pub fn of_tokens(presented: impl IntoIterator<Item = Vec<u8>>) -> PresentedMask {
         let mut texts: Vec<Vec<u8>> = presented.into_iter().filter(|text| is_findable(text)).collect();
-        // Of two that begin alike the longer one is masked whole.
         texts.sort_unstable();
         texts.dedup();
         PresentedMask(texts)
@@ -37,21 +38,20 @@ impl PresentedMask {
         PresentedMask::of_tokens(spelled)
     }
 
-    /// Masks each of them in the line, the headers and the body of a request. Answers whether there was any.
-    pub fn mask(&self, raw: &mut RawRequest) -> bool {
+    /// Masks each of them in the line, the headers and the body of a request.
+    pub fn mask(&self, raw: &mut RawRequest) {
         if self.0.is_empty() {
-            return false;
+            return;
         }
-        let mut is_changed = self.mask_headers(raw);
+        self.mask_headers(raw, &[]);
         if let Some(line) = self.masked(&raw.line, TextSyntax::Plain) {
-            (raw.line, is_changed) = (line, true);
+            raw.line = line;
         }
         let is_json = matches!(raw.body.trim_ascii_start().first(), Some(b'{' | b'['));
         if let Some(body) = self.masked(&raw.body, if is_json { TextSyntax::Json } else { TextSyntax::Plain })
         {
-            (raw.body, is_changed) = (body, true);
+            raw.body = body;
         }
-        is_changed
     }
 
     /// Whether one of them is in a text.
@@ -59,9 +59,15 @@ impl PresentedMask {
         !self.spans(text).is_empty()
     }
 
-    /// Masks each of them in the headers alone. Answers whether there was any.
-    pub fn mask_headers(&self, raw: &mut RawRequest) -> bool {
-        !self.0.is_empty() && raw.headers.map_values(|value| self.masked(value, TextSyntax::Plain))
+    /// Masks each of them in the headers alone, but for those of these names.
+    pub fn mask_headers(&self, raw: &mut RawRequest, but: &[String]) {
+        if self.0.is_empty() {
+            return;
+        }
+        raw.headers.map_values(|name, value| match but.iter().any(|known| known == name) {
+            true => None,
+            false => self.masked(value, TextSyntax::Plain),
+        });
     }
 
     /// A text with each of them masked; `None` where there is none of them.
@@ -98,6 +104,9 @@ impl PresentedMask {
         for one in &self.0 {
             for written in [Written::Bytes, Written::Utf16Le, Written::Utf16Be] {
                 let needle = written.of(one);
+                if needle.len() > text.len() {
+                    continue;
+                }
                 let found = memchr::memmem::find_iter(text, &needle);
                 let is_whole = |at: &usize| match written {
                     Written::Bytes => is_whole(text, *at, needle.len()),
@@ -124,10 +133,11 @@ impl PresentedMask {
 }
 
 /// Whether a text can be searched for: one that is shorter than eight bytes, or than sixteen where it is a number, is
-/// hardly a secret.
+/// hardly a secret, and one of more than 1,024 is none.
 pub fn is_findable(text: &[u8]) -> bool {
     let is_number = text.iter().all(u8::is_ascii_digit);
-    text.len() >= if is_number { SHORTEST_NUMBER } else { SHORTEST }
+    let shortest = if is_number { SHORTEST_NUMBER } else { SHORTEST };
+    (shortest..=LONGEST).contains(&text.len())
 }
 
 /// Whether what is found there is no part of a longer word or number.

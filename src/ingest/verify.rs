@@ -4,8 +4,9 @@
 use crate::domain::address;
 use crate::domain::forwarding;
 use crate::domain::mask::MASK;
-use crate::domain::postback::{EncodedBody, KeptHeaders, RawRequest};
+use crate::domain::postback::{CONTENT_TYPE, EncodedBody, KeptHeaders, RawRequest};
 use crate::domain::presented::{DigestKey, KeptProof, KeptText, KeyedDigest, PresentedSecret};
+use crate::domain::presented_mask::PresentedMask;
 use crate::domain::rejection::Rejection;
 use crate::domain::rejection::note::ReportNote;
 use crate::domain::rejection::signature::{NotKept, SignaturePlace, SignatureProblem};
@@ -34,6 +35,23 @@ pub struct Verifier<'a> {
 /// The header in which proxies name the addresses that they forward for.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
+/// The headers of a request as it was received, but for its content type, which is as it is kept: part of it may be
+/// masked, or all of it left out.
+struct KeptContentType<'a> {
+    received: &'a dyn HeaderValues,
+    kept: Option<Vec<u8>>,
+}
+
+impl HeaderValues for KeptContentType<'_> {
+    fn first(&self, name: &str) -> Option<&[u8]> {
+        if name == CONTENT_TYPE { self.kept.as_deref() } else { self.received.first(name) }
+    }
+
+    fn has_value(&self, is_one: &dyn Fn(&[u8]) -> bool) -> bool {
+        self.received.has_value(is_one)
+    }
+}
+
 /// Of what is not refused.
 struct VerifyVerdict {
     /// What is wrong, where the source only observes.
@@ -55,6 +73,12 @@ impl Verifier<'_> {
         received_at: Time,
     ) -> Result<Vec<ReportNote>, Rejection> {
         let mut proof = self.proof(signed, raw);
+        // The body is verified as it will be read: by the content type as it is kept.
+        let headers = KeptContentType {
+            received: signed.headers,
+            kept: raw.headers.get(CONTENT_TYPE).map(<[u8]>::to_vec),
+        };
+        let signed = &SignedRequest { headers: &headers, ..*signed };
         // A body that cannot be read says so where it is verified; else the digest of what it holds is compared.
         let presented = self.scheme.map(|scheme| self.presented(scheme, signed)).transpose();
         if let Ok(presented) = &presented {
@@ -94,8 +118,20 @@ impl Verifier<'_> {
             Some(_) => KeptText::AsReceived,
             None => KeptText::Unknown,
         };
-        let holds_secret = raw.proof.as_ref().is_some_and(|proof| proof.holds_secret);
-        KeptProof { text, holds_secret, is_sender_hidden: self.is_sender_hidden, ..KeptProof::default() }
+        let held = self.scheme.and_then(|scheme| self.held(scheme, signed));
+        KeptProof { text, held, is_sender_hidden: self.is_sender_hidden, ..KeptProof::default() }
+    }
+
+    /// The secret of the source that a request has somewhere, which is masked there: the template may look elsewhere.
+    fn held(&self, scheme: &Verification, signed: &SignedRequest<'_>) -> Option<KeyedDigest> {
+        scheme.secret_place()?;
+        let is_held = |secret: &&str| {
+            let mask = PresentedMask::of_tokens([secret.as_bytes().to_vec()]);
+            let is_in_header = || signed.headers.has_value(&|value| mask.is_in(value));
+            mask.is_in(signed.line) || mask.is_in(signed.body) || is_in_header()
+        };
+        let held = self.rules.secrets.iter().find(is_held)?;
+        Some(self.key.digest(&[held.as_bytes()]))
     }
 
     /// Verifies a request once more from what is kept of it, by the secrets that the source has now; one that was verified
@@ -122,14 +158,14 @@ impl Verifier<'_> {
     ) -> Result<VerifyVerdict, Rejection> {
         self.find_sender(raw, proof);
         let Some(scheme) = self.scheme else { return self.verdict(raw, proof, || Ok(())) };
-        // The secret was there, where the template did not look for it.
+        // A secret was there, where the template did not look for it.
         let is_masked_there = |place: &SignaturePlace| {
             let kept = SignedRequest { line: &raw.line, headers: &raw.headers, body: &raw.body };
             let is_elsewhere = proof.presented.as_ref().is_none_or(|known| known.place != *place);
             is_elsewhere && scheme.presented(&kept).is_ok_and(|text| text.as_deref() == Some(MASK))
         };
-        if proof.holds_secret && scheme.secret_place().is_some_and(|place| is_masked_there(&place)) {
-            return self.verdict(raw, proof, || Ok(()));
+        if proof.held.is_some() && scheme.secret_place().is_some_and(|place| is_masked_there(&place)) {
+            return self.verdict(raw, proof, || Ok(self.compared(scheme, proof.held)?));
         }
         let found = self.presented_before(scheme, raw, proof);
         if let Ok(found @ Some(_)) = &found {
@@ -148,8 +184,13 @@ impl Verifier<'_> {
         let values = raw.headers.iter().filter(|(name, _)| *name == FORWARDED_FOR).map(|(_, value)| value);
         let entries: Vec<_> = values.flat_map(|value| value.split(|byte| *byte == b',')).collect();
         let entries = entries.into_iter().rev().filter(|entry| !entry.trim_ascii().is_empty());
-        let hops = entries.map(|entry| std::str::from_utf8(entry).ok().and_then(address::parse));
-        let sender = forwarding::sender(proxy, hops, || true, &self.rules.trusted_proxies);
+        let hops: Vec<_> =
+            entries.map(|entry| std::str::from_utf8(entry).ok().and_then(address::parse)).collect();
+        // What is masked or was left out may be the address that counts.
+        if raw.headers.left_out() > 0 || hops.contains(&None) {
+            return;
+        }
+        let sender = forwarding::sender(proxy, hops.into_iter(), || true, &self.rules.trusted_proxies);
         proof.is_sender_hidden = sender.hidden_by.is_some();
         raw.peer = Some(sender.address);
     }

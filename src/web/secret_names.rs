@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use crate::domain::postback::RawRequest;
-use crate::domain::presented::KeptProof;
 use crate::domain::presented_mask::PresentedMask;
 use crate::domain::rejection::signature::SignaturePlace;
 use crate::template::source::definition::SourceTemplate;
@@ -24,14 +23,21 @@ pub struct SecretNames {
     schemes: Vec<Verification>,
     /// The secrets of the one source whose names these are; `None`: they are of no one source.
     secrets: Option<PresentedMask>,
+    /// The headers that are read of its requests.
+    read_headers: Vec<String>,
 }
 
 const API_KEY: &[u8] = b"api_key";
 
 impl SecretNames {
     /// `api_key` alone.
-    pub const API_KEY: SecretNames =
-        SecretNames { params: Vec::new(), headers: Vec::new(), schemes: Vec::new(), secrets: None };
+    pub const API_KEY: SecretNames = SecretNames {
+        params: Vec::new(),
+        headers: Vec::new(),
+        schemes: Vec::new(),
+        secrets: None,
+        read_headers: Vec::new(),
+    };
 
     /// Those of all of these templates together.
     pub fn of<'a>(templates: impl IntoIterator<Item = &'a SourceTemplate>) -> SecretNames {
@@ -58,24 +64,23 @@ impl SecretNames {
         let secrets = rules.into_iter().flat_map(|rules| rules.secrets.iter());
         let secrets =
             names.schemes.first().map(|scheme| scheme.mask(secrets.map(|text| text.as_bytes().to_vec())));
-        SecretNames { secrets: Some(secrets.unwrap_or_default()), ..names }
+        let mut read_headers = template.read_headers().to_vec();
+        read_headers.extend(["content-type", "x-forwarded-for"].map(str::to_owned));
+        SecretNames { secrets: Some(secrets.unwrap_or_default()), read_headers, ..names }
     }
 
-    /// Masks what `request` presents as a secret wherever else it is in what is kept of it. Of a source's own request in
-    /// headers alone, unless it is one of the source's secrets: what is wrong there may be anything, as an order's number
-    /// that was put into the wrong parameter, and the sale needs it.
+    /// Masks what `request` presents as a secret wherever else it is in what is kept of it. Of a source's own request,
+    /// unless it is one of the source's secrets, only in headers that no one reads: what is wrong there may be anything,
+    /// as an order's number that was put into the wrong parameter, and the sale needs it.
     pub(super) fn mask_presented(&self, request: &SignedRequest<'_>, raw: &mut RawRequest) {
         for scheme in &self.schemes {
             let presented = scheme.presented(request).ok().flatten();
             let mask = scheme.mask(presented);
             match &self.secrets {
-                None => _ = mask.mask(raw),
+                None => mask.mask(raw),
                 Some(secrets) => {
-                    // Of a header that has it nothing may be left to mask.
-                    let holds_secret =
-                        secrets.mask(raw) || request.headers.has_value(&|value| secrets.is_in(value));
-                    mask.mask_headers(raw);
-                    raw.proof = Some(Box::new(KeptProof { holds_secret, ..KeptProof::default() }));
+                    secrets.mask(raw);
+                    mask.mask_headers(raw, &self.read_headers);
                 }
             }
         }

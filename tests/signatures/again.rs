@@ -259,3 +259,23 @@ async fn what_was_verified_when_it_was_received_stays_so_whatever_the_secret_is_
     assert_eq!(code_again(&off.with(WRONG)).await, "wrong_signature", "it was not looked at");
     assert_eq!(code_again(&off.with(RIGHT)).await, "not_a_number");
 }
+
+#[tokio::test]
+async fn a_secret_that_was_looked_for_elsewhere_counts_by_todays_secrets() {
+    let (in_param, in_other) =
+        ("kind = \"token\"\nparameter = \"sign\"\n", "kind = \"token\"\nparameter = \"other\"\n");
+    let (old, new) = ("secret = \"the-old-secret\"\n", "secret = \"the-new-secret\"\n");
+    for query in ["other=the-old-secret", "other=***&x=the-old-secret", "other=***"] {
+        let source = SignedSource::new(in_param, old);
+        source.send(&Outgoing::get(&format!("{SALE}&{query}"))).await;
+        let corrected = |secret: &str| {
+            SignedSource::on(Arc::clone(&source.store), source.clock.clone(), in_other, secret)
+        };
+        let expected = if query == "other=***" { "cannot_verify_again" } else { "wrong_signature" };
+        assert_eq!(code_again(&corrected(new)).await, expected, "{query}");
+    }
+    let source = SignedSource::new(in_param, old);
+    source.send(&Outgoing::get(&format!("{SALE}&other=the-old-secret"))).await;
+    let corrected = SignedSource::on(Arc::clone(&source.store), source.clock.clone(), in_other, old);
+    assert_eq!(code_again(&corrected).await, "");
+}

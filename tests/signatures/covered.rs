@@ -142,6 +142,17 @@ async fn signed_fields_are_those_of_the_body_or_those_of_the_query_and_never_som
         let spliced = Outgoing { target: format!("{}?tid=T1&sig={sig}", body.target), ..body };
         assert_eq!(source.send(&spliced).await.verdict(), ("quarantined", "wrong_signature"));
     }
+    // What is masked or left out of the content type does not make another body of it than the one that was verified.
+    let get = format!("cid=c1&amount=7&tid=T1&sig={sig}");
+    let forged = "cid=FORGED&amount=500.00&tid=NEW1&z=\n--X--";
+    for hidden in ["api_key=1; boundary=X".to_owned(), format!("boundary=X; p={}", "a".repeat(4096))] {
+        let source = SignedSource::new(digest, SECRET);
+        let post = Outgoing::post(&format!("multipart/form-data; {hidden}"), forged);
+        let sent = Outgoing { target: format!("{}?{get}", post.target), ..post };
+        source.send(&sent).await;
+        let conversion = source.newest().await.verdict.conversion();
+        assert_eq!(conversion, None, "{hidden}");
+    }
     // A body without any parameter is none.
     for (kind, body) in [
         ("application/json", "{}"),

@@ -163,6 +163,19 @@ async fn what_a_sender_puts_into_the_wrong_place_is_not_taken_out_of_its_sale() 
     let conversion = strict.store.conversion(corrected.verdict.conversion().unwrap()).await.unwrap().unwrap();
     assert_eq!(conversion.conversion.attribution.given(), Some("c-77777777"));
 
+    let rule = "[[event.rules]]\nparam = \"header:x-topic\"\nis = \"topic-sale\"\nevent = \"Lead\"\n";
+    let source = SignedSource::new(
+        &format!("{IN_A_PARAMETER}{rule}"),
+        "secret = \"another-secret\"\nverify = \"observe\"\n",
+    );
+    let sent = Outgoing::get("cid=c1&amount=7&sec_token=topic-sale").header("x-topic", "topic-sale");
+    source.send(&sent.header("x-other", "topic-sale")).await;
+    let text = kept(&source, 1).await;
+    assert!(
+        text.contains("x-topic: topic-sale") && text.contains("x-other: ***"),
+        "a field reads it: {text}"
+    );
+
     // A secret that may as well be an amount or a time is masked by its name alone.
     let plain = SignedSource::new("kind = \"token\"\nheader = \"x-auth\"\n", "secret = \"482913\"\n");
     let body = "{\"cid\":\"c482913\",\"amount\":482913.5,\"tid\":\"482913\"}";

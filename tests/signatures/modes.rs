@@ -148,6 +148,33 @@ async fn the_address_of_a_proxy_that_hides_its_senders_is_no_senders() {
 }
 
 #[tokio::test]
+async fn what_is_not_whole_of_a_chain_of_addresses_says_no_address() {
+    let allowed = "allow_ips = [\"198.51.100.0/24\"]\n";
+    let forwarded = || Outgoing {
+        peer: Some("10.0.0.9".parse().unwrap()),
+        is_forwarded: true,
+        ..Outgoing::get("cid=c1&amount=7.00&tid=t3")
+    };
+    let filler = "x".repeat(3990);
+    for headers in [
+        vec![("x-forwarded-for", "198.51.100.7, ;api_key=x, 203.0.113.66")],
+        vec![
+            ("x-forwarded-for", "198.51.100.7"),
+            ("a-filler", &filler),
+            ("x-forwarded-for", "203.0.113.66, 203.0.113.66"),
+        ],
+        vec![("x-forwarded-for", "198.51.100.7, unknown")],
+    ] {
+        let source = SignedSource::new("kind = \"none\"\n", allowed);
+        let sent = headers.iter().fold(forwarded(), |sent, (name, value)| sent.header(name, value));
+        assert_eq!(source.send(&sent).await.verdict().1, "address_not_allowed");
+        let declared = source.behind("10.0.0.9").again(Seq::FIRST).await.unwrap();
+        let code = declared.verdict.rejection().map(|why| why.code().as_str());
+        assert_eq!(code, Some("address_not_allowed"), "{headers:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_was_taken_is_no_signature() {
     let allowed = "allow_ips = [\"198.51.100.0/24\"]\n";
     let source = SignedSource::new("kind = \"none\"\n", allowed);

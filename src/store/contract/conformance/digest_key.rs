@@ -18,7 +18,7 @@ pub fn the_key_of_digests_stays_and_what_is_kept_by_it_is_answered(engine: &Engi
             digest: Some(presented),
         }),
         is_verified: true,
-        holds_secret: true,
+        held: Some(key.digest(&[b"held"])),
         text: KeptText::Masked(key.digest(&[b"line", b"body"])),
         is_sender_hidden: true,
     };

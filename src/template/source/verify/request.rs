@@ -123,7 +123,8 @@ impl<'a> SignedRequest<'a> {
     /// Whether the body holds any parameter: then signed fields are those of the body, and else those of the query,
     /// never some of each. One that cannot be read may hold some.
     pub fn has_body_params(&self) -> bool {
-        let read = || self.in_body(&EveryParam { most: usize::MAX });
+        // The first one ends it: more than that are too many.
+        let read = || self.in_body(&EveryParam { most: 1 });
         !self.body.is_empty() && read().map_or(true, |read| !read.pairs.is_empty())
     }
 
