@@ -16,6 +16,7 @@ mod event_schemas;
 mod helper_options;
 mod helpers;
 mod items;
+mod joined_ids;
 mod late_events;
 mod later_verdicts;
 mod macro_urls;

@@ -283,48 +283,6 @@ fn an_event_word_that_nothing_names_may_leave_it_to_the_value() {
 }
 
 #[test]
-fn a_zero_is_part_of_a_joined_id_and_no_id_alone() {
-    let map = MAP.replace("value =", "transaction_id = \"{{order}}-{{part}}\"\nvalue =");
-    let template = template(&format!("{map}{BY_VALUE}"));
-    for (query, expected) in [
-        ("order=K7&part=0", Some("K7-0")),
-        ("order=0&part=2", Some("0-2")),
-        ("order=0&part=0", None),
-        ("order=&part=0", None),
-        ("order=K7&part=SALE", Some("K7-SALE")),
-        ("order=SALE&part=0", None),
-        ("order=K7&part=", None),
-        ("order=K7", None),
-        ("order=K7&part=null", None),
-        ("order=K7&part=%7Bpart%7D", None),
-    ] {
-        let found = draft(&template, &format!("amount=7&{query}"));
-        assert_eq!(found.transaction_id.as_deref(), expected, "{query}");
-    }
-}
-
-#[test]
-fn what_an_earlier_reading_of_an_id_lacks_is_noted_only_where_no_later_one_has_it() {
-    let id = "transaction_id = [\"{{order}}-{{part}}\", \"order\"]\nvalue =";
-    let template = template(&format!("{}{BY_VALUE}", MAP.replace("value =", id)));
-    for (query, expected, noted) in [
-        ("order=K7&part=2", Some("K7-2"), &[][..]),
-        ("order=K7&part=", Some("K7"), &[]),
-        ("order=K7", Some("K7"), &[]),
-        ("part=2", None, &["order"]),
-        ("order=K7&part=%7Bpart%7D", Some("K7"), &["part"]),
-        ("order=%7Border%7D&part=2", None, &["order"]),
-        ("order=%7Border%7D", None, &["order"]),
-        ("", None, &[]),
-    ] {
-        let found = draft(&template, &format!("amount=7&{query}"));
-        let notes: Vec<&str> =
-            found.notes.iter().map(|note| note.problem().unwrap().field.as_str()).collect();
-        assert_eq!((found.transaction_id.as_deref(), notes.as_slice()), (expected, noted), "{query}");
-    }
-}
-
-#[test]
 fn the_id_of_a_row_is_read_and_one_that_is_none_stops_the_postback() {
     let template = template(&format!("{MAP}{BY_VALUE}[dedup]\nadjustment_id = \"row\"\n"));
     assert_eq!(draft(&template, "amount=-7&row=%20r1%20").adjustment_id.as_deref(), Some("r1"));

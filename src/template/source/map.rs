@@ -6,6 +6,7 @@
 
 mod event;
 mod items;
+mod joined;
 mod values;
 
 use std::borrow::Cow;
@@ -19,9 +20,7 @@ use crate::domain::rejection::param::{ParamFault, ParamProblem};
 use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::template::macros::detect::{ValueClass, ValueUse, classify};
-use crate::template::source::definition::{
-    Field, FieldRule, SourceBinding, SourceTemplate, UrlParam, ValuePiece,
-};
+use crate::template::source::definition::{Field, FieldRule, SourceBinding, SourceTemplate, UrlParam};
 use crate::template::source::fault::{self, UnusableParam};
 use crate::template::source::mapped_report::MappedReport;
 use crate::template::source::params::{Param, Params, problem};
@@ -223,58 +222,6 @@ impl<'a> Mapping<'a> {
         }
     }
 
-    /// Sound parts joined; absent when every parameter is, and an id of parts divided by text also when one of them is.
-    fn join(&mut self, pieces: &[ValuePiece], used: ValueUse) -> FieldInput<'a> {
-        let is_divided_id =
-            used == ValueUse::Id && pieces.iter().any(|piece| matches!(piece, ValuePiece::Text(_)));
-        let (mut joined, mut first, mut no_id, mut empty) = (String::new(), None, None, None);
-        for piece in pieces {
-            let index = match piece {
-                ValuePiece::Text(text) => {
-                    joined.push_str(text);
-                    continue;
-                }
-                ValuePiece::Param(index) => *index,
-            };
-            if let Some((param, class)) = self.part_of_id(index, used) {
-                joined.push_str(trim(&param.value));
-                no_id = no_id.or((class == ValueClass::Skeleton).then_some(param));
-                continue;
-            }
-            match self.one(index, used) {
-                FieldInput::Sound { param, text } => {
-                    joined.push_str(trim(&text));
-                    first.get_or_insert(param);
-                }
-                FieldInput::Absent => empty = empty.or(Some(index)),
-                bad => return bad,
-            }
-        }
-        match (first, no_id, empty.filter(|_| is_divided_id)) {
-            (Some(_), _, Some(index)) => {
-                let name = self.template.names.name(index).to_owned();
-                self.leave_out(ParamProblem::new(name, None, ParamFault::MissingParameter));
-                FieldInput::Absent
-            }
-            (Some(param), ..) => FieldInput::Sound { param, text: Cow::Owned(joined) },
-            (None, Some(param), _) => {
-                FieldInput::Bad { param, why: UnusableParam::Classified(ValueClass::Skeleton) }
-            }
-            (None, None, _) => FieldInput::Absent,
-        }
-    }
-
-    /// A value that alone is no id, as `0` or `SALE`, and may be part of one; with what it is alone.
-    fn part_of_id(&self, index: usize, used: ValueUse) -> Option<(&'a Param, ValueClass)> {
-        let param = self.indexed.get(index).filter(|_| used == ValueUse::Id)?;
-        let class = |used| self.template.classify(index, param, used);
-        let alone = class(ValueUse::Id);
-        let is_part = matches!(alone, ValueClass::Nothing | ValueClass::Skeleton)
-            && class(ValueUse::Text) == ValueClass::Sound
-            && self.indexed.wrong(index, param).is_none();
-        is_part.then_some((param, alone))
-    }
-
     /// The id of the row of a sale that it is. One that is none is named in the note.
     fn adjustment_id(&mut self) -> Option<String> {
         let template = self.template;
@@ -403,8 +350,12 @@ impl<'a> Mapping<'a> {
         pairs
     }
 
+    /// Names it once, however many readings and fields read it.
     fn leave_out(&mut self, problem: ParamProblem) {
-        self.left_out.push(ReportNote::left_out(problem));
+        let note = ReportNote::left_out(problem);
+        if !self.left_out.contains(&note) {
+            self.left_out.push(note);
+        }
     }
 
     /// Of unreadable bytes the parameters' own note says it.
