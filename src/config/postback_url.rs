@@ -26,9 +26,11 @@ impl Config {
     /// where `knows_keys`.
     pub fn lint_postback_url(&self, source: &Source, pasted: &str, knows_keys: bool) -> LintedUrl {
         let keys = source.keys.iter().map(|key| key.reveal());
+        let secrets = source.verify.secrets.iter().map(|secret| secret.reveal());
         let expected = ExpectedAddress {
             base: &self.server.public_url,
             keys: keys.collect(),
+            secrets: secrets.collect(),
             checks_key: knows_keys,
             source: source.id.as_str(),
         };

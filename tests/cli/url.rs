@@ -58,6 +58,39 @@ fn a_clean_url_ends_with_0_and_one_with_findings_with_1() {
 }
 
 #[test]
+fn a_further_parameter_that_the_template_lacks_is_refused_with_what_to_do() {
+    let folder = installed();
+    for (arguments, said) in [
+        (["url", "aff", "--with", "order_sim"], "did you mean `order_sum`?"),
+        (["url", "aff", "--with", "country"], "name it there: extra = [\"country=the_macro\"]"),
+        (["url", "shop", "--with", "country"], "leave --with out"),
+    ] {
+        let refused = postbridge(folder.path(), &arguments);
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
+        assert!(err(&refused).contains(said), "{}", err(&refused));
+    }
+}
+
+#[test]
+fn neither_a_token_nor_a_secret_in_a_pasted_url_is_shown() {
+    let template = "name = \"tok\"\nmacro = \"{{}}\"\npostback = [\"cid\", \"amount\"]\n[map]\nclick_id = \"cid\"\n\
+        value = \"amount\"\n[event]\nby_value = { positive = \"Purchase\", zero = \"Lead\" }\n\
+        [verify]\nkind = \"token\"\nparameter = \"my_token\"\n";
+    let more = "[templates]\npath = \"mine\"\n[[source]]\nid = \"tok\"\ntemplate = \"tok\"\nkey = \"tok-k3y-4711-0815\"\n\
+                currency = \"USD\"\nsecret = \"s3cret-of-tok\"\n";
+    let folder = folder(&format!("{CONFIG}{more}"));
+    fs::create_dir_all(folder.path().join("mine/sources")).unwrap();
+    fs::write(folder.path().join("mine/sources/tok.toml"), template).unwrap();
+    let pasted = "https://t.example.com/tok-k3y-4711-0815/collect/tok?cid={cid}&My-Token=another-t0ken&amount=s3cret-of-tok";
+    for json in [&[][..], &["--json"]] {
+        let found = postbridge(folder.path(), &[&["url", "tok", "--lint", pasted][..], json].concat());
+        let said = out(&found) + &err(&found);
+        assert!(said.contains("&My-Token=***&amount=***"), "{said}");
+        assert!(!said.contains("another-t0ken") && !said.contains("s3cret-of-tok"), "{said}");
+    }
+}
+
+#[test]
 fn findings_are_one_json_document() {
     let folder = installed();
     let pasted = AFFISE.replace("&status={status}", "");

@@ -12,6 +12,8 @@ use postbridge::template::source::url_lint::LintedUrl;
 use proptest::prelude::*;
 
 const KEY: &str = "k3y-of-the-network-4711";
+/// By which the network signs.
+const SECRET: &str = "s3cret-of-the-network";
 const BASE: &str = "https://t.example.com/hooks";
 
 fn binding() -> SourceBinding {
@@ -21,7 +23,8 @@ fn binding() -> SourceBinding {
 fn looked_over(template: &SourceTemplate, pasted: &str) -> LintedUrl {
     let binding = SourceBinding { currency: Currency::parse("USD"), ..binding() };
     let keys = vec!["another-k3y-4711", KEY];
-    let expected = ExpectedAddress { base: BASE, keys, checks_key: true, source: "mine" };
+    let expected =
+        ExpectedAddress { base: BASE, keys, checks_key: true, source: "mine", secrets: vec![SECRET] };
     template.lint_url(&binding, &expected, pasted)
 }
 
@@ -122,7 +125,13 @@ fn a_status_that_only_a_constant_says_is_missed_and_is_one_of_the_sources_words(
     }
     // The account's own words are as good.
     let own = SourceBinding { statuses: vec![("ok".to_owned(), Status::Approved)], ..binding() };
-    let expected = ExpectedAddress { base: BASE, keys: vec![KEY], checks_key: true, source: "mine" };
+    let expected = ExpectedAddress {
+        base: BASE,
+        keys: vec![KEY],
+        checks_key: true,
+        source: "mine",
+        secrets: vec![SECRET],
+    };
     let lint = |status: &str| {
         let url = format!(
             "{BASE}/{KEY}/collect/mine?click_id={{p1}}&transaction_id={{txn_id}}&payout={{payout}}{status}"
@@ -217,6 +226,32 @@ fn a_signature_that_the_network_fills_in_is_missed_and_a_token_is_no_unread_para
     let token = of("", "kind = \"token\"\nparameter = \"token\"");
     assert_eq!(found_by(&token, &format!("{url}&token=s3cret-4711")), Vec::<String>::new());
     assert_eq!(found_by(&token, &format!("{url}&tokem=x")).len(), 1);
+}
+
+#[test]
+fn what_proves_who_the_sender_is_is_shown_nowhere() {
+    let text = "name = \"signed\"\nmacro = \"{{}}\"\npostback = [\"cid\", \"amount\"]\n[map]\nclick_id = \"cid\"\n\
+                value = \"amount\"\n[event]\nby_value = { positive = \"Purchase\", zero = \"Lead\" }\n[verify]\n\
+                kind = \"token\"\nparameter = \"my_token\"\nalso_in = [\"key\"]\n";
+    let template = SourceTemplate::parse("signed.toml", text).unwrap();
+    let shown = |query: &str| {
+        let linted = looked_over(&template, &format!("{BASE}/{KEY}/collect/mine?{query}"));
+        let said = format!("{linted:?}");
+        assert!(!said.contains("pr00f") && !said.contains(SECRET), "{query}: {said}");
+        linted.shown.split_once('?').unwrap().1.to_owned()
+    };
+    assert_eq!(shown("cid={cid}&my_token=pr00f&amount={amount}"), "cid={cid}&my_token=***&amount={amount}");
+    for name in ["MY-TOKEN", "mytoken", "My%5Ftoken", "amp;my_token", "+my_token", "Key"] {
+        assert_eq!(shown(&format!("cid=c&{name}=pr00f")), format!("cid=c&{name}=***"));
+    }
+    assert_eq!(shown("my_token=pr00f?amount=7&cid=c"), "my_token=***?amount=7&cid=c");
+    assert_eq!(shown("my_token=a?b=pr00f"), "my_token=***", "a secret may have a `?`");
+    assert_eq!(shown("cid=c?my_token=pr00f?key=pr00f"), "cid=c?my_token=***?key=***");
+    assert_eq!(shown("my_token="), "my_token=", "what is empty is no secret");
+    assert_eq!(shown(&format!("cid=x{SECRET}&{SECRET}")), "cid=x***&***");
+    assert_eq!(shown("cid=s3cret%2Dof%2dthe-network"), "cid=***");
+    let elsewhere = looked_over(&template, &format!("https://{SECRET}.example.com/{KEY}/collect/mine?cid=c"));
+    assert!(!format!("{elsewhere:?}").contains(SECRET), "{elsewhere:?}");
 }
 
 #[test]
@@ -354,7 +389,13 @@ fn an_address_that_is_not_the_configured_one_is_found_and_no_key_is_shown() {
 
 #[test]
 fn where_keys_may_not_be_known_a_wrong_one_is_not_found() {
-    let expected = ExpectedAddress { base: BASE, keys: vec![KEY], checks_key: false, source: "mine" };
+    let expected = ExpectedAddress {
+        base: BASE,
+        keys: vec![KEY],
+        checks_key: false,
+        source: "mine",
+        secrets: vec![SECRET],
+    };
     let pasted = format!("{BASE}/guessed-k3y-0815/collect/mine?{WHOLE}");
     assert!(named("affise").lint_url(&binding(), &expected, &pasted).findings.is_empty());
 }

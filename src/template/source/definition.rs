@@ -307,8 +307,16 @@ impl SourceTemplate {
         let known: Vec<&str> = self.extra_params();
         let hint = match did_you_mean(name, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if known.is_empty() => "this template has no further parameters".to_owned(),
-            None => format!("it knows {}", known.join(", ")),
+            None if self.postback.is_empty() => {
+                "its sender says what it says, and no macro asks for more: leave --with out".to_owned()
+            }
+            None => {
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                format!(
+                    "it knows {known}; where the network has a macro for another, copy the template to your own \
+                     `[templates] path` and name it there: extra = [\"{name}=the_macro\"]"
+                )
+            }
         };
         Problem::new(format!("the template `{}` has no further parameter `{name}`", self.name), hint)
     }

@@ -29,6 +29,7 @@ pub(crate) mod number;
 pub(crate) mod param_names;
 pub mod params;
 pub mod pasted_address;
+pub(crate) mod pasted_secrets;
 pub(crate) mod reader;
 pub(crate) mod received;
 pub(crate) mod repair;

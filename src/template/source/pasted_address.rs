@@ -11,6 +11,8 @@ pub struct ExpectedAddress<'a> {
     pub base: &'a str,
     /// Any of them opens the source. None is shown.
     pub keys: Vec<&'a str>,
+    /// By which the network signs. None is shown.
+    pub secrets: Vec<&'a str>,
     /// Whether a key that is none of them is a finding: one who sees that could guess keys.
     pub checks_key: bool,
     /// The source's id.

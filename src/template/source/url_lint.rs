@@ -2,8 +2,6 @@
 //!
 //! The URL is read as text: what a URL parser would encode, cut or put right is what is looked for.
 
-use percent_encoding::percent_decode_str;
-
 use crate::domain::mask;
 use crate::domain::text::trim;
 use crate::domain::url_finding::UrlFinding;
@@ -14,11 +12,12 @@ use crate::template::source::definition::{Field, FieldRule, SourceBinding, Sourc
 use crate::template::source::missing_params::ADJUSTMENT_ID;
 use crate::template::source::params::shown;
 use crate::template::source::pasted_address::{ExpectedAddress, PastedUrl};
+use crate::template::source::pasted_secrets::{self, decoded};
 
 /// A pasted URL with what was found in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LintedUrl {
-    /// As it was pasted, its key masked.
+    /// As it was pasted, its key masked, and what proves who the sender is.
     pub shown: String,
     /// In the order of the URL; what is missing at the end.
     pub findings: Vec<UrlFinding>,
@@ -47,9 +46,11 @@ impl SourceTemplate {
             pasted = pasted.get(..end).unwrap_or_default();
         }
         let masked = |text: String, key: &&str| mask::without_secret(&text, key).unwrap_or(text);
-        let url = PastedUrl::read(pasted);
+        let pasted = pasted_secrets::without_secrets(pasted, expected);
+        let url = PastedUrl::read(&pasted);
         let mut findings = url.check(expected);
-        let query = expected.keys.iter().fold(url.query.to_owned(), masked);
+        let query = pasted_secrets::masked_query(self, url.query);
+        let query = expected.keys.iter().fold(query, masked);
         let mut reading = QueryReading {
             template: self,
             binding,
@@ -307,10 +308,6 @@ impl PlaceOfValue<'_> {
 /// A macro without what may be its marks.
 fn bare(text: &str) -> &str {
     text.trim_matches(|c: char| !c.is_alphanumeric())
-}
-
-fn decoded(text: &str) -> String {
-    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 /// A URL without the marks that enclose it in a mail or a shell: only where both are there, as a macro may end with one.
