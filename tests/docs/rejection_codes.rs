@@ -66,6 +66,8 @@ fn params() -> Vec<ParamProblem> {
         param("price", "7,50", ParamFault::NotANumber { format: NumberFormat::Plain, other_fits: true }),
         param("row_limit", "many", ParamFault::InvalidValue { wanted: WantedValue::WholeNumber })
             .with_fix(ParamFix::Digits),
+        param("total", "12.5", ParamFault::InvalidValue { wanted: WantedValue::SmallestUnits })
+            .with_fix(ParamFix::WholeUnits),
         param("payout", "-3", ParamFault::BelowZero).with_fix(ParamFix::ReverseByStatus),
         param("order_id", "A-1…", ParamFault::TooLong { limit: LengthLimit::Characters(200) }),
         param("status", "paid", unknown),

@@ -144,7 +144,15 @@ fn smallest_units_are_counted_by_the_currency_unless_the_template_knows_better()
     ] {
         assert_eq!(value(&template, query).as_deref(), Ok(expected), "{query}");
     }
-    assert_eq!(value(&template, "amount=148.50"), Err("not_a_number"), "it was meant in whole units");
+    assert_eq!(value(&template, "amount=148.50"), Err("invalid_value"), "it was meant in whole units");
+    for (written, code) in
+        [("12,5", "invalid_value"), ("1.234,50", "invalid_value"), ("1,234", "not_a_number")]
+    {
+        assert_eq!(value(&template, &format!("amount={written}")), Err(code), "{written}");
+    }
+    let refused = mapped(&template, &binding(), "amount=12.5").unwrap_err();
+    assert!(refused.sentence().contains("`12.5`, not a whole number of the currency's smallest unit"));
+    assert!(refused.hint().contains("take unit = \"minor\" out of [number]"), "{}", refused.hint());
     let no_currency = SourceBinding { currency: None, ..binding() };
     let refused = mapped(&template, &no_currency, "amount=750").unwrap_err();
     assert_eq!(refused.code().as_str(), "missing_currency");

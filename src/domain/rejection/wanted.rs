@@ -24,6 +24,7 @@ pub enum WantedValue {
     JsonTexts,
     /// A text that is a list, next to another one.
     ListAsLong,
+    SmallestUnits,
 }
 
 /// What a member belongs to that an own server sends of a click.
@@ -69,6 +70,8 @@ pub enum ParamFix {
     VisitorsAddress,
     YesOrNo,
     ClickIdCharacters,
+    /// Of an amount in cents that has a part.
+    WholeUnits,
 }
 
 /// The longest text that is kept.
@@ -111,6 +114,7 @@ impl WantedValue {
             WantedValue::JsonText => "a text",
             WantedValue::JsonTexts => "an object of texts",
             WantedValue::ListAsLong => "a list as long as that of the items before it",
+            WantedValue::SmallestUnits => "a whole number of the currency's smallest unit (cents)",
         }
     }
 }
@@ -195,6 +199,10 @@ impl ParamFix {
             }
             ParamFix::VisitorsAddress => "send the visitor's address, not a server's",
             ParamFix::YesOrNo => "send true or false",
+            ParamFix::WholeUnits => {
+                "let the network send it in cents, without a mark; where it sends whole units, copy the template to your \
+                 own `[templates] path` and take unit = \"minor\" out of [number] there"
+            }
             ParamFix::ClickIdCharacters => "a click id is 1–100 of `A–Z a–z 0–9 . _ ~ -`",
         }
         .to_owned()

@@ -132,7 +132,7 @@ impl SourceTemplate {
             _ if used == ValueUse::Amount => match self.amounts.read(value, binding.currency) {
                 // Of which currency it counts the smallest units, the postback says.
                 Ok(Some(_)) | Err(NoAmount::NoCurrency) => Ok(()),
-                Ok(None) | Err(NoAmount::NotANumber) => {
+                Ok(None) | Err(NoAmount::NotANumber | NoAmount::PartOfUnit) => {
                     refused("is not an amount as the network writes it", as_received())
                 }
             },

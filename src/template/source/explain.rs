@@ -233,7 +233,10 @@ impl SourceTemplate {
             ValueClass::Sound => match field {
                 // Any currency serves to see whether it is a number.
                 _ if used == ValueUse::Amount
-                    && self.amounts.read(text, Currency::parse("USD")) == Err(NoAmount::NotANumber) =>
+                    && matches!(
+                        self.amounts.read(text, Currency::parse("USD")),
+                        Err(NoAmount::NotANumber | NoAmount::PartOfUnit)
+                    ) =>
                 {
                     Some("no decimal")
                 }

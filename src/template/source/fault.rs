@@ -4,7 +4,7 @@ use crate::domain::conversion::EventClaim;
 use crate::domain::money::{NoCurrency, NumberFormat, parse_decimal};
 use crate::domain::rejection::note::ReportNote;
 use crate::domain::rejection::param::{MissingClue, ParamFault, ParamProblem};
-use crate::domain::rejection::wanted::ParamFix;
+use crate::domain::rejection::wanted::{ParamFix, WantedValue};
 use crate::domain::text::trim;
 use crate::template::diagnostic::did_you_mean;
 use crate::template::macros::detect::ValueClass;
@@ -91,6 +91,12 @@ pub(crate) fn no_decimal(param: &Param, format: NumberFormat) -> ParamProblem {
     let mut others = NumberFormat::NAMES.iter().filter(|(_, other)| *other != format);
     let other_fits = others.any(|(_, other)| parse_decimal(&param.value, *other).is_some());
     problem(param, ParamFault::NotANumber { format, other_fits })
+}
+
+/// An amount that cannot count smallest units, where the template says that amounts do.
+pub(crate) fn part_of_unit(param: &Param) -> ParamProblem {
+    let wrong = ParamFault::InvalidValue { wanted: WantedValue::SmallestUnits };
+    problem(param, wrong).with_fix(ParamFix::WholeUnits)
 }
 
 pub(crate) fn no_event(template: &SourceTemplate) -> ParamProblem {

@@ -46,6 +46,8 @@ pub(crate) enum NoAmount {
     NotANumber,
     /// It counts the smallest units of a currency that is not known.
     NoCurrency,
+    /// It is a part of a smallest unit, of which there is none: it was meant in whole units.
+    PartOfUnit,
 }
 
 /// Reads the section; without it amounts are plain numbers.
@@ -122,20 +124,33 @@ impl AmountRules {
     pub(crate) fn single(&self, text: &str, currency: Option<Currency>) -> Result<Decimal, NoAmount> {
         let amount = if self.symbols { without_symbol(text) } else { None };
         let plain = amount.as_deref().unwrap_or(text);
-        let amount = parse_decimal(plain, self.format).ok_or(NoAmount::NotANumber)?;
+        let amount = parse_decimal(plain, self.format).ok_or_else(|| self.unread(plain))?;
         match &self.unit {
             AmountUnit::Major => Ok(amount),
             AmountUnit::Minor { digits } => {
                 let currency = currency.ok_or(NoAmount::NoCurrency)?;
-                // Of the smallest unit there is no part: what has one was meant in whole units.
-                let amount = Some(amount.normalize()).filter(|amount| amount.scale() == 0);
-                let amount = amount.ok_or(NoAmount::NotANumber)?;
+                let amount = Some(amount.normalize()).filter(is_whole).ok_or(NoAmount::PartOfUnit)?;
                 let known = digits.iter().find(|(known, _)| *known == currency).map(|(_, digits)| *digits);
                 let money = Money::of_minor_units(amount, currency, known);
                 money.map(|money| money.amount).ok_or(NoAmount::NotANumber)
             }
         }
     }
+
+    /// Why a text cannot be read that is no number in the template's format. That another format has it is of use only
+    /// where it counts what the template says.
+    fn unread(&self, text: &str) -> NoAmount {
+        let others = NumberFormat::NAMES.iter().filter_map(|(_, format)| parse_decimal(text, *format));
+        let mut others = others.map(|amount| amount.normalize()).peekable();
+        let is_minor = matches!(self.unit, AmountUnit::Minor { .. });
+        let is_part = is_minor && others.peek().is_some() && !others.any(|amount| is_whole(&amount));
+        if is_part { NoAmount::PartOfUnit } else { NoAmount::NotANumber }
+    }
+}
+
+/// Whether an amount, normalized, has no part.
+fn is_whole(amount: &Decimal) -> bool {
+    amount.scale() == 0
 }
 
 /// A number without the currency's sign before or behind it: `$7.00`, `-€7`, `€ -7`, `7 €`, `US$7`. `None` where

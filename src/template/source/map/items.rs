@@ -134,6 +134,7 @@ impl<'a> Mapping<'a> {
         let price = || match rules.single(text, currency) {
             Ok(price) => Ok(price),
             Err(NoAmount::NotANumber) => Err(fault::no_decimal(param, rules.format)),
+            Err(NoAmount::PartOfUnit) => Err(fault::part_of_unit(param)),
             Err(NoAmount::NoCurrency) => Err(fault::no_currency(&param.name, self.template)),
         };
         let short = || {

@@ -107,6 +107,7 @@ impl<'a> Mapping<'a> {
             FieldInput::Sound { param, text } => match rules.read(&text, currency) {
                 Ok(amount) => Ok(amount.map(|amount| (param.name.as_str(), self.signed(amount)))),
                 Err(NoAmount::NotANumber) => Err(fault::no_decimal(param, rules.format)),
+                Err(NoAmount::PartOfUnit) => Err(fault::part_of_unit(param)),
                 Err(NoAmount::NoCurrency) => Err(fault::no_currency(&param.name, self.template)),
             },
             FieldInput::Bad { param, why } => Err(why.of(param)),
