@@ -31,7 +31,7 @@ use crate::ingest::click::ClickDraft;
 use crate::ingest::landing::Landing;
 use crate::ingest::postback::Network;
 use crate::preview::pasted::PastedRequest;
-use crate::preview::signature::{PreviewedSignature, SignatureFinding};
+use crate::preview::signature::{PreviewedSignature, SignatureFinding, UnshownSignature};
 use crate::preview::{NoConversion, PastedPostback, Preview, PreviewSetup, PreviewedDelivery, preview};
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::diagnostic::Problem;
@@ -230,12 +230,16 @@ fn signature_words(text: &mut String, signature: &PreviewedSignature) {
     let said = |words: String| format!("{kind}, in {place}: {words}");
     match finding {
         SignatureFinding::Taken => line(text, "signature", &said("it is taken".to_owned())),
-        SignatureFinding::NotShown => {
-            line(
-                text,
-                "signature",
-                &said("not looked at, as that is not given (--header, --body, the whole URL)".to_owned()),
-            );
+        SignatureFinding::NotShown(missing) => {
+            let wanted = match missing {
+                UnshownSignature::Header => {
+                    format!("give its header: --header '{}: …'", signature.place.name())
+                }
+                UnshownSignature::WholeUrl => "give the whole URL, which it is over".to_owned(),
+                UnshownSignature::Text => "what is given has it masked".to_owned(),
+                UnshownSignature::ReadableBody => "the body cannot be read".to_owned(),
+            };
+            line(text, "signature", &said(format!("not looked at; {wanted}")));
         }
         SignatureFinding::Refused(problem) => {
             let ends = if signature.is_quarantined() {

@@ -192,8 +192,12 @@ impl TestTemplates {
             None => format!("ok {story}\n"),
         };
         let passed: String = report.passed.iter().map(ended).collect();
+        let unverified = report.unverified.iter().map(|story| {
+            format!("not verified {story}: it has a signature, and no `secret` in its source.toml\n")
+        });
         print(&format!(
-            "{passed}{}, {} as expected, {}\n",
+            "{passed}{}{}, {} as expected, {}\n",
+            unverified.collect::<String>(),
             count(templates, "template", "templates"),
             count(report.passed.len(), "story", "stories"),
             count(report.problems.len(), "problem", "problems")

@@ -34,7 +34,20 @@ pub enum SignatureFinding {
     /// It would be refused where the source insists.
     Refused(SignatureProblem),
     /// What would show it was not pasted, or is masked.
-    NotShown,
+    NotShown(UnshownSignature),
+}
+
+/// What of a pasted postback would show its signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnshownSignature {
+    /// The header that has it: no header was given.
+    Header,
+    /// The whole URL, which it is over.
+    WholeUrl,
+    /// Its text, which is masked.
+    Text,
+    /// A body that can be read.
+    ReadableBody,
 }
 
 impl PreviewedSignature {
@@ -49,7 +62,7 @@ impl PreviewedSignature {
         match &self.finding {
             SignatureFinding::Refused(SignatureProblem::CannotDecrypt { .. }) => Vec::new(),
             SignatureFinding::Refused(problem) => vec![ReportNote::NotVerified(Box::new(problem.clone()))],
-            SignatureFinding::Taken | SignatureFinding::NotShown => Vec::new(),
+            SignatureFinding::Taken | SignatureFinding::NotShown(_) => Vec::new(),
         }
     }
 }
@@ -67,22 +80,27 @@ pub(super) fn previewed(
     }
     let line = format!("GET {target} HTTP/1.1").into_bytes();
     let signed = SignedRequest { line: &line, headers, body: request.body };
-    let finding = if is_shown(scheme, request, &signed) {
-        finding(scheme, rules, &signed, now)
-    } else {
-        SignatureFinding::NotShown
+    let finding = match unshown(scheme, request, &signed) {
+        Some(missing) => SignatureFinding::NotShown(missing),
+        None => finding(scheme, rules, &signed, now),
     };
     Some(PreviewedSignature { kind: scheme.kind(), place: scheme.place(), mode: rules.mode, finding })
 }
 
-/// Whether all that the scheme looks at was pasted. A token is masked in a line of the raw log.
-fn is_shown(scheme: &Verification, request: &PastedRequest<'_>, signed: &SignedRequest<'_>) -> bool {
-    let is_placed = match scheme.place() {
-        SignaturePlace::Parameter(_) => true,
-        SignaturePlace::Header(_) => request.headers.is_some(),
-    };
-    let is_whole = !scheme.is_over_url() || request.has_target();
-    is_placed && is_whole && scheme.presented(signed).ok().flatten().as_deref() != Some(MASK)
+/// What the scheme looks at and was not pasted. A token is masked in a line of the raw log.
+fn unshown(
+    scheme: &Verification,
+    request: &PastedRequest<'_>,
+    signed: &SignedRequest<'_>,
+) -> Option<UnshownSignature> {
+    if matches!(scheme.place(), SignaturePlace::Header(_)) && request.headers.is_none() {
+        return Some(UnshownSignature::Header);
+    }
+    if scheme.is_over_url() && !request.has_target() {
+        return Some(UnshownSignature::WholeUrl);
+    }
+    let is_masked = scheme.presented(signed).ok().flatten().as_deref() == Some(MASK);
+    is_masked.then_some(UnshownSignature::Text)
 }
 
 fn finding(
@@ -113,6 +131,6 @@ fn finding(
         Some(problem) => SignatureFinding::Refused(problem),
         None if raw.proof.is_some_and(|proof| proof.is_verified) => SignatureFinding::Taken,
         // The body cannot be read, which is said where it is mapped.
-        None => SignatureFinding::NotShown,
+        None => SignatureFinding::NotShown(UnshownSignature::ReadableBody),
     }
 }

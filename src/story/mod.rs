@@ -9,6 +9,7 @@ pub mod lint;
 pub mod preset;
 mod repeat;
 pub(crate) mod reply_file;
+mod request_files;
 pub mod run;
 pub(crate) mod schemas;
 mod sent;

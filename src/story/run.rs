@@ -44,6 +44,8 @@ pub struct StoryReport {
     pub problems: Vec<Problem>,
     /// `template/rule` of each payload that a schema refuses, as it must.
     pub refused: Vec<String>,
+    /// `template/story` of each that has a signature and no secret by which it is verified.
+    pub unverified: Vec<String>,
 }
 
 impl StoryReport {
@@ -53,6 +55,7 @@ impl StoryReport {
         self.written.extend(other.written);
         self.problems.extend(other.problems);
         self.refused.extend(other.refused);
+        self.unverified.extend(other.unverified);
     }
 
     fn take(&mut self, story: String, compared: Result<Compared, Problem>) {

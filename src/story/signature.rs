@@ -11,7 +11,7 @@ use crate::template::source::definition::SourceTemplate;
 use crate::template::source::params::Params;
 use crate::template::source::verify::request::SignedRequest;
 use crate::template::source::verify::rules::{VerifyMode, VerifyRules};
-use crate::template::source::verify::scheme::SecretTexts;
+use crate::template::source::verify::scheme::{SecretTexts, Verification};
 use crate::template::toml_doc::table::Table;
 
 /// Scheme and host of the URL of a story's request, for signatures over it.
@@ -23,6 +23,8 @@ const PATH: &str = "/story-key/collect/story";
 pub(super) struct StorySignature {
     rules: VerifyRules,
     received_at: Time,
+    /// Whether the story says nothing of whether it is verified.
+    is_unsaid: bool,
 }
 
 /// Reads `secret`, `verify` and `received_at`. A story without a secret is not verified.
@@ -35,6 +37,7 @@ pub(super) fn read(root: &Table<'_>, template: &SourceTemplate) -> StorySignatur
         Time::parse(&text.value).ok_or_else(|| Problem::new(format!("{} is not a time", text.shown()), hint))
     });
     let mode = named.unwrap_or(usual);
+    let is_unsaid = named.is_none() && secrets.is_empty();
     if template.verification().is_none() && (!secrets.is_empty() || named.is_some()) {
         let what = format!("the template `{}` has no [verify]", template.name());
         root.head_problem(what, "leave `secret` and `verify` out");
@@ -51,7 +54,7 @@ pub(super) fn read(root: &Table<'_>, template: &SourceTemplate) -> StorySignatur
         keys: SecretTexts::default(),
         base_url: BASE_URL.to_owned(),
     };
-    StorySignature { rules, received_at: received_at.unwrap_or(Time::EPOCH) }
+    StorySignature { rules, received_at: received_at.unwrap_or(Time::EPOCH), is_unsaid }
 }
 
 /// A story's request: a POST where it has a body.
@@ -75,6 +78,13 @@ impl StorySignature {
         let verifier = Verifier { scheme, rules: &self.rules, key: &key, is_sender_hidden: false };
         let signed = SignedRequest { line: &raw.line, headers: &raw.headers, body: &raw.body };
         verifier.received(&signed, &mut raw.clone(), self.received_at)
+    }
+
+    /// Whether the request has a signature, or a token, that nothing verifies, and the story does not say why.
+    pub(super) fn is_passed_over(&self, template: &SourceTemplate, raw: &RawRequest) -> bool {
+        let signed = SignedRequest { line: &raw.line, headers: &raw.headers, body: &raw.body };
+        let has_one = |scheme: &Verification| matches!(signed.text_at(&scheme.place()), Ok(Some(_)));
+        self.is_unsaid && template.verification().is_some_and(has_one)
     }
 
     /// What the template reads of a story's request.

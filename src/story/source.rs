@@ -13,6 +13,7 @@ use crate::domain::rejection::Rejection;
 use crate::ingest::verify;
 use crate::story::expected::{Compared, Expectations, compare};
 use crate::story::repeat;
+use crate::story::request_files::{self, BODIES, CONTENT_TYPE_FILE, HEADERS, QUERY, SOURCE};
 use crate::story::run::{StoryReport, no_template, run_each};
 use crate::story::signature::{self, StorySignature};
 use crate::template::catalog::Catalog;
@@ -23,14 +24,6 @@ use crate::template::source::mapped_report::MappedReport;
 use crate::template::toml_doc::table;
 use crate::template::toml_doc::text::Text;
 use crate::template::typed_text::{currency, event_name, time_zone};
-
-/// The files that may hold a story's body, and the content type that each means where
-/// `content_type.txt` declares no other.
-const BODIES: [(&str, Option<&str>); 3] = [
-    ("body.json", Some("application/json")),
-    ("body.form", Some("application/x-www-form-urlencoded; charset=utf-8")),
-    ("body.txt", None),
-];
 
 /// How a story ends that is quarantined for its signature.
 const REFUSED: &str = "refused";
@@ -56,23 +49,40 @@ pub fn run_source_stories(
         }
         let endings = run_each(directory, name, &mut report, |folder| run(&template, folder, expectations));
         let Some(endings) = endings else { continue };
-        let signed = template.verification().map(|_| REFUSED);
-        for lacking in ["accepted", "quarantined"]
-            .into_iter()
-            .chain(signed)
-            .filter(|word| !endings.iter().any(|end| end == word))
-        {
-            let place = directory.join(name).display().to_string();
-            let what = format!("no story of `{name}` ends {lacking}");
-            let hint = if lacking == REFUSED {
-                "add one that is signed wrongly, with the secret in its source.toml, and run with BLESS=1"
-            } else {
-                "add a folder with query.txt (or body.json) and run with BLESS=1"
-            };
-            report.problems.push(Problem::new(what, hint).in_file(&place));
-        }
+        let place = directory.join(name).display().to_string();
+        let lacking = lacking(&template, &endings).into_iter();
+        report.problems.extend(lacking.map(|problem| problem.in_file(&place)));
+        report.unverified.extend(endings.into_iter().filter_map(|ending| ending.unverified));
     }
     report
+}
+
+/// The kinds of stories that a template needs and that none of its own is.
+fn lacking(template: &SourceTemplate, endings: &[StoryEnding]) -> Vec<Problem> {
+    let signed = template.verification().map(|_| REFUSED);
+    let wanted = ["accepted", "quarantined"].into_iter().chain(signed);
+    let lacking = wanted.filter(|word| !endings.iter().any(|ending| ending.word == *word));
+    let hint = |word: &str| match (word, signed) {
+        (REFUSED, _) => {
+            "add one that is signed wrongly, or not at all: its headers in headers.txt, `secret` in its source.toml; \
+             then run with BLESS=1"
+        }
+        ("quarantined", Some(_)) => {
+            "add a folder with query.txt (or body.json, headers.txt) whose content is wrong, and run with BLESS=1: one \
+             that is signed wrongly counts as refused and not as quarantined"
+        }
+        _ => "add a folder with query.txt (or body.json, headers.txt) and run with BLESS=1",
+    };
+    let problem = |word| Problem::new(format!("no story of `{}` ends {word}", template.name()), hint(word));
+    lacking.map(problem).collect()
+}
+
+/// How a story ends.
+struct StoryEnding {
+    /// Its verdict, or [`REFUSED`].
+    word: String,
+    /// The story's name, where it has a signature and nothing verifies it.
+    unverified: Option<String>,
 }
 
 /// A story's postback as its template maps it.
@@ -80,15 +90,17 @@ struct ReceivedStory {
     mapped: Result<MappedReport, Rejection>,
     /// The stories of the same template that were received before it.
     after: Vec<Text>,
+    /// Whether it has a signature, and `source.toml` says nothing of it.
+    is_unverified: bool,
 }
 
-/// How the story ends, by its verdict or [`REFUSED`], and whether that is what was expected.
+/// How the story ends, and whether that is what was expected.
 fn run(
     template: &SourceTemplate,
     folder: &Path,
     expectations: Expectations,
-) -> Result<(String, Result<Compared, Problem>), Vec<Problem>> {
-    let ReceivedStory { mapped, after } = receive(template, folder)?;
+) -> Result<(StoryEnding, Result<Compared, Problem>), Vec<Problem>> {
+    let ReceivedStory { mapped, after, is_unverified } = receive(template, folder)?;
     let found = match &mapped {
         Ok(MappedReport::Conversion(draft)) if !after.is_empty() => {
             let earlier: Result<Vec<Draft>, _> =
@@ -103,18 +115,20 @@ fn run(
         }
         mapped => explain::outcome(mapped),
     };
-    let ending = match &mapped {
+    let word = match &mapped {
         Err(rejection) if rejection.is_of_signature() => REFUSED.to_owned(),
         _ => found.as_object().and_then(|members| members.keys().next().cloned()).unwrap_or_default(),
     };
-    Ok((ending, compare(folder, &found, expectations)))
+    let name = |part: &Path| part.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let unverified = is_unverified.then(|| format!("{}/{}", template.name(), name(folder)));
+    Ok((StoryEnding { word, unverified }, compare(folder, &found, expectations)))
 }
 
 /// What an earlier story of the template reports.
 fn earlier(template: &SourceTemplate, folder: &Path, story: &Text) -> Result<Draft, Vec<Problem>> {
     let wrong = |what: String| {
         let hint = "name the folder of a story of the same template that is accepted";
-        let place = folder.join("source.toml").display().to_string();
+        let place = folder.join(SOURCE).display().to_string();
         vec![Problem::new(what, hint).at(&place, story.line)]
     };
     let name = &story.value;
@@ -128,28 +142,33 @@ fn earlier(template: &SourceTemplate, folder: &Path, story: &Text) -> Result<Dra
 
 /// Reads the request of a story, and maps it as the relay does.
 fn receive(template: &SourceTemplate, folder: &Path) -> Result<ReceivedStory, Vec<Problem>> {
+    let unknown = request_files::unknown(folder);
+    if !unknown.is_empty() {
+        return Err(unknown);
+    }
     let StorySource { binding, signature, after } = source(template, folder)?;
     // The line end that an editor leaves is not part of the request.
     let read = |name: &str| {
         fs::read(folder.join(name)).ok().map(|bytes| bytes.strip_suffix(b"\n").unwrap_or(&bytes).to_vec())
     };
     let body = BODIES.into_iter().find_map(|(name, kind)| read(name).map(|bytes| (kind, bytes)));
-    let query = read("query.txt");
+    let query = read(QUERY);
     if query.is_none() && body.is_none() {
         let hint = "add query.txt, body.json, body.form or body.txt";
         let problem = Problem::new("the story has no request", hint);
         return Err(vec![problem.in_file(&folder.display().to_string())]);
     }
-    let kind = read("content_type.txt").or_else(|| Some(body.as_ref()?.0?.as_bytes().to_vec()));
-    let headers = headers(template, kind, &read("headers.txt").unwrap_or_default())
-        .map_err(|problem| vec![problem.in_file(&folder.join("headers.txt").display().to_string())])?;
+    let kind = read(CONTENT_TYPE_FILE).or_else(|| Some(body.as_ref()?.0?.as_bytes().to_vec()));
+    let headers = headers(template, kind, &read(HEADERS).unwrap_or_default())
+        .map_err(|problem| vec![problem.in_file(&folder.join(HEADERS).display().to_string())])?;
     let (query, body) = (query.unwrap_or_default(), body.map(|(_, bytes)| bytes).unwrap_or_default());
     let raw = signature::request(&query, headers, body);
     let mapped = signature.verify(template, &raw).and_then(|notes| {
         let params = signature.read(template, (&query, &raw));
         verify::noted(params.and_then(|params| template.map(&binding, &params)), notes)
     });
-    Ok(ReceivedStory { mapped, after })
+    let is_unverified = signature.is_passed_over(template, &raw);
+    Ok(ReceivedStory { mapped, after, is_unverified })
 }
 
 /// The request's headers as they would be kept: its content type, and those of `headers.txt`, each as `Name: value`.
@@ -183,7 +202,7 @@ struct StorySource {
 
 /// The source of a story: `source.toml` next to it, else US dollars where the template maps no currency.
 fn source(template: &SourceTemplate, folder: &Path) -> Result<StorySource, Vec<Problem>> {
-    let path = folder.join("source.toml");
+    let path = folder.join(SOURCE);
     let default = if template.maps_currency() { "" } else { "currency = \"USD\"" };
     let text = fs::read_to_string(&path).unwrap_or_else(|_| default.to_owned());
     table::read(&path.display().to_string(), &text, |root| {

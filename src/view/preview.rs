@@ -73,7 +73,7 @@ impl<'a> PreviewedSignatureView<'a> {
         let (state, refused) = match &signature.finding {
             SignatureFinding::Taken => ("taken", ReasonView::default()),
             SignatureFinding::Refused(problem) => ("refused", ReasonView::of(problem)),
-            SignatureFinding::NotShown => ("not_shown", ReasonView::default()),
+            SignatureFinding::NotShown(_) => ("not_shown", ReasonView::default()),
         };
         let mode =
             VerifyMode::NAMES.iter().find(|(_, mode)| *mode == signature.mode).map_or("", |(word, _)| word);

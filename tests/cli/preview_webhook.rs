@@ -90,7 +90,10 @@ fn a_signature_is_not_looked_at_where_no_header_is_given() {
     let folder = signed_order("secret = \"shpss_7a1c\"\n");
     assert_eq!(signature(&previewed(&folder, &[])), ("not_shown", None));
     let words = out(&postbridge(folder.path(), &["preview", "--body", "body.json"]));
-    assert!(words.contains("not looked at"), "{words}");
+    assert!(
+        words.contains("not looked at; give its header: --header 'x-shopify-hmac-sha256: …'\n"),
+        "{words}"
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use postbridge::domain::ids::Seq;
 use postbridge::domain::postback::{KeptHeaders, Verdict};
 use postbridge::domain::rejection::signature::SignatureProblem;
 use postbridge::preview::pasted::PastedRequest;
-use postbridge::preview::signature::SignatureFinding;
+use postbridge::preview::signature::{SignatureFinding, UnshownSignature};
 use postbridge::preview::{PastedPostback, PreviewSetup, preview};
 
 use crate::support::signed_source::{Answered, Outgoing, SignedSource, noon};
@@ -308,8 +308,12 @@ fn a_preview_looks_at_a_signature_where_all_that_it_is_over_was_given() {
         token("wrong"),
         Some(SignatureFinding::Refused(SignatureProblem::WrongSignature { .. }))
     ));
-    assert_eq!(token("***"), Some(SignatureFinding::NotShown), "as the raw log has it");
-    assert_eq!(find(TOKEN, RIGHT, query, None), Some(SignatureFinding::NotShown));
+    assert_eq!(
+        token("***"),
+        Some(SignatureFinding::NotShown(UnshownSignature::Text)),
+        "as the raw log has it"
+    );
+    assert_eq!(find(TOKEN, RIGHT, query, None), Some(SignatureFinding::NotShown(UnshownSignature::Header)));
     let other = find(TOKEN, RIGHT, &format!("{query}&x-token=hush-hush-hush"), Some(("x-other", "1")));
     assert!(matches!(other, Some(SignatureFinding::Refused(SignatureProblem::MissingSignature { .. }))));
     let address = format!("{RIGHT}allow_ips = [\"198.51.100.0/24\"]\n");
@@ -320,6 +324,6 @@ fn a_preview_looks_at_a_signature_where_all_that_it_is_over_was_given() {
     let signed = format!("https://relay.example/k/collect/signed?{query}&{hash}");
     assert_eq!(find(url, "secret = \"s\"\n", &signed, None), Some(SignatureFinding::Taken));
     let bare = find(url, "secret = \"s\"\n", &format!("{query}&{hash}"), None);
-    assert_eq!(bare, Some(SignatureFinding::NotShown), "the path is signed too");
+    assert_eq!(bare, Some(SignatureFinding::NotShown(UnshownSignature::WholeUrl)), "the path is signed too");
     assert_eq!(find(TOKEN, "verify = \"off\"\n", query, Some(("x-token", "wrong"))), None);
 }

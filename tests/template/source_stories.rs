@@ -58,14 +58,33 @@ fn a_template_that_signs_needs_a_story_that_is_refused_and_stories_are_verified_
     let signed = "X-Sign: t=1764331200,v1=f0174fa694435f492217a7240f6ab6e456739973471bd2075f2ae29afc54134c\n";
     let body = "cid=c1&amount=7.00";
     story(root.path(), "a-sale", &[("body.form", body), ("headers.txt", signed), ("source.toml", source)]);
-    let unreadable = [("query.txt", "cid=c1&amount=seven"), ("source.toml", "currency = \"USD\"\n")];
-    story(root.path(), "not-verified", &unreadable);
-    run(Expectations::Rewrite);
-    assert!(run(Expectations::Check).contains("no story of `signing` ends refused"));
     let late = source.replace("12:04", "12:06");
     story(root.path(), "too-late", &[("body.form", body), ("headers.txt", signed), ("source.toml", &late)]);
     run(Expectations::Rewrite);
+    let said = run(Expectations::Check);
+    assert!(said.contains("no story of `signing` ends quarantined"), "{said}");
+    assert!(said.contains("one that is signed wrongly counts as refused and not as quarantined"), "{said}");
+    fs::remove_dir_all(root.path().join("fixtures/sources/signing/too-late")).unwrap();
+    let unreadable = [("query.txt", "cid=c1&amount=seven"), ("source.toml", "currency = \"USD\"\n")];
+    story(root.path(), "not-verified", &unreadable);
+    run(Expectations::Rewrite);
+    let said = run(Expectations::Check);
+    assert!(said.contains("no story of `signing` ends refused"), "{said}");
+    assert!(said.contains("headers.txt, `secret` in its source.toml"), "{said}");
+    story(root.path(), "too-late", &[("body.form", body), ("headers.txt", signed), ("source.toml", &late)]);
+    run(Expectations::Rewrite);
     assert_eq!(run(Expectations::Check), "");
+    let unverified = || {
+        let folder = root.path().join("fixtures/sources");
+        run_source_stories(&catalog, &["signing"], &folder, Expectations::Rewrite).unverified
+    };
+    assert_eq!(unverified(), Vec::<String>::new(), "what has no signature need not be verified");
+    let passed_over = |name: &str, source: &str| {
+        story(root.path(), name, &[("body.form", body), ("headers.txt", signed), ("source.toml", source)]);
+    };
+    passed_over("no-secret", "currency = \"USD\"\n");
+    passed_over("switched-off", "currency = \"USD\"\nverify = \"off\"\n");
+    assert_eq!(unverified(), ["signing/no-secret"]);
     let expected = |name: &str| {
         let file = root.path().join("fixtures/sources/signing").join(name).join("expected.json");
         fs::read_to_string(file).unwrap()
@@ -126,6 +145,31 @@ fn a_story_behind_others_is_what_it_is_to_them() {
         let problems = run(Expectations::Check);
         assert!(problems.contains(why) && problems.contains("source.toml:1"), "{problems}");
     }
+}
+
+#[test]
+fn a_file_that_no_story_has_is_a_problem_with_what_was_meant() {
+    let root = tempfile::tempdir().unwrap();
+    let catalog = Catalog::load(None).unwrap();
+    let folder = root.path().join("cake/a-sale");
+    fs::create_dir_all(&folder).unwrap();
+    for (file, text) in [
+        ("query.txt", "s1=yes&s2=c1&tid=t1&price=7"),
+        ("header.txt", "a: b"),
+        ("zzz.txt", ""),
+        (".hidden", ""),
+    ] {
+        fs::write(folder.join(file), text).unwrap();
+    }
+    let report = run_source_stories(&catalog, &["cake"], root.path(), Expectations::Rewrite);
+    let said: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
+    assert!(said[0].contains("no story of a source has a file `header.txt`"), "{said:?}");
+    assert!(said[0].contains("did you mean `headers.txt`?"), "{said:?}");
+    assert!(
+        said[1].contains("`zzz.txt`") && said[1].contains("a story has body.json, body.form"),
+        "{said:?}"
+    );
+    assert!(!folder.join("expected.json").exists() && !said.concat().contains(".hidden"));
 }
 
 #[test]
