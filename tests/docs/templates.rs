@@ -33,7 +33,7 @@ fn run(folder: &Path, commands: &str) -> String {
 
 /// The first run finds no stories of the platform yet, whose folder is written later.
 #[test]
-fn the_walkthrough_makes_a_network_and_a_platform_whose_stories_pass() {
+fn the_walkthrough_makes_a_network_a_webhook_and_a_platform_whose_stories_pass() {
     let folder = tempfile::tempdir().unwrap();
     let parts: Vec<&str> = GUIDE.split("```").collect();
     let (mut files, mut said) = (0, String::new());
@@ -49,9 +49,18 @@ fn the_walkthrough_makes_a_network_and_a_platform_whose_stories_pass() {
             (_, None) => {}
         }
     }
-    assert_eq!(files, 11);
-    for expected in ["A-1001", "was received as `{payout}`", "PURCHASE", "park"] {
+    assert_eq!(files, 17);
+    for expected in [
+        "A-1001",
+        "was received as `{payout}`",
+        "\"amount\": \"129.90\"",
+        "wrong_signature",
+        "was received as `129.90`, not a whole number of the currency's smallest unit",
+        "\"ignored\"",
+        "PURCHASE",
+        "park",
+    ] {
         assert!(said.contains(expected), "{expected} is not in\n{said}");
     }
-    assert!(said.ends_with("2 templates, 7 stories as expected, 0 problems\n"), "{said}");
+    assert!(said.ends_with("3 templates, 11 stories as expected, 0 problems\n"), "{said}");
 }
