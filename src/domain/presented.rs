@@ -41,7 +41,8 @@ pub struct KeptProof {
 pub struct PresentedSecret {
     /// Where.
     pub place: SignaturePlace,
-    /// Of what was there, which is masked in what is kept; `None`: nothing was.
+    /// Of what was there; `None`: nothing was. It is masked in what is kept, unless it was found only later, where the
+    /// template had named another place, and is none of the source's secrets.
     pub digest: Option<KeyedDigest>,
 }
 

@@ -135,7 +135,7 @@ impl Verifier<'_> {
     }
 
     /// Verifies a request once more from what is kept of it, by the secrets that the source has now; one that was verified
-    /// before stays so. What is found presented is masked in it.
+    /// before stays so. A secret of the source that is found in it is masked from here on.
     ///
     /// # Errors
     /// As [`received`](Verifier::received); or not enough is kept.
