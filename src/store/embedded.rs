@@ -17,13 +17,14 @@ use crate::store::contract::error::StoreError;
 use crate::store::contract::monotonic::{MonotonicClock, stopped_clock};
 use crate::store::decision::click::MatchWaiting;
 use crate::store::decision::order::{Order, Ordered, ReplySender};
+use crate::store::engine::data_folder::{FolderContents, FolderSettings, OpenReport};
 use crate::store::engine::error::OpenError;
 use crate::store::engine::kv::Kv;
+use crate::store::engine::open_folder;
 use crate::store::engine::packed::Packed;
-use crate::store::engine::sled::Sled;
 use crate::store::index::Index;
 use crate::store::reader::{Reader, without_panic};
-use crate::store::rebuild::rebuild;
+use crate::store::rebuild::{check_converted, rebuild};
 pub use crate::store::records::AtHand;
 use crate::store::records::{Records, StoreShared};
 use crate::store::table::{PACKED, store_facts};
@@ -48,6 +49,8 @@ pub struct EmbeddedSettings {
     pub dedup_mask: u64,
     /// What decisions know before it is fetched. What is in memory, except in tests.
     pub at_hand: AtHand,
+    /// How its data folder is kept, where it has one.
+    pub folder: FolderSettings,
 }
 
 impl Default for EmbeddedSettings {
@@ -57,6 +60,7 @@ impl Default for EmbeddedSettings {
             watch: None,
             dedup_mask: u64::MAX,
             at_hand: AtHand::Memory,
+            folder: FolderSettings::default(),
         }
     }
 }
@@ -68,6 +72,7 @@ impl Default for EmbeddedSettings {
 /// read is answered any more.
 pub struct Embedded {
     pub(in crate::store) shared: Arc<StoreShared>,
+    report: OpenReport,
     /// By which what senders presented is kept.
     digest_key: DigestKey,
     /// By which leases run out.
@@ -95,7 +100,9 @@ impl Embedded {
         rules: Arc<Ruleset>,
         settings: EmbeddedSettings,
     ) -> Result<Embedded, OpenError> {
-        Embedded::open_with(Arc::new(Sled::open(path)?), rules, settings)
+        let contents = FolderContents { tables: PACKED, check: &check_converted };
+        let (folder, report) = open_folder::open(path, &settings.folder, contents)?;
+        Embedded::open_records(Arc::new(folder), report, rules, settings)
     }
 
     /// Opens what `kv` holds, as [`Embedded::open_sled`].
@@ -109,7 +116,17 @@ impl Embedded {
         rules: Arc<Ruleset>,
         settings: EmbeddedSettings,
     ) -> Result<Embedded, OpenError> {
-        let reader = Arc::new(Reader::new(Arc::new(Packed::new(kv, PACKED))));
+        Embedded::open_records(Arc::new(Packed::new(kv, PACKED)), OpenReport::default(), rules, settings)
+    }
+
+    /// Opens what is in `records`, each under its own key.
+    fn open_records(
+        records: Arc<dyn Kv>,
+        report: OpenReport,
+        rules: Arc<Ruleset>,
+        settings: EmbeddedSettings,
+    ) -> Result<Embedded, OpenError> {
+        let reader = Arc::new(Reader::new(records));
         let mut opened = rebuild(&reader, settings.dedup_mask)?;
         let records = Records::new(Arc::clone(&reader));
         opened.lately.go_by(&reader, rules.filters.duplicate)?;
@@ -150,6 +167,7 @@ impl Embedded {
         let long_reads = Arc::new(Semaphore::new(LONG_READS));
         Ok(Embedded {
             shared,
+            report,
             digest_key,
             clock: settings.clock,
             long_reads,
@@ -158,6 +176,11 @@ impl Embedded {
             queue,
             writer: Mutex::new(Some(writer)),
         })
+    }
+
+    /// What opening found in its data folder, and did.
+    pub fn opened(&self) -> &OpenReport {
+        &self.report
     }
 
     /// A read of many records.

@@ -8,7 +8,7 @@ use crate::domain::time::Time;
 use crate::store::codec::{LayoutError, VERSION, corrupt};
 use crate::store::contract::error::StoreError;
 use crate::store::engine::error::OpenError;
-use crate::store::engine::kv::Batch;
+use crate::store::engine::kv::{Batch, Kv};
 use crate::store::index::Index;
 use crate::store::query::chunk::{DatedHead, each_head};
 use crate::store::reader::Reader;
@@ -145,6 +145,19 @@ fn is_received_later(
         }
     }
     Ok(false)
+}
+
+/// Whether a store from before there was a journal can be read. One with nothing in it can.
+///
+/// # Errors
+/// That it has another format.
+pub fn check_converted(kv: &dyn Kv) -> Result<(), OpenError> {
+    let format =
+        kv.get(FORMAT).map_err(|error| StoreError::Broken { doing: "read", cause: error.to_string() })?;
+    match format.map(|bytes| bytes.first().copied()) {
+        Some(Some(found)) if found != VERSION => Err(OpenError::Format { found }),
+        _ => Ok(()),
+    }
 }
 
 /// Answers whether there was nothing, so that a store begins here.

@@ -177,7 +177,7 @@ impl Writer {
             let mut group = CommitGroup::new(&facts, shared.beginning(self.numbers));
             decide_all(&mut group, orders);
             let mut commit = EmbeddedCommit::of(&shared, group);
-            match self.commit(&mut commit) {
+            match self.commit(&mut commit, orders.len()) {
                 Ok(sync) => return Ok(Committed::of(commit, sync)),
                 Err(StoreError::Corrupt { .. }) if commit.has_another_place => {}
                 Err(error) => return Err(error),
@@ -186,9 +186,14 @@ impl Writer {
     }
 
     /// Makes one atomic write of it. Answers how long the disk took, if anything was written.
-    fn commit(&mut self, commit: &mut EmbeddedCommit<'_>) -> Result<Option<Duration>, StoreError> {
+    fn commit(
+        &mut self,
+        commit: &mut EmbeddedCommit<'_>,
+        commands: usize,
+    ) -> Result<Option<Duration>, StoreError> {
+        let commands = u32::try_from(commands).unwrap_or(u32::MAX);
         let mut sync = None;
-        let done = write(commit, self.watch.as_ref(), &mut sync);
+        let done = write(commit, commands, self.watch.as_ref(), &mut sync);
         if let Err(StoreError::Corrupt { .. }) = done {
             commit.forget();
         }
@@ -268,7 +273,7 @@ impl Writer {
         {
             tracing::warn!(%error, "that the store is closed cannot be written: after the next start what is due counts as a possible repeat");
         }
-        Ok(())
+        reader.kv().close().map_err(|error| reader.fail("close", error))
     }
 
     fn purge(&mut self, before: PurgeBefore) -> Result<Purged, StoreError> {
@@ -281,7 +286,7 @@ impl Writer {
         group.counting.append(std::mem::take(&mut purging.clicks.counting));
         let began = self.watch.as_ref().map(|watch| (watch.clock)());
         let mut commit = EmbeddedCommit { purging, ..EmbeddedCommit::of(&shared, group) };
-        let sync = self.commit(&mut commit)?;
+        let sync = self.commit(&mut commit, 0)?;
         self.end(Vec::new(), Ok(Committed::of(commit, sync)), began);
         Ok(purged)
     }
@@ -336,6 +341,7 @@ fn next_turn(rest: &mut VecDeque<StoreCommand>, again: &mut VecDeque<Box<dyn Ord
 /// Writes what is to be committed, if there is anything: then `sync` reports how long the disk took.
 fn write(
     commit: &mut EmbeddedCommit<'_>,
+    commands: u32,
     watch: Option<&Watch>,
     sync: &mut Option<Duration>,
 ) -> Result<(), StoreError> {
@@ -374,7 +380,8 @@ fn write(
                 crash::point("commit.after_sync");
             }
         };
-        let batch = std::mem::take(&mut ready.batch);
+        let mut batch = std::mem::take(&mut ready.batch);
+        batch.commands = commands;
         if let Err(error) = reader.kv().commit(batch, &mut passed) {
             if let KvError::Damaged { key, .. } = &error {
                 commit.has_another_place = commit.shared.unfolded.lock().pass_over(key);

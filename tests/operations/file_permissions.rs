@@ -248,18 +248,19 @@ fn a_file_that_this_user_may_not_use_is_named_with_its_owner_and_chown() {
     let data = nobody.path("data");
     drop(Embedded::open_sled(&data, Arc::default()).unwrap());
     says(&nobody.refused(1), &["data", "belongs to root", "mode 0700", "sudo chown -R nobody"]);
-    // A file in it, as a start as root leaves one behind; the engine's own lock is on `db`.
+    // A file in it, as a start as root leaves one behind; the folder's own lock is on `lock`.
     for path in everything_in(&data) {
         chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
     }
     for name in ["db", "conf", "blobs"] {
-        chown(data.join(name), Some(0), Some(0)).unwrap();
+        let file = data.join("index").join(name);
+        chown(&file, Some(0), Some(0)).unwrap();
         says(&nobody.refused(1), &[name, "belongs to root", "sudo chown"]);
-        chown(data.join(name), Some(NOBODY), Some(NOBODY)).unwrap();
+        chown(&file, Some(NOBODY), Some(NOBODY)).unwrap();
     }
     // Its owner took the right away.
-    set_mode(&data.join("db"), 0o400);
-    says(&nobody.refused(1), &["data/db", "belongs to nobody", "mode 0400", "chmod u+rw"]);
+    set_mode(&data.join("journal/manifest"), 0o400);
+    says(&nobody.refused(1), &["journal/manifest", "belongs to nobody", "mode 0400", "chmod u+rw"]);
     let before: Vec<u32> = everything_in(&data).iter().map(|path| mode(path)).collect();
     nobody.refused(1);
     assert_eq!(everything_in(&data).iter().map(|path| mode(path)).collect::<Vec<_>>(), before);

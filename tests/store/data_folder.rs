@@ -64,48 +64,36 @@ fn a_folder_that_cannot_be_made_is_refused_with_its_name() {
 }
 
 #[test]
-fn a_broken_snapshot_is_set_aside_and_nothing_is_lost() {
+fn an_index_that_its_engine_does_not_read_is_made_anew_and_nothing_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    for n in 0..3 {
-        let store = Embedded::open_sled(&data, Arc::default()).unwrap();
-        sale(&format!("t{n}")).receive(&store);
-    }
+    let index = data.join("index");
     let is_snapshot = |name: &str| name.starts_with("snap.");
-    let names = || -> Vec<String> {
-        let entries = std::fs::read_dir(&data).unwrap();
+    let names = |folder: &Path| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     };
-    let snapshots: Vec<String> = names().into_iter().filter(|name| is_snapshot(name)).collect();
-    assert!(!snapshots.is_empty(), "{:?}", names());
-    for name in snapshots {
-        std::fs::write(data.join(name), b"not a snapshot at all, but long enough to be read").unwrap();
+    let mut sales = Vec::new();
+    for (n, broken) in ["snap.", "conf", "db"].into_iter().enumerate() {
+        let store = Embedded::open_sled(&data, Arc::default()).unwrap();
+        sale(&format!("t{n}")).receive(&store);
+        sales.insert(0, format!("t{n}"));
+        drop(store);
+        if !names(&index).iter().any(|name| is_snapshot(name)) {
+            std::fs::write(index.join("snap.0000000000000001"), b"").unwrap();
+        }
+        for name in names(&index).into_iter().filter(|name| name.starts_with(broken)) {
+            std::fs::write(index.join(name), b"not what it should be, but long enough to be read").unwrap();
+        }
+        let store = Embedded::open_sled(&data, Arc::default()).unwrap();
+        assert_eq!(transactions(&store, ConversionFilter::default()), sales, "{broken}");
+        assert!(store.opened().repairs.iter().any(|repair| repair.contains("made anew")), "{broken}");
+        assert!(names(&data).iter().any(|name| name.starts_with("index.set-aside")), "{:?}", names(&data));
+        // A clean stop removes what was kept.
+        wait(store.close()).unwrap();
+        drop(store);
+        assert!(!names(&data).iter().any(|name| name.starts_with("index.set-aside")), "{:?}", names(&data));
     }
-    let store = Embedded::open_sled(&data, Arc::default()).unwrap();
-    assert_eq!(transactions(&store, ConversionFilter::default()), ["t2", "t1", "t0"]);
-    assert!(names().iter().any(|name| name.starts_with("broken-snap.")), "{:?}", names());
-}
-
-#[test]
-fn a_data_file_that_is_no_database_gives_an_error_and_not_a_panic() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let store = Embedded::open_sled(&data, Arc::default()).unwrap();
-    sale("t1").receive(&store);
-    drop(store);
-    std::fs::write(data.join("conf"), b"segment_size: none").unwrap();
-    std::fs::write(data.join("snap.0000000000000001"), b"no snapshot either").unwrap();
-    let names = || -> Vec<_> {
-        let mut names: Vec<_> =
-            std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        names.sort();
-        names
-    };
-    let before = names();
-    let Err(error) = Embedded::open_sled(&data, Arc::default()) else { panic!("it was opened") };
-    assert_eq!(names(), before, "its snapshots are where they were");
-    assert!(matches!(error, OpenError::Broken { .. }), "{error}");
-    assert!(error.to_string().contains("backup"), "{error}");
 }
 
 /// The longest value that sled gets in one piece.
@@ -185,7 +173,8 @@ fn a_long_value_is_read_whole_whichever_way_and_a_missing_piece_fails_it_alone()
     batch.put(b"b".to_vec(), vec![2]);
     sled.commit(batch, &mut |_| {}).unwrap();
     drop(sled);
-    assert_eq!(raw_sled(&data).len(), 3, "no piece of what was replaced is left");
+    // The last one says what should be in it.
+    assert_eq!(raw_sled(&data).len(), 3 + 1, "no piece of what was replaced is left");
 }
 
 #[test]
@@ -210,8 +199,9 @@ fn however_large_the_records_no_blob_file_is_made() {
         outcome.attempt.exchange = Some(Arc::new(exchange("", &sale("x").body(64 * 1024).body)));
         wait(store.record(one(outcome))).unwrap();
     }
+    wait(store.close()).unwrap();
     drop(store);
-    assert_eq!(blobs(&data), 0);
+    assert_eq!(blobs(&data.join("index")), 0);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod clock_jumps;
 mod commit_groups;
 mod conformance;
 mod damaged_counts;
+mod damaged_folders;
 mod damaged_lists;
 mod data_folder;
 mod failing_engines;

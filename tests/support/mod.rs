@@ -9,6 +9,7 @@ pub mod command_line;
 pub mod confirm_answers;
 pub mod country_file;
 pub mod customer_fixture;
+pub mod damaged_folder;
 pub mod dispatch_fixture;
 pub mod engines;
 pub mod expected_request;

@@ -22,8 +22,9 @@ use postbridge::store::contract::conformance::fixture::received::{
 };
 use postbridge::store::contract::conformance::fixture::work::due_request;
 use postbridge::store::contract::lookup::{ClickFilter, PageRequest};
-use postbridge::store::embedded::Embedded;
+use postbridge::store::embedded::{Embedded, EmbeddedSettings};
 
+use crate::support::damaged_folder::small_settings;
 use crate::support::recount::assert_recounted;
 
 const FOLDER: &str = "POSTBRIDGE_TEST_CHILD_FOLDER";
@@ -160,7 +161,8 @@ fn loads_a_store_until_it_is_killed() {
         assert!(!loader.kill().is_empty(), "the child acknowledges while it lives");
         return;
     };
-    let store: Arc<dyn Store> = Arc::new(Embedded::open_sled(Path::new(&folder), usual_rules()).unwrap());
+    let store: Arc<dyn Store> =
+        Arc::new(Embedded::open_sled_with(Path::new(&folder), usual_rules(), settings()).unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     // Else what is counted is folded by one commit in thousands.
     if std::env::var("POSTBRIDGE_CRASH_AT").is_ok_and(|point| point.starts_with("fold.")) {
@@ -174,6 +176,14 @@ fn loads_a_store_until_it_is_killed() {
         runtime.spawn(record_clicks(Arc::clone(&store), format!("r{round}-w{worker}")));
     }
     runtime.block_on(purge(store));
+}
+
+/// Segments and checkpoints that are so small that a child has many of them.
+fn settings() -> EmbeddedSettings {
+    let mut settings = small_settings();
+    settings.folder.journal.segment_bytes = 128 * 1024;
+    settings.folder.checkpoint.bytes = 64 * 1024;
+    settings
 }
 
 fn say(ack: &str) {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::store::codec::VERSION;
 use crate::store::contract::error::StoreError;
+use crate::store::engine::journal::damage::Damage;
 
 /// Why a store cannot be opened. `Display` says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -37,10 +38,22 @@ pub enum OpenError {
          was changed, and the data is whole: open it with the version that wrote it"
     )]
     Format { found: u8 },
+    #[error("{}", refusal(path, damage, word))]
+    Damaged { path: PathBuf, damage: Vec<Damage>, word: String },
     #[error("the stored data cannot be read: {0}")]
     Records(#[from] StoreError),
     #[error("the writer thread cannot be started: {0}")]
     Thread(String),
+}
+
+fn refusal(path: &Path, damage: &[Damage], word: &str) -> String {
+    let places: Vec<String> = damage.iter().map(|place| format!("\n  {place}")).collect();
+    format!(
+        "the journal in {} is damaged, and the index does not have what is lost there:{}\nNothing was changed. Restore a \
+         backup into another folder, or go on without what is lost: `postbridge serve --accept-loss {word}`",
+        path.display(),
+        places.concat()
+    )
 }
 
 impl OpenError {

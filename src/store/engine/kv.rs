@@ -34,6 +34,8 @@ pub enum KeyChange {
 pub struct Batch {
     /// Keys and what becomes of them, in order.
     pub changes: Vec<(Vec<u8>, KeyChange)>,
+    /// How many commands it is of, for those who ask later what a damaged commit held.
+    pub commands: u32,
 }
 
 impl Batch {
@@ -109,4 +111,15 @@ pub trait Kv: Send + Sync + 'static {
     /// Makes the whole batch durable before it answers `Ok`. `passed` hears of each step. Where it answers
     /// [`KvError::Damaged`], nothing of the batch was written, and the engine goes on.
     fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError>;
+
+    /// Makes the batch visible, and durable with the next commit at the latest. What needs no more than that, as what can
+    /// be written again, saves the wait for the disk. A long batch may become visible part by part.
+    fn apply(&self, batch: Batch) -> Result<(), KvError> {
+        self.commit(batch, &mut |_| {})
+    }
+
+    /// Nothing more is committed: what makes the next start quick is done.
+    fn close(&self) -> Result<(), KvError> {
+        Ok(())
+    }
 }

@@ -1,14 +1,25 @@
 //! What is under the embedded store: ordered keys and values, one durable batch at a time. Nothing here knows a record.
 
 mod block;
+pub mod checkpoint;
+mod convert;
+pub mod data_folder;
 pub mod error;
 #[cfg(feature = "conformance")]
 pub mod faulty;
 pub mod folder;
+mod index_folder;
+pub mod index_sums;
+pub mod journal;
+pub mod journaled;
 pub mod kv;
 #[cfg(feature = "conformance")]
 pub mod memory;
+mod merge;
+pub mod open_folder;
+mod overlay;
 pub mod packed;
 mod pieces;
 mod recent_blocks;
+mod repair;
 pub mod sled;

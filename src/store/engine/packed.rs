@@ -87,10 +87,10 @@ impl Packed {
         })
     }
 
-    /// Turns the changes to packed records into changes to blocks. Answers the last key of each table that got new
-    /// records behind all others.
-    fn blocks(&self, changes: Vec<TableChanges>, batch: &mut Batch) -> Result<LastKeys, KvError> {
-        let mut writer = BlockWriter { batch, packer: self.packer.lock() };
+    /// Turns the changes to packed records into changes to blocks, which go where `target` says. Answers the last key of
+    /// each table that got new records behind all others.
+    fn blocks(&self, changes: Vec<TableChanges>, target: BatchTarget<'_>) -> Result<LastKeys, KvError> {
+        let mut writer = BlockWriter { target, packer: self.packer.lock() };
         let mut last = LastKeys::new();
         for (table, changes) in self.tables.iter().zip(changes).filter(|(_, changes)| !changes.is_empty()) {
             let changes = in_order(changes);
@@ -100,7 +100,34 @@ impl Packed {
             writer.add(cut(&new))?;
             last.extend(new.last().map(|(key, _)| (*table, key.to_vec())));
         }
+        writer.target.end()?;
         Ok(last)
+    }
+
+    /// The changes to packed records by their tables, and all others.
+    fn by_table(&self, batch: Batch) -> (Vec<TableChanges>, Batch) {
+        let mut others = Batch { commands: batch.commands, ..Batch::default() };
+        let mut packed: Vec<TableChanges> = self.tables.iter().map(|_| Vec::new()).collect();
+        for (key, change) in batch.changes {
+            let table = self.tables.iter().position(|table| key.first() == Some(table));
+            match table.and_then(|table| packed.get_mut(table)) {
+                Some(changes) => changes.push(RecordChange::of(key, change)),
+                None => others.changes.push((key, change)),
+            }
+        }
+        (packed, others)
+    }
+
+    /// Writes changes to blocks, by what `write` does with them.
+    fn write(&self, below: Batch, write: impl FnOnce(Batch) -> Result<(), KvError>) -> Result<(), KvError> {
+        let changed = below.changes.iter().map(|(key, _)| key).filter(|key| self.is_packed(key));
+        let changed: Vec<Vec<u8>> = changed.cloned().collect();
+        // Before, so that no reader finds the old block when the new one is there; and after, so that none that has
+        // read the old one meanwhile keeps it.
+        self.recent.forget(&changed);
+        let done = write(below);
+        self.recent.forget(&changed);
+        done
     }
 
     /// Changes what is stored, in the order of keys.
@@ -250,9 +277,49 @@ fn changed<'a>(block: &'a PackedBlock, changes: &'a [RecordChange]) -> Option<Ve
     is_changed.then_some(records)
 }
 
-/// Puts blocks into the batch for the engine below.
+/// Where changes to blocks go.
+enum BatchTarget<'a> {
+    /// Into one batch.
+    Whole(&'a mut Batch),
+    /// To the engine below, as soon as there are so many. What is changed together goes together.
+    Parts(&'a Packed, Batch),
+}
+
+/// The most changes to blocks that go to the engine below at once: it is read by no one meanwhile.
+const PART: usize = 64;
+
+impl BatchTarget<'_> {
+    fn batch(&mut self) -> &mut Batch {
+        match self {
+            BatchTarget::Whole(batch) => batch,
+            BatchTarget::Parts(_, batch) => batch,
+        }
+    }
+
+    /// What was put there is whole: it may go.
+    fn is_whole(&mut self) -> Result<(), KvError> {
+        match self {
+            BatchTarget::Parts(packed, batch) if batch.changes.len() >= PART => {
+                packed.write(std::mem::take(batch), |batch| packed.below.apply(batch))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Nothing more is put there.
+    fn end(&mut self) -> Result<(), KvError> {
+        match self {
+            BatchTarget::Parts(packed, batch) if !batch.is_empty() => {
+                packed.write(std::mem::take(batch), |batch| packed.below.apply(batch))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Makes blocks for the engine below.
 struct BlockWriter<'a> {
-    batch: &'a mut Batch,
+    target: BatchTarget<'a>,
     packer: MutexGuard<'a, BlockPacker>,
 }
 
@@ -263,9 +330,16 @@ impl BlockWriter<'_> {
         blocks: impl IntoIterator<Item = &'r [PackedRecord<'a>]>,
     ) -> Result<(), KvError> {
         for records in blocks {
-            if let Some((first, _)) = records.first() {
-                self.batch.add(first.to_vec(), self.packer.pack(records)?);
-            }
+            self.add_one(records)?;
+            self.target.is_whole()?;
+        }
+        Ok(())
+    }
+
+    fn add_one(&mut self, records: &[PackedRecord<'_>]) -> Result<(), KvError> {
+        if let Some((first, _)) = records.first() {
+            let packed = self.packer.pack(records)?;
+            self.target.batch().add(first.to_vec(), packed);
         }
         Ok(())
     }
@@ -280,10 +354,16 @@ impl BlockWriter<'_> {
         let Some(records) = changed(block, changes) else { return Ok(()) };
         let mut blocks = cut(&records);
         match blocks.next() {
-            Some(records) => self.batch.put(first, self.packer.pack(records)?),
-            None => self.batch.remove(first),
+            Some(records) => {
+                let packed = self.packer.pack(records)?;
+                self.target.batch().put(first, packed);
+            }
+            None => self.target.batch().remove(first),
         }
-        self.add(blocks)
+        for records in blocks {
+            self.add_one(records)?;
+        }
+        self.target.is_whole()
     }
 }
 
@@ -312,25 +392,28 @@ impl Kv for Packed {
     }
 
     fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {
-        let mut below = Batch::default();
-        let mut packed: Vec<TableChanges> = self.tables.iter().map(|_| Vec::new()).collect();
-        for (key, change) in batch.changes {
-            let table = self.tables.iter().position(|table| key.first() == Some(table));
-            match table.and_then(|table| packed.get_mut(table)) {
-                Some(changes) => changes.push(RecordChange::of(key, change)),
-                None => below.changes.push((key, change)),
-            }
-        }
-        let last = self.blocks(packed, &mut below)?;
-        let changed = below.changes.iter().map(|(key, _)| key).filter(|key| self.is_packed(key));
-        let changed: Vec<Vec<u8>> = changed.cloned().collect();
-        // Before, so that no reader finds the old block when the new one is there; and after, so that none that has
-        // read the old one meanwhile keeps it.
-        self.recent.forget(&changed);
-        let done = self.below.commit(below, passed);
-        self.recent.forget(&changed);
-        done?;
+        let (packed, mut below) = self.by_table(batch);
+        let last = self.blocks(packed, BatchTarget::Whole(&mut below))?;
+        self.write(below, |below| self.below.commit(below, passed))?;
         self.last.lock().extend(last);
         Ok(())
+    }
+
+    fn apply(&self, batch: Batch) -> Result<(), KvError> {
+        let (packed, others) = self.by_table(batch);
+        let done = self.blocks(packed, BatchTarget::Parts(self, Batch::default())).and_then(|last| {
+            self.last.lock().extend(last);
+            let mut others = others.changes.into_iter().peekable();
+            while others.peek().is_some() {
+                let changes = others.by_ref().take(PART).collect();
+                self.below.apply(Batch { changes, ..Batch::default() })?;
+            }
+            Ok(())
+        });
+        if done.is_err() {
+            // Some blocks may have been added.
+            self.last.lock().clear();
+        }
+        done
     }
 }

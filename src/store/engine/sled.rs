@@ -2,22 +2,30 @@
 //! own `fdatasync`, because sled's flush on Linux leaves data in the disk's and the kernel's caches.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::store::crash;
 use crate::store::engine::error::OpenError;
 use crate::store::engine::folder;
+use crate::store::engine::index_sums::{IndexMark, IndexSums};
+use crate::store::engine::journal::checked;
 use crate::store::engine::kv::{Batch, Direction, Kv, KvError, ScanVisitor, Span, Step};
 use crate::store::engine::pieces::{self, PieceWriter};
 
 /// A page above a quarter of this goes to a file of its own that `fdatasync` of the data file does not
 /// reach. A leaf has at most 17 values of at most [`pieces::MAX_STORED`], which is less than half of that quarter.
 const SEGMENT_BYTES: usize = 1024 * 1024;
+/// The key of what is in the database, which is no record's and no piece's.
+const MARK: &[u8] = &[0];
+const MARK_TAG: [u8; 4] = *b"PbI1";
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// sled looks at a shard of its cache only at every 64th access, whatever has come in meanwhile: reading
 /// many blocks once each would keep 64 leaves of 100 KiB in each of 256 shards. Reading a large value a
@@ -34,11 +42,17 @@ pub struct Sled {
     db: sled::Db,
     /// Our own handle on the data file: syncing acts on the file, no matter who wrote it.
     data: File,
+    /// Whether it said what is in it when it was opened.
+    is_marked: bool,
+    /// What is in it: moved on with each write, in the same batch.
+    mark: Mutex<IndexMark>,
 }
 
 impl Sled {
-    /// Opens the folder, or makes it. A snapshot that sled cannot read is moved aside once: the log
-    /// alone has everything.
+    /// Opens the folder, or makes it.
+    ///
+    /// # Errors
+    /// Why it cannot be used. What sled refuses may have been changed by it.
     pub fn open(path: &Path) -> Result<Sled, OpenError> {
         let made = folder::prepare(path)?;
         let failed = |error: std::io::Error| OpenError::of_io(path, &error);
@@ -46,14 +60,25 @@ impl Sled {
             Ok(db) => db,
             Err(cause) if is_lock(&cause) => return Err(OpenError::Locked { path: path.to_owned() }),
             Err(cause) if folder::says_full(&cause) => return Err(OpenError::Full { path: path.to_owned() }),
-            Err(cause) => open_without_snapshots(path, &cause)?,
+            Err(cause) => return Err(OpenError::Broken { path: path.to_owned(), cause }),
         };
         let data = File::open(path.join("db")).map_err(failed)?;
         // At every open: the process that made the files, or wrote to them last, may have died before it
         // synced them.
         sync_all(path, &data, made).map_err(failed)?;
-        Ok(Sled { db, data })
+        let mark = read_mark(&db).map_err(|cause| OpenError::Broken { path: path.to_owned(), cause })?;
+        let is_marked = mark.is_some();
+        Ok(Sled { db, data, is_marked, mark: Mutex::new(mark.unwrap_or_default()) })
     }
+}
+
+/// How far it says that it is, and what should be in it; `None`: it does not say.
+fn read_mark(db: &sled::Db) -> Result<Option<IndexMark>, String> {
+    let read = guarded(|| db.get(MARK).map_err(failed)).map_err(|error| error.to_string())?;
+    let mark = |bytes: sled::IVec| {
+        checked::read(MARK_TAG, &bytes).ok_or_else(|| "what it says of itself cannot be read".to_owned())
+    };
+    read.map(mark).transpose()
 }
 
 /// Opens it, once the process that holds the lock has let go of it; not for long.
@@ -65,23 +90,6 @@ fn open_unlocked(path: &Path) -> Result<sled::Db, String> {
         }
     }
     open_db(path)
-}
-
-/// Opens it by its log alone. Where that fails too, the snapshots are put back: the folder is left as it was.
-fn open_without_snapshots(path: &Path, first: &str) -> Result<sled::Db, OpenError> {
-    let failed = |error: std::io::Error| OpenError::of_io(path, &error);
-    let moved = set_snapshots_aside(path).map_err(failed)?;
-    tracing::warn!(
-        cause = %first, moved = moved.len(), "the data could not be opened; trying without snapshots"
-    );
-    open_db(path).or_else(|cause| {
-        put_back(&moved).map_err(failed)?;
-        Err(if folder::says_full(&cause) {
-            OpenError::Full { path: path.to_owned() }
-        } else {
-            OpenError::Broken { path: path.to_owned(), cause }
-        })
-    })
 }
 
 fn is_lock(cause: &str) -> bool {
@@ -117,37 +125,14 @@ fn open_db(path: &Path) -> Result<sled::Db, String> {
             .segment_size(SEGMENT_BYTES)
             .cache_capacity(CACHE_BYTES)
             .mode(sled::Mode::HighThroughput)
+            // What is to be durable is flushed and synced by us.
+            .flush_every_ms(None)
             .open()
     };
     match catch_unwind(AssertUnwindSafe(open)) {
         Ok(opened) => opened.map_err(|error| error.to_string()),
         Err(panic) => Err(format!("it panicked: {}", words(panic.as_ref()))),
     }
-}
-
-/// Renames every snapshot, so that sled reads its log from the beginning. Answers the names that each had and
-/// has.
-fn set_snapshots_aside(path: &Path) -> std::io::Result<Vec<(PathBuf, PathBuf)>> {
-    let mut moved = Vec::new();
-    for entry in fs::read_dir(path)? {
-        let name = entry?.file_name();
-        let Some(name) = name.to_str().filter(|name| name.starts_with("snap.")) else { continue };
-        let mut aside: PathBuf = path.join(format!("broken-{name}"));
-        for number in 1.. {
-            if !aside.exists() {
-                break;
-            }
-            aside = path.join(format!("broken-{number}-{name}"));
-        }
-        fs::rename(path.join(name), &aside)?;
-        moved.push((path.join(name), aside));
-    }
-    Ok(moved)
-}
-
-/// Undoes it: the folder could not be opened, and is left as it was found.
-fn put_back(moved: &[(PathBuf, PathBuf)]) -> std::io::Result<()> {
-    moved.iter().try_for_each(|(name, aside)| if name.exists() { Ok(()) } else { fs::rename(aside, name) })
 }
 
 fn words(panic: &(dyn Any + Send)) -> String {
@@ -244,24 +229,116 @@ impl Kv for Sled {
 
     fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {
         guarded(|| {
-            let mut pieces = PieceWriter::default();
-            for (key, change) in batch.changes {
-                pieces.add(key, change, |key| self.further(key))?;
-            }
-            let mut writes = sled::Batch::default();
-            for (key, value) in pieces.writes {
-                match value {
-                    Some(value) => writes.insert(key, value),
-                    None => writes.remove(key),
-                }
-            }
-            self.db.apply_batch(writes).map_err(failed)?;
-            self.db.flush().map_err(failed)?;
-            passed(Step::Written);
-            self.data.sync_data().map_err(|error| KvError::Failed(format!("fdatasync: {error}")))?;
-            passed(Step::Synced);
-            Ok(())
+            self.write(batch, |_| {})?;
+            self.flush(passed)
         })
+    }
+
+    fn apply(&self, batch: Batch) -> Result<(), KvError> {
+        guarded(|| self.write(batch, |_| {}))
+    }
+}
+
+impl Sled {
+    /// Whether it said what is in it when it was opened.
+    pub fn is_marked(&self) -> bool {
+        self.is_marked
+    }
+
+    /// How far it says that it is, and what should be in it.
+    pub fn mark(&self) -> IndexMark {
+        self.mark.lock().clone()
+    }
+
+    /// Marks it as having all commits up to `applied`, durably: what was applied before is durable with it.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn set_mark(&self, applied: u64, closed: bool) -> Result<(), KvError> {
+        guarded(|| {
+            self.write(Batch::default(), |mark| (mark.applied, mark.closed) = (applied, closed))?;
+            self.flush(&mut |_| {})
+        })
+    }
+
+    /// Makes durable what was applied.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn sync(&self) -> Result<(), KvError> {
+        guarded(|| self.flush(&mut |_| {}))
+    }
+
+    /// Takes what is in the database for what should be: it is from before there were marks.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn adopt(&self, counted: IndexSums, applied: u64) -> Result<(), KvError> {
+        guarded(|| {
+            self.write(Batch::default(), |mark| (mark.sums, mark.applied) = (counted, applied))?;
+            self.flush(&mut |_| {})
+        })
+    }
+
+    /// Counts everything that is in it again.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn count(&self) -> Result<IndexSums, KvError> {
+        guarded(|| {
+            let mut sums = IndexSums::default();
+            let mut last = Vec::new();
+            for pair in self.db.iter() {
+                let (key, value) = pair.map_err(|error| failed_read(&last, error))?;
+                if key != MARK {
+                    sums.add(&key, &value);
+                }
+                last.clear();
+                last.extend_from_slice(&key);
+            }
+            Ok(sums)
+        })
+    }
+
+    /// Writes a batch together with what is in the database then.
+    fn write(&self, batch: Batch, change: impl FnOnce(&mut IndexMark)) -> Result<(), KvError> {
+        let mut pieces = PieceWriter::default();
+        for (key, change) in batch.changes {
+            pieces.add(key, change, |key| self.further(key))?;
+        }
+        let mut mark = self.mark.lock();
+        let mut next = mark.clone();
+        let mut writes = sled::Batch::default();
+        let mut written = HashMap::with_capacity(pieces.writes.len());
+        for (key, value) in pieces.writes {
+            // Of two writes to one key the later one holds.
+            written.insert(key, value);
+        }
+        for (key, value) in written {
+            if let Some(before) = self.db.get(&key).map_err(|error| failed_read(&key, error))? {
+                next.sums.take(&key, &before);
+            }
+            match value {
+                Some(value) => {
+                    next.sums.add(&key, &value);
+                    writes.insert(key, value);
+                }
+                None => writes.remove(key),
+            }
+        }
+        change(&mut next);
+        writes.insert(MARK, checked::write(MARK_TAG, &next).map_err(failed)?);
+        self.db.apply_batch(writes).map_err(failed)?;
+        *mark = next;
+        Ok(())
+    }
+
+    fn flush(&self, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {
+        self.db.flush().map_err(failed)?;
+        passed(Step::Written);
+        self.data.sync_data().map_err(|error| KvError::Failed(format!("fdatasync: {error}")))?;
+        passed(Step::Synced);
+        Ok(())
     }
 }
 

@@ -1,0 +1,270 @@
+//! Brings the index up with the journal: in the background, in full blocks, and marked only once it is durable.
+
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::store::crash;
+use crate::store::engine::journal::append::Journal;
+use crate::store::engine::journal::files;
+use crate::store::engine::journal::finish;
+use crate::store::engine::kv::{Batch, Direction, KeyChange, Kv, KvError};
+use crate::store::engine::overlay::{Layer, LayerCursor, Overlay};
+use crate::store::engine::packed::Packed;
+use crate::store::engine::sled::Sled;
+
+/// How many bytes of records go to the index together.
+const CHUNK: usize = 4 * 1024 * 1024;
+/// The key behind all others.
+const END: &[u8] = &[0xff; 9];
+
+/// When the index gets what is in the journal.
+#[derive(Debug, Clone)]
+pub struct CheckpointSettings {
+    /// How long what is committed stays out of the index at most, while nothing else asks for it.
+    pub every: Duration,
+    /// How many bytes of it are kept in memory before the index gets it.
+    pub bytes: usize,
+}
+
+impl Default for CheckpointSettings {
+    fn default() -> CheckpointSettings {
+        CheckpointSettings { every: Duration::from_secs(60), bytes: 32 * 1024 * 1024 }
+    }
+}
+
+/// A journal, its index, and what is in the one and not in the other yet.
+pub struct IndexedJournal {
+    /// Where commits become durable.
+    pub journal: Journal,
+    /// What the index has not got yet.
+    pub overlay: Overlay,
+    /// The index, by records.
+    pub index: Packed,
+    /// The index as it is kept.
+    pub sled: Arc<Sled>,
+    /// When it gets them.
+    pub settings: CheckpointSettings,
+    request: Mutex<CheckpointRequest>,
+    bell: Condvar,
+    /// Rings when there is room again.
+    room: Condvar,
+    failed: OnceLock<KvError>,
+    /// Whether the index could not take or give something: its mark moves on no more, and the next start makes it anew.
+    damaged: std::sync::atomic::AtomicBool,
+}
+
+#[derive(Default)]
+struct CheckpointRequest {
+    stop: bool,
+    wanted: bool,
+}
+
+impl IndexedJournal {
+    /// An index that has all that `overlay` has not.
+    pub fn new(
+        journal: Journal,
+        overlay: Overlay,
+        (sled, index): (Arc<Sled>, Packed),
+        settings: CheckpointSettings,
+    ) -> IndexedJournal {
+        IndexedJournal {
+            journal,
+            overlay,
+            index,
+            sled,
+            settings,
+            request: Mutex::default(),
+            bell: Condvar::new(),
+            room: Condvar::new(),
+            failed: OnceLock::new(),
+            damaged: false.into(),
+        }
+    }
+
+    /// Waits until there is room for another commit: not while the index keeps up.
+    ///
+    /// # Errors
+    /// That the index has failed.
+    pub fn make_room(&self) -> Result<(), KvError> {
+        if self.overlay.active_bytes() >= self.settings.bytes {
+            let mut request = self.request.lock();
+            request.wanted = true;
+            self.bell.notify_one();
+            while self.overlay.active_bytes() >= self.settings.bytes && self.failed.get().is_none() {
+                self.room.wait(&mut request);
+            }
+        }
+        self.failed.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// Asks for a checkpoint, where enough has been committed.
+    pub fn ask_if_full(&self) {
+        if self.overlay.active_bytes() >= self.settings.bytes / 2 && !self.overlay.is_freezing() {
+            self.request.lock().wanted = true;
+            self.bell.notify_one();
+        }
+    }
+
+    /// Ends the thread that writes the index.
+    pub fn stop(&self) {
+        self.request.lock().stop = true;
+        self.bell.notify_one();
+    }
+
+    /// Brings the index up to the last commit, and marks both as closed.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn close(&self) -> Result<(), KvError> {
+        self.failed.get().map_or(Ok(()), |error| Err(error.clone()))?;
+        self.checkpoint()?;
+        if self.is_damaged() {
+            return Ok(());
+        }
+        let failed = |error: std::io::Error| KvError::Failed(format!("the journal's manifest: {error}"));
+        self.journal.prove_end().map_err(failed)?;
+        self.sled.set_mark(self.journal.durable(), true)?;
+        crash::point("close.before_manifest");
+        let aside = self.journal.manifest().set_aside;
+        self.journal.write_manifest(|manifest| manifest.closed = true).map_err(failed)?;
+        if let Some(folder) = self.journal.folder().parent().filter(|_| !aside.is_empty()) {
+            for name in &aside {
+                files::remove(&folder.join(name)).map_err(failed)?;
+            }
+            self.journal.write_manifest(|manifest| manifest.set_aside.clear()).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the index is known to be damaged.
+    pub fn is_damaged(&self) -> bool {
+        self.damaged.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    /// Waits until a checkpoint is due. Answers whether to go on.
+    fn wait(&self) -> bool {
+        let mut request = self.request.lock();
+        if !request.stop && !request.wanted {
+            self.bell.wait_for(&mut request, self.settings.every);
+        }
+        request.wanted = false;
+        !request.stop
+    }
+
+    fn run(&self) -> Result<(), KvError> {
+        let failed = |error: std::io::Error| KvError::Failed(format!("the journal: {error}"));
+        while self.wait() {
+            if self.journal.needs_spare() {
+                self.journal.make_spare().map_err(failed)?;
+            }
+            self.checkpoint()?;
+            finish::finish_all(&self.journal).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is committed to the index, and marks that it has it.
+    ///
+    /// # Errors
+    /// The engine's: the index is not used any more.
+    pub fn checkpoint(&self) -> Result<(), KvError> {
+        let (frozen, last) = self.overlay.freeze();
+        self.has_room();
+        if !frozen.is_empty() {
+            self.write(&frozen)?;
+            self.mark(last)?;
+        }
+        self.overlay.thawed();
+        Ok(())
+    }
+
+    /// Wakes those who wait for room.
+    fn has_room(&self) {
+        // Under the lock, so that no one looks before and waits after.
+        let _request = self.request.lock();
+        self.room.notify_all();
+    }
+
+    /// The mark says that commits are in the index: they are durable there before, and the manifest says before that the
+    /// journal has them.
+    fn mark(&self, last: u64) -> Result<(), KvError> {
+        let failed = |error: std::io::Error| KvError::Failed(format!("the journal's manifest: {error}"));
+        if self.is_damaged() {
+            return Ok(());
+        }
+        self.journal.prove_end().map_err(failed)?;
+        self.journal.write_manifest(|_| {}).map_err(failed)?;
+        self.sled.sync()?;
+        crash::point("checkpoint.before_mark");
+        self.sled.set_mark(last, false)?;
+        crash::point("checkpoint.after_mark");
+        Ok(())
+    }
+
+    fn write(&self, frozen: &Arc<Layer>) -> Result<(), KvError> {
+        let mut changes = LayerCursor::new(vec![Arc::clone(frozen)], &[], END, Direction::Up);
+        while changes.peek().is_some() {
+            let (mut batch, mut bytes) = (Batch::default(), 0);
+            while bytes < CHUNK
+                && let Some((key, value)) = changes.next()
+            {
+                bytes += key.len() + value.as_ref().map_or(0, bytes::Bytes::len);
+                let change = value.map_or(KeyChange::Remove, |value| KeyChange::Put(value.into()));
+                batch.changes.push((key, change));
+            }
+            self.apply(batch)?;
+        }
+        Ok(())
+    }
+
+    /// Applies changes, each half apart where something is damaged, until only those are left that touch it: they stay in
+    /// memory, and in the journal.
+    fn apply(&self, mut batch: Batch) -> Result<(), KvError> {
+        match self.index.apply(batch.clone()) {
+            Err(KvError::Damaged { key, cause }) if batch.changes.len() == 1 => {
+                if !self.damaged.swap(true, std::sync::atomic::Ordering::AcqRel) {
+                    tracing::error!(
+                        key = %key.escape_ascii(), %cause,
+                        "the index is damaged: what it cannot take stays in the journal, and the next start makes \
+                         the index anew"
+                    );
+                }
+                for (key, change) in batch.changes {
+                    let value = match change {
+                        KeyChange::Add(value) | KeyChange::Put(value) => Some(value.into()),
+                        KeyChange::Remove => None,
+                    };
+                    self.overlay.pin(key, value);
+                }
+                Ok(())
+            }
+            Err(KvError::Damaged { .. }) => {
+                let half = batch.changes.len() / 2;
+                let changes = batch.changes.split_off(half);
+                self.apply(batch)?;
+                self.apply(Batch { changes, ..Batch::default() })
+            }
+            done => done,
+        }
+    }
+}
+
+/// Starts the thread that writes the index.
+///
+/// # Errors
+/// When the operating system gives no thread.
+pub fn start(shared: &Arc<IndexedJournal>) -> std::io::Result<JoinHandle<()>> {
+    let shared = Arc::clone(shared);
+    let run = move || {
+        if let Err(error) = shared.run() {
+            tracing::error!(%error, "the index cannot be written any more");
+            // The first failure is the one that counts.
+            let _ = shared.failed.set(error);
+            shared.has_room();
+        }
+    };
+    std::thread::Builder::new().name("store-index".to_owned()).spawn(run)
+}

@@ -1,0 +1,67 @@
+//! A data folder: what is in it, how it is opened, what opening found, and what a refusal says.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::store::engine::checkpoint::CheckpointSettings;
+use crate::store::engine::error::OpenError;
+use crate::store::engine::journal::append::JournalSettings;
+use crate::store::engine::journal::damage::{Damage, TornEnd};
+use crate::store::engine::journal::segment::StoreId;
+use crate::store::engine::kv::Kv;
+
+/// The name of the journal in a data folder.
+pub const JOURNAL: &str = "journal";
+/// The name of the index.
+pub const INDEX: &str = "index";
+/// A journal that is being made.
+pub const NEW_JOURNAL: &str = "journal.new";
+/// An index that is being made.
+pub const NEW_INDEX: &str = "index.new";
+
+/// How a data folder is opened.
+#[derive(Clone, Default)]
+pub struct FolderSettings {
+    /// How its journal is kept.
+    pub journal: JournalSettings,
+    /// When its index gets what is in the journal.
+    pub checkpoint: CheckpointSettings,
+    /// The word that a refusal gave: what that one named is given up.
+    pub accept_loss: Option<String>,
+}
+
+/// What a store is opened by.
+#[derive(Clone, Copy)]
+pub struct FolderContents<'a> {
+    /// The first bytes of the keys of the tables whose records are packed.
+    pub tables: &'static [u8],
+    /// Whether what a folder without a journal holds can be read by this program.
+    pub check: &'a dyn Fn(&dyn Kv) -> Result<(), OpenError>,
+}
+
+/// What opening found and did.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct OpenReport {
+    /// What was put right, in words.
+    pub repairs: Vec<String>,
+    /// The end of the journal that was no whole commit, and the file that it was set aside in.
+    pub torn: Option<(TornEnd, PathBuf)>,
+}
+
+/// Refuses to go on without what is lost.
+pub fn refused(path: &Path, damage: &[Damage]) -> OpenError {
+    OpenError::Damaged { path: path.to_owned(), damage: damage.to_vec(), word: word(damage) }
+}
+
+/// The word by which a person accepts this very damage.
+pub fn word(damage: &[Damage]) -> String {
+    let places: Vec<String> = damage.iter().map(|place| format!("{place}\n")).collect();
+    format!("loss-{:08x}", crc32c::crc32c(places.concat().as_bytes()))
+}
+
+/// A new identity of random bytes.
+pub fn new_store() -> io::Result<StoreId> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(StoreId(bytes))
+}

@@ -1,0 +1,310 @@
+//! The end of the journal: what a commit appends, and what is answered only once it is durable there.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::domain::time::Time;
+use crate::store::crash;
+use crate::store::engine::journal::changes;
+use crate::store::engine::journal::files;
+use crate::store::engine::journal::frame::FrameWriter;
+use crate::store::engine::journal::manifest::{Manifest, SegmentEntry};
+use crate::store::engine::journal::segment::{FRAMES, SLOTS, SegmentHeader, Slot, StoreId};
+use crate::store::engine::kv::{Batch, KvError, Step};
+
+/// A segment that was made ahead: renamed when it is needed.
+pub const SPARE: &str = "next";
+
+/// What time it is, for the manifest.
+pub type WallClock = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// How the journal is kept.
+#[derive(Clone)]
+pub struct JournalSettings {
+    /// The size of a segment in bytes. The first of a journal is small, and each has twice the size of the one before up to
+    /// this.
+    pub segment_bytes: u64,
+    /// What time it is, where that is known.
+    pub wall: Option<WallClock>,
+}
+
+impl Default for JournalSettings {
+    fn default() -> JournalSettings {
+        JournalSettings { segment_bytes: 64 * 1024 * 1024, wall: None }
+    }
+}
+
+/// The size of a journal's first segment.
+const FIRST_SEGMENT: u64 = 1024 * 1024;
+
+/// Where the journal of a store goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalEnd {
+    /// The segment that is open.
+    pub header: SegmentHeader,
+    /// The checksum of the last frame, of this segment or of one before; 0 where there is none.
+    pub checksum: u32,
+    /// Where its next frame begins.
+    pub at: u64,
+    /// The number of the last commit, of this segment or of one before.
+    pub lsn: u64,
+}
+
+/// A journal to which commits are appended, one at a time.
+pub struct Journal {
+    folder: PathBuf,
+    settings: JournalSettings,
+    open: Mutex<OpenSegment>,
+    manifest: Mutex<Manifest>,
+    durable: AtomicU64,
+}
+
+struct OpenSegment {
+    file: File,
+    end: JournalEnd,
+    /// How many commits it has got, by which the slots take turns.
+    turn: usize,
+    /// What the last sync made durable.
+    proven: Slot,
+    writer: FrameWriter,
+    plain: Vec<u8>,
+}
+
+fn failed(doing: &str) -> impl FnOnce(io::Error) -> KvError {
+    let doing = doing.to_owned();
+    move |error| KvError::Failed(format!("{doing}: {error}"))
+}
+
+impl Journal {
+    /// Begins a journal in a folder that has none, with commit `first`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn begin(
+        folder: &Path,
+        store: StoreId,
+        first: u64,
+        settings: JournalSettings,
+    ) -> io::Result<Journal> {
+        let size = settings.segment_bytes.min(FIRST_SEGMENT);
+        let header = SegmentHeader { store, first, before: 0, rewrite: 0, known: 0, size };
+        let (file, checksum) = (make_segment(folder, &header)?, header.before);
+        let manifest = Manifest {
+            store,
+            sequence: 0,
+            written_at: None,
+            end: first - 1,
+            closed: false,
+            segments: vec![entry(&header)],
+            set_aside: Vec::new(),
+        };
+        let end = JournalEnd { header, checksum, at: FRAMES, lsn: first - 1 };
+        let journal = Journal::of(folder, file, end, manifest, settings);
+        journal.write_manifest(|_| {})?;
+        Ok(journal)
+    }
+
+    /// Goes on at the end of a journal that was read whole.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn resume(
+        folder: &Path,
+        end: JournalEnd,
+        manifest: Manifest,
+        settings: JournalSettings,
+    ) -> io::Result<Journal> {
+        let file = File::options().read(true).write(true).open(folder.join(end.header.file_name()))?;
+        Ok(Journal::of(folder, file, end, manifest, settings))
+    }
+
+    fn of(
+        folder: &Path,
+        file: File,
+        end: JournalEnd,
+        manifest: Manifest,
+        settings: JournalSettings,
+    ) -> Journal {
+        let proven = Slot { lsn: end.lsn, end: end.at, checksum: end.checksum };
+        let (writer, plain) = Default::default();
+        let durable = AtomicU64::new(end.lsn);
+        let open = Mutex::new(OpenSegment { file, end, turn: 0, proven, writer, plain });
+        Journal { folder: folder.to_owned(), settings, open, manifest: Mutex::new(manifest), durable }
+    }
+
+    /// Appends a commit, and answers its number once it is durable. After an error nothing more is appended.
+    ///
+    /// # Errors
+    /// The disk's. What was written is taken back before, as far as the disk lets it: else the commit may be there once
+    /// after the next start, though it was answered to no one.
+    pub fn append(&self, batch: &Batch, passed: &mut dyn FnMut(Step)) -> Result<u64, KvError> {
+        let mut open = self.open.lock();
+        let lsn = open.end.lsn + 1;
+        let length = open.pack(batch, lsn)?;
+        if open.end.at + length as u64 > open.end.header.size {
+            self.roll(&mut open, length as u64).map_err(failed("a new journal segment"))?;
+        }
+        open.write(length, lsn, passed)?;
+        self.durable.store(lsn, Ordering::Release);
+        Ok(lsn)
+    }
+
+    /// The last commit that is durable.
+    pub fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    /// The folder that it is in.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Goes on in a new segment, which is known to the manifest before anything in it is answered.
+    fn roll(&self, open: &mut OpenSegment, frame: u64) -> io::Result<()> {
+        let header = SegmentHeader {
+            store: open.end.header.store,
+            first: open.end.lsn + 1,
+            before: open.end.checksum,
+            rewrite: 0,
+            known: 0,
+            size: self.next_size(open).max(FRAMES + frame),
+        };
+        open.prove()?;
+        open.file.sync_data()?;
+        let (file, checksum) = (make_segment(&self.folder, &header)?, header.before);
+        crash::point("journal.new_segment");
+        let added = entry(&header);
+        self.write_manifest(|manifest| manifest.segments.push(added))?;
+        crash::point("journal.new_segment_named");
+        let lsn = open.end.lsn;
+        open.end = JournalEnd { header, checksum, at: FRAMES, lsn };
+        (open.file, open.turn, open.proven) = (file, 0, Slot { lsn, end: FRAMES, checksum });
+        Ok(())
+    }
+
+    /// Whether more than half of the open segment is used, and none is made ahead.
+    pub fn needs_spare(&self) -> bool {
+        let open = self.open.lock();
+        let is_half_full = open.end.at > open.end.header.size / 2;
+        drop(open);
+        is_half_full && !self.folder.join(SPARE).exists()
+    }
+
+    fn next_size(&self, open: &OpenSegment) -> u64 {
+        (2 * open.end.header.size).min(self.settings.segment_bytes)
+    }
+
+    /// Makes the next segment ahead, so that no commit waits for it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn make_spare(&self) -> io::Result<()> {
+        let unfinished = self.folder.join(format!("{SPARE}{}", files::UNFINISHED));
+        let size = self.next_size(&self.open.lock());
+        files::create_zeros(&unfinished, size)?;
+        fs::rename(&unfinished, self.folder.join(SPARE))?;
+        files::sync_folder(&self.folder)
+    }
+
+    /// Proves the last commit durable by a slot of its own, so that its place is known to have been written.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn prove_end(&self) -> io::Result<()> {
+        let mut open = self.open.lock();
+        open.prove()?;
+        open.file.sync_data()
+    }
+
+    /// Changes the manifest and writes it, with what is durable by now.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn write_manifest(&self, change: impl FnOnce(&mut Manifest)) -> io::Result<()> {
+        let mut manifest = self.manifest.lock();
+        let mut next = manifest.clone();
+        change(&mut next);
+        next.sequence += 1;
+        next.end = self.durable();
+        next.written_at = self.settings.wall.as_ref().map(|wall| wall());
+        next.write(&self.folder)?;
+        *manifest = next;
+        Ok(())
+    }
+
+    /// The manifest as it was last written.
+    pub fn manifest(&self) -> Manifest {
+        self.manifest.lock().clone()
+    }
+}
+
+impl OpenSegment {
+    /// Packs what a batch changes. Answers how long its frame is.
+    fn pack(&mut self, batch: &Batch, lsn: u64) -> Result<usize, KvError> {
+        self.plain.clear();
+        changes::write(batch, &mut self.plain);
+        self.writer.pack(&self.plain, lsn, batch.commands).map_err(KvError::Failed)
+    }
+
+    /// Writes the packed frame, and the slot that proves the one before it, and syncs both.
+    fn write(&mut self, length: usize, lsn: u64, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {
+        let at = self.end.at;
+        let (frame, checksum) = self.writer.chain(length, self.end.checksum);
+        let written = self.file.write_all_at(frame, at).and_then(|()| self.prove());
+        if written.is_ok() {
+            passed(Step::Written);
+        }
+        if let Err(error) = written.and_then(|()| self.file.sync_data()) {
+            let taken_back = self.take_back(at, length);
+            return Err(KvError::Failed(format!("fdatasync of the journal: {error}; {taken_back}")));
+        }
+        passed(Step::Synced);
+        self.end.at += length as u64;
+        (self.end.lsn, self.end.checksum) = (lsn, checksum);
+        self.proven = Slot { lsn, end: self.end.at, checksum };
+        Ok(())
+    }
+
+    /// Writes what is proven durable into the slot whose turn it is; durable with the next sync.
+    fn prove(&mut self) -> io::Result<()> {
+        let bytes = self.proven.write().map_err(io::Error::other)?;
+        let place = SLOTS.get(self.turn % SLOTS.len()).copied().unwrap_or_default();
+        self.turn += 1;
+        self.file.write_all_at(&bytes, place)
+    }
+
+    /// Overwrites a frame whose sync failed: it was answered to no one. A failed sync is not tried again over the
+    /// same pages, since the system may have given them up and say that it went well.
+    fn take_back(&self, at: u64, length: usize) -> &'static str {
+        let zeros = vec![0; length];
+        match self.file.write_all_at(&zeros, at).and_then(|()| self.file.sync_data()) {
+            Ok(()) => "what was written was taken back",
+            Err(_) => "what was written may be there once after the next start",
+        }
+    }
+}
+
+fn entry(header: &SegmentHeader) -> SegmentEntry {
+    SegmentEntry { file: header.file_name(), first: header.first, finished: None }
+}
+
+/// Makes a segment, out of the one that was made ahead where there is one of its size. It is durable under its name.
+fn make_segment(folder: &Path, header: &SegmentHeader) -> io::Result<File> {
+    let spare = folder.join(SPARE);
+    let made = match File::options().read(true).write(true).open(&spare) {
+        Ok(file) if file.metadata()?.len() == header.size => file,
+        _ => files::create_zeros(&spare, header.size)?,
+    };
+    let bytes = header.write().map_err(io::Error::other)?;
+    made.write_all_at(&bytes, 0)?;
+    made.sync_all()?;
+    fs::rename(&spare, folder.join(header.file_name()))?;
+    files::sync_folder(folder)?;
+    Ok(made)
+}

@@ -1,0 +1,105 @@
+//! Finishes segments that are full: what they hold is counted and hashed, and they are cut to their size.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use twox_hash::XxHash3_128;
+
+use crate::store::crash;
+use crate::store::engine::journal::append::Journal;
+use crate::store::engine::journal::changes;
+use crate::store::engine::journal::manifest::FinishedSegment;
+use crate::store::engine::journal::segment::{CountsByKind, Footer};
+use crate::store::engine::journal::segment_reader::SegmentReader;
+
+/// How many bytes are hashed at a time.
+const WINDOW: usize = 256 * 1024;
+
+/// Finishes the segments before the open one that are not. Answers how many there were.
+///
+/// # Errors
+/// The system's, or that one cannot be read: the next start finds out.
+pub fn finish_all(journal: &Journal) -> io::Result<usize> {
+    let entries = journal.manifest().segments;
+    let Some((_open, before)) = entries.split_last() else { return Ok(0) };
+    let mut count = 0;
+    for entry in before.iter().filter(|entry| entry.finished.is_none()) {
+        let finished = finish(&journal.folder().join(&entry.file))?;
+        crash::point("journal.segment_finished");
+        journal.write_manifest(|manifest| {
+            let own = manifest.segments.iter_mut().find(|known| known.file == entry.file);
+            if let Some(own) = own {
+                own.finished = Some(finished);
+            }
+        })?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Writes the footer of a segment, cuts it to its size, and syncs it.
+///
+/// # Errors
+/// The system's, or that it cannot be read whole.
+pub fn finish(path: &Path) -> io::Result<FinishedSegment> {
+    let footer = count(path)?;
+    let bytes = footer.write().map_err(io::Error::other)?;
+    let file = File::options().write(true).open(path)?;
+    file.write_all_at(&bytes, footer.end)?;
+    let length = footer.end + bytes.len() as u64;
+    file.set_len(length)?;
+    file.sync_all()?;
+    Ok(FinishedSegment::of(&footer, length))
+}
+
+/// What the footer of a segment is to say.
+fn count(path: &Path) -> io::Result<Footer> {
+    let mut reader = SegmentReader::open(path)?;
+    let mut counts = CountsByKind::new();
+    let (mut frames, mut last, mut checksum) = (0, 0, 0);
+    while let Ok(head) = reader.next_frame() {
+        let unpacked = reader.unpack(&head).map_err(|fault| io::Error::other(format!("{fault:?}")))?;
+        count_changes(unpacked, &mut counts)?;
+        (frames, last, checksum) = (frames + 1, head.lsn, head.checksum);
+    }
+    if frames == 0 {
+        return Err(io::Error::other(format!("{} has no commit", path.display())));
+    }
+    let end = reader.at();
+    Ok(Footer { last, checksum, frames, end, hash: hash(path, end)?, counts })
+}
+
+/// Counts the changes of a payload by the first byte of their keys.
+///
+/// # Errors
+/// That they cannot be read.
+pub fn count_changes(payload: &[u8], counts: &mut CountsByKind) -> io::Result<()> {
+    let counted = changes::each(payload, |(key, value)| {
+        let count = counts.entry(key.first().copied().unwrap_or_default()).or_default();
+        match value {
+            Some(_) => count.put += 1,
+            None => count.removed += 1,
+        }
+    });
+    counted.map_err(io::Error::other)
+}
+
+/// XXH3-128 of the first bytes of a file.
+///
+/// # Errors
+/// The system's.
+pub fn hash(path: &Path, length: u64) -> io::Result<u128> {
+    let file = fs::File::open(path)?;
+    let mut hasher = XxHash3_128::new();
+    let (mut window, mut at) = (vec![0; WINDOW], 0);
+    while at < length {
+        let some = usize::try_from(length - at).unwrap_or(WINDOW).min(WINDOW);
+        let Some(bytes) = window.get_mut(..some) else { break };
+        file.read_exact_at(bytes, at)?;
+        hasher.write(bytes);
+        at += some as u64;
+    }
+    Ok(hasher.finish_128())
+}

@@ -1,0 +1,373 @@
+//! Looks through a whole journal without changing anything: what is in it, where it ends, and what is damaged.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use crate::store::engine::journal::append::JournalEnd;
+use crate::store::engine::journal::damage::{Damage, LastLost, TornEnd};
+use crate::store::engine::journal::frame::FrameFault;
+use crate::store::engine::journal::manifest::{Manifest, SegmentEntry};
+use crate::store::engine::journal::segment::{FRAMES, Footer, SegmentHeader, Slot, StoreId, parse_name};
+use crate::store::engine::journal::segment_reader::SegmentReader;
+
+/// What a journal is.
+#[derive(Debug)]
+pub struct Inspection {
+    /// As it should be written next; what it says of segments is what was found.
+    pub manifest: Manifest,
+    /// Where it goes on; `None` where the open segment is not there or damaged.
+    pub end: Option<JournalEnd>,
+    /// The last commit that is in it.
+    pub last: u64,
+    /// The last commit that any rewriting knew: an index that is older cannot go on from here.
+    pub rewritten: u64,
+    /// Which commits are not in it that should be.
+    pub damage: Vec<Damage>,
+    /// What is at its end and no whole commit.
+    pub torn: Option<TornEnd>,
+    /// What is not as it should be and costs nothing: it is put right, and said.
+    pub flaws: Vec<String>,
+}
+
+/// What is found on the way through the segments.
+struct Findings<'a> {
+    folder: &'a Path,
+    manifest: &'a Manifest,
+    /// The commit and the checksum that the next segment follows, where they are known.
+    last: u64,
+    checksum: Option<u32>,
+    rewritten: u64,
+    damage: Vec<Damage>,
+    torn: Option<TornEnd>,
+    flaws: Vec<String>,
+    end: Option<JournalEnd>,
+}
+
+/// Looks through the journal in a folder. `None`: there is none, neither a manifest nor a segment.
+///
+/// # Errors
+/// The system's, where the folder itself cannot be read.
+pub fn inspect(folder: &Path) -> io::Result<Option<Inspection>> {
+    let files = segment_files(folder)?;
+    let (manifest, bad) = Manifest::read(folder);
+    if manifest.is_none() && files.is_empty() {
+        return Ok(None);
+    }
+    let mut flaws: Vec<String> =
+        bad.iter().map(|name| format!("{} is missing or damaged", folder.join(name).display())).collect();
+    let manifest = match manifest {
+        Some(manifest) => manifest,
+        None => match guess_manifest(folder, &files) {
+            Some(manifest) => manifest,
+            None => return Ok(Some(unreadable(folder, flaws))),
+        },
+    };
+    let segments = wanted(&manifest, files, &mut flaws);
+    let first = segments.first().map_or(1, |entry| entry.first);
+    let mut findings = Findings {
+        folder,
+        manifest: &manifest,
+        last: first - 1,
+        checksum: None,
+        rewritten: 0,
+        damage: Vec::new(),
+        torn: None,
+        flaws,
+        end: None,
+    };
+    let found = findings.segments(segments);
+    let Findings { last, rewritten, damage, torn, flaws, end, .. } = findings;
+    let manifest = Manifest { segments: found, ..manifest };
+    Ok(Some(Inspection { manifest, end, last, rewritten, damage, torn, flaws }))
+}
+
+/// The segments in a folder by their first commits, of each the latest rewriting that is there, and all others.
+type SegmentFiles = BTreeMap<u64, BTreeMap<u32, String>>;
+
+fn segment_files(folder: &Path) -> io::Result<SegmentFiles> {
+    let mut files = SegmentFiles::new();
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(files),
+        entries => entries?,
+    };
+    for entry in entries {
+        let name = entry?.file_name();
+        let Some(name) = name.to_str() else { continue };
+        if let Some((first, rewrite)) = parse_name(name) {
+            files.entry(first).or_default().insert(rewrite, name.to_owned());
+        }
+    }
+    Ok(files)
+}
+
+/// What the manifest would say, by the first header that can be read.
+fn guess_manifest(folder: &Path, files: &SegmentFiles) -> Option<Manifest> {
+    let names = files.values().flat_map(BTreeMap::values);
+    let header = names.filter_map(|name| {
+        let mut reader = SegmentReader::open(&folder.join(name)).ok()?;
+        SegmentHeader::read(reader.first_block().ok()?)
+    });
+    let header = header.into_iter().next()?;
+    Some(Manifest {
+        store: header.store,
+        sequence: 0,
+        written_at: None,
+        end: 0,
+        closed: false,
+        segments: Vec::new(),
+        set_aside: Vec::new(),
+    })
+}
+
+fn unreadable(folder: &Path, flaws: Vec<String>) -> Inspection {
+    let what = "neither a manifest nor the header of a segment can be read".to_owned();
+    let damage = Damage { file: folder.to_owned(), at: 0, what, first: 1, last: LastLost::AtLeast(0) };
+    let manifest = Manifest {
+        store: StoreId([0; 16]),
+        sequence: 0,
+        written_at: None,
+        end: 0,
+        closed: false,
+        segments: Vec::new(),
+        set_aside: Vec::new(),
+    };
+    Inspection { manifest, end: None, last: 0, rewritten: 0, damage: vec![damage], torn: None, flaws }
+}
+
+/// The segments that the manifest names, and those that were begun after it was written.
+fn wanted(manifest: &Manifest, mut files: SegmentFiles, flaws: &mut Vec<String>) -> Vec<SegmentEntry> {
+    let mut segments = manifest.segments.clone();
+    for entry in &segments {
+        files.remove(&entry.first);
+    }
+    let newest = segments.last().map(|entry| entry.first);
+    for (first, rewrites) in files {
+        let Some((_, file)) = rewrites.into_iter().next_back() else { continue };
+        if newest.is_some_and(|newest| first < newest) {
+            flaws.push(format!("{file} is in the journal's folder, and no part of the journal"));
+            continue;
+        }
+        segments.push(SegmentEntry { file, first, finished: None });
+    }
+    segments
+}
+
+impl Findings<'_> {
+    /// Goes through all segments. Answers what the manifest is to say of them.
+    fn segments(&mut self, segments: Vec<SegmentEntry>) -> Vec<SegmentEntry> {
+        let mut found = Vec::with_capacity(segments.len());
+        let mut rest = segments.into_iter().peekable();
+        while let Some(entry) = rest.next() {
+            let next =
+                rest.peek().map(|next| self.header_of(&next.file).unwrap_or(NextSegment::at(next.first)));
+            let finished = entry.finished.is_some() || next.is_some();
+            if finished {
+                self.finished(&entry, next);
+            } else {
+                self.open(&entry);
+            }
+            found.push(entry);
+        }
+        found
+    }
+
+    fn header_of(&self, file: &str) -> Option<NextSegment> {
+        let mut reader = SegmentReader::open(&self.folder.join(file)).ok()?;
+        let header = SegmentHeader::read(reader.first_block().ok()?)?;
+        Some(NextSegment { first: header.first, before: Some(header.before) })
+    }
+
+    fn lost(&mut self, file: PathBuf, at: u64, what: impl Into<String>, first: u64, last: LastLost) {
+        self.damage.push(Damage { file, at, what: what.into(), first, last });
+    }
+
+    /// Opens a segment's file at its first frame, with what its header says.
+    fn begin(&mut self, entry: &SegmentEntry) -> Result<(SegmentReader, SegmentHeader), String> {
+        let path = self.folder.join(&entry.file);
+        let mut reader = SegmentReader::open(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => "it is missing".to_owned(),
+            _ => format!("it cannot be read: {error}"),
+        })?;
+        let length = reader.length();
+        let block = reader.first_block().map_err(|error| format!("it cannot be read: {error}"))?;
+        let is_own = |header: &SegmentHeader| {
+            header.store == self.manifest.store
+                && header.first == entry.first
+                && header.file_name() == entry.file
+        };
+        if let Some(header) = SegmentHeader::read(block).filter(is_own) {
+            self.rewritten = self.rewritten.max(header.known);
+            if self.checksum.is_some_and(|known| known != header.before) {
+                self.flaws.push(format!("{} does not follow the one before it", path.display()));
+            }
+            return Ok((reader, header));
+        }
+        if length <= FRAMES {
+            return Err("it has no first block".to_owned());
+        }
+        // What it said is known: by its name, by the segment before it, and by its first frame.
+        self.flaws.push(format!("the first block of {} is damaged", path.display()));
+        let (first, rewrite) = parse_name(&entry.file).unwrap_or((entry.first, 0));
+        let named = reader.next_frame().map(|head| head.before).ok();
+        reader.go_to(FRAMES);
+        let before = self.checksum.or(named).unwrap_or_default();
+        let store = self.manifest.store;
+        if rewrite > 0 {
+            self.rewritten = u64::MAX;
+        }
+        Ok((reader, SegmentHeader { store, first, before, rewrite, known: 0, size: length }))
+    }
+
+    /// Goes through the frames from where the reader is, as far as there are whole ones, over damaged places. Answers the
+    /// fault at the end.
+    fn frames(&mut self, reader: &mut SegmentReader, path: &Path, checksum: &mut u32) -> FrameFault {
+        let mut follows = true;
+        loop {
+            match reader.next_frame() {
+                Ok(head) => {
+                    let at = reader.at() - head.bytes();
+                    if head.lsn <= self.last {
+                        self.lost(
+                            path.to_owned(),
+                            at,
+                            "a commit is there twice",
+                            head.lsn,
+                            LastLost::Commit(head.lsn),
+                        );
+                    } else if follows && head.before != *checksum {
+                        let what = "a commit does not follow the one before it";
+                        self.lost(path.to_owned(), at, what, self.last, LastLost::Commit(head.lsn - 1));
+                    }
+                    (self.last, *checksum, follows) = (head.lsn, head.checksum, true);
+                }
+                Err(fault) => {
+                    let at = reader.at();
+                    let Some(next) = reader.find_next() else { return fault };
+                    reader.go_to(next);
+                    // The frame there is whole: that was looked at.
+                    let Ok(head) = reader.next_frame() else { return fault };
+                    reader.go_to(next);
+                    let first = self.last + 1;
+                    if head.lsn > first || head.before != *checksum {
+                        let last = LastLost::Commit((head.lsn - 1).max(first));
+                        self.lost(path.to_owned(), at, words(&fault), first, last);
+                    }
+                    follows = false;
+                }
+            }
+        }
+    }
+}
+
+fn words(fault: &FrameFault) -> String {
+    match fault {
+        FrameFault::Zeros => "there are zeros".to_owned(),
+        FrameFault::Bad(cause) => cause.clone(),
+    }
+}
+
+/// What the segment behind says of one.
+#[derive(Debug, Clone, Copy)]
+struct NextSegment {
+    first: u64,
+    before: Option<u32>,
+}
+
+impl NextSegment {
+    fn at(first: u64) -> NextSegment {
+        NextSegment { first, before: None }
+    }
+}
+
+impl Findings<'_> {
+    /// A segment that is full: where it ends is known by its footer, or by the segment behind it.
+    fn finished(&mut self, entry: &SegmentEntry, next: Option<NextSegment>) {
+        let path = self.folder.join(&entry.file);
+        let known = entry.finished.as_ref().map(|finished| (finished.last, Some(finished.checksum)));
+        let Some((last, end)) = known.or(next.map(|next| (next.first - 1, next.before))) else { return };
+        match self.begin(entry) {
+            Err(what) => self.lost(path, 0, what, entry.first, LastLost::Commit(last)),
+            Ok((mut reader, header)) => {
+                let mut checksum = header.before;
+                let fault = self.frames(&mut reader, &path, &mut checksum);
+                let footer = self.footer(&mut reader);
+                // A rewritten one may end before the commit that it goes to.
+                let found = footer.as_ref().map_or(self.last, |footer| footer.last);
+                if self.last < last && (header.rewrite == 0 || found != last) {
+                    let first = self.last + 1;
+                    self.lost(path, reader.at(), words(&fault), first, LastLost::Commit(last));
+                } else if header.rewrite == 0 && end.is_some_and(|end| end != checksum) {
+                    let what = "its last commit is not the one that follows";
+                    self.lost(path, reader.at(), what, last, LastLost::Commit(last));
+                } else if entry.finished.is_some() && footer.is_none() {
+                    self.flaws.push(format!("the footer of {} is damaged", path.display()));
+                }
+            }
+        }
+        (self.last, self.checksum) = (last, end);
+    }
+
+    /// The footer where the reader is.
+    fn footer(&self, reader: &mut SegmentReader) -> Option<Footer> {
+        let at = reader.at();
+        let length = usize::try_from(reader.length().saturating_sub(at)).ok()?;
+        let footer = Footer::read(reader.bytes_at(at, length.min(1 << 20)).ok()?)?;
+        (footer.end == at).then_some(footer)
+    }
+
+    /// The last segment, to which commits are appended.
+    fn open(&mut self, entry: &SegmentEntry) {
+        let path = self.folder.join(&entry.file);
+        let (mut reader, header) = match self.begin(entry) {
+            Ok(begun) => begun,
+            Err(what) => {
+                // Closed, it holds what the manifest says; else no one knows what was appended since.
+                let last = match self.manifest.closed {
+                    true => LastLost::Commit(self.manifest.end),
+                    false => LastLost::AtLeast(self.manifest.end),
+                };
+                if !(self.manifest.closed && self.manifest.end < entry.first) {
+                    self.lost(path, 0, what, entry.first, last);
+                }
+                return;
+            }
+        };
+        let mut checksum = header.before;
+        let slot = reader.first_block().ok().and_then(Slot::newest);
+        let fault = self.frames(&mut reader, &path, &mut checksum);
+        let (at, last) = (reader.at(), self.last);
+        let proven = slot.map_or(0, |slot| slot.lsn).max(self.manifest.end);
+        let is_whole = reader.length() >= header.size;
+        let zeros = fault == FrameFault::Zeros && reader.written_from(at) == 0;
+        if last < proven {
+            // What a slot proves is followed by one commit at most that none proves.
+            let lost = if slot.is_some() || self.manifest.closed {
+                LastLost::Commit(proven)
+            } else {
+                LastLost::AtLeast(proven)
+            };
+            return self.lost(path, at, words(&fault), last + 1, lost);
+        }
+        let is_closed = self.manifest.closed && self.manifest.end == last;
+        if !is_whole {
+            self.flaws.push(format!("{} was cut", path.display()));
+        }
+        if !(is_closed || zeros && is_whole) {
+            let may_be_answered = slot.is_none_or(|slot| slot.lsn >= last);
+            self.torn = Some(torn(&mut reader, &path, may_be_answered));
+        } else if !zeros && is_whole {
+            self.flaws.push(format!("{} has bytes behind its end", path.display()));
+        }
+        self.checksum = Some(checksum);
+        self.end = Some(JournalEnd { header, checksum, at, lsn: last });
+    }
+}
+
+/// What is at the end of an open segment and no commit.
+fn torn(reader: &mut SegmentReader, path: &Path, may_be_answered: bool) -> TornEnd {
+    let at = reader.at();
+    let commands = reader.head().ok().map(|head| head.commands);
+    TornEnd { file: path.to_owned(), at, bytes: reader.written_from(at), commands, may_be_answered }
+}

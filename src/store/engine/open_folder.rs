@@ -1,0 +1,255 @@
+//! Opens a data folder: journal and index are looked through, and either puts the other right. Where both have lost the
+//! same, it is refused, and nothing is changed.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::store::engine::checkpoint::IndexedJournal;
+use crate::store::engine::convert;
+use crate::store::engine::data_folder::{
+    FolderContents, FolderSettings, INDEX, JOURNAL, NEW_INDEX, NEW_JOURNAL, OpenReport, new_store, refused,
+};
+use crate::store::engine::error::OpenError;
+use crate::store::engine::folder;
+use crate::store::engine::index_folder::{self, CheckedIndex, add_changes, of_kv};
+use crate::store::engine::journal::append::{Journal, SPARE};
+use crate::store::engine::journal::damage::{Damage, LastLost};
+use crate::store::engine::journal::files;
+use crate::store::engine::journal::inspect::{Inspection, inspect};
+use crate::store::engine::journal::replay::replay;
+use crate::store::engine::journaled::Journaled;
+use crate::store::engine::kv::Batch;
+use crate::store::engine::overlay::Overlay;
+use crate::store::engine::packed::Packed;
+use crate::store::engine::repair;
+use crate::store::engine::sled::Sled;
+
+const LOCK: &str = "lock";
+
+/// A process that has just ended, or is ending, may hold the lock a moment longer.
+const LOCK_TRIES: usize = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
+/// Opens a data folder, or begins one (mode 0700).
+///
+/// # Errors
+/// Why it cannot be used. What is refused is as it was.
+pub fn open(
+    path: &Path,
+    settings: &FolderSettings,
+    contents: FolderContents<'_>,
+) -> Result<(Journaled, OpenReport), OpenError> {
+    let failed = |error: io::Error| OpenError::of_io(path, &error);
+    folder::prepare(path)?;
+    let lock = lock(path)?;
+    let mut report = OpenReport::default();
+    repair::end_swap(path).map_err(failed)?;
+    let journal = path.join(JOURNAL);
+    if inspect(&journal).map_err(failed)?.is_none() {
+        begin(path, settings, contents, &mut report)?;
+    }
+    let inspection = inspect(&journal).map_err(failed)?;
+    let inspection = inspection.ok_or_else(|| failed(io::Error::other("the journal is gone")))?;
+    let (sled, inspection) = match index_of(path, inspection, contents)? {
+        FoundIndex::Whole(sled, inspection) => (sled, inspection),
+        FoundIndex::Damaged(inspection) => {
+            repair::from_index(path, *inspection, settings, contents, &mut report)?;
+            let again = inspect(&journal).map_err(failed)?;
+            let again = again.ok_or_else(|| failed(io::Error::other("the journal is gone")))?;
+            match index_of(path, again, contents)? {
+                FoundIndex::Whole(sled, inspection) => (sled, inspection),
+                FoundIndex::Damaged(inspection) => return Err(refused(path, &inspection.damage)),
+            }
+        }
+    };
+    let opened = go_on(path, settings, contents, (sled, inspection), &mut report)?;
+    let opened =
+        Journaled::start(opened, Some(lock)).map_err(|error| OpenError::Thread(error.to_string()))?;
+    report.repairs.iter().for_each(|repair| tracing::warn!("the data folder was repaired: {repair}"));
+    Ok((opened, report))
+}
+
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let failed = |error: io::Error| OpenError::of_io(path, &error);
+    let lock = path.join(LOCK);
+    let file = match File::options().read(true).write(true).open(&lock) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => files::create(&lock).map_err(failed)?,
+        Err(error) => return Err(failed(error)),
+    };
+    for attempt in 0.. {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => break,
+            Err(rustix::io::Errno::WOULDBLOCK) if attempt < LOCK_TRIES => std::thread::sleep(LOCK_PAUSE),
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(OpenError::Locked { path: path.to_owned() }),
+            Err(errno) => return Err(failed(errno.into())),
+        }
+    }
+    Ok(file)
+}
+
+/// Begins a journal in a folder that has none. One that holds anything else of a store is not new.
+fn begin(
+    path: &Path,
+    settings: &FolderSettings,
+    contents: FolderContents<'_>,
+    report: &mut OpenReport,
+) -> Result<(), OpenError> {
+    let failed = |error: io::Error| OpenError::of_io(path, &error);
+    if path.join(INDEX).exists() {
+        let what = "the journal is missing, and there is an index of one".to_owned();
+        let damage = Damage { file: path.join(JOURNAL), at: 0, what, first: 1, last: LastLost::AtLeast(0) };
+        return repair::from_index_alone(path, damage, settings, contents, report);
+    }
+    if convert::has_old_files(path) {
+        return convert::convert(path, settings, contents, report);
+    }
+    let journal = path.join(JOURNAL);
+    fs::create_dir_all(&journal).map_err(failed)?;
+    let sled = Sled::open(&path.join(INDEX))?;
+    sled.set_mark(0, false).map_err(|error| of_kv(path, error))?;
+    drop(sled);
+    let store = new_store().map_err(failed)?;
+    Journal::begin(&journal, store, 1, settings.journal.clone()).map_err(failed)?;
+    files::sync_folder(path).map_err(failed)
+}
+
+/// What there is to go on with.
+enum FoundIndex {
+    Whole(Arc<Sled>, Box<Inspection>),
+    /// The journal is damaged; the index was not touched.
+    Damaged(Box<Inspection>),
+}
+
+/// The index of a journal; where it is wrong, one that is made anew.
+fn index_of(
+    path: &Path,
+    mut inspection: Inspection,
+    contents: FolderContents<'_>,
+) -> Result<FoundIndex, OpenError> {
+    let failed = |error: io::Error| OpenError::of_io(path, &error);
+    if !inspection.damage.is_empty() || inspection.end.is_none() {
+        return Ok(FoundIndex::Damaged(Box::new(inspection)));
+    }
+    let index = path.join(INDEX);
+    let wrong = match index_folder::open(&index)? {
+        CheckedIndex::Whole(sled) => {
+            let applied = sled.mark().applied;
+            if applied > inspection.last {
+                let what = "the index has commits that the journal has not".to_owned();
+                let last = match sled.mark().closed {
+                    true => LastLost::Commit(applied),
+                    false => LastLost::AtLeast(applied),
+                };
+                let (file, first) = (path.join(JOURNAL), inspection.last + 1);
+                inspection.damage.push(Damage { file, at: 0, what, first, last });
+                return Ok(FoundIndex::Damaged(Box::new(inspection)));
+            }
+            if applied >= inspection.rewritten {
+                return Ok(FoundIndex::Whole(sled, Box::new(inspection)));
+            }
+            "it is older than the journal's last rewriting".to_owned()
+        }
+        CheckedIndex::Wrong(wrong) => wrong,
+    };
+    tracing::warn!(cause = %wrong, "the index is made anew from the journal");
+    let made = path.join(NEW_INDEX);
+    drop(index_folder::make(&made, (&path.join(JOURNAL), &inspection), contents.tables)?);
+    let aside = index_folder::put_in_place(&made, &index).map_err(failed)?;
+    inspection.manifest.set_aside.extend(aside);
+    inspection.flaws.push(format!("the index was made anew from the journal: {wrong}"));
+    match index_folder::open(&index)? {
+        CheckedIndex::Whole(sled) => Ok(FoundIndex::Whole(sled, Box::new(inspection))),
+        CheckedIndex::Wrong(cause) => Err(OpenError::Broken { path: index, cause }),
+    }
+}
+
+/// Goes on where the journal ends. What is not in the index yet is put over it.
+fn go_on(
+    path: &Path,
+    settings: &FolderSettings,
+    contents: FolderContents<'_>,
+    (sled, inspection): (Arc<Sled>, Box<Inspection>),
+    report: &mut OpenReport,
+) -> Result<IndexedJournal, OpenError> {
+    let failed = |error: io::Error| OpenError::of_io(path, &error);
+    let of_engine = |error| of_kv(path, error);
+    let journal_folder = path.join(JOURNAL);
+    report.repairs.extend(inspection.flaws.iter().cloned());
+    let end = inspection.end.clone().ok_or_else(|| failed(io::Error::other("the journal has no end")))?;
+    set_aside_torn(path, &inspection, report).map_err(failed)?;
+    clean(path, &journal_folder).map_err(failed)?;
+    fit_open_segment(&journal_folder, &inspection).map_err(failed)?;
+    // Whatever happens from here on, the store is not closed any more.
+    let applied = sled.mark().applied;
+    sled.set_mark(applied, false).map_err(of_engine)?;
+    let journal =
+        Journal::resume(&journal_folder, end, inspection.manifest.clone(), settings.journal.clone());
+    let journal = journal.map_err(failed)?;
+    journal.prove_end().map_err(failed)?;
+    journal.write_manifest(|manifest| manifest.closed = false).map_err(failed)?;
+    let index = Packed::new(Arc::<Sled>::clone(&sled), contents.tables);
+    let overlay = Overlay::new(applied);
+    let opened = IndexedJournal::new(journal, overlay, (sled, index), settings.checkpoint.clone());
+    let replayed = replay(&journal_folder, &inspection.manifest.segments, applied, &mut |head, payload| {
+        let mut batch = Batch::default();
+        add_changes(payload, &mut batch)?;
+        opened.overlay.take(batch, head.lsn);
+        if opened.overlay.active_bytes() >= opened.settings.bytes { opened.checkpoint() } else { Ok(()) }
+    });
+    replayed.map_err(of_engine)?;
+    Ok(opened)
+}
+
+/// Keeps what is at the end of the journal and no commit in a file of its own, before it is overwritten.
+fn set_aside_torn(path: &Path, inspection: &Inspection, report: &mut OpenReport) -> io::Result<()> {
+    let Some(torn) = inspection.torn.clone() else { return Ok(()) };
+    let aside = files::free_name(path, &format!("torn-commit-{}", inspection.last + 1));
+    if torn.bytes > 0 {
+        let mut bytes = vec![0; usize::try_from(torn.bytes).map_err(io::Error::other)?];
+        File::open(&torn.file)?.read_exact_at(&mut bytes, torn.at)?;
+        let name = aside.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        files::replace(path, &name, &bytes)?;
+    }
+    if torn.may_be_answered {
+        tracing::warn!(
+            file = %torn.file.display(), at = torn.at, bytes = torn.bytes, commands = torn.commands,
+            aside = %aside.display(),
+            "the journal ends in the middle of a commit: what was not answered then is sent again by its sender, what \
+             was answered is in that file"
+        );
+        report.torn = Some((torn, aside));
+    }
+    Ok(())
+}
+
+/// Removes what an earlier start, or an earlier process, left unfinished.
+fn clean(path: &Path, journal: &Path) -> io::Result<()> {
+    for name in [NEW_JOURNAL, NEW_INDEX, repair::CHECKED_INDEX] {
+        files::remove(&path.join(name))?;
+    }
+    let spare = format!("{SPARE}{}", files::UNFINISHED);
+    [SPARE, spare.as_str()].iter().try_for_each(|name| files::remove(&journal.join(name)))
+}
+
+/// Gives the open segment its header, its full size, and zeros behind its end.
+fn fit_open_segment(folder: &Path, inspection: &Inspection) -> io::Result<()> {
+    let Some(end) = &inspection.end else { return Ok(()) };
+    let mut file = File::options().read(true).write(true).open(folder.join(end.header.file_name()))?;
+    let length = file.metadata()?.len();
+    if inspection.flaws.is_empty() && inspection.torn.is_none() && length == end.header.size {
+        return Ok(());
+    }
+    let header = end.header.write().map_err(io::Error::other)?;
+    file.write_all_at(&header, 0)?;
+    io::Seek::seek(&mut file, io::SeekFrom::Start(end.at))?;
+    files::write_zeros(&mut file, end.header.size.max(length).saturating_sub(end.at))?;
+    file.set_len(end.header.size)?;
+    file.sync_all()
+}
