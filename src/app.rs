@@ -13,6 +13,8 @@ use tracing::{info, warn};
 use crate::app::disk::DiskWatch;
 use crate::app::listeners::{BoundListeners, GRACE, Listeners};
 use crate::app::measure::stored::LabelsSeen;
+use crate::app::open::OpenStore;
+use crate::app::starting::Starting;
 use crate::clock::Clock;
 use crate::config::configuration::Config;
 use crate::config::secret_files::SecretFiles;
@@ -33,6 +35,7 @@ use crate::web::access::Access;
 use crate::web::click_budget::ClickBudget;
 use crate::web::collect::RefusalBudget;
 use crate::web::health::ProcessHealth;
+use crate::web::opening::Opening;
 use crate::web::proxy::HidingProxies;
 use crate::web::{ListenerSide, WebListener};
 
@@ -43,6 +46,7 @@ pub(crate) mod open;
 pub(crate) mod open_files;
 pub mod process_memory;
 mod router;
+pub mod starting;
 mod tag;
 
 /// How long the answers 503 may take after the store failed.
@@ -83,30 +87,46 @@ struct AcrossReloads {
 }
 
 impl App {
-    /// Opens the store, binds the listeners and starts the loops.
+    /// Binds the listeners, opens the store and starts the loops.
     ///
     /// # Errors
     /// A problem with a place and a fix: the store is held by another process, an address is taken…
     pub async fn start(config: Config, clock: Clock) -> Result<App, Problem> {
-        let passes = clock.clone();
-        let open = move |config: &Config, rules, health: &_| open::store(config, rules, health, &passes);
-        App::start_on(open, config, clock).await
+        let open = open::by_clock(&clock);
+        App::open(App::listen(config).await?, open, clock).await
     }
 
-    /// As [`App::start`], on the store that `open` opens for decisions by these rules.
+    /// Binds the listeners and serves them: until the store is open, `/livez` is answered 200 and everything
+    /// else 503. The store is not touched.
     ///
     /// # Errors
-    /// As [`App::start`].
-    pub async fn start_on(
-        open: impl FnOnce(&Config, Arc<Ruleset>, &Arc<ProcessHealth>) -> Result<Arc<dyn Store>, Problem>,
-        mut config: Config,
-        clock: Clock,
-    ) -> Result<App, Problem> {
+    /// A problem with a place and a fix: an address is taken, a certificate or the country file cannot be read…
+    pub async fn listen(mut config: Config) -> Result<Starting, Problem> {
         let metrics = measure::recorder()?;
         let enricher = router::enricher(&config)?;
         let rules = Arc::new(config.ruleset());
+        let bound = BoundListeners::bind(&mut config).await?;
+        let side =
+            if config.server.admin_listen.is_some() { ListenerSide::Public } else { ListenerSide::Whole };
+        let opening = Opening {
+            trusted_proxies: config.server.trusted_proxies.clone(),
+            is_tls: config.server.tls.is_some(),
+        };
+        let web = WebListener::new(opening, side);
+        let endpoints = bound.open(&config, &web)?;
+        info!(address = %endpoints.address, "it listens; the store is being opened");
+        Ok(Starting { endpoints, web, config: Arc::new(config), rules, enricher, metrics })
+    }
+
+    /// Opens the store of a relay that listens, and goes on with its routes on the same connections. `open` is run
+    /// where it may block. Safe to be left at any moment: what `open` has begun then ends with the process.
+    ///
+    /// # Errors
+    /// The store is held by another process, cannot be read…
+    pub async fn open(starting: Starting, open: OpenStore, clock: Clock) -> Result<App, Problem> {
+        let Starting { endpoints, web, config, rules, enricher, metrics } = starting;
         let health = Arc::default();
-        let store = open(&config, Arc::clone(&rules), &health)?;
+        let store = open_apart(open, (&config, &rules), &health).await?;
         maintenance::watch_clock(store.as_ref(), &clock).await.map_err(|error| open::failed(&error))?;
         let dispatch = Arc::new(Dispatch::start(Arc::clone(&store), dispatch_plan(&config), clock.clone()));
         let numbers = StoreNumbers::of(Arc::clone(&store));
@@ -123,13 +143,7 @@ impl App {
             dispatch: Arc::downgrade(&dispatch),
         };
         let disk = DiskWatch::start(&config, &shared.health);
-        let bound = BoundListeners::bind(&mut config).await?;
-        let config = Arc::new(config);
-        let side =
-            if config.server.admin_listen.is_some() { ListenerSide::Public } else { ListenerSide::Whole };
-        let web =
-            WebListener::new(router::build(&shared, (&config, &rules), enricher, metrics.clone()), side);
-        let endpoints = bound.open(&config, &web)?;
+        web.swap(router::build(&shared, (&config, &rules), enricher, metrics.clone()));
         let (stop_maintenance, stop) = watch::channel(false);
         let keep = keep_of(&config);
         let config = Arc::new(Mutex::new(config));
@@ -277,6 +291,27 @@ impl App {
         let _ = tokio::time::timeout(LAST_ANSWERS, self.endpoints.close()).await;
         // Closing the store would wait for its disk, which is what failed.
         std::mem::forget(self.shared);
+    }
+}
+
+/// Opens the store on a thread of its own: it reads for as long as it takes, and the listeners answer meanwhile.
+async fn open_apart(
+    open: OpenStore,
+    (config, rules): (&Arc<Config>, &Arc<Ruleset>),
+    health: &Arc<ProcessHealth>,
+) -> Result<Arc<dyn Store>, Problem> {
+    let (config, rules, heard) = (Arc::clone(config), Arc::clone(rules), Arc::clone(health));
+    let opening = tokio::task::spawn_blocking(move || open(&config, rules, &heard));
+    tokio::select! {
+        opened = opening => opened.unwrap_or_else(|error| {
+            let what = format!("the store could not be opened: {error}");
+            Err(Problem::new(what, "this is a fault of Postbridge: please report it, with the log"))
+        }),
+        // A disk that does not answer may keep that thread for ever.
+        reason = health.failed() => {
+            let hint = open::after_failure(&reason);
+            Err(Problem::new(reason, hint))
+        }
     }
 }
 

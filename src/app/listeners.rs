@@ -1,4 +1,4 @@
-//! The addresses that a relay listens on: bound first, served later, closed at a stop.
+//! The addresses that a relay listens on: bound before anything else is touched, closed at a stop.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;

@@ -14,6 +14,11 @@ use crate::store::engine::folder::says_full;
 use crate::template::diagnostic::{Problem, access};
 use crate::web::health::ProcessHealth;
 
+/// Opens a store by a configuration, for decisions by these rules, which it is given; it may block for as long as it takes.
+/// The process's health hears of what the store does.
+pub type OpenStore =
+    Box<dyn FnOnce(&Config, Arc<Ruleset>, &Arc<ProcessHealth>) -> Result<Arc<dyn Store>, Problem> + Send>;
+
 /// Opens the configured data folder, for decisions by these rules, and leases that run out by this clock. `health` hears
 /// of a disk that does not answer.
 ///
@@ -34,6 +39,12 @@ pub fn store(
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => Err(refused(&error)),
     }
+}
+
+/// As [`store`], by this clock.
+pub fn by_clock(clock: &Clock) -> OpenStore {
+    let clock = clock.clone();
+    Box::new(move |config, rules, health| store(config, rules, health, &clock))
 }
 
 /// A failure while it starts, of a store that was opened.

@@ -10,6 +10,9 @@ use tracing::warn;
 /// What the process does now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceState {
+    /// It opens its store, and asks for more time than the manager's limit for a start: two minutes from now on, if the
+    /// limit is over by then.
+    Opening,
     /// It listens, and reads its configuration no more.
     Ready,
     /// It reads its configuration again.
@@ -21,6 +24,7 @@ pub enum ServiceState {
 impl ServiceState {
     fn message(self) -> &'static [u8] {
         match self {
+            ServiceState::Opening => b"EXTEND_TIMEOUT_USEC=120000000",
             ServiceState::Ready => b"READY=1",
             ServiceState::Reloading => b"RELOADING=1",
             ServiceState::Stopping => b"STOPPING=1",

@@ -44,6 +44,9 @@ codes! {
             "the operator finds its key in the log; the rest of the store goes on. Send it again later";
         StoreUnavailable = "store_unavailable",
             "the store does not answer now, and the request was not taken", "send it again in a few seconds";
+        StoreOpening = "store_opening",
+            "the relay has just started and its store is being opened; the request was not taken",
+            "send it again after `Retry-After`, until it is taken";
         Internal = "internal",
             "the answer could not be made", "see the log";
     }

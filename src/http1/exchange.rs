@@ -101,7 +101,8 @@ pub async fn converse<H, T>(
     let (io, refused, unread) = connection.into_parts().io.into_rest();
     let mut answer = Vec::new();
     let lingers = unread || refused.is_some();
-    if let Some(refusal) = refused {
+    if let Some(mut refusal) = refused {
+        refusal.why = endpoint.handler.refusal_for(refusal.why);
         answer = refusal.why.answer(refusal.line.starts_with(b"HEAD "), endpoint.is_https);
         endpoint.handler.refused(refusal, peer).await;
     }
@@ -166,7 +167,7 @@ impl<H: Handler> HyperHalf<H> {
 
     async fn refuse(&self, head: Option<RawHead>) -> Response<Full<Bytes>> {
         error!("hyper does not read a request as the wire handed it on");
-        let why = HttpRefusal::NOT_AS_READ;
+        let why = self.handler.refusal_for(HttpRefusal::NOT_AS_READ);
         // Without a head nothing is known of the request but that it was there.
         let mut line = head.map_or_else(Vec::new, |head| head.line);
         line.truncate(REFUSED_BYTES);

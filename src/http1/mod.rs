@@ -90,6 +90,11 @@ pub trait Handler: Send + Sync + 'static {
         peer.is_loopback()
     }
 
+    /// What a request that is refused below HTTP is answered: `why` it was, unless nothing is taken at present.
+    fn refusal_for(&self, why: HttpRefusal) -> HttpRefusal {
+        why
+    }
+
     /// Called for every request that is refused below HTTP, before the client is answered.
     fn refused(&self, refusal: Refusal, peer: SocketAddr) -> impl Future<Output = ()> + Send;
 }

@@ -83,10 +83,33 @@ pub fn not_kept(error: &StoreError) -> Answer {
     }
 }
 
+/// 503 with `Retry-After`: the store is not open yet.
+pub fn store_opening() -> Answer {
+    later(ErrorCode::StoreOpening, "5")
+}
+
 fn later(code: ErrorCode, seconds: &'static str) -> Answer {
-    let mut answer = refused(StatusCode::SERVICE_UNAVAILABLE, &code);
+    again_after(refused(StatusCode::SERVICE_UNAVAILABLE, &code), seconds)
+}
+
+/// The answer with `Retry-After`.
+pub fn again_after(mut answer: Answer, seconds: &'static str) -> Answer {
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
     answer
+}
+
+/// 503 with `Retry-After` for a person: the browser asks again automatically.
+pub fn ask_again(sentence: &str) -> Answer {
+    let mut answer = again_after(page(StatusCode::SERVICE_UNAVAILABLE, sentence), "5");
+    answer.headers_mut().insert(header::REFRESH, HeaderValue::from_static("5"));
+    answer
+}
+
+/// A page of one sentence, for a person, who is no reader of JSON.
+pub fn page(status: StatusCode, sentence: &str) -> Answer {
+    let html =
+        format!("<!doctype html><html lang=\"en\"><title>{sentence}</title><p>{sentence}</p></html>\n");
+    body(status, "text/html; charset=utf-8", html)
 }
 
 /// 429 with `Retry-After`: more in one second than is taken.

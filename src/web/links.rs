@@ -257,7 +257,7 @@ impl LinkEndpoints {
             }
             None => {
                 self.counters.nowhere.increment(1);
-                page(StatusCode::NOT_FOUND, "This link leads nowhere any more.")
+                answer::page(StatusCode::NOT_FOUND, "This link leads nowhere any more.")
             }
         }
     }
@@ -292,17 +292,6 @@ fn unescaped(segment: &str) -> Cow<'_, str> {
 }
 
 /// 503 for a visitor: the browser asks again automatically.
-fn ask_again() -> Answer {
-    let mut answer = page(StatusCode::SERVICE_UNAVAILABLE, "One moment, please: trying again.");
-    let soon = HeaderValue::from_static("5");
-    answer.headers_mut().insert(header::RETRY_AFTER, soon.clone());
-    answer.headers_mut().insert(header::REFRESH, soon);
-    answer
-}
-
-/// A page for a visitor, who is no reader of JSON.
-fn page(status: StatusCode, sentence: &str) -> Answer {
-    let html =
-        format!("<!doctype html><html lang=\"en\"><title>{sentence}</title><p>{sentence}</p></html>\n");
-    answer::body(status, "text/html; charset=utf-8", html)
+pub fn ask_again() -> Answer {
+    answer::ask_again("One moment, please: trying again.")
 }

@@ -26,6 +26,7 @@ pub(crate) mod links;
 mod list_query;
 pub mod listen;
 pub mod once_a_minute;
+pub(crate) mod opening;
 pub mod pages;
 pub mod per_address;
 pub(crate) mod pixel;
@@ -56,6 +57,7 @@ use crate::web::answer::Answer;
 use crate::web::api::ApiRequest;
 use crate::web::auth::RequiredRight;
 use crate::web::cake::AdvertiserApi;
+use crate::web::opening::Opening;
 use crate::web::proxy::HidingProxies;
 use crate::web::request::ReceivedRequest;
 use crate::web::route::{RouteArea, WebRoute};
@@ -113,13 +115,22 @@ pub(crate) enum ListenerSide {
 /// One listener's answers.
 #[derive(Clone)]
 pub(crate) struct WebListener {
-    current: Arc<RwLock<Arc<Router>>>,
+    current: Arc<RwLock<Answering>>,
     side: ListenerSide,
 }
 
+/// What answers now.
+#[derive(Clone)]
+enum Answering {
+    /// The store is being opened, and there are no routes yet.
+    Opening(Arc<Opening>),
+    Routes(Arc<Router>),
+}
+
 impl WebListener {
-    pub fn new(router: Router, side: ListenerSide) -> WebListener {
-        WebListener { current: Arc::new(RwLock::new(Arc::new(router))), side }
+    /// A listener that answers before the store is open, until routes are swapped in.
+    pub fn new(opening: Opening, side: ListenerSide) -> WebListener {
+        WebListener { current: Arc::new(RwLock::new(Answering::Opening(Arc::new(opening)))), side }
     }
 
     /// The same answers for another listener; a swap reaches both.
@@ -129,11 +140,11 @@ impl WebListener {
 
     /// Swaps everything that answers; requests on their way keep what they began with.
     pub fn swap(&self, router: Router) {
-        *self.current.write() = Arc::new(router);
+        *self.current.write() = Answering::Routes(Arc::new(router));
     }
 
-    fn router(&self) -> Arc<Router> {
-        Arc::clone(&self.current.read())
+    fn answering(&self) -> Answering {
+        self.current.read().clone()
     }
 }
 

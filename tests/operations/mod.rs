@@ -6,6 +6,7 @@ mod file_permissions;
 mod health_and_limits;
 mod metrics_page;
 mod open_files;
+mod opening;
 mod refused_requests;
 mod rotated_tokens;
 mod store_faults;

@@ -34,16 +34,16 @@ fn setup(folder: &Path, key: &str) -> Setup {
 
 /// A relay on a store that can be cut off.
 fn on_a_remote_store(setup: &Setup) -> (RelayInProcess, Arc<RemoteStore>) {
-    let mut remote = None;
-    let relay = RelayInProcess::start(setup, |rules| {
+    let (opened, remote) = std::sync::mpsc::channel();
+    let relay = RelayInProcess::start(setup, move |rules| {
         let store = RemoteStore::of(Arc::new(Embedded::open(Arc::new(Memory::new()), rules).unwrap()));
-        remote = Some(Arc::clone(&store));
+        opened.send(Arc::clone(&store)).unwrap();
         store
     });
-    (relay, remote.unwrap())
+    (relay, remote.recv().unwrap())
 }
 
-fn on(disk: &Faulty) -> impl FnOnce(Arc<Ruleset>) -> Arc<dyn Store> {
+fn on(disk: &Faulty) -> impl FnOnce(Arc<Ruleset>) -> Arc<dyn Store> + Send + use<> {
     let disk = Arc::new(disk.clone());
     move |rules| Arc::new(Embedded::open(disk, rules).unwrap())
 }

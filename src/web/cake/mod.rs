@@ -134,6 +134,13 @@ fn key_place(call: NetworkCall) -> KeyPlace {
 }
 
 impl AdvertiserApi {
+    /// The answer to every call while the store is being opened.
+    pub fn store_opening() -> Answer {
+        let message =
+            "the store is being opened, and the request was not taken; send it again in a few seconds";
+        unavailable(message, "5")
+    }
+
     /// The answer to a body that cannot be read.
     pub fn unread(status: StatusCode, rejection: &Rejection) -> Answer {
         envelope::error(status, rejection.line())
@@ -285,7 +292,5 @@ fn too_many(seconds: i64) -> Answer {
 
 /// 503 with `Retry-After`, in seconds.
 fn unavailable(message: &str, after: &'static str) -> Answer {
-    let mut refused = envelope::error(StatusCode::SERVICE_UNAVAILABLE, message);
-    refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(after));
-    refused
+    answer::again_after(envelope::error(StatusCode::SERVICE_UNAVAILABLE, message), after)
 }
