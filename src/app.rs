@@ -49,7 +49,7 @@ mod router;
 pub mod starting;
 mod tag;
 
-/// How long the answers 503 may take after the store failed.
+/// How long the answers 503 may take after the store failed, or could not be opened.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// A relay that runs.
@@ -126,8 +126,14 @@ impl App {
     pub async fn open(starting: Starting, open: OpenStore, clock: Clock) -> Result<App, Problem> {
         let Starting { endpoints, web, config, rules, enricher, metrics } = starting;
         let health = Arc::default();
-        let store = open_apart(open, (&config, &rules), &health).await?;
-        maintenance::watch_clock(store.as_ref(), &clock).await.map_err(|error| open::failed(&error))?;
+        let store = match open_apart(open, (&config, &rules), (&health, &clock)).await {
+            Ok(store) => store,
+            Err(problem) => {
+                // Those who are being answered have their 503, briefly: the start has failed either way.
+                let _ = tokio::time::timeout(LAST_ANSWERS, endpoints.close()).await;
+                return Err(problem);
+            }
+        };
         let dispatch = Arc::new(Dispatch::start(Arc::clone(&store), dispatch_plan(&config), clock.clone()));
         let numbers = StoreNumbers::of(Arc::clone(&store));
         let shared = AcrossReloads {
@@ -294,15 +300,16 @@ impl App {
     }
 }
 
-/// Opens the store on a thread of its own: it reads for as long as it takes, and the listeners answer meanwhile.
+/// Opens the store on a thread of its own: it reads for as long as it takes, and the listeners answer meanwhile. From
+/// then on the clock goes by what is stored.
 async fn open_apart(
     open: OpenStore,
     (config, rules): (&Arc<Config>, &Arc<Ruleset>),
-    health: &Arc<ProcessHealth>,
+    (health, clock): (&Arc<ProcessHealth>, &Clock),
 ) -> Result<Arc<dyn Store>, Problem> {
     let (config, rules, heard) = (Arc::clone(config), Arc::clone(rules), Arc::clone(health));
     let opening = tokio::task::spawn_blocking(move || open(&config, rules, &heard));
-    tokio::select! {
+    let opened = tokio::select! {
         opened = opening => opened.unwrap_or_else(|error| {
             let what = format!("the store could not be opened: {error}");
             Err(Problem::new(what, "this is a fault of Postbridge: please report it, with the log"))
@@ -312,7 +319,10 @@ async fn open_apart(
             let hint = open::after_failure(&reason);
             Err(Problem::new(reason, hint))
         }
-    }
+    };
+    let store = opened?;
+    maintenance::watch_clock(store.as_ref(), clock).await.map_err(|error| open::failed(&error))?;
+    Ok(store)
 }
 
 /// Waits for loops that were asked to end. One that waits for the store longer than `grace` is left where it is, which it

@@ -10,7 +10,7 @@ use crate::domain::ruleset::Ruleset;
 use crate::ingest::landing::VisitorEnricher;
 use crate::web::WebListener;
 
-/// A relay that listens, and whose store was not touched yet. Dropping it closes the listeners.
+/// A relay that listens, and whose store was not touched yet. Dropping it has the listeners close.
 pub struct Starting {
     pub(super) endpoints: Listeners,
     pub(super) web: WebListener,
