@@ -50,7 +50,7 @@ fn install() -> Result<Recorder, String> {
 }
 
 /// What each counter counts.
-const COUNTERS: [(&str, &str); 12] = [
+const COUNTERS: [(&str, &str); 13] = [
     ("postbridge_purged_total", "Records that were deleted because they were past their days"),
     ("postbridge_clicks_total", "Visitors' clicks, by where they were sent; those of the click pixel apart"),
     ("postbridge_unrecorded_clicks_total", "Visitors' clicks of which no record is kept, by reason"),
@@ -63,6 +63,7 @@ const COUNTERS: [(&str, &str); 12] = [
     ),
     ("postbridge_attempts_total", "Attempts, by destination and class"),
     ("postbridge_late_attempts_total", "Attempts that were recorded when another had their delivery"),
+    ("postbridge_store_repairs_total", "What was put right in the data folder at the start"),
     ("postbridge_dead_total", "Deliveries that died, by destination and reason"),
     ("postbridge_skipped_total", "Deliveries that were skipped at their turn, by destination and reason"),
     (
@@ -72,8 +73,12 @@ const COUNTERS: [(&str, &str); 12] = [
 ];
 
 /// What each gauge shows; those that the store counts are in [`stored`].
-const GAUGES: [(&str, &str); 7] = [
+const GAUGES: [(&str, &str); 8] = [
     ("postbridge_disk_free_bytes", "Free space on the data folder's disk"),
+    (
+        "postbridge_store_torn_commit",
+        "1 where the journal ended in the middle of a commit at the last start that may have been answered, else 0",
+    ),
     (
         "postbridge_disk_reserve_bytes",
         "Free space below which visitors are redirected without a record, and below half of which postbacks are answered 503",

@@ -9,8 +9,10 @@ use crate::domain::ruleset::Ruleset;
 use crate::store::contract::Store;
 use crate::store::contract::error::StoreError;
 use crate::store::embedded::{Embedded, EmbeddedSettings};
+use crate::store::engine::data_folder::{FolderSettings, OpenReport};
 use crate::store::engine::error::OpenError;
 use crate::store::engine::folder::says_full;
+use crate::store::engine::journal::append::JournalSettings;
 use crate::template::diagnostic::{Problem, access};
 use crate::web::health::ProcessHealth;
 
@@ -30,14 +32,35 @@ pub fn store(
     health: &Arc<ProcessHealth>,
     clock: &Clock,
 ) -> Result<Arc<dyn Store>, Problem> {
+    let wall = clock.clone();
+    let journal = JournalSettings {
+        segment_bytes: u64::from(config.store.segment_mb) << 20,
+        wall: Some(Arc::new(move || wall.now())),
+    };
     let settings = EmbeddedSettings {
         clock: clock.monotonic(),
         watch: Some(measure::commits(health)),
+        folder: FolderSettings { journal, ..FolderSettings::default() },
         ..EmbeddedSettings::default()
     };
-    match Embedded::open_sled_with(&config.store.path, rules, settings) {
-        Ok(store) => Ok(Arc::new(store)),
-        Err(error) => Err(refused(&error)),
+    let store =
+        Embedded::open_sled_with(&config.store.path, rules, settings).map_err(|error| refused(&error))?;
+    note_opened(store.opened(), health);
+    Ok(Arc::new(store))
+}
+
+/// What opening found in the data folder is counted, and what may be missing is said by `/readyz`.
+fn note_opened(report: &OpenReport, health: &ProcessHealth) {
+    metrics::counter!("postbridge_store_repairs_total").increment(report.repairs.len() as u64);
+    let torn = report.torn.as_ref();
+    metrics::gauge!("postbridge_store_torn_commit").set(if torn.is_some() { 1.0 } else { 0.0 });
+    if let Some((torn, aside)) = torn {
+        let commands =
+            torn.commands.map_or("an unknown number of".to_owned(), |commands| commands.to_string());
+        health.set_notice(format!(
+            "the journal ended in the middle of a commit of {commands} requests, which may have been answered: it is in {}",
+            aside.display()
+        ));
     }
 }
 
@@ -82,9 +105,10 @@ fn refused(error: &OpenError) -> Problem {
             Problem::new(format!("{what}: {}", access::owner(path)), access::fix(path))
         }
         // They have said it all.
-        OpenError::Full { .. } | OpenError::Broken { .. } | OpenError::Format { .. } => {
-            Problem::new(what, "")
-        }
+        OpenError::Full { .. }
+        | OpenError::Broken { .. }
+        | OpenError::Damaged { .. }
+        | OpenError::Format { .. } => Problem::new(what, ""),
         OpenError::Records(StoreError::Broken { cause, .. }) if says_full(cause) => {
             Problem::new(what, after_failure(cause))
         }

@@ -123,6 +123,7 @@ impl Config {
         refuse("[store] path", had.path.display().to_string(), now.path.display().to_string());
         for (key, had, now) in [
             ("[store] reserve_mb", had.reserve_mb, now.reserve_mb),
+            ("[store] segment_mb", had.segment_mb, now.segment_mb),
             ("[store] keep_conversions_days", had.keep_conversions_days, now.keep_conversions_days),
             ("[store] keep_postbacks_days", had.keep_postbacks_days, now.keep_postbacks_days),
             ("[store] keep_clicks_days", had.keep_clicks_days, now.keep_clicks_days),

@@ -194,6 +194,8 @@ pub struct StoreSettings {
     pub path: PathBuf,
     /// Free space below which less and less is recorded; 0: none. At most a tenth of the file system.
     pub reserve_mb: u32,
+    /// The largest size of a file of the journal.
+    pub segment_mb: u32,
     pub keep_conversions_days: u32,
     pub keep_postbacks_days: u32,
     pub keep_clicks_days: u32,
@@ -223,6 +225,7 @@ impl StoreSettings {
             path => Ok(section.document().path(path)),
         });
         let reserve_mb = section.number("reserve_mb", 0..=1_000_000);
+        let segment_mb = section.number("segment_mb", 1..=1024);
         let days = 1..=36_500;
         let keep_conversions_days = section.number("keep_conversions_days", days.clone());
         let keep_postbacks_days = section.number("keep_postbacks_days", days.clone());
@@ -233,6 +236,7 @@ impl StoreSettings {
             engine: engine?,
             path: path?,
             reserve_mb: reserve_mb?,
+            segment_mb: segment_mb?,
             keep_conversions_days: keep_conversions_days?,
             keep_postbacks_days: keep_postbacks_days?,
             keep_clicks_days: keep_clicks_days?,

@@ -1,8 +1,8 @@
 //! Is it alive, is it ready, and its numbers: `/livez`, `/readyz`, `/metrics`.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -29,6 +29,8 @@ pub struct ProcessHealth {
     /// Set once, with the reason, when the store failed: the process must end.
     failure: watch::Sender<Option<String>>,
     outage: Outage,
+    /// What readiness says in addition, from the start of the process on.
+    notice: OnceLock<String>,
     /// When the last probe ended, and whether it had become durable.
     probed: Mutex<Option<(Time, bool)>>,
     /// How long readiness waits for a probe.
@@ -85,6 +87,7 @@ impl Default for ProcessHealth {
             disk: AtomicU8::new(DiskSpace::Enough as u8),
             failure: watch::Sender::new(None),
             outage: Outage::default(),
+            notice: OnceLock::new(),
             probed: Mutex::new(None),
             probe_limit: PROBE_LIMIT,
         }
@@ -141,6 +144,19 @@ impl ProcessHealth {
         self.stopping.store(true, Ordering::SeqCst);
     }
 
+    /// Has readiness say this too.
+    pub fn set_notice(&self, notice: String) {
+        self.notice.get_or_init(|| notice);
+    }
+
+    /// What readiness says, with what it says in addition.
+    fn ready(&self, text: &str) -> Answer {
+        match self.notice.get() {
+            Some(notice) => answer::text(StatusCode::OK, format!("{text}{notice}\n")),
+            None => answer::text(StatusCode::OK, text.to_owned()),
+        }
+    }
+
     /// Notes how much room the disk has.
     pub fn set_disk_space(&self, space: DiskSpace) {
         self.disk.store(space as u8, Ordering::Relaxed);
@@ -193,8 +209,8 @@ impl ProcessHealth {
             (false, _) => {
                 answer::text(StatusCode::SERVICE_UNAVAILABLE, "a write could not be made durable\n")
             }
-            (true, DiskSpace::Enough) => answer::text(StatusCode::OK, "ready\n"),
-            (true, _) => answer::text(StatusCode::OK, LOW),
+            (true, DiskSpace::Enough) => self.ready("ready\n"),
+            (true, _) => self.ready(LOW),
         }
     }
 
