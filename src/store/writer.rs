@@ -288,6 +288,9 @@ impl Writer {
         let mut commit = EmbeddedCommit { purging, ..EmbeddedCommit::of(&shared, group) };
         let sync = self.commit(&mut commit, 0)?;
         self.end(Vec::new(), Ok(Committed::of(commit, sync)), began);
+        if !purged.more {
+            shared.reader.kv().aged(&[before.postbacks, before.clicks, before.conversions]);
+        }
         Ok(purged)
     }
 }

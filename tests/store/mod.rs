@@ -12,6 +12,7 @@ mod data_folder;
 mod failing_engines;
 mod faults;
 mod format;
+mod journal_engine;
 mod keyless_reports;
 mod operator_counts;
 mod packed;

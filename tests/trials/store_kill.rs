@@ -55,6 +55,8 @@ fn nothing_acknowledged_is_lost_to_a_kill_at_any_named_point() {
         "journal.new_segment",
         "journal.new_segment_named",
         "journal.segment_finished",
+        "journal.rewritten",
+        "journal.rewritten_named",
         "checkpoint.before_mark",
         "checkpoint.after_mark",
         "purge.before_write",

@@ -1,15 +1,17 @@
 //! Brings the index up with the journal: in the background, in full blocks, and marked only once it is durable.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
 use crate::store::crash;
 use crate::store::engine::journal::append::Journal;
 use crate::store::engine::journal::files;
-use crate::store::engine::journal::finish;
+use crate::store::engine::journal::replay::last_value;
 use crate::store::engine::kv::{Batch, Direction, KeyChange, Kv, KvError};
 use crate::store::engine::overlay::{Layer, LayerCursor, Overlay};
 use crate::store::engine::packed::Packed;
@@ -51,9 +53,11 @@ pub struct IndexedJournal {
     bell: Condvar,
     /// Rings when there is room again.
     room: Condvar,
+    /// Held by the one who writes the index.
+    turn: Mutex<()>,
     failed: OnceLock<KvError>,
     /// Whether the index could not take or give something: its mark moves on no more, and the next start makes it anew.
-    damaged: std::sync::atomic::AtomicBool,
+    damaged: AtomicBool,
 }
 
 #[derive(Default)]
@@ -79,8 +83,47 @@ impl IndexedJournal {
             request: Mutex::default(),
             bell: Condvar::new(),
             room: Condvar::new(),
+            turn: Mutex::default(),
             failed: OnceLock::new(),
             damaged: false.into(),
+        }
+    }
+
+    /// The value of a key: of the overlay, else of the index.
+    ///
+    /// # Errors
+    /// That it cannot be read.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        match self.overlay.get(key) {
+            Some(changed) => Ok(changed.map(Vec::from)),
+            None => match self.index.get(key) {
+                Err(KvError::Damaged { key: page, cause }) => self.recover(key, (&page, &cause)),
+                found => found,
+            },
+        }
+    }
+
+    /// Reads from the journal what the index cannot give, and keeps it in memory. Takes as long as reading the journal does.
+    fn recover(&self, key: &[u8], (page, cause): (&[u8], &str)) -> Result<Option<Vec<u8>>, KvError> {
+        self.is_found_damaged(page, cause);
+        // Nothing moves from the overlay to the index meanwhile.
+        let _one_at_a_time = self.turn.lock();
+        if let Some(known) = self.overlay.get(key) {
+            return Ok(known.map(Vec::from));
+        }
+        let found = last_value(self.journal.folder(), &self.journal.manifest().segments, key)?.flatten();
+        self.overlay.pin(key.to_vec(), found.clone().map(Bytes::from));
+        Ok(found)
+    }
+
+    /// Says so once.
+    fn is_found_damaged(&self, key: &[u8], cause: &str) {
+        if !self.damaged.swap(true, Ordering::AcqRel) {
+            tracing::error!(
+                key = %key.escape_ascii(), cause,
+                "the index is damaged: what it cannot give or take is read from the journal, and the next start makes \
+                 the index anew"
+            );
         }
     }
 
@@ -141,7 +184,7 @@ impl IndexedJournal {
 
     /// Whether the index is known to be damaged.
     pub fn is_damaged(&self) -> bool {
-        self.damaged.load(std::sync::atomic::Ordering::Acquire)
+        self.damaged.load(Ordering::Acquire)
     }
 
     /// Waits until a checkpoint is due. Answers whether to go on.
@@ -155,13 +198,8 @@ impl IndexedJournal {
     }
 
     fn run(&self) -> Result<(), KvError> {
-        let failed = |error: std::io::Error| KvError::Failed(format!("the journal: {error}"));
         while self.wait() {
-            if self.journal.needs_spare() {
-                self.journal.make_spare().map_err(failed)?;
-            }
             self.checkpoint()?;
-            finish::finish_all(&self.journal).map_err(failed)?;
         }
         Ok(())
     }
@@ -171,6 +209,7 @@ impl IndexedJournal {
     /// # Errors
     /// The engine's: the index is not used any more.
     pub fn checkpoint(&self) -> Result<(), KvError> {
+        let _one_at_a_time = self.turn.lock();
         let (frozen, last) = self.overlay.freeze();
         self.has_room();
         if !frozen.is_empty() {
@@ -211,7 +250,7 @@ impl IndexedJournal {
             while bytes < CHUNK
                 && let Some((key, value)) = changes.next()
             {
-                bytes += key.len() + value.as_ref().map_or(0, bytes::Bytes::len);
+                bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
                 let change = value.map_or(KeyChange::Remove, |value| KeyChange::Put(value.into()));
                 batch.changes.push((key, change));
             }
@@ -223,15 +262,10 @@ impl IndexedJournal {
     /// Applies changes, each half apart where something is damaged, until only those are left that touch it: they stay in
     /// memory, and in the journal.
     fn apply(&self, mut batch: Batch) -> Result<(), KvError> {
+        let changed = if self.is_damaged() { batch.clone() } else { Batch::default() };
         match self.index.apply(batch.clone()) {
             Err(KvError::Damaged { key, cause }) if batch.changes.len() == 1 => {
-                if !self.damaged.swap(true, std::sync::atomic::Ordering::AcqRel) {
-                    tracing::error!(
-                        key = %key.escape_ascii(), %cause,
-                        "the index is damaged: what it cannot take stays in the journal, and the next start makes \
-                         the index anew"
-                    );
-                }
+                self.is_found_damaged(&key, &cause);
                 for (key, change) in batch.changes {
                     let value = match change {
                         KeyChange::Add(value) | KeyChange::Put(value) => Some(value.into()),
@@ -247,7 +281,11 @@ impl IndexedJournal {
                 self.apply(batch)?;
                 self.apply(Batch { changes, ..Batch::default() })
             }
-            done => done,
+            done => {
+                done?;
+                self.overlay.keep_pinned_current(&changed);
+                Ok(())
+            }
         }
     }
 }

@@ -3,18 +3,24 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
+use crate::domain::time::Time;
 use crate::store::engine::checkpoint::{self, IndexedJournal};
 use crate::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
 use crate::store::engine::merge;
+use crate::store::engine::tidy::{self, TidyRequest};
 
 /// Journal and index of one data folder.
 pub struct Journaled {
     shared: Arc<IndexedJournal>,
-    checkpoints: Mutex<Option<JoinHandle<()>>>,
+    tidy: Arc<TidyRequest>,
+    /// Those that write the index and tidy the journal.
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    closed: AtomicBool,
     /// Held as long as the folder is open.
     lock: Option<File>,
 }
@@ -26,17 +32,26 @@ impl Journaled {
     /// When the operating system gives no thread.
     pub fn start(shared: IndexedJournal, lock: Option<File>) -> std::io::Result<Journaled> {
         let shared = Arc::new(shared);
-        let checkpoints = checkpoint::start(&shared)?;
-        Ok(Journaled { shared, checkpoints: Mutex::new(Some(checkpoints)), lock })
+        let tidy = Arc::default();
+        let threads = vec![checkpoint::start(&shared)?, tidy::start(&shared, &tidy)?];
+        Ok(Journaled { shared, tidy, threads: Mutex::new(threads), closed: false.into(), lock })
+    }
+}
+
+impl Journaled {
+    /// Finishes and rewrites at once what is due, as the thread that tidies does; for those who cannot wait for it.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn tidy_now(&self, before: &[Time]) -> Result<(), KvError> {
+        self.shared.checkpoint()?;
+        tidy::tidy_now(&self.shared, &self.tidy, before)
     }
 }
 
 impl Kv for Journaled {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
-        match self.shared.overlay.get(key) {
-            Some(changed) => Ok(changed.map(Vec::from)),
-            None => self.shared.index.get(key),
-        }
+        self.shared.get(key)
     }
 
     fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
@@ -55,13 +70,20 @@ impl Kv for Journaled {
     }
 
     fn close(&self) -> Result<(), KvError> {
-        self.shared.stop();
-        if let Some(checkpoints) = self.checkpoints.lock().take() {
-            let ended = checkpoints.join();
-            ended.map_err(|_| KvError::Failed("the thread that writes the index panicked".to_owned()))?;
-            self.shared.close()?;
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
         }
-        Ok(())
+        self.shared.stop();
+        self.tidy.stop();
+        for thread in std::mem::take(&mut *self.threads.lock()) {
+            let ended = thread.join();
+            ended.map_err(|_| KvError::Failed("a thread of the store panicked".to_owned()))?;
+        }
+        self.shared.close()
+    }
+
+    fn aged(&self, before: &[Time]) {
+        self.tidy.aged(before);
     }
 }
 

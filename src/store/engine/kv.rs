@@ -1,6 +1,9 @@
 //! The small ordered key-value interface under the embedded store: get, scan, one durable batch.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::domain::time::Time;
 
 /// Why the engine did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -118,8 +121,37 @@ pub trait Kv: Send + Sync + 'static {
         self.commit(batch, &mut |_| {})
     }
 
+    /// What was received before one of these times may be gone: its space is given back in time.
+    fn aged(&self, _before: &[Time]) {}
+
     /// Nothing more is committed: what makes the next start quick is done.
     fn close(&self) -> Result<(), KvError> {
         Ok(())
+    }
+}
+
+impl<K: Kv + ?Sized> Kv for Arc<K> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        K::get(self, key)
+    }
+
+    fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
+        K::scan(self, span, visit)
+    }
+
+    fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {
+        K::commit(self, batch, passed)
+    }
+
+    fn apply(&self, batch: Batch) -> Result<(), KvError> {
+        K::apply(self, batch)
+    }
+
+    fn aged(&self, before: &[Time]) {
+        K::aged(self, before);
+    }
+
+    fn close(&self) -> Result<(), KvError> {
+        K::close(self)
     }
 }

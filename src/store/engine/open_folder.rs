@@ -22,6 +22,7 @@ use crate::store::engine::journal::append::{Journal, SPARE};
 use crate::store::engine::journal::damage::{Damage, LastLost};
 use crate::store::engine::journal::files;
 use crate::store::engine::journal::inspect::{Inspection, inspect};
+use crate::store::engine::journal::manifest::Manifest;
 use crate::store::engine::journal::replay::replay;
 use crate::store::engine::journaled::Journaled;
 use crate::store::engine::kv::Batch;
@@ -185,6 +186,8 @@ fn go_on(
     let end = inspection.end.clone().ok_or_else(|| failed(io::Error::other("the journal has no end")))?;
     set_aside_torn(path, &inspection, report).map_err(failed)?;
     clean(path, &journal_folder).map_err(failed)?;
+    let leftovers = inspection.leftovers.iter().map(|name| journal_folder.join(name));
+    leftovers.into_iter().try_for_each(|file| files::remove(&file)).map_err(failed)?;
     fit_open_segment(&journal_folder, &inspection).map_err(failed)?;
     // Whatever happens from here on, the store is not closed any more.
     let applied = sled.mark().applied;
@@ -193,7 +196,12 @@ fn go_on(
         Journal::resume(&journal_folder, end, inspection.manifest.clone(), settings.journal.clone());
     let journal = journal.map_err(failed)?;
     journal.prove_end().map_err(failed)?;
-    journal.write_manifest(|manifest| manifest.closed = false).map_err(failed)?;
+    let changed = |manifest: &mut Manifest| {
+        manifest.closed = false;
+        // What they took the place of was removed.
+        manifest.segments.iter_mut().for_each(|entry| entry.clean = entry.known);
+    };
+    journal.write_manifest(changed).map_err(failed)?;
     let index = Packed::new(Arc::<Sled>::clone(&sled), contents.tables);
     let overlay = Overlay::new(applied);
     let opened = IndexedJournal::new(journal, overlay, (sled, index), settings.checkpoint.clone());

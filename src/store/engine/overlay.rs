@@ -149,6 +149,18 @@ impl Overlay {
         pinned.put(key, value);
     }
 
+    /// What is pinned of these keys is as they are changed now.
+    pub fn keep_pinned_current(&self, changed: &Batch) {
+        let pinned = Arc::clone(&self.layers.read().pinned);
+        for (key, change) in changed.changes.iter().filter(|(key, _)| pinned.get(key).is_some()) {
+            let value = match change {
+                KeyChange::Add(value) | KeyChange::Put(value) => Some(Bytes::from(value.clone())),
+                KeyChange::Remove => None,
+            };
+            pinned.put(key.clone(), value);
+        }
+    }
+
     /// What becomes of a key; `None`: nothing.
     pub fn get(&self, key: &[u8]) -> Option<Option<Bytes>> {
         let layers = self.layers.read();

@@ -89,8 +89,9 @@ pub fn from_index_alone(
         segments: Vec::new(),
         set_aside: Vec::new(),
     };
-    let (damage, flaws) = (vec![damage], Vec::new());
-    let inspection = Inspection { manifest, end: None, last: 0, rewritten: 0, damage, torn: None, flaws };
+    let (damage, flaws, leftovers) = (vec![damage], Vec::new(), Vec::new());
+    let inspection =
+        Inspection { manifest, end: None, last: 0, rewritten: 0, damage, torn: None, flaws, leftovers };
     from_index(path, inspection, settings, contents, report)
 }
 

@@ -232,10 +232,15 @@ impl Journal {
         change(&mut next);
         next.sequence += 1;
         next.end = self.durable();
-        next.written_at = self.settings.wall.as_ref().map(|wall| wall());
+        next.written_at = self.now();
         next.write(&self.folder)?;
         *manifest = next;
         Ok(())
+    }
+
+    /// What time it is, where that is known.
+    pub fn now(&self) -> Option<Time> {
+        self.settings.wall.as_ref().map(|wall| wall())
     }
 
     /// The manifest as it was last written.
@@ -291,7 +296,7 @@ impl OpenSegment {
 }
 
 fn entry(header: &SegmentHeader) -> SegmentEntry {
-    SegmentEntry { file: header.file_name(), first: header.first, finished: None }
+    SegmentEntry::new(header.file_name(), header.first)
 }
 
 /// Makes a segment, out of the one that was made ahead where there is one of its size. It is durable under its name.

@@ -31,7 +31,7 @@ pub fn finish_all(journal: &Journal) -> io::Result<usize> {
         journal.write_manifest(|manifest| {
             let own = manifest.segments.iter_mut().find(|known| known.file == entry.file);
             if let Some(own) = own {
-                own.finished = Some(finished);
+                (own.finished, own.ended) = (Some(finished), journal.now());
             }
         })?;
         count += 1;

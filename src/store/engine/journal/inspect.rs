@@ -21,7 +21,8 @@ pub struct Inspection {
     pub end: Option<JournalEnd>,
     /// The last commit that is in it.
     pub last: u64,
-    /// The last commit that any rewriting knew: an index that is older cannot go on from here.
+    /// The last commit of what was rewritten or removed since it was written: an index that is older cannot go on from
+    /// here, because it may have what is gone.
     pub rewritten: u64,
     /// Which commits are not in it that should be.
     pub damage: Vec<Damage>,
@@ -29,6 +30,8 @@ pub struct Inspection {
     pub torn: Option<TornEnd>,
     /// What is not as it should be and costs nothing: it is put right, and said.
     pub flaws: Vec<String>,
+    /// Files of segments that were rewritten or removed, by name: a stop was in between.
+    pub leftovers: Vec<String>,
 }
 
 /// What is found on the way through the segments.
@@ -55,7 +58,7 @@ pub fn inspect(folder: &Path) -> io::Result<Option<Inspection>> {
     if manifest.is_none() && files.is_empty() {
         return Ok(None);
     }
-    let mut flaws: Vec<String> =
+    let flaws: Vec<String> =
         bad.iter().map(|name| format!("{} is missing or damaged", folder.join(name).display())).collect();
     let manifest = match manifest {
         Some(manifest) => manifest,
@@ -64,14 +67,15 @@ pub fn inspect(folder: &Path) -> io::Result<Option<Inspection>> {
             None => return Ok(Some(unreadable(folder, flaws))),
         },
     };
-    let segments = wanted(&manifest, files, &mut flaws);
+    let (segments, leftovers) = wanted(&manifest, files);
     let first = segments.first().map_or(1, |entry| entry.first);
     let mut findings = Findings {
         folder,
         manifest: &manifest,
         last: first - 1,
         checksum: None,
-        rewritten: 0,
+        // What was before the first segment is gone.
+        rewritten: first - 1,
         damage: Vec::new(),
         torn: None,
         flaws,
@@ -80,7 +84,7 @@ pub fn inspect(folder: &Path) -> io::Result<Option<Inspection>> {
     let found = findings.segments(segments);
     let Findings { last, rewritten, damage, torn, flaws, end, .. } = findings;
     let manifest = Manifest { segments: found, ..manifest };
-    Ok(Some(Inspection { manifest, end, last, rewritten, damage, torn, flaws }))
+    Ok(Some(Inspection { manifest, end, last, rewritten, damage, torn, flaws, leftovers }))
 }
 
 /// The segments in a folder by their first commits, of each the latest rewriting that is there, and all others.
@@ -133,25 +137,34 @@ fn unreadable(folder: &Path, flaws: Vec<String>) -> Inspection {
         segments: Vec::new(),
         set_aside: Vec::new(),
     };
-    Inspection { manifest, end: None, last: 0, rewritten: 0, damage: vec![damage], torn: None, flaws }
+    let (damage, leftovers) = (vec![damage], Vec::new());
+    Inspection { manifest, end: None, last: 0, rewritten: 0, damage, torn: None, flaws, leftovers }
 }
 
-/// The segments that the manifest names, and those that were begun after it was written.
-fn wanted(manifest: &Manifest, mut files: SegmentFiles, flaws: &mut Vec<String>) -> Vec<SegmentEntry> {
+/// The segments that the manifest names, and those that were begun after it was written; and what is left of others.
+fn wanted(manifest: &Manifest, files: SegmentFiles) -> (Vec<SegmentEntry>, Vec<String>) {
     let mut segments = manifest.segments.clone();
-    for entry in &segments {
-        files.remove(&entry.first);
-    }
     let newest = segments.last().map(|entry| entry.first);
-    for (first, rewrites) in files {
-        let Some((_, file)) = rewrites.into_iter().next_back() else { continue };
-        if newest.is_some_and(|newest| first < newest) {
-            flaws.push(format!("{file} is in the journal's folder, and no part of the journal"));
-            continue;
+    let mut leftovers = Vec::new();
+    for (first, mut rewrites) in files {
+        let named = segments.iter_mut().find(|entry| entry.first == first);
+        match named {
+            // One that was not rewritten yet has all that the rewritten one has: a copy of the folder that was made
+            // meanwhile may have the one and not the other.
+            Some(entry) if !rewrites.values().any(|file| *file == entry.file) => {
+                if let Some((_, file)) = rewrites.pop_last() {
+                    *entry = SegmentEntry::new(file, first);
+                }
+            }
+            None if newest.is_none_or(|newest| first > newest) => {
+                segments.extend(rewrites.pop_last().map(|(_, file)| SegmentEntry::new(file, first)));
+            }
+            _ => {}
         }
-        segments.push(SegmentEntry { file, first, finished: None });
+        let is_named = |file: &String| segments.iter().any(|entry| entry.file == *file);
+        leftovers.extend(rewrites.into_values().filter(|file| !is_named(file)));
     }
-    segments
+    (segments, leftovers)
 }
 
 impl Findings<'_> {
@@ -198,8 +211,8 @@ impl Findings<'_> {
                 && header.file_name() == entry.file
         };
         if let Some(header) = SegmentHeader::read(block).filter(is_own) {
-            self.rewritten = self.rewritten.max(header.known);
-            if self.checksum.is_some_and(|known| known != header.before) {
+            let follows = self.last + 1 == header.first;
+            if follows && self.checksum.is_some_and(|known| known != header.before) {
                 self.flaws.push(format!("{} does not follow the one before it", path.display()));
             }
             return Ok((reader, header));
@@ -214,9 +227,6 @@ impl Findings<'_> {
         reader.go_to(FRAMES);
         let before = self.checksum.or(named).unwrap_or_default();
         let store = self.manifest.store;
-        if rewrite > 0 {
-            self.rewritten = u64::MAX;
-        }
         Ok((reader, SegmentHeader { store, first, before, rewrite, known: 0, size: length }))
     }
 
@@ -287,6 +297,14 @@ impl Findings<'_> {
         let path = self.folder.join(&entry.file);
         let known = entry.finished.as_ref().map(|finished| (finished.last, Some(finished.checksum)));
         let Some((last, end)) = known.or(next.map(|next| (next.first - 1, next.before))) else { return };
+        if entry.known > 0 {
+            self.rewritten = self.rewritten.max(last);
+        }
+        // What was between is gone.
+        let gone = next.map_or(last, |next| next.first - 1);
+        if gone > last {
+            self.rewritten = self.rewritten.max(gone);
+        }
         match self.begin(entry) {
             Err(what) => self.lost(path, 0, what, entry.first, LastLost::Commit(last)),
             Ok((mut reader, header)) => {

@@ -46,6 +46,21 @@ pub struct SegmentEntry {
     pub first: u64,
     /// What its footer says, once it is finished.
     pub finished: Option<FinishedSegment>,
+    /// When it was finished, by the clock of that time, where one was given.
+    pub ended: Option<Time>,
+    /// How many of the ages after which something goes it had passed when it was rewritten last.
+    pub ages: usize,
+    /// The last commit that was known then: whatever was gone by it is not in the segment. 0: it is as it was written.
+    pub known: u64,
+    /// The same, once the file is removed too that it took the place of. What was removed by then may be forgotten.
+    pub clean: u64,
+}
+
+impl SegmentEntry {
+    /// A segment of which nothing but its name and its first commit is known.
+    pub fn new(file: String, first: u64) -> SegmentEntry {
+        SegmentEntry { file, first, finished: None, ended: None, ages: 0, known: 0, clean: 0 }
+    }
 }
 
 /// A finished segment.
@@ -55,6 +70,8 @@ pub struct FinishedSegment {
     pub last: u64,
     /// Its size with the footer.
     pub bytes: u64,
+    /// How many frames it has.
+    pub frames: u64,
     /// XXH3-128 of what is before the footer, in hexadecimal.
     pub hash: String,
     /// The checksum of its last frame.
@@ -69,6 +86,7 @@ impl FinishedSegment {
         FinishedSegment {
             last: footer.last,
             bytes,
+            frames: footer.frames,
             hash: format!("{:032x}", footer.hash),
             checksum: footer.checksum,
             counts: footer.counts.clone(),

@@ -10,5 +10,6 @@ pub mod frame;
 pub mod inspect;
 pub mod manifest;
 pub mod replay;
+pub mod rewrite;
 pub mod segment;
 pub mod segment_reader;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::store::engine::journal::changes;
 use crate::store::engine::journal::frame::FrameHead;
 use crate::store::engine::journal::manifest::SegmentEntry;
 use crate::store::engine::journal::segment_reader::SegmentReader;
@@ -46,4 +47,42 @@ pub fn replay(
         }
     }
     Ok(last)
+}
+
+/// What the journal says last of a key: its value, or that it was removed; `None`: nothing. It is read from its end on, as
+/// far as needed.
+///
+/// # Errors
+/// A place that cannot be read, behind which the key may be.
+pub fn last_value(
+    folder: &Path,
+    segments: &[SegmentEntry],
+    wanted: &[u8],
+) -> Result<Option<Option<Vec<u8>>>, KvError> {
+    for (entry, is_open) in segments.iter().rev().zip([true].into_iter().chain(std::iter::repeat(false))) {
+        let damaged = |cause: String| KvError::Damaged {
+            key: wanted.to_vec(),
+            cause: format!("{} of the journal: {cause}", entry.file),
+        };
+        let mut reader =
+            SegmentReader::open(&folder.join(&entry.file)).map_err(|error| damaged(error.to_string()))?;
+        let mut found = None;
+        while let Ok(head) = reader.next_frame() {
+            let payload = reader.unpack(&head).map_err(|fault| damaged(format!("{fault:?}")))?;
+            let read = changes::each(payload, |(key, value)| {
+                if key == wanted {
+                    found = Some(value.map(<[u8]>::to_vec));
+                }
+            });
+            read.map_err(damaged)?;
+        }
+        // Behind the end of the open one there are zeros, and a frame that is being written.
+        if !is_open && reader.find_next().is_some() {
+            return Err(damaged(format!("it is damaged at byte {}", reader.at())));
+        }
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }

@@ -1,0 +1,268 @@
+//! Journal and index as one engine: whatever is committed, rewritten, ended and made anew, it holds what a plain map holds.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use postbridge::domain::time::Time;
+use postbridge::store::engine::checkpoint::{CheckpointSettings, IndexedJournal};
+use postbridge::store::engine::data_folder::{FolderContents, FolderSettings};
+use postbridge::store::engine::faulty::{Faulty, ReadFault};
+use postbridge::store::engine::journal::append::{Journal, JournalSettings};
+use postbridge::store::engine::journal::segment::StoreId;
+use postbridge::store::engine::journaled::Journaled;
+use postbridge::store::engine::kv::{Batch, Direction, Kv, Span};
+use postbridge::store::engine::open_folder;
+use postbridge::store::engine::overlay::Overlay;
+use postbridge::store::engine::packed::Packed;
+use postbridge::store::engine::sled::Sled;
+
+use crate::support::damaged_folder::copy;
+use crate::support::trial::{Chance, rounds};
+
+type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Packed records, records with keys in no order, and a ring of keys that are used again.
+const TABLES: &[u8] = b"HR";
+
+struct Clock(Arc<AtomicI64>);
+
+impl Clock {
+    fn now(&self) -> Time {
+        Time::from_millis(self.0.load(Ordering::Relaxed)).unwrap()
+    }
+
+    fn settings(&self) -> FolderSettings {
+        let millis = Arc::clone(&self.0);
+        let wall = move || Time::from_millis(millis.fetch_add(1000, Ordering::Relaxed)).unwrap();
+        FolderSettings {
+            journal: JournalSettings { segment_bytes: 16 * 1024, wall: Some(Arc::new(wall)) },
+            checkpoint: CheckpointSettings { every: Duration::from_secs(3600), bytes: 24 * 1024 },
+            accept_loss: None,
+        }
+    }
+}
+
+fn open(data: &Path, clock: &Clock) -> Journaled {
+    let contents = FolderContents { tables: TABLES, check: &|_| Ok(()) };
+    open_folder::open(data, &clock.settings(), contents).unwrap().0
+}
+
+fn held(kv: &dyn Kv, direction: Direction) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut tables: Vec<u8> = (b'A'..=b'Z').collect();
+    if direction == Direction::Down {
+        tables.reverse();
+    }
+    for table in tables {
+        let span = Span { from: &[table], to: &[table + 1], direction };
+        kv.scan(span, &mut |key, value| {
+            found.push((key.to_vec(), value.unwrap().to_vec()));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    }
+    found
+}
+
+fn assert_holds(kv: &dyn Kv, model: &Model, after: &str) {
+    let wanted: Vec<_> = model.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    assert!(held(kv, Direction::Up) == wanted, "it does not hold what it should after {after}");
+    let mut down = held(kv, Direction::Down);
+    down.reverse();
+    assert!(down == wanted, "downwards, after {after}");
+    for (key, value) in model.iter().step_by(7) {
+        assert_eq!(kv.get(key).unwrap().as_ref(), Some(value), "after {after}");
+    }
+    assert_eq!(kv.get(b"Hnothing").unwrap(), None);
+}
+
+fn random(chance: &mut Chance, below: usize) -> usize {
+    (usize::from(chance.byte()) * 256 + usize::from(chance.byte())) % below
+}
+
+/// Commits some changes to the engine and to the map.
+fn commit(kv: &dyn Kv, model: &mut Model, next: &mut u64, chance: &mut Chance) {
+    let mut batch = Batch::default();
+    for _ in 0..1 + random(chance, 12) {
+        let length = if chance.byte() < 6 { 9000 } else { random(chance, 300) };
+        let value = vec![chance.byte(); length];
+        match chance.byte() % 8 {
+            0..4 => {
+                let key = [b"H".as_slice(), &next.to_be_bytes()].concat();
+                *next += 1;
+                model.insert(key.clone(), value.clone());
+                batch.add(key, value);
+            }
+            4 => {
+                let key = vec![b'K', chance.byte(), chance.byte() % 4];
+                model.insert(key.clone(), value.clone());
+                batch.put(key, value);
+            }
+            5 => {
+                let key = vec![b'U', chance.byte() % 16];
+                model.insert(key.clone(), value.clone());
+                batch.put(key, value);
+            }
+            6 => {
+                let key = vec![b'U', chance.byte() % 16];
+                model.remove(&key);
+                batch.remove(key);
+            }
+            _ => {
+                let Some(key) = model.keys().nth(random(chance, model.len().max(1))).cloned() else {
+                    continue;
+                };
+                if chance.byte() < 100 {
+                    model.insert(key.clone(), value.clone());
+                    batch.put(key, value);
+                } else {
+                    model.remove(&key);
+                    batch.remove(key);
+                }
+            }
+        }
+    }
+    kv.commit(batch, &mut |_| {}).unwrap();
+}
+
+#[test]
+fn it_holds_what_a_map_holds_through_rewritings_stops_kills_and_a_lost_index() {
+    let mut chance = Chance::of_this_run();
+    for _ in 0..rounds(3) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut data = folder.path().join("data-0");
+        let clock = Clock(Arc::new(AtomicI64::new(1_700_000_000_000)));
+        let (mut model, mut next) = (Model::new(), 0);
+        let mut kv = open(&data, &clock);
+        for round in 1..=30 {
+            for _ in 0..random(&mut chance, 60) {
+                commit(&kv, &mut model, &mut next, &mut chance);
+            }
+            let after = match chance.byte() % 6 {
+                0 => {
+                    kv.tidy_now(&[clock.now()]).unwrap();
+                    "a rewriting"
+                }
+                1 => {
+                    // What is old goes, and with it whole segments.
+                    let mut batch = Batch::default();
+                    let old: Vec<_> = model.keys().take(model.len() / 2).cloned().collect();
+                    for key in old {
+                        model.remove(&key);
+                        batch.remove(key);
+                    }
+                    kv.commit(batch, &mut |_| {}).unwrap();
+                    kv.tidy_now(&[clock.now()]).unwrap();
+                    "a purge and a rewriting"
+                }
+                2 => {
+                    drop(kv);
+                    kv = open(&data, &clock);
+                    "a stop"
+                }
+                3 => {
+                    let copied = folder.path().join(format!("data-{round}"));
+                    copy(&data, &copied);
+                    drop(kv);
+                    data = copied;
+                    kv = open(&data, &clock);
+                    "a kill"
+                }
+                4 => {
+                    drop(kv);
+                    fs::remove_dir_all(data.join("index")).unwrap();
+                    kv = open(&data, &clock);
+                    "the loss of the index"
+                }
+                _ => "commits",
+            };
+            assert_holds(&kv, &model, after);
+        }
+        kv.tidy_now(&[clock.now()]).unwrap();
+        drop(kv);
+        fs::remove_dir_all(data.join("index")).unwrap();
+        assert_holds(&open(&data, &clock), &model, "the loss of the index at the end");
+    }
+}
+
+#[test]
+fn what_is_gone_is_in_no_file_of_the_journal_once_it_is_rewritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let clock = Clock(Arc::new(AtomicI64::new(1_700_000_000_000)));
+    let kv = open(&data, &clock);
+    for number in 0..2000u64 {
+        let mut batch = Batch::default();
+        let key = [b"H".as_slice(), &number.to_be_bytes()].concat();
+        batch.add(key, format!("person-{number}@example.com, of whom there is some text").into_bytes());
+        kv.commit(batch, &mut |_| {}).unwrap();
+    }
+    let bytes = || -> u64 {
+        let files = fs::read_dir(data.join("journal")).unwrap();
+        files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
+    };
+    let before = bytes();
+    let mut batch = Batch::default();
+    (0..1900u64).for_each(|number| batch.remove([b"H".as_slice(), &number.to_be_bytes()].concat()));
+    kv.commit(batch, &mut |_| {}).unwrap();
+    kv.tidy_now(&[clock.now()]).unwrap();
+    let after = bytes();
+    assert!(after < before / 3, "{before} bytes before, {after} after");
+    // The oldest of what is left is where the journal begins.
+    let mut journal = Vec::new();
+    for file in fs::read_dir(data.join("journal")).unwrap() {
+        journal.extend(fs::read(file.unwrap().path()).unwrap());
+    }
+    assert!(!journal.windows(9).any(|bytes| bytes == b"person-5@"), "the first ones are gone");
+    drop(kv);
+    fs::remove_dir_all(data.join("index")).unwrap();
+    assert_eq!(held(&open(&data, &clock), Direction::Up).len(), 100);
+}
+
+#[test]
+fn what_the_index_cannot_give_or_take_is_read_from_the_journal_and_no_other_record_is_harmed() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal_folder = folder.path().join("journal");
+    fs::create_dir(&journal_folder).unwrap();
+    let settings = JournalSettings { segment_bytes: 16 * 1024, wall: None };
+    let journal = Journal::begin(&journal_folder, StoreId([7; 16]), 1, settings).unwrap();
+    let sled = Arc::new(Sled::open(&folder.path().join("index")).unwrap());
+    let disk = Faulty::over(Arc::clone(&sled));
+    let index = Packed::new(Arc::new(disk.clone()), b"");
+    let checkpoint = CheckpointSettings { every: Duration::from_secs(3600), bytes: 1024 * 1024 };
+    let shared = IndexedJournal::new(journal, Overlay::new(0), (sled, index), checkpoint);
+    let kv = Journaled::start(shared, None).unwrap();
+    let key = |number: u64| [b"K".as_slice(), &number.to_be_bytes()].concat();
+    let put = |number: u64, value: &str| {
+        let mut batch = Batch::default();
+        batch.put(key(number), value.as_bytes().to_vec());
+        kv.commit(batch, &mut |_| {}).unwrap();
+    };
+    let value = |number: u64| kv.get(&key(number)).unwrap().map(|value| String::from_utf8(value).unwrap());
+    (0..300).for_each(|number| put(number, &format!("first-{number}")));
+    put(7, "second-7");
+    kv.tidy_now(&[]).unwrap();
+    disk.cannot_read(ReadFault::Damaged, move |found| (5..10).any(|number| found == key(number)));
+    assert_eq!(value(6).as_deref(), Some("first-6"));
+    assert_eq!(value(7).as_deref(), Some("second-7"));
+    assert_eq!(value(11).as_deref(), Some("first-11"));
+    // They are changed and removed like all others, and every other one goes to the index.
+    put(7, "third-7");
+    put(8, "second-8");
+    let mut batch = Batch::default();
+    batch.remove(key(9));
+    batch.remove(key(12));
+    kv.commit(batch, &mut |_| {}).unwrap();
+    kv.tidy_now(&[]).unwrap();
+    assert_eq!(value(5).as_deref(), Some("first-5"));
+    assert_eq!(value(7).as_deref(), Some("third-7"));
+    assert_eq!(value(8).as_deref(), Some("second-8"));
+    assert_eq!((value(9), value(12)), (None, None));
+    assert_eq!(value(299).as_deref(), Some("first-299"));
+    drop(kv);
+}
