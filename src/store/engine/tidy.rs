@@ -27,8 +27,8 @@ const REST: Duration = Duration::from_millis(2);
 pub struct TidyRequest {
     state: Mutex<TidyState>,
     bell: Condvar,
-    /// Held by the one who tidies.
-    turn: Mutex<()>,
+    /// What has been replaced; held by the one who tidies.
+    replaced: Mutex<ReplacedFiles>,
 }
 
 #[derive(Default)]
@@ -72,10 +72,10 @@ impl TidyRequest {
 pub fn start(shared: &Arc<IndexedJournal>, request: &Arc<TidyRequest>) -> std::io::Result<JoinHandle<()>> {
     let (shared, request) = (Arc::clone(shared), Arc::clone(request));
     let run = move || {
-        let mut replaced = ReplacedFiles::default();
         while let Some(before) = request.wait() {
-            let tidied = tidy(&shared, &request, &before, &mut replaced)
-                .and_then(|()| replaced.remove_old(&shared.journal));
+            let mut replaced = request.replaced.lock();
+            let tidied = tidy(&shared, &request, &before, &mut replaced);
+            let tidied = tidied.and_then(|()| replaced.remove_old(&shared.journal));
             if let Err(error) = tidied {
                 // What cannot be tidied is there as it was: nothing is lost, and nothing is given back.
                 tracing::error!(%error, "the journal's files cannot be tidied");
@@ -109,7 +109,7 @@ impl ReplacedFiles {
 /// # Errors
 /// The system's, or the engine's.
 pub fn tidy_now(shared: &IndexedJournal, request: &TidyRequest, before: &[Time]) -> Result<(), KvError> {
-    let mut replaced = ReplacedFiles::default();
+    let mut replaced = request.replaced.lock();
     tidy(shared, request, before, &mut replaced)?;
     replaced.remove(&shared.journal, 0)
 }
@@ -118,14 +118,13 @@ pub fn tidy_now(shared: &IndexedJournal, request: &TidyRequest, before: &[Time])
 ///
 /// # Errors
 /// The system's, or the engine's.
-pub fn tidy(
+fn tidy(
     shared: &IndexedJournal,
     request: &TidyRequest,
     before: &[Time],
     replaced: &mut ReplacedFiles,
 ) -> Result<(), KvError> {
     let failed = |error: std::io::Error| KvError::Failed(format!("the journal: {error}"));
-    let _one_at_a_time = request.turn.lock();
     if shared.journal.needs_spare() {
         shared.journal.make_spare().map_err(failed)?;
     }
