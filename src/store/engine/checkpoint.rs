@@ -248,7 +248,7 @@ impl IndexedJournal {
         while changes.peek().is_some() {
             let (mut batch, mut bytes) = (Batch::default(), 0);
             while bytes < CHUNK
-                && let Some((key, value)) = changes.next()
+                && let Some((key, value)) = changes.take_next()
             {
                 bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
                 let change = value.map_or(KeyChange::Remove, |value| KeyChange::Put(value.into()));

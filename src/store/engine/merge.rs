@@ -56,7 +56,7 @@ pub fn scan(
 
 /// Shows the next change of the layers, if it leaves a record.
 fn show_next(over: &mut LayerCursor, visit: ScanVisitor<'_>) -> ControlFlow<()> {
-    match over.next() {
+    match over.take_next() {
         Some((key, Some(value))) => visit(&key, Ok(&value)),
         _ => ControlFlow::Continue(()),
     }

@@ -213,7 +213,7 @@ impl LayerCursor {
     }
 
     /// The next change.
-    pub fn next(&mut self) -> Option<LayerEntry> {
+    pub fn take_next(&mut self) -> Option<LayerEntry> {
         self.peek()?;
         self.chunk.pop()
     }
