@@ -18,6 +18,7 @@ use crate::domain::ids::DestinationId;
 use crate::domain::time::{DAY_MS, HOUR_MS, LineLimit, MINUTE_MS, Time};
 use crate::store::contract::Store;
 use crate::store::contract::change::{PurgeBefore, Purged};
+use crate::store::contract::erasure::ErasureStep;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::operator::{RemovedDestinations, ToKeep};
 use crate::store::contract::outage::Outage;
@@ -68,6 +69,8 @@ const DISPOSED_AT_ONCE: usize = 1024;
 const CLOCK_KEPT_MS: i64 = HOUR_MS;
 /// The same while it is not believed.
 const DOUBT_KEPT_MS: i64 = 5 * MINUTE_MS;
+/// How much of a second goes on erasing, in milliseconds, where there is anything to erase.
+const ERASING_MS: i64 = 400;
 /// How often destinations are looked for that are not configured any more, in milliseconds of running.
 const REMOVED_EVERY_MS: i64 = 5_000;
 
@@ -226,6 +229,13 @@ impl Maintenance {
         }
         self.keep_clock().await?;
         let now = self.clock.now();
+        match self.erase(now).await {
+            // What is left to do then goes on all the same.
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(%error, "erasing left out what cannot be read")
+            }
+            erased => erased?,
+        }
         let is_believed = self.clock.believes(now);
         self.look_for_removed(now, is_believed).await?;
         if !is_believed {
@@ -245,6 +255,21 @@ impl Maintenance {
             (false, _) => self.since_purge + 1,
         };
         Ok(())
+    }
+
+    /// Goes on with the erasures that are not done, for a bounded part of each second. By a clock that is not believed
+    /// too: what they erase was received before they were asked for, whatever time it is.
+    async fn erase(&self, now: Time) -> Result<(), StoreError> {
+        let began = self.clock.running_ms();
+        loop {
+            let ErasureStep { erased, more } = self.store.erase_step(now).await?;
+            if erased.total() > 0 {
+                metrics::counter!("postbridge_erased_total").increment(erased.total());
+            }
+            if !more || self.clock.running_ms() - began >= ERASING_MS {
+                return Ok(());
+            }
+        }
     }
 
     /// Ends what waits past the last moment at which its platform takes it, however the destination is doing. A long

@@ -8,6 +8,7 @@ macro_rules! say {
 pub(crate) mod check;
 mod confirm_clock;
 mod demo;
+mod erase;
 pub(crate) mod init;
 mod link;
 mod listing;
@@ -62,6 +63,8 @@ enum Command {
     Serve(Serve),
     /// Say that the machine's clock is right, so that retention goes on that is paused because it jumped.
     ConfirmClock(confirm_clock::ConfirmClock),
+    /// Erase a person's data: shows what would be erased, and erases it with --yes or once it was confirmed.
+    Erase(erase::Erase),
     /// Show the main job end to end, on a relay in a temporary folder and a stand-in platform.
     Demo(Demo),
     /// Write man pages, for packages.
@@ -167,6 +170,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::SendTest(command) => command.run(),
         Command::Templates(command) => command.run(),
         Command::ConfirmClock(command) => command.run(),
+        Command::Erase(command) => command.run(),
         Command::Man(command) => command.run(),
         Command::Completions(command) => command.run(),
         Command::Serve(command) => {

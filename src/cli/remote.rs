@@ -27,6 +27,9 @@ pub struct Remote {
     token_file: Option<PathBuf>,
 }
 
+/// How long a relay may look through all its records, in milliseconds.
+const SEARCH_MS: u64 = 60 * 60 * 1000;
+
 /// The address of the API, and where to connect for its name, if that is not where the name leads.
 struct ServerAddress {
     server: String,
@@ -52,19 +55,39 @@ impl Remote {
     /// # Errors
     /// Where there is no token to ask by, or what answers is no relay.
     pub async fn post(&self, config: &Config, path: &str) -> Result<ServerReply, Failure> {
+        self.ask(config, "POST", path, Vec::new()).await
+    }
+
+    /// Asks for a path of the API; with a body of JSON, where it is not empty.
+    ///
+    /// # Errors
+    /// As of [`Remote::post`].
+    pub async fn ask(
+        &self,
+        config: &Config,
+        method: &str,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<ServerReply, Failure> {
         let token = self.token(config)?;
         let ServerAddress { server, at } = self.place(config);
         let policy = SendPolicy { allow_private_network: true, ..SendPolicy::default() };
+        // What is sent is looked for among all records.
+        let timeout_ms = if body.is_empty() { policy.timeout_ms } else { SEARCH_MS };
+        let policy = SendPolicy { timeout_ms, ..policy };
         let client = match &at {
             Some((name, address)) => Client::to(policy, name, *address),
             None => Client::new(policy),
         };
         let client = client.map_err(|error| Failure::running(Problem::new(error.to_string(), "")))?;
         let request = OutgoingRequest {
-            method: "POST".to_owned(),
+            method: method.to_owned(),
             url: format!("{server}{path}"),
-            headers: vec![("authorization".to_owned(), format!("Bearer {token}"))],
-            body: Vec::new(),
+            headers: [("authorization".to_owned(), format!("Bearer {token}"))]
+                .into_iter()
+                .chain((!body.is_empty()).then(|| ("content-type".to_owned(), "application/json".to_owned())))
+                .collect(),
+            body,
             secrets: vec![token],
         };
         match client.send(&request).await {

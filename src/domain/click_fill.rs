@@ -11,6 +11,12 @@ impl Click {
     /// that of answers about consent the later one counts. What there is no room for is named.
     /// Says whether anything was taken.
     pub fn fill(&mut self, other: &Click) -> bool {
+        if self.context.omitted.erased_at().is_some() {
+            // What was erased is not filled in again; what the visitor answers counts all the same.
+            let had = self.context.consent;
+            self.context.consent = had.latest(other.context.consent);
+            return self.context.consent != had;
+        }
         let had = self.context.omitted.clone();
         for missing in other.context.omitted.named() {
             if !self.has(&missing.field) {

@@ -4,6 +4,7 @@ use crate::domain::candidate::NotChosenCode;
 use crate::domain::clock_rule::ClockDoubtCode;
 use crate::domain::code::ReasonCode;
 use crate::domain::delivery_reason::{DeathCode, ParkCode, RetryCode, RetryRefusedCode};
+use crate::domain::erasure::subject::SubjectRefusedCode;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::filter_verdict::FilterHitCode;
 use crate::domain::history::ChangedField;
@@ -66,6 +67,7 @@ impl CodeFamily {
             CodeFamily::of::<TestRefusedCode>(),
             CodeFamily::of::<SecretNotKeptCode>(),
             CodeFamily::of::<UrlFindingCode>(),
+            CodeFamily::of::<SubjectRefusedCode>(),
             CodeFamily::of::<ErrorCode>(),
         ]
     }

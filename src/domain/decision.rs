@@ -16,7 +16,7 @@ use crate::domain::rejection::Rejection;
 use crate::domain::rejection::click_not_taken::ClickNotTaken;
 use crate::domain::rejection::note::ReportNote;
 use crate::domain::rejection::sale::SaleProblem;
-use crate::domain::remark::Remark;
+use crate::domain::remark::{self, Remark};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
@@ -335,8 +335,12 @@ fn repeat<F: Facts>(
     if fields.is_empty() {
         return Ok(Decision::Duplicate { conversion: earlier, notes });
     }
-    now.traits.fill(&draft.traits);
-    if now.items.is_empty() {
+    let is_erased = remark::erased_at(&now.remarks).is_some();
+    // What was erased is not filled in again.
+    if !is_erased {
+        now.traits.fill(&draft.traits);
+    }
+    if now.items.is_empty() && !is_erased {
         now.items.clone_from(&draft.items);
     }
     fields.extend(named_now(&mut now.item_id, draft.item_id.as_ref()).map(FieldChange::ItemId));

@@ -27,6 +27,7 @@ pub mod delivery_reason;
 pub mod destination_state;
 pub mod disk;
 pub mod earning;
+pub mod erasure;
 pub mod error_code;
 pub mod event;
 pub mod exchange;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::code::{CodedReason, ReasonCode, codes};
 use crate::domain::landing_url::up_to;
+use crate::domain::time::Time;
 
 codes! {
     /// Why something of a click is missing.
@@ -20,6 +21,8 @@ codes! {
         AddressRate = "address_rate",
             "its address had more clicks than one address may",
             "raise `max_per_second_per_ip` of `[links]`, or declare the proxy that the address is";
+        Erased = "erased",
+            "the data of its person was erased", "nothing: it was asked for";
     }
 }
 
@@ -58,10 +61,18 @@ impl CodedReason for Omission {
         let Omission { field, reason, sent, kept } = self;
         let why = reason.meaning();
         match kept {
+            _ if *reason == OmissionReason::Erased => erased(self),
             0 => format!("`{field}` has {sent} bytes; {why}"),
             kept => format!("`{field}` has {sent} bytes; its first {kept} are kept: {why}"),
         }
     }
+}
+
+/// With the time at which it was.
+fn erased(omission: &Omission) -> String {
+    let at = i64::try_from(omission.sent).ok().and_then(Time::from_millis);
+    let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
+    format!("{}{at}", omission.reason.meaning())
 }
 
 /// All that is missing of one click.
@@ -77,6 +88,21 @@ const MOST_NAMED: usize = 6;
 const LONGEST_FIELD: usize = 72;
 
 impl Omissions {
+    /// Of a click whose person's data was erased then: nothing else is said of what it lacks.
+    pub fn erased(at: Time) -> Omissions {
+        let millis = at.as_millis().unsigned_abs();
+        let reason = OmissionReason::Erased;
+        // What it had is not said; in its place is the time, in milliseconds since 1970.
+        let named = vec![Omission { field: "click".to_owned(), reason, sent: millis, kept: 0 }];
+        Omissions { named, more: false }
+    }
+
+    /// When the data of the click's person was erased; `None`: it was not.
+    pub fn erased_at(&self) -> Option<Time> {
+        let erased = self.named.iter().find(|one| one.reason == OmissionReason::Erased)?;
+        Time::from_millis(i64::try_from(erased.sent).ok()?)
+    }
+
     /// Each that is named.
     pub fn named(&self) -> &[Omission] {
         &self.named

@@ -1,5 +1,7 @@
 //! What a sender presented as its secret, out of all that is kept of its request, however it is written there.
 
+use std::ops::Range;
+
 use data_encoding::BASE64_NOPAD;
 
 use crate::domain::mask::MASK;
@@ -192,26 +194,33 @@ impl TextSyntax {
     }
 }
 
-/// A text decoded, and where in it as it was each byte begins.
-struct DecodedText {
-    bytes: Vec<u8>,
+/// A text decoded, and where in it as it was each byte begins. A `+` is a space in it, as in a form.
+pub(in crate::domain) struct DecodedText {
+    /// What it reads by now.
+    pub bytes: Vec<u8>,
     starts: Vec<usize>,
     end: usize,
 }
 
 impl DecodedText {
-    fn of(text: &[u8]) -> DecodedText {
+    pub fn of(text: &[u8]) -> DecodedText {
         DecodedText { bytes: text.to_vec(), starts: Vec::new(), end: text.len() }
     }
 
     /// The bytes of the original that these so many became of.
     fn span(&self, at: usize, length: usize) -> Option<MaskedSpan> {
-        let end = self.starts.get(at + length).copied().unwrap_or(self.end);
-        Some(MaskedSpan { start: *self.starts.get(at)?, end, written: Written::Bytes })
+        let Range { start, end } = self.original(at..at + length)?;
+        Some(MaskedSpan { start, end, written: Written::Bytes })
+    }
+
+    /// From where to where those of this range were; `None` of a range that begins behind the end.
+    pub fn original(&self, range: Range<usize>) -> Option<Range<usize>> {
+        let end = self.starts.get(range.end).copied().unwrap_or(self.end);
+        Some(*self.starts.get(range.start)?..end)
     }
 
     /// Decodes once more what is percent-encoded or escaped as in JSON; answers whether there was any of it.
-    fn decode(&mut self) -> bool {
+    pub fn decode(&mut self) -> bool {
         if memchr::memchr3(b'%', b'\\', b'+', &self.bytes).is_none() {
             return false;
         }

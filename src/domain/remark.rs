@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::code::{CodedReason, ReasonCode, codes};
 use crate::domain::ids::{ConversionId, OfferId};
 use crate::domain::money::Money;
+use crate::domain::time::Time;
 
 codes! {
     /// What a conversion or an attempt is shown with.
@@ -36,6 +37,9 @@ codes! {
         SecondSaleOfClick = "second_sale_of_click",
             "its click has had its sale of this offer and event; it waits until a person approves it",
             "approve it if it is another sale; `repeat = true` in the offer's table counts such sales at once";
+        Erased = "erased",
+            "the data of its person was erased; amounts and ids are left",
+            "nothing: it was asked for";
     }
 }
 
@@ -66,6 +70,8 @@ pub enum Remark {
     /// A route without a key reported it, and the first sale of its click, offer and event is another one:
     /// it waits for a person.
     SecondSaleOfClick { first: ConversionId },
+    /// The data of its person was erased then.
+    Erased { at: Time },
 }
 
 impl CodedReason for Remark {
@@ -82,12 +88,14 @@ impl CodedReason for Remark {
             Remark::NoClick { .. } => RemarkCode::NoClick,
             Remark::TransactionReused { .. } => RemarkCode::TransactionReused,
             Remark::SecondSaleOfClick { .. } => RemarkCode::SecondSaleOfClick,
+            Remark::Erased { .. } => RemarkCode::Erased,
         }
     }
 
     /// As templates name it: `traits.phone`, `payout`…
     fn field(&self) -> Option<&str> {
         Some(match self {
+            Remark::Erased { .. } => return None,
             Remark::ValueLeftOut { field }
             | Remark::BirthdateAmbiguous { field }
             | Remark::CallingCodeMissing { field } => field,
@@ -132,6 +140,9 @@ impl CodedReason for Remark {
                 "its transaction id was received before with another click: it is conversion {nth} of this \
                  id, the first one is {first}"
             ),
+            Remark::Erased { at } => {
+                format!("the data of its person was erased at {at}; amounts and ids are left")
+            }
             Remark::SecondSaleOfClick { first } => format!(
                 "its click has had its sale of this offer and event, {first}; anyone who has seen a click id can \
                  report more of them, so it waits until a person approves it"
@@ -149,4 +160,12 @@ impl CodedReason for Remark {
             _ => self.code().fix().to_owned(),
         }
     }
+}
+
+/// When the data of the person was erased whom these remarks are about; `None`: it was not.
+pub fn erased_at(remarks: &[Remark]) -> Option<Time> {
+    remarks.iter().find_map(|remark| match remark {
+        Remark::Erased { at } => Some(*at),
+        _ => None,
+    })
 }

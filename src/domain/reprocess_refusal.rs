@@ -1,8 +1,9 @@
 //! Why a postback is not reprocessed, for API, pages and log alike.
 
 use crate::domain::code::{CodedReason, ReasonCode, codes};
+use crate::domain::erasure::blank::postback_erased_at;
 use crate::domain::ids::Seq;
-use crate::domain::postback::VerdictName;
+use crate::domain::postback::{Postback, VerdictName};
 use crate::domain::rejection::Rejection;
 
 codes! {
@@ -14,6 +15,8 @@ codes! {
             "only a quarantined or ignored postback can be reprocessed", "choose one of those in quarantine, or one that was ignored";
         Purged = "bytes_purged",
             "its bytes were purged after `keep_postbacks_days`", "have the sender send it again";
+        Erased = "bytes_erased",
+            "the data of its person was erased, and its bytes with it", "nothing: it was asked for";
         ReprocessedAlready = "reprocessed_already",
             "it was reprocessed already; once more would count it twice", "look at the postback that reprocessed it";
         SenderInformed = "sender_informed",
@@ -34,6 +37,7 @@ pub enum ReprocessRefused {
     /// What became of it.
     NotQuarantined(VerdictName),
     Purged,
+    Erased,
     ReprocessedAlready {
         by: Seq,
     },
@@ -53,6 +57,7 @@ impl CodedReason for ReprocessRefused {
             ReprocessRefused::Unknown => ReprocessRefusedCode::Unknown,
             ReprocessRefused::NotQuarantined(_) => ReprocessRefusedCode::NotQuarantined,
             ReprocessRefused::Purged => ReprocessRefusedCode::Purged,
+            ReprocessRefused::Erased => ReprocessRefusedCode::Erased,
             ReprocessRefused::ReprocessedAlready { .. } => ReprocessRefusedCode::ReprocessedAlready,
             ReprocessRefused::SenderInformed(_) => ReprocessRefusedCode::SenderInformed,
             ReprocessRefused::Closed(_) => ReprocessRefusedCode::Closed,
@@ -94,9 +99,10 @@ impl CodedReason for ReprocessRefused {
             ReprocessRefused::NoSource(Some(source)) => {
                 format!("its source `{source}` is not configured any more")
             }
-            ReprocessRefused::Unknown | ReprocessRefused::Purged | ReprocessRefused::NoSource(None) => {
-                self.code().meaning().to_owned()
-            }
+            ReprocessRefused::Unknown
+            | ReprocessRefused::Purged
+            | ReprocessRefused::Erased
+            | ReprocessRefused::NoSource(None) => self.code().meaning().to_owned(),
         }
     }
 
@@ -104,6 +110,16 @@ impl CodedReason for ReprocessRefused {
         match self {
             ReprocessRefused::Closed(rejection) => rejection.hint(),
             _ => self.code().fix().to_owned(),
+        }
+    }
+}
+
+impl ReprocessRefused {
+    /// Of one whose bytes are not kept.
+    pub fn without_bytes(postback: &Postback) -> ReprocessRefused {
+        match postback_erased_at(postback) {
+            Some(_) => ReprocessRefused::Erased,
+            None => ReprocessRefused::Purged,
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::domain::consent::ConsentNeed;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
 use crate::domain::expiry::{AgeRule, ClickEnd, EndedUnsent, expired};
+use crate::domain::remark::erased_at;
 use crate::domain::routing::{Route, SourcePolicy, is_forwardable};
 use crate::domain::skip::{ForwardedBy, SkipReason};
 use crate::domain::status::Status;
@@ -67,8 +68,8 @@ pub struct AtItsTurn<'a> {
 ///   `approved` is what is forwarded, as by default.
 /// - An outgoing postback has its own list of statuses, which holds for changes too, but for one that takes back what was
 ///   sent. What is scrubbed it does not report.
-/// - What the visitor's consent does not allow is not sent, except a change to a conversion that the
-///   destination knows; see [`by_ids_alone`].
+/// - What the visitor's consent does not allow is not sent, nor to an ad platform what is left once a person's data was erased, except a
+///   change to a conversion that the destination knows; see [`by_ids_alone`].
 /// - An event that is too old for the platform, or whose click is, is not sent: see [`expired`].
 pub fn ended_unsent(rules: &SendRules<'_>, turn: AtItsTurn<'_>, now: Time) -> Option<EndedUnsent> {
     if let Some(by) = not_reported(rules, turn) {
@@ -96,12 +97,16 @@ fn click_end(rules: &SendRules<'_>, turn: AtItsTurn<'_>) -> Option<ClickEnd> {
 }
 
 /// Whether the delivery restates or retracts what the destination was sent before the visitor's consent
-/// ended: then it names ids and amounts, and nothing of the person.
+/// ended, or before the person's data was erased: then it names ids and amounts, and nothing of the person.
 pub fn by_ids_alone(rules: &SendRules<'_>, turn: AtItsTurn<'_>) -> bool {
     refusal(rules, turn).is_some()
 }
 
 fn refusal(rules: &SendRules<'_>, turn: AtItsTurn<'_>) -> Option<SkipReason> {
+    // A destination that gets nothing personal is sent what is left: it pays an affiliate, or counts a sale.
+    if rules.consent.asks() && erased_at(&turn.conversion.remarks).is_some() {
+        return Some(SkipReason::Erased);
+    }
     rules.consent.refusal(turn.conversion.consent_with(turn.click))
 }
 

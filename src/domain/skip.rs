@@ -56,6 +56,9 @@ codes! {
         Irreversible = "irreversible",
             "the platform was sent the conversion and cannot be informed of how it is now",
             "correct it on the platform's own pages where they can; to send only what is final, let the source forward what is approved alone, and approve it late";
+        Erased = "erased",
+            "the data of its person was erased before it was sent",
+            "nothing: what is left of the sale names no one whom a platform could match";
     }
 }
 
@@ -96,6 +99,7 @@ pub enum SkipReason {
     Irreversible {
         status: Status,
     },
+    Erased,
 }
 
 /// Why there is nothing to change at a platform.
@@ -191,6 +195,7 @@ impl CodedReason for SkipReason {
             SkipReason::ValueTooLow(_) => SkipCode::ValueTooLow,
             SkipReason::NothingToChange(_) => SkipCode::NothingToChange,
             SkipReason::Irreversible { .. } => SkipCode::Irreversible,
+            SkipReason::Erased => SkipCode::Erased,
         }
     }
 
@@ -208,7 +213,8 @@ impl CodedReason for SkipReason {
             | SkipReason::Shadow
             | SkipReason::DestinationRemoved
             | SkipReason::NothingToChange(_)
-            | SkipReason::StaleClick { .. } => None,
+            | SkipReason::StaleClick { .. }
+            | SkipReason::Erased => None,
         }
     }
 

@@ -179,7 +179,8 @@ pub async fn prepared(
     if !record.verdict.name().may_be_reprocessed() {
         return Err(ReprocessRefused::NotQuarantined(record.verdict.name()).into());
     }
-    let mut raw = record.raw.ok_or(ReprocessRefused::Purged)?;
+    let gone = ReprocessRefused::without_bytes(&record);
+    let mut raw = record.raw.ok_or(gone)?;
     let source = record.source.ok_or(ReprocessRefused::NoSource(None))?;
     if BuiltInSource::of(&source).is_some() {
         return Err(ReprocessRefused::SenderInformed(source.to_string()).into());

@@ -101,7 +101,7 @@ async fn prepared(
         return Err(ReprocessRefused::NotQuarantined(record.verdict.name()).into());
     };
     if record.raw.is_none() && rejection.may_reopen() {
-        return Err(ReprocessRefused::Purged.into());
+        return Err(ReprocessRefused::without_bytes(&record).into());
     }
     let sender_informed = || ReprocessRefused::SenderInformed(source.to_string());
     let finding = match today(terms, by, &record).ok_or_else(sender_informed)? {
@@ -113,7 +113,8 @@ async fn prepared(
         },
         CurrentVerdict::Keyed(report) => mapped(store, advertiser::draft(source.clone(), *report)).await?,
     };
-    let raw = record.raw.ok_or(ReprocessRefused::Purged)?;
+    let gone = ReprocessRefused::without_bytes(&record);
+    let raw = record.raw.ok_or(gone)?;
     let received = Received { source: Some(source), raw, received_at: record.received_at, mapping: None };
     Ok(resubmission(received, finding, seq, now)?)
 }

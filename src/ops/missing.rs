@@ -14,6 +14,7 @@ pub enum Missing {
     Conversion,
     Delivery,
     Destination,
+    Erasure,
     Postback,
     SuppressionList,
 }
@@ -28,6 +29,7 @@ impl Missing {
             }
             Missing::Delivery => RetryRefusedCode::Unknown.fix(),
             Missing::Destination => "the list of destinations names those that are configured",
+            Missing::Erasure => "erasures are kept permanently; look for it in the list of erasures",
             Missing::Postback => ReprocessRefusedCode::Unknown.fix(),
             Missing::SuppressionList => "the list of suppression lists names those that there are",
         }
@@ -41,6 +43,7 @@ impl fmt::Display for Missing {
             Missing::Conversion => "no conversion with this id is kept",
             Missing::Delivery => RetryRefusedCode::Unknown.meaning(),
             Missing::Destination => "no destination with this id is configured",
+            Missing::Erasure => "no erasure with this number is kept",
             Missing::Postback => ReprocessRefusedCode::Unknown.meaning(),
             Missing::SuppressionList => "no suppression list with this name is kept",
         };

@@ -1,6 +1,7 @@
 //! What a person or an API caller can do: retry, reprocess, change a status or lists, confirm the clock. No HTTP here: what is
 //! refused is a typed error.
 
+pub mod erasure;
 pub mod missing;
 pub mod numbers;
 pub mod status;

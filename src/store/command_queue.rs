@@ -6,6 +6,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::domain::ruleset::Ruleset;
+use crate::store::commit::erasing::ErasingCommand;
 use crate::store::contract::change::{PurgeBefore, Purged};
 use crate::store::contract::error::StoreError;
 use crate::store::contract::monotonic::MonotonicClock;
@@ -30,6 +31,8 @@ pub enum AloneCommand {
     ChangeRules(Arc<Ruleset>, ReplySender<()>),
     /// Purging rewrites what others read.
     Purge(PurgeBefore, ReplySender<Purged>),
+    /// So does erasing.
+    Erase(Box<ErasingCommand>),
     /// Ends the writer, once all before it is done.
     Close(ReplySender<()>),
 }
@@ -44,6 +47,7 @@ impl StoreCommand {
                 drop(answer.send(Err(error)));
             }
             StoreCommand::Alone(AloneCommand::Purge(_, answer)) => drop(answer.send(Err(error))),
+            StoreCommand::Alone(AloneCommand::Erase(command)) => command.refuse(error),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The store inside the process: readers on their own threads, one writer on its own.
 
+mod erasures;
 mod operations;
 
 use std::path::Path;

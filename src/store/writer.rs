@@ -1,5 +1,7 @@
 //! The one thread that writes: takes everything queued, decides it in order, commits once, answers.
 
+mod erasures;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -146,6 +148,7 @@ impl Writer {
                     drop(answer.send(self.change_rules(&rules)));
                 }
                 Turn::Alone(AloneCommand::Purge(before, answer)) => drop(answer.send(self.purge(before))),
+                Turn::Alone(AloneCommand::Erase(command)) => self.erase(*command),
                 Turn::Alone(AloneCommand::Close(answer)) => drop(answer.send(self.close())),
             }
             self.queue.writes(false);

@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod conversion;
 pub(crate) mod delivery;
 pub(crate) mod destination;
+pub(crate) mod erasure;
 pub mod postback;
 pub(crate) mod preview;
 pub(crate) mod problem;

@@ -9,6 +9,7 @@ use crate::domain::attempt::AttemptPurpose;
 use crate::domain::code::ReasonCode;
 use crate::domain::delivery::DeliveryStateName;
 use crate::domain::delivery_reason::RetryRefusedCode;
+use crate::domain::erasure::subject::SubjectRefusedCode;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::import_refusal::ImportRefusedCode;
 use crate::domain::postback::VerdictName;
@@ -60,7 +61,7 @@ impl JsonSchema for ConsentAnswers {
 /// What the API may answer as the code of an error: those of a request, of what is asked for, and of its head and body.
 fn error_words() -> BTreeSet<&'static str> {
     let asked = RetryRefusedCode::words().chain(ReprocessRefusedCode::words()).chain(MoveRefused::words());
-    let asked = asked.chain(TestRefusedCode::words());
+    let asked = asked.chain(TestRefusedCode::words()).chain(SubjectRefusedCode::words());
     let of_request = RejectionCode::words().chain(ImportRefusedCode::words());
     ErrorCode::words().chain(asked).chain(of_request).collect()
 }

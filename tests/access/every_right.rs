@@ -101,6 +101,9 @@ fn fill(relay: &Relay) {
         "{:#}",
         relay.send("GET", "/api/v1/deliveries", &ops, "").json()
     );
+    relay.send("POST", "/api/v1/clicks", &ops, r#"{"click_id":"hers","ip":"203.0.113.7"}"#);
+    let erased = relay.send("POST", "/api/v1/erasures", &ops, r#"{"click_id":"hers","apply":true}"#);
+    assert_eq!(erased.status, 200, "{}", erased.text());
 }
 
 fn unescaped(html: &str) -> String {

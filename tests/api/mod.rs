@@ -4,6 +4,7 @@ mod click_body;
 mod clicks;
 mod destinations;
 mod documents;
+mod erasures;
 mod irreversible;
 mod openapi;
 mod reason_codes;

@@ -123,6 +123,10 @@ fn every_call_answers_what_the_document_says() {
     ok("POST", &format!("{path}/status"), r#"{"status":"rejected","note":"returned"}"#);
     ok("POST", "/api/v1/destinations/meta-main/test?event=Lead&anyway=true", "");
     ok("POST", "/api/v1/clock/confirm", "");
+    ok("POST", "/api/v1/erasures", &json!({"click_id": click}).to_string());
+    ok("POST", "/api/v1/erasures", &json!({"click_id": click, "apply": true}).to_string());
+    ok("GET", "/api/v1/erasures", "");
+    ok("GET", "/api/v1/erasures/1", "");
     ok("POST", "/api/v1/suppression/fraud", "someone@example.com\nnonsense");
     ok("GET", "/api/v1/suppression/fraud", "");
     ok("POST", "/api/v1/suppression/fraud/remove", "someone@example.com");
@@ -138,6 +142,8 @@ fn every_call_answers_what_the_document_says() {
         ("GET", format!("/api/v1/conversions/{}", "0".repeat(32)), 404),
         ("POST", "/api/v1/postbacks/1/retry".to_owned(), 409),
         ("POST", format!("/api/v1/deliveries/{}~meta-main~first/retry", "0".repeat(32)), 404),
+        ("GET", "/api/v1/erasures/2".to_owned(), 404),
+        ("POST", "/api/v1/erasures".to_owned(), 400),
         ("DELETE", "/api/v1/suppression/fraud".to_owned(), 404),
     ] {
         assert_eq!(send(&relay, method, &path, "").0, wanted, "{method} {path}");

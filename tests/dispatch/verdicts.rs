@@ -14,6 +14,7 @@ use postbridge::domain::expiry::{AgeRule, ClickEnd, EndedUnsent, PATIENCE_MS, la
 use postbridge::domain::history::{Cause, Change};
 use postbridge::domain::ids::{DeliveryId, DestinationId, Occasion, Seq, SourceId};
 use postbridge::domain::reconcile::{Observed, reconcile, superseded};
+use postbridge::domain::remark::Remark;
 use postbridge::domain::routing::{SourcePolicy, Unmatched};
 use postbridge::domain::send_check::{AtItsTurn, SendRules, by_ids_alone, ended_unsent};
 use postbridge::domain::sent::DeliveryKind;
@@ -155,6 +156,22 @@ fn what_the_visitor_refused_meanwhile_is_skipped_and_a_change_goes_by_ids_alone(
     assert_eq!(ended(&strict, &claimed, at(0)), Some(("skipped", "consent_unknown")));
     claimed.conversion.consent = refuse(Some(true));
     assert_eq!(ended(&strict, &claimed, at(0)), None);
+}
+
+#[test]
+fn once_a_person_is_erased_an_ad_platform_hears_of_changes_by_ids_alone_and_others_of_what_is_left() {
+    let mut claimed = claimed();
+    claimed.conversion.remarks.push(Remark::Erased { at: at(0) });
+    let policy = policy();
+    let own = SendRules { changes: Changes::EACH, ..rules(Some(&policy)) };
+    let ads = SendRules { consent: ConsentNeed { personal: true, explicit: false }, ..own };
+    assert_eq!(ended(&ads, &claimed, at(0)), Some(("skipped", "erased")));
+    assert_eq!(ended(&own, &claimed, at(0)), None);
+    assert!(!by_ids_alone(&own, turn(&claimed)));
+    claimed.sent_before = true;
+    claimed.delivery.kind = DeliveryKind::Status;
+    assert_eq!(ended(&ads, &claimed, at(0)), None, "it hears of the change");
+    assert!(by_ids_alone(&ads, turn(&claimed)));
 }
 
 #[test]

@@ -18,7 +18,6 @@ use postbridge::domain::ids::{ClickId, ConversionId, DestinationId, Seq};
 use postbridge::domain::import_refusal::ImportRefused;
 use postbridge::domain::money::Money;
 use postbridge::domain::offer::OfferStatus;
-use postbridge::domain::omission::{Omission, OmissionReason};
 use postbridge::domain::postback::VerdictName;
 use postbridge::domain::rejection::access::AccessProblem;
 use postbridge::domain::remark::Remark;
@@ -33,7 +32,7 @@ use postbridge::domain::time::DAY_MS;
 use postbridge::domain::unsent::Unsent;
 use serde::Serialize;
 
-use crate::docs::refusals::{refused_tests, status_moves, unkept_tokens};
+use crate::docs::refusals::{omissions, refused_erasures, refused_tests, status_moves, unkept_tokens};
 use crate::docs::rejection_codes::{ignored, notes, offer, rejections};
 use crate::docs::url_findings::url_findings;
 use crate::support::golden;
@@ -99,7 +98,7 @@ fn families() -> Vec<Family> {
         deliveries,
         conversions,
         vec![filters(), omissions(), imports(), clock()],
-        vec![refused_tests(), unkept_tokens(), url_findings(), requests],
+        vec![refused_tests(), unkept_tokens(), url_findings(), refused_erasures(), requests],
     ]
     .into_iter()
     .flatten()
@@ -137,6 +136,7 @@ fn reprocessing() -> Family {
             ReprocessRefused::Unknown,
             ReprocessRefused::NotQuarantined(VerdictName::Accepted),
             ReprocessRefused::Purged,
+            ReprocessRefused::Erased,
             ReprocessRefused::ReprocessedAlready { by: Seq::new(7).unwrap() },
             ReprocessRefused::SenderInformed("pixel".to_owned()),
             ReprocessRefused::Closed(
@@ -218,16 +218,6 @@ fn filters() -> Family {
     )
 }
 
-fn omissions() -> Family {
-    let long = Omission::new("cookies._ga", OmissionReason::ClickValueTooLong, (5000, 0));
-    let many = Omission::new("params.x64", OmissionReason::TooManyNames, (12, 0));
-    let large = Omission::new("landing_url", OmissionReason::ClickTooLarge, (7000, 5000));
-    let rate = Omission::new("referrer", OmissionReason::AddressRate, (900, 200));
-    let place = "`reason_code` of what is `omitted` of a click, where its `code` is `left_out` or `cut`, and of such a \
-                 note of `POST /api/v1/clicks`.";
-    stored_family("What is missing of a click", place, &[long, many, large, rate])
-}
-
 fn imports() -> Family {
     let error = "expected value at line 1 column 1".to_owned();
     let examples = [
@@ -295,6 +285,7 @@ fn skips() -> Family {
         SkipReason::PayloadIncomplete(Box::new(missing)),
         SkipReason::ValueTooLow(Box::new(low)),
         SkipReason::StaleClick { click_time: noon(0), max_age_ms: 90 * DAY_MS },
+        SkipReason::Erased,
     ];
     use Unneeded::{AsSent, NotDelivered, NotRestated};
     let unneeded = [NotDelivered, AsSent, NotRestated].map(SkipReason::NothingToChange);
@@ -416,6 +407,7 @@ fn remarks() -> Family {
         Remark::NoClick { named: false },
         Remark::TransactionReused { first, nth: 2 },
         Remark::SecondSaleOfClick { first },
+        Remark::Erased { at: noon(0) },
     ];
     let place = "`reason_code` of `remarks`, with `reason` and `hint`.";
     stored_family("What is remarked of a conversion or an attempt", place, &examples)
@@ -435,7 +427,7 @@ fn every_reason_is_stored_by_the_number_and_the_fields_that_records_have() {
 }
 
 /// The codes of several families: each says the same in all of them.
-const SHARED: &str = "click_of_another_offer destination_removed no_click not_found offer_not_active \
+const SHARED: &str = "click_of_another_offer destination_removed erased no_click not_found offer_not_active \
     stale_click status_not_forwarded too_long too_old transaction_reused";
 
 #[test]

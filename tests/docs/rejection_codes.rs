@@ -248,6 +248,7 @@ pub fn notes() -> Family {
         ReportNote::QueryNotSigned(names(&["click_id"])),
         ReportNote::BodyNotSigned,
         ReportNote::SignedPartUnread(Box::new(BodyProblem::TooManyParameters { most: 256 })),
+        ReportNote::Erased { at: noon(0) },
     ];
     let place = "`code` of a postback's `notes`, of the `notes` that `POST /api/v1/clicks` answers, and of what is \
                  `omitted` of a click: what was repaired, read otherwise than it was received, or left out. The \

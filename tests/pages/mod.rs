@@ -2,6 +2,7 @@
 
 mod actions;
 mod content;
+mod erasures;
 mod network_side;
 mod pasted_urls;
 mod rights;

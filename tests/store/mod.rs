@@ -9,6 +9,7 @@ mod damaged_counts;
 mod damaged_folders;
 mod damaged_lists;
 mod data_folder;
+mod erased_bytes;
 mod failing_engines;
 mod faults;
 mod format;

@@ -8,6 +8,7 @@ use postbridge::domain::click::Click;
 use postbridge::domain::conversion::Conversion;
 use postbridge::domain::delivery::Delivery;
 use postbridge::domain::delivery_reason::RetryRefused;
+use postbridge::domain::erasure::report::Erasure;
 use postbridge::domain::expiry::AgeRule;
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
 use postbridge::domain::postback::Postback;
@@ -19,6 +20,9 @@ use postbridge::domain::time::Time;
 use postbridge::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
 use postbridge::store::contract::change::{
     ConversionRef, PurgeBefore, Purged, StatusChanged, SuppressionOrder,
+};
+use postbridge::store::contract::erasure::{
+    ErasureOrder, ErasureScan, ErasureStep, KeptErasure, ScannedRecords,
 };
 use postbridge::store::contract::lookup::{
     ClickFilter, ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter,
@@ -108,6 +112,8 @@ impl<H: StoreHook> Store for HookedStore<H> {
             purge(before: PurgeBefore) -> Purged;
             probe() -> ();
             keep(what: ToKeep) -> ();
+            keep_erasure(order: ErasureOrder) -> Erasure;
+            erase_again(others: Vec<KeptErasure>) -> u64;
         }
         others {
             close() -> ();
@@ -133,6 +139,11 @@ impl<H: StoreHook> Store for HookedStore<H> {
             reversals_ready(limit: usize) -> Vec<Seq>;
             operator_facts() -> OperatorFacts;
             digest_key() -> DigestKey;
+            erase_step(now: Time) -> ErasureStep;
+            scan_for_erasure(scan: ErasureScan) -> ScannedRecords;
+            erasures(page: PageRequest) -> Page<Erasure>;
+            erasure(id: u64) -> Option<Erasure>;
+            kept_erasures() -> Vec<KeptErasure>;
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::domain::rejection::access::AccessProblem;
 use crate::domain::rejection::body::BodyProblem;
 use crate::domain::rejection::code::RejectionCode;
 use crate::domain::rejection::note::{ReportNote, notes_text};
-use crate::domain::rejection::param::ParamProblem;
+use crate::domain::rejection::param::{ParamFault, ParamProblem};
 use crate::domain::rejection::sale::SaleProblem;
 use crate::domain::rejection::signature::SignatureProblem;
 
@@ -118,6 +118,16 @@ impl Rejection {
         }
     }
 
+    /// The same without the values that were received, in whose place is `marker`, and without its notes.
+    #[must_use]
+    pub fn without_values(&self, marker: &str) -> Rejection {
+        let mut causes = Causes { notes: Vec::new(), ..(*self.0).clone() };
+        for cause in std::iter::once(&mut causes.first).chain(&mut causes.others) {
+            cause.take_values(marker);
+        }
+        Rejection(Box::new(causes))
+    }
+
     /// Everything that is wrong, the first thing first.
     pub fn causes(&self) -> impl Iterator<Item = &RejectionCause> {
         std::iter::once(&self.0.first).chain(&self.0.others)
@@ -165,6 +175,30 @@ impl RejectionCause {
             RejectionCause::Sale(problem) => problem,
             RejectionCause::Access(problem) => problem,
             RejectionCause::Signature(problem) => problem,
+        }
+    }
+
+    fn take_values(&mut self, marker: &str) {
+        match self {
+            RejectionCause::Param(problem) => {
+                problem.value.iter_mut().for_each(|value| marker.clone_into(value));
+                match &mut problem.wrong {
+                    ParamFault::UnexpandedMacro { decoded: Some(text) }
+                    | ParamFault::CutAtFragment { unexpanded: text }
+                    | ParamFault::DifferentValues { other_value: text, .. } => marker.clone_into(text),
+                    _ => {}
+                }
+            }
+            RejectionCause::Sale(SaleProblem::UnknownTransaction { received: Some(received), .. }) => {
+                marker.clone_into(&mut received.text);
+            }
+            RejectionCause::Body(
+                BodyProblem::BrokenJson { error } | BodyProblem::InvalidMessage { error },
+            ) => marker.clone_into(error),
+            RejectionCause::Body(_)
+            | RejectionCause::Sale(_)
+            | RejectionCause::Access(_)
+            | RejectionCause::Signature(_) => {}
         }
     }
 

@@ -11,6 +11,7 @@ use crate::domain::rejection::param::ParamProblem;
 use crate::domain::rejection::signature::SignatureProblem;
 use crate::domain::rejection::wanted::Names;
 use crate::domain::status::Status;
+use crate::domain::time::Time;
 
 codes! {
     /// What was odd about a report that counts all the same.
@@ -121,6 +122,9 @@ codes! {
         BodyNotSigned = "body_not_signed",
             "the signature is over the URL, and the body was not read",
             "let the network send its values in the URL";
+        Erased = "erased",
+            "the data of its person was erased, and the request's bytes with it",
+            "nothing: it was asked for";
     }
 }
 
@@ -213,6 +217,10 @@ pub enum ReportNote {
     BodyNotSigned,
     /// Why what is signed cannot be read.
     SignedPartUnread(Box<BodyProblem>),
+    /// `at`: when.
+    Erased {
+        at: Time,
+    },
 }
 
 impl ReportNote {
@@ -291,6 +299,7 @@ impl CodedReason for ReportNote {
             ReportNote::NotVerified(_) | ReportNote::SignedPartUnread(_) => NoteCode::NotVerified,
             ReportNote::QueryNotSigned(_) => NoteCode::QueryNotSigned,
             ReportNote::BodyNotSigned => NoteCode::BodyNotSigned,
+            ReportNote::Erased { .. } => NoteCode::Erased,
         }
     }
 
@@ -418,6 +427,7 @@ impl ReportNote {
                 "it names another click id, `{given}`, than the first report, `{kept}`; the first is kept"
             ),
             ReportNote::ClickNotTaken(why) => why.sentence(),
+            ReportNote::Erased { at } => format!("its person's data was erased at {at}, its bytes too"),
             ReportNote::StaysScrubbed { reported } => {
                 format!("it reports `{}`; the conversion is scrubbed and stays so", reported.as_str())
             }

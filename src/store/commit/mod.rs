@@ -3,6 +3,9 @@
 
 pub(crate) mod aged_out;
 pub(crate) mod embedded_commit;
+pub(crate) mod erasable;
+pub(crate) mod erase_record;
+pub(crate) mod erasing;
 pub(crate) mod fold;
 pub(crate) mod known_facts;
 pub(crate) mod pack;

@@ -41,6 +41,7 @@ impl Purging {
             && self.stripped.is_empty()
             && self.forgotten.is_empty()
             && self.clicks.is_empty()
+            && self.batch.is_empty()
     }
 
     /// Moves the deletions into a batch.

@@ -4,6 +4,7 @@ pub mod arrival;
 pub mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod erasure;
 pub mod error;
 pub mod lookup;
 pub mod monotonic;
@@ -22,6 +23,7 @@ use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
 use crate::domain::delivery_reason::RetryRefused;
+use crate::domain::erasure::report::Erasure;
 use crate::domain::expiry::AgeRule;
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::postback::Postback;
@@ -32,6 +34,7 @@ use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::time::Time;
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
 use crate::store::contract::change::{ConversionRef, PurgeBefore, Purged, StatusChanged, SuppressionOrder};
+use crate::store::contract::erasure::{ErasureOrder, ErasureScan, ErasureStep, KeptErasure, ScannedRecords};
 use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{
     ClickFilter, ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter,
@@ -176,6 +179,32 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes a bounded number of records that are past their time. A conversion with an
     /// unfinished delivery stays, and so do its deliveries, its attempts and its click.
     fn purge(&self, before: PurgeBefore) -> StoreFuture<'_, Purged>;
+
+    /// Looks at a bounded number of records, and answers those that are of these persons or name them. Changes nothing.
+    fn scan_for_erasure(&self, scan: ErasureScan) -> StoreFuture<'_, ScannedRecords>;
+
+    /// Keeps an erasure, as keyed hashes alone and permanently: what is received after it is not erased, and what was
+    /// received before it is by [`Store::erase_step`], also after a restart.
+    fn keep_erasure(&self, order: ErasureOrder) -> StoreFuture<'_, Erasure>;
+
+    /// Goes on with the erasures that are not done: looks at a bounded number of records and changes what is the
+    /// persons', in one write. Of a conversion ids, amounts, statuses and times are left, so that what is counted stays
+    /// as it was. From then on its attempts, also those that had left before, are kept without what they sent.
+    fn erase_step(&self, now: Time) -> StoreFuture<'_, ErasureStep>;
+
+    /// Every kept erasure with its keyed hashes, the oldest first: what a copy of the store that is put back has to be
+    /// given.
+    fn kept_erasures(&self) -> StoreFuture<'_, Vec<KeptErasure>>;
+
+    /// Has every kept erasure applied again, because an older copy of the records was put back, and those of `others`
+    /// that the copy does not have; answers how many there are. What an erasure has done already it does not do again.
+    fn erase_again(&self, others: Vec<KeptErasure>) -> StoreFuture<'_, u64>;
+
+    /// The kept erasures, the newest first.
+    fn erasures(&self, page: PageRequest) -> StoreFuture<'_, Page<Erasure>>;
+
+    /// One of them, by its number.
+    fn erasure(&self, id: u64) -> StoreFuture<'_, Option<Erasure>>;
 
     /// `None` where it was never recorded or is past its days.
     fn conversion(&self, id: ConversionId) -> StoreFuture<'_, Option<Trace>>;

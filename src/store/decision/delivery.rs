@@ -223,6 +223,7 @@ impl CommitGroup<'_> {
             corrupt(number.to_string().as_bytes(), &too_great)
         })?;
         let AttemptEnd { attempt, lease, ran_out, state, attempts, repeat } = end;
+        let attempt = self.left_of(&old.conversion, attempt);
         let is_late = attempt.effect == AttemptEffect::Late;
         let mut record = Record::clone(&old);
         let seq = self.numbers.next_attempt;

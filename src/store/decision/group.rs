@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::domain::attempt::Exchange;
 use crate::domain::attribution::{Attribution, FoundClick, candidates};
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
@@ -74,6 +75,8 @@ pub struct CommitGroup<'a> {
     /// Clicks with conversions left to match: after which number that goes on; `None`: it has ended.
     pub matching: BTreeMap<ClickId, Option<u64>>,
     pub attempts: Vec<NewAttempt>,
+    /// Exchanges without the data of persons that were erased meanwhile, by where they were before in memory.
+    pub erased_exchanges: HashMap<usize, Arc<Exchange>>,
     /// What became of what was recorded by these leases, which end with the group.
     pub settled: HashMap<LeaseToken, Recorded>,
     /// Deliveries that a person asked for.
@@ -112,6 +115,7 @@ impl<'a> CommitGroup<'a> {
             texts: BTreeMap::new(),
             matching: BTreeMap::new(),
             attempts: Vec::new(),
+            erased_exchanges: HashMap::new(),
             settled: HashMap::new(),
             manual: HashSet::new(),
             suppressing: Suppressing::on(lists),

@@ -10,6 +10,7 @@ pub(crate) mod confirm;
 pub(crate) mod consent;
 pub(crate) mod counting;
 pub(crate) mod delivery;
+pub(crate) mod erased_attempt;
 pub(crate) mod expire;
 pub(crate) mod fall_due;
 pub(crate) mod group;

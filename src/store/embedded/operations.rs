@@ -8,6 +8,7 @@ use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
 use crate::domain::delivery_reason::RetryRefused;
+use crate::domain::erasure::report::Erasure;
 use crate::domain::expiry::AgeRule;
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::postback::Postback;
@@ -17,8 +18,10 @@ use crate::domain::status_move::StatusMove;
 use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::time::Time;
 use crate::store::command_queue::AloneCommand;
+use crate::store::commit::erasing::{self, ErasingCommand};
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
 use crate::store::contract::change::{ConversionRef, PurgeBefore, Purged, StatusChanged, SuppressionOrder};
+use crate::store::contract::erasure::{ErasureOrder, ErasureScan, ErasureStep, KeptErasure, ScannedRecords};
 use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{
     ClickFilter, ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter,
@@ -38,7 +41,7 @@ use crate::store::decision::fall_due::FallDueOrder;
 use crate::store::decision::keep::WriteProbe;
 use crate::store::decision::status::SetStatus;
 use crate::store::decision::suppress::RemoveList;
-use crate::store::embedded::{Embedded, ended};
+use crate::store::embedded::{Embedded, ended, erasures};
 use crate::store::leases::{self, Leases};
 use crate::store::query::{clicks, find, lists, report, totals, unconfirmed};
 use crate::store::table::suppression;
@@ -232,6 +235,34 @@ impl Store for Embedded {
 
     fn purge(&self, before: PurgeBefore) -> StoreFuture<'_, Purged> {
         self.queue(|answer| AloneCommand::Purge(before, answer))
+    }
+
+    fn scan_for_erasure(&self, scan: ErasureScan) -> StoreFuture<'_, ScannedRecords> {
+        self.read_many(move |shared| erasures::scan(shared, &scan))
+    }
+
+    fn keep_erasure(&self, order: ErasureOrder) -> StoreFuture<'_, Erasure> {
+        self.queue(|answer| AloneCommand::Erase(Box::new(ErasingCommand::Keep(order, answer))))
+    }
+
+    fn erase_step(&self, now: Time) -> StoreFuture<'_, ErasureStep> {
+        self.erase(now)
+    }
+
+    fn kept_erasures(&self) -> StoreFuture<'_, Vec<KeptErasure>> {
+        self.read_many(|shared| erasing::kept(&shared.reader))
+    }
+
+    fn erase_again(&self, others: Vec<KeptErasure>) -> StoreFuture<'_, u64> {
+        self.queue(|answer| AloneCommand::Erase(Box::new(ErasingCommand::Again(others, answer))))
+    }
+
+    fn erasures(&self, page: PageRequest) -> StoreFuture<'_, Page<Erasure>> {
+        self.read_many(move |shared| erasures::page(shared, &page))
+    }
+
+    fn erasure(&self, id: u64) -> StoreFuture<'_, Option<Erasure>> {
+        self.read(move |shared| shared.reader.erasure(id))
     }
 
     fn conversion(&self, id: ConversionId) -> StoreFuture<'_, Option<Trace>> {

@@ -149,6 +149,19 @@ pub fn add_attempt(
     Ok(())
 }
 
+/// Puts an attempt over what was kept of it.
+pub fn put_attempt(
+    batch: &mut Batch,
+    day: i32,
+    number: u64,
+    attempt: &StoredAttempt,
+) -> Result<(), StoreError> {
+    let key = attempt_key(day, number);
+    let record = codec::record(attempt).map_err(|error| corrupt(&key, &error))?;
+    batch.put(key, record);
+    Ok(())
+}
+
 /// Takes an attempt out.
 pub fn remove_attempt(batch: &mut Batch, day: i32, number: u64) {
     batch.remove(attempt_key(day, number));

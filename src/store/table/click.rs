@@ -133,6 +133,12 @@ fn matching_key(id: &ClickId) -> Vec<u8> {
     [b"J", id.as_str().as_bytes()].concat()
 }
 
+/// From behind a click, or before the first, to behind the last of the keys of clicks.
+pub fn clicks_behind(id: Option<&ClickId>) -> (Vec<u8>, Vec<u8>) {
+    let from = id.map_or_else(|| b"K".to_vec(), |id| [&click_key(id)[..], &[0]].concat());
+    (from, b"L".to_vec())
+}
+
 impl Reader {
     /// The click as stored, past the cache.
     pub fn click_afresh(&self, id: &ClickId) -> Result<Option<Click>, StoreError> {

@@ -118,6 +118,14 @@ pub fn put(batch: &mut Batch, first: u64, clicks: &[LoggedClick]) -> Result<(), 
     Ok(())
 }
 
+/// Puts a line over what was kept of it.
+pub fn replace(batch: &mut Batch, place: LogPlace, click: &LoggedClick) -> Result<(), StoreError> {
+    let key = place.key();
+    let line = codec::record(click).map_err(|error| corrupt(&key, &error))?;
+    batch.put(key, line);
+    Ok(())
+}
+
 /// Takes a line out.
 pub fn remove(batch: &mut Batch, place: LogPlace) {
     batch.remove(place.key());

@@ -55,6 +55,14 @@ pub fn add_exchange(batch: &mut Batch, place: ExchangePlace, exchange: &Exchange
     Ok(())
 }
 
+/// Puts an exchange over what was kept of it.
+pub fn put_exchange(batch: &mut Batch, place: ExchangePlace, exchange: &Exchange) -> Result<(), StoreError> {
+    let key = place.key();
+    let record = codec::record(exchange).map_err(|error| corrupt(&key, &error))?;
+    batch.put(key, record);
+    Ok(())
+}
+
 /// Takes an exchange out.
 pub fn remove_exchange(batch: &mut Batch, place: ExchangePlace) {
     batch.remove(place.key());

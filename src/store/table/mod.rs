@@ -26,6 +26,7 @@ pub(crate) mod delivery;
 pub(crate) mod delivery_queue;
 pub(crate) mod disposition;
 pub(crate) mod early_answer;
+pub(crate) mod erasure;
 pub(crate) mod exchange;
 pub(crate) mod held_lease;
 pub(crate) mod newest_time;

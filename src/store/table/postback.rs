@@ -118,6 +118,11 @@ impl Reader {
         Ok(Some(postback))
     }
 
+    /// The raw bytes of a postback, while they are kept.
+    pub fn raw_of(&self, day: i32, number: u64) -> Result<Option<RawPostback<'static>>, StoreError> {
+        self.record(&raw_key(day, number))
+    }
+
     /// Whether the raw bytes of a postback are still kept.
     pub fn has_raw(&self, day: i32, number: u64) -> Result<bool, StoreError> {
         Ok(self.get(&raw_key(day, number))?.is_some())
@@ -153,6 +158,18 @@ pub fn put_postback(
     let (key, record) = head_record(day(head.at), number, head)?;
     batch.put(key, record);
     let (key, record) = body_record(day(head.at), number, body)?;
+    batch.put(key, record);
+    Ok(())
+}
+
+/// Puts what is left of a postback's raw bytes over what was kept of them.
+pub fn put_raw(
+    batch: &mut Batch,
+    (day, number): (i32, u64),
+    raw: &RawPostback<'_>,
+) -> Result<(), StoreError> {
+    let key = raw_key(day, number);
+    let record = codec::record(raw).map_err(|error| corrupt(&key, &error))?;
     batch.put(key, record);
     Ok(())
 }

@@ -16,6 +16,7 @@ use crate::view::click::ClickView;
 use crate::view::clock::ClockView;
 use crate::view::conversion::{ListedConversionView, TraceView};
 use crate::view::delivery::{DeliveryView, ListedDeliveryView};
+use crate::view::erasure::ErasureView;
 use crate::view::postback::{ClickReceiptView, PostbackView, ReprocessedView};
 use crate::view::reason_code::ReasonCodeView;
 use crate::view::suppression::{EntryView, ListChangeView, ListView, RemovedListView};
@@ -24,6 +25,7 @@ use crate::view::value::PageView;
 use crate::web::api::StatusBody;
 use crate::web::api::clicks::ClickWithConversions;
 use crate::web::api::destinations::DestinationList;
+use crate::web::api::erasures::ErasureBody;
 use crate::web::api::operation::{Content, Parameter, RequestBody, Schemas};
 use crate::web::list_query::{CLICKS, CONVERSIONS, DELIVERIES, PAGE, POSTBACKS};
 use crate::web::routes::ApiCall;
@@ -44,7 +46,7 @@ pub fn query_names(call: ApiCall) -> Vec<&'static str> {
         ApiCall::Conversions => list(CONVERSIONS),
         ApiCall::Postbacks => list(POSTBACKS),
         ApiCall::Deliveries => list(DELIVERIES),
-        ApiCall::Destinations | ApiCall::SuppressionList => list(&[]),
+        ApiCall::Destinations | ApiCall::Erasures | ApiCall::SuppressionList => list(&[]),
         ApiCall::SendTest => vec!["event", "anyway"],
         ApiCall::Suppress | ApiCall::Unsuppress => vec!["kind"],
         ApiCall::RecordClick
@@ -56,6 +58,8 @@ pub fn query_names(call: ApiCall) -> Vec<&'static str> {
         | ApiCall::RetryDelivery
         | ApiCall::Clock
         | ApiCall::ConfirmClock
+        | ApiCall::Erasure
+        | ApiCall::Erase
         | ApiCall::SuppressionLists
         | ApiCall::RemoveList
         | ApiCall::ReasonCodes
@@ -92,6 +96,15 @@ pub fn of(call: ApiCall, schemas: &mut Schemas) -> Described {
         ApiCall::Destinations => read(schemas.answer::<DestinationList<'static>>(), &[]),
         ApiCall::SendTest => read(schemas.answer::<TestEventView<'static>>(), &[404, 409]),
         ApiCall::Clock | ApiCall::ConfirmClock => read(schemas.answer::<ClockView>(), &[]),
+        ApiCall::Erasures => read(schemas.answer::<PageView<'static, ErasureView<'static>>>(), &[]),
+        ApiCall::Erasure => read(schemas.answer::<ErasureView<'static>>(), &[404]),
+        ApiCall::Erase => {
+            let content = Content { schema: schemas.body::<ErasureBody>() };
+            let content = BTreeMap::from([("application/json", content)]);
+            let description = "whose data, and whether it is to be done";
+            let body = RequestBody { description, required: true, content };
+            send(schemas.answer::<ErasureView<'static>>(), body, &[404, 409, 413, 415])
+        }
         ApiCall::SuppressionLists => read(schemas.answer::<PageView<'static, ListView<'static>>>(), &[]),
         ApiCall::SuppressionList => read(schemas.answer::<PageView<'static, EntryView<'static>>>(), &[404]),
         ApiCall::Suppress | ApiCall::Unsuppress => {
@@ -176,6 +189,7 @@ pub fn in_path(call: ApiCall, name: &'static str) -> Parameter {
             pattern("[^\\s./\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]{0,63}"),
         ),
         ApiCall::Click => ("the id of a click", pattern(CLICK_ID)),
+        ApiCall::Erasure => ("the number of an erasure", pattern("[1-9][0-9]{0,14}")),
         ApiCall::Postback | ApiCall::Reprocess => ("the id of a postback", pattern("[1-9][0-9]{0,14}")),
         ApiCall::RetryDelivery => (
             "the id of a delivery: conversion, destination and occasion",

@@ -4,6 +4,7 @@
 pub mod clicks;
 mod described;
 pub mod destinations;
+pub mod erasures;
 pub mod openapi;
 mod operation;
 pub mod suppression;
@@ -140,6 +141,9 @@ impl Api {
             ApiCall::SendTest => self.send_test(asked.id, &query).await,
             ApiCall::Clock => self.clock(),
             ApiCall::ConfirmClock => self.confirm_clock(asked.actor),
+            ApiCall::Erasures => self.erasures(&query).await,
+            ApiCall::Erasure => self.erasure(asked.id).await,
+            ApiCall::Erase => self.erase(asked.body, asked.actor).await,
             ApiCall::SuppressionLists => self.lists().await,
             ApiCall::SuppressionList => self.listed(asked.id, &query).await,
             ApiCall::Suppress => self.suppress(ListChange::Add, asked, &query).await,

@@ -66,15 +66,14 @@ impl Pages {
                 self.leave(visitor, self.remove_list(id, form).await?, change);
                 Ok(engine::redirect("/suppression"))
             }
-            PageCall::ChooseList => {
-                self.changed_list(visitor, ListChange::Add, (row, form.get("list")), form).await
+            PageCall::ChooseList | PageCall::Suppress | PageCall::Unsuppress => {
+                let wish = if call == PageCall::Unsuppress { ListChange::TakeOff } else { ListChange::Add };
+                let list = if call == PageCall::ChooseList { form.get("list") } else { id };
+                self.changed_list(visitor, wish, (row, list), form).await
             }
-            PageCall::Suppress => self.changed_list(visitor, ListChange::Add, change, form).await,
-            PageCall::Unsuppress => self.changed_list(visitor, ListChange::TakeOff, change, form).await,
+            PageCall::Erase => self.erase(visitor, form).await,
             PageCall::SendTest => self.tested(visitor, change, form).await,
-            PageCall::Preview => {
-                self.shown(visitor, SourcesForms::of_preview(self.preview(form).await?)).await
-            }
+            PageCall::Preview => self.previewed(visitor, form).await,
             PageCall::LintUrl => self.shown(visitor, self.lint_url(visitor, id, form)?).await,
             // These are shown, and the form for signing in is answered to everyone.
             PageCall::Style
@@ -97,9 +96,15 @@ impl Pages {
             | PageCall::GenerateLink
             | PageCall::Tag
             | PageCall::Api
+            | PageCall::Erasures
+            | PageCall::Erasure
             | PageCall::SuppressionLists
             | PageCall::SuppressionList => Err(no_such_page()),
         }
+    }
+
+    async fn previewed(&self, visitor: &SignedIn, form: &PostedForm) -> Result<Answer, PageExit> {
+        self.shown(visitor, SourcesForms::of_preview(self.preview(form).await?)).await
     }
 
     /// The page of the sources, with what one of its forms asked for.

@@ -96,11 +96,11 @@ fn guarded(mut answer: Answer) -> Answer {
 fn look(word: &str) -> (&'static str, &'static str) {
     match word {
         "accepted" | "delivered" | "approved" | "matched" | "live" | "sending" | "taken" | "active"
-        | "passed" | "added" | "removed" => ("good", "check"),
+        | "passed" | "added" | "removed" | "done" => ("good", "check"),
         "updated" => ("info", "loop"),
         "test" | "shadow" => ("info", "info"),
         "held" | "off" | "paused" | "on hold" => ("wait", "pause"),
-        "waiting" | "confirming" | "pending" | "retry" => ("wait", "clock"),
+        "waiting" | "confirming" | "pending" | "retry" | "working" | "sent" => ("wait", "clock"),
         "unmatched" | "quarantined" | "parked" | "park" | "marked" | "expired" => ("warn", "alert"),
         "dead" | "refused" | "rejected" | "broken" | "blocked" => ("bad", "cross"),
         "duplicate" | "already there" => ("mute", "copies"),

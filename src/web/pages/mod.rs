@@ -11,6 +11,7 @@ mod conversions;
 mod deliveries;
 mod destinations;
 mod engine;
+mod erasures;
 mod exchange;
 mod form;
 mod links;
@@ -230,6 +231,8 @@ impl Pages {
             PageCall::GenerateLink => Ok(self.generate_link(&request.query)),
             PageCall::Tag => Ok(self.tag()),
             PageCall::Api => Ok(self.api_page()),
+            PageCall::Erasures => self.erasures(&request.query).await,
+            PageCall::Erasure => self.erasure(id).await,
             PageCall::SuppressionLists => self.lists().await,
             PageCall::SuppressionList => self.list(id, &request.query).await,
             PageCall::Conversions => self.conversions(&request.query).await,
@@ -246,6 +249,7 @@ impl Pages {
             | PageCall::LintUrl
             | PageCall::SendTest
             | PageCall::ConfirmClock
+            | PageCall::Erase
             | PageCall::ChooseList
             | PageCall::Suppress
             | PageCall::Unsuppress
@@ -332,6 +336,7 @@ fn places(title: &str) -> Value {
         ("/generate-link", "Generate link"),
         ("/tag", "Tag"),
         ("/suppression", "Suppression"),
+        ("/erasures", "Erasures"),
     ];
     let links = |places: &[(&str, &str)]| -> Value {
         let link =

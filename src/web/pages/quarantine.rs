@@ -57,7 +57,7 @@ impl Pages {
         let hindrance = match (&postback.raw, configured) {
             (Some(raw), _) if was_closed && raw.reporter.is_some() => None,
             _ if own_endpoint => Some(ReprocessRefused::SenderInformed(source())),
-            (None, _) => Some(ReprocessRefused::Purged),
+            (None, _) => Some(ReprocessRefused::without_bytes(postback)),
             (_, false) => Some(ReprocessRefused::NoSource(postback.source.is_some().then(source))),
             _ => None,
         };

@@ -187,6 +187,9 @@ pub enum ApiCall {
     SendTest,
     Clock,
     ConfirmClock,
+    Erasures,
+    Erasure,
+    Erase,
     SuppressionLists,
     SuppressionList,
     Suppress,
@@ -229,6 +232,9 @@ pub enum PageCall {
     Tag,
     /// The document of the API.
     Api,
+    Erasures,
+    Erasure,
+    Erase,
     SuppressionLists,
     /// Puts entries on the list that the form names.
     ChooseList,

@@ -196,6 +196,18 @@ pub static ROUTES: &[RouteRow] = &[
         body: BodyLimit::Unread,
         ..api_change("/api/v1/clock/confirm", POST, ApiCall::ConfirmClock, "says that the clock is right")
     },
+    api("/api/v1/erasures", ApiCall::Erasures, "the erasures of persons' data"),
+    api_change(
+        "/api/v1/erasures",
+        POST,
+        ApiCall::Erase,
+        "looks what would be erased of a person's data, and with `apply` erases it",
+    ),
+    api(
+        "/api/v1/erasures/{id}",
+        ApiCall::Erasure,
+        "one erasure: how far it is, and who had been sent the data",
+    ),
     api("/api/v1/suppression", ApiCall::SuppressionLists, "the suppression lists"),
     api("/api/v1/suppression/{list}", ApiCall::SuppressionList, "what is on a suppression list"),
     RouteRow {
@@ -307,6 +319,9 @@ pub static ROUTES: &[RouteRow] = &[
     page("/generate-link", PageCall::GenerateLink, "makes a tracking link"),
     page("/tag", PageCall::Tag, "the tag's snippet"),
     page("/api", PageCall::Api, "the document of the API, readable"),
+    page("/erasures", PageCall::Erasures, "the erasures of persons' data"),
+    form("/erasures", PageCall::Erase, "shows what would be erased of a person's data, and erases it"),
+    page("/erasures/{id}", PageCall::Erasure, "one erasure: how far it is, and who had been sent the data"),
     page("/suppression", PageCall::SuppressionLists, "the suppression lists"),
     RouteRow {
         body: BodyLimit::Import,

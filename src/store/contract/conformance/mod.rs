@@ -23,6 +23,7 @@ pub mod confirmations;
 pub mod consent;
 pub mod deliveries;
 pub mod digest_key;
+pub mod erasure;
 pub mod expiry;
 pub mod fixture;
 pub mod keyless_reports;

@@ -134,6 +134,19 @@ macro_rules! store_conformance {
             digest_key {
                 the_key_of_digests_stays_and_what_is_kept_by_it_is_answered,
             }
+            erasure {
+                what_is_erased_leaves_ids_amounts_and_times,
+                a_click_is_erased_with_its_visitors_others_and_keeps_what_reports_go_by,
+                what_is_received_later_or_of_another_address_is_left,
+                an_erasure_goes_on_after_a_restart_and_is_applied_again,
+                of_an_exchange_that_was_about_several_only_the_persons_part_is_erased,
+                an_attempt_that_had_left_is_kept_without_what_it_sent,
+                a_quarantined_postback_that_names_the_person_is_erased_and_keeps_its_code,
+                a_repeat_that_named_the_person_is_erased_with_its_conversion,
+                erasures_that_are_applied_together_leave_nothing_of_each_other,
+                a_copy_that_is_put_back_is_given_the_erasures_that_it_does_not_have,
+                what_was_reprocessed_is_erased_with_the_conversion_that_it_became,
+            }
             expiry {
                 what_waits_too_long_ends_wherever_it_is_and_only_that,
                 the_first_event_that_will_be_too_old_is_known,

@@ -109,6 +109,18 @@ fn has_shape(digits: &str) -> bool {
     false
 }
 
+/// The digits behind the calling code, of a number that is all digits and begins with one.
+pub(crate) fn national(digits: &str) -> Option<String> {
+    let (mut code, mut found) = (0, None);
+    for (at, digit) in digits.bytes().take(3).enumerate() {
+        code = code * 10 + usize::from(digit.wrapping_sub(b'0'));
+        if found.is_none() && LENGTHS.get(code).is_some_and(|lengths| *lengths != 0) {
+            found = digits.get(at + 1..);
+        }
+    }
+    found.map(str::to_owned)
+}
+
 /// Of each calling code, which lengths its countries' numbers have: bit 10 is ten digits.
 static LENGTHS: LazyLock<Vec<u32>> = LazyLock::new(|| {
     let mut lengths = vec![0; 1000];
