@@ -58,6 +58,11 @@ impl RetentionDays {
 const TICK: Duration = Duration::from_secs(1);
 /// Ticks between two looks for records to purge, when the last look found none.
 const PURGE_EVERY: u32 = 600;
+/// How much of a second goes on purging, in milliseconds; and how much, and after how many such seconds, where that is not
+/// enough.
+const PURGING_MS: i64 = 50;
+const PURGING_BEHIND_MS: i64 = 300;
+const BEHIND_TICKS: u32 = 30;
 /// The most conversions whose hold is ended in one write.
 const HOLDS_AT_ONCE: usize = 256;
 /// The most deliveries that are ended in one write because their events are too old, and in how many writes a tick.
@@ -159,6 +164,8 @@ pub struct Maintenance {
     since_purge: u32,
     /// Records that the present pass has purged.
     purged: u64,
+    /// For how many ticks it has been going on.
+    purging: u32,
     kept: Option<ClockRecord>,
     reminder: Reminder,
     /// A time is believed that is far from the one before, and nothing was timed anew since.
@@ -179,6 +186,7 @@ impl Maintenance {
             signals,
             since_purge: PURGE_EVERY,
             purged: 0,
+            purging: 0,
             kept: None,
             reminder: Reminder::default(),
             jumped: false,
@@ -244,9 +252,14 @@ impl Maintenance {
         self.expire(now).await?;
         let purge_now = self.since_purge >= PURGE_EVERY;
         let keep = purge_now.then_some(self.signals.keep);
-        let (purged, more) = step(self.store.as_ref(), keep, now).await?;
+        let began = self.clock.running_ms();
+        let (purged, mut more) = step(self.store.as_ref(), keep, now).await?;
         if let Some(purged) = purged {
             self.log_purged(purged);
+            match purged.more {
+                true => more = self.purge_on(began, now).await?,
+                false => self.purging = 0,
+            }
         }
         self.since_purge = match (purge_now, more) {
             // More to do: go on next tick, so that purging never crowds out what is received.
@@ -255,6 +268,22 @@ impl Maintenance {
             (false, _) => self.since_purge + 1,
         };
         Ok(())
+    }
+
+    /// Goes on purging for a bounded part of the second that began then, longer where it has not kept up for a while.
+    /// Answers whether there is more.
+    async fn purge_on(&mut self, began: i64, now: Time) -> Result<bool, StoreError> {
+        self.purging += 1;
+        let budget = if self.purging > BEHIND_TICKS { PURGING_BEHIND_MS } else { PURGING_MS };
+        while self.clock.running_ms() - began < budget {
+            let purged = self.store.purge(self.signals.keep.before(now)).await?;
+            self.log_purged(purged);
+            if !purged.more {
+                self.purging = 0;
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Goes on with the erasures that are not done, for a bounded part of each second. By a clock that is not believed

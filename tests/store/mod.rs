@@ -17,6 +17,7 @@ mod journal_engine;
 mod keyless_reports;
 mod operator_counts;
 mod packed;
+mod retention;
 mod rollup_recount;
 mod slow_commits;
 mod slow_reads;

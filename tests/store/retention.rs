@@ -1,0 +1,40 @@
+//! How retention keeps up: by a share of each second, not by a step.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use postbridge::clock::Clock;
+use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays, watch_clock};
+use postbridge::store::contract::Store;
+use postbridge::store::contract::conformance::clock_jumps::record;
+use postbridge::store::contract::conformance::fixture::received::{DAY, HOUR, at, wait};
+use postbridge::store::contract::conformance::fixture::work::first_page;
+use postbridge::store::contract::lookup::{ClickFilter, ConversionFilter};
+use postbridge::store::embedded::Embedded;
+use postbridge::store::engine::memory::Memory;
+use tokio::sync::watch;
+
+/// One step takes 512 records out, at most.
+#[test]
+fn a_day_of_more_records_than_a_step_takes_goes_in_one_look() {
+    let store: Arc<dyn Store> = Arc::new(Embedded::open(Arc::new(Memory::new()), Arc::default()).unwrap());
+    for number in 0..1_300 {
+        record(&*store, &number.to_string(), at(number));
+    }
+    record(&*store, "young", at(DAY));
+    let clock = Clock::fixed(at(DAY + HOUR));
+    let (_, stop) = watch::channel(false);
+    let signals = MaintenanceSignals {
+        keep: RetentionDays { conversions_days: 1, postbacks_days: 1, clicks_days: 1, removed_hours: 72 },
+        configured: Arc::new(HashSet::new),
+        put_back: Arc::default(),
+        stop,
+        heartbeat: Arc::new(AtomicI64::new(0)),
+    };
+    wait(watch_clock(&*store, &clock)).unwrap();
+    wait(Maintenance::new(Arc::clone(&store), clock, signals).tick()).unwrap();
+    let conversions = wait(store.conversions(ConversionFilter::default(), first_page(1000))).unwrap();
+    let clicks = wait(store.clicks(ClickFilter::default(), first_page(1000))).unwrap();
+    assert_eq!((conversions.items.len(), clicks.items.len()), (1, 1));
+}
