@@ -45,7 +45,7 @@ fn nothing_acknowledged_is_lost_to_power_cuts() {
             let store = Embedded::open_sled(&data, usual_rules()).unwrap();
             verify(&store, &acks);
         }
-        assert_eq!(std::fs::read_dir(data.join("blobs")).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(data.join("index/blobs")).unwrap().count(), 0);
         disk.unmount().unwrap();
         verified += acks.len();
     }
