@@ -26,6 +26,7 @@ use crate::domain::secret_store::FixedSecrets;
 use crate::ingest::{reopen, reprocess};
 use crate::maintenance::{self, Maintenance, MaintenanceSignals, RetentionDays};
 use crate::ops::numbers::StoreNumbers;
+use crate::ops::store_work::StoreWork;
 use crate::store::contract::Store;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::work::Backlog;
@@ -82,6 +83,7 @@ struct AcrossReloads {
     clicks: Arc<ClickBudget>,
     known: LabelsSeen,
     numbers: StoreNumbers,
+    store_work: StoreWork,
     /// Weak: the pages ask it how it does, and must not keep it from stopping.
     dispatch: Weak<Dispatch>,
 }
@@ -136,6 +138,8 @@ impl App {
         };
         let dispatch = Arc::new(Dispatch::start(Arc::clone(&store), dispatch_plan(&config), clock.clone()));
         let numbers = StoreNumbers::of(Arc::clone(&store));
+        let backup_dir = config.store.backup_dir.clone();
+        let store_work = StoreWork::new(Arc::clone(&store), clock.clone(), backup_dir);
         let shared = AcrossReloads {
             store,
             clock,
@@ -146,6 +150,7 @@ impl App {
             clicks: Arc::default(),
             known: Arc::default(),
             numbers,
+            store_work,
             dispatch: Arc::downgrade(&dispatch),
         };
         let disk = DiskWatch::start(&config, &shared.health);

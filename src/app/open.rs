@@ -22,7 +22,7 @@ pub type OpenStore =
     Box<dyn FnOnce(&Config, Arc<Ruleset>, &Arc<ProcessHealth>) -> Result<Arc<dyn Store>, Problem> + Send>;
 
 /// Opens the configured data folder, for decisions by these rules, and leases that run out by this clock. `health` hears
-/// of a disk that does not answer.
+/// of a disk that does not answer. `accept_loss` is the word by which a person goes on without what is lost.
 ///
 /// # Errors
 /// Why it cannot be opened, and the command or the step that changes that.
@@ -31,6 +31,7 @@ pub fn store(
     rules: Arc<Ruleset>,
     health: &Arc<ProcessHealth>,
     clock: &Clock,
+    accept_loss: Option<String>,
 ) -> Result<Arc<dyn Store>, Problem> {
     let wall = clock.clone();
     let journal = JournalSettings {
@@ -40,7 +41,7 @@ pub fn store(
     let settings = EmbeddedSettings {
         clock: clock.monotonic(),
         watch: Some(measure::commits(health)),
-        folder: FolderSettings { journal, ..FolderSettings::default() },
+        folder: FolderSettings { journal, accept_loss, ..FolderSettings::default() },
         ..EmbeddedSettings::default()
     };
     let store =
@@ -64,10 +65,15 @@ fn note_opened(report: &OpenReport, health: &ProcessHealth) {
     }
 }
 
-/// As [`store`], by this clock.
+/// As [`store`], by this clock; nothing that is lost is accepted.
 pub fn by_clock(clock: &Clock) -> OpenStore {
+    accepting(clock, None)
+}
+
+/// As [`store`], by this clock and with this word.
+pub fn accepting(clock: &Clock, accept_loss: Option<String>) -> OpenStore {
     let clock = clock.clone();
-    Box::new(move |config, rules, health| store(config, rules, health, &clock))
+    Box::new(move |config, rules, health| store(config, rules, health, &clock, accept_loss))
 }
 
 /// A failure while it starts, of a store that was opened.
@@ -107,8 +113,9 @@ fn refused(error: &OpenError) -> Problem {
         // They have said it all.
         OpenError::Full { .. }
         | OpenError::Broken { .. }
+        | OpenError::Format { .. }
         | OpenError::Damaged { .. }
-        | OpenError::Format { .. } => Problem::new(what, ""),
+        | OpenError::RestoreUnfinished { .. } => Problem::new(what, ""),
         OpenError::Records(StoreError::Broken { cause, .. }) if says_full(cause) => {
             Problem::new(what, after_failure(cause))
         }

@@ -154,6 +154,7 @@ fn ops(
         destinations: Arc::new(destinations(config)),
         workers: workers(shared),
         send_test: send_test(shared),
+        store_work: shared.store_work.clone(),
         rules: Arc::clone(rules),
         keep_removed_hours: config.store.keep_removed_hours,
     }

@@ -5,6 +5,7 @@ macro_rules! say {
     ($($text:tt)*) => { $crate::cli::print_line(&format!($($text)*)) };
 }
 
+mod backup;
 pub(crate) mod check;
 mod confirm_clock;
 mod demo;
@@ -15,13 +16,18 @@ mod listing;
 mod manual;
 mod pasted_request;
 pub(crate) mod preview;
+mod progress;
 mod remote;
+mod restore;
+mod salvage;
 mod send_test;
 mod serve;
 mod service_manager;
 pub mod stderr;
+mod store_work;
 pub(crate) mod templates;
 pub(crate) mod url;
+mod verify;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -65,6 +71,14 @@ enum Command {
     ConfirmClock(confirm_clock::ConfirmClock),
     /// Erase a person's data: shows what would be erased, and erases it with --yes or once it was confirmed.
     Erase(erase::Erase),
+    /// Look through the whole store: every checksum, every record, every reference; of a relay that runs or not.
+    Verify(verify::Verify),
+    /// Make a consistent copy of the store, also while the relay runs: only what is new is copied.
+    Backup(backup::Backup),
+    /// Take a backup back into a data folder that has nothing.
+    Restore(restore::Restore),
+    /// Read what can be read out of a damaged data folder, or a damaged backup, into a new one.
+    Salvage(salvage::SalvageCommand),
     /// Show the main job end to end, on a relay in a temporary folder and a stand-in platform.
     Demo(Demo),
     /// Write man pages, for packages.
@@ -84,6 +98,9 @@ pub struct Serve {
     /// How log lines are written; RUST_LOG says which.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+    /// Go on without what is lost: the word that the refusal of this very damage gave.
+    #[arg(long, value_name = "WORD")]
+    pub accept_loss: Option<String>,
 }
 
 /// For people or for machines.
@@ -171,11 +188,15 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Templates(command) => command.run(),
         Command::ConfirmClock(command) => command.run(),
         Command::Erase(command) => command.run(),
+        Command::Verify(command) => command.run(),
+        Command::Backup(command) => command.run(),
+        Command::Restore(command) => command.run(),
+        Command::Salvage(command) => command.run(),
         Command::Man(command) => command.run(),
         Command::Completions(command) => command.run(),
         Command::Serve(command) => {
             stderr::start_log(command.log_format, "info");
-            run_to_end(serve::run(&command.config.path()))
+            run_to_end(serve::run(&command.config.path(), command.accept_loss))
         }
         Command::Demo(command) => {
             // The demo logs its steps itself; only what is wrong is logged.

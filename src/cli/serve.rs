@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::app::App;
-use crate::app::open::{OpenStore, after_failure, by_clock};
+use crate::app::open::{OpenStore, accepting, after_failure};
 use crate::app::process_memory;
 use crate::app::starting::Starting;
 use crate::cli::service_manager::{ServiceState, notify};
@@ -22,7 +22,7 @@ use crate::template::diagnostic::Problem;
 ///
 /// # Errors
 /// Every problem of the configuration, the one that kept it from starting, or the store's failure.
-pub async fn run(path: &Path) -> Result<(), Failure> {
+pub async fn run(path: &Path, accept_loss: Option<String>) -> Result<(), Failure> {
     // What is written from here on, by the engine too, is this user's alone.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let config = Config::load(path).map_err(Failure::usage)?;
@@ -30,7 +30,8 @@ pub async fn run(path: &Path) -> Result<(), Failure> {
     let mut signals = ProcessSignals::new().map_err(Failure::running)?;
     let starting = App::listen(config).await.map_err(Failure::running)?;
     let clock = Clock::system();
-    let opened = open(starting, by_clock(&clock), clock, &mut signals).await.map_err(Failure::running)?;
+    let by = accepting(&clock, accept_loss);
+    let opened = open(starting, by, clock, &mut signals).await.map_err(Failure::running)?;
     let Some(OpenedApp { app, is_reload_due }) = opened else {
         notify(ServiceState::Stopping);
         info!("stopped before the store was open");

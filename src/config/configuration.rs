@@ -121,6 +121,10 @@ impl Config {
         let (had, now) = (&self.store, &new.store);
         refuse("[store] engine", format!("{:?}", had.engine), format!("{:?}", now.engine));
         refuse("[store] path", had.path.display().to_string(), now.path.display().to_string());
+        let backups = |store: &StoreSettings| {
+            store.backup_dir.as_ref().map_or_else(none, |dir| dir.display().to_string())
+        };
+        refuse("[store] backup_dir", backups(had), backups(now));
         for (key, had, now) in [
             ("[store] reserve_mb", had.reserve_mb, now.reserve_mb),
             ("[store] segment_mb", had.segment_mb, now.segment_mb),

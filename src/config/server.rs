@@ -192,6 +192,8 @@ pub struct StoreSettings {
     pub engine: Engine,
     /// The data folder; seen from the configuration's folder when relative.
     pub path: PathBuf,
+    /// The folder below which the running relay writes backups; `None`: nowhere. As `path` where relative.
+    pub backup_dir: Option<PathBuf>,
     /// Free space below which less and less is recorded; 0: none. At most a tenth of the file system.
     pub reserve_mb: u32,
     /// The largest size of a file of the journal.
@@ -224,6 +226,10 @@ impl StoreSettings {
             "" => Err(Problem::new("it is empty", "name the folder that keeps the data: path = \"data\"")),
             path => Ok(section.document().path(path)),
         });
+        let backup_dir = section.parsed("backup_dir", |text| match text.value.as_str() {
+            "" => Err(Problem::new("it is empty", "name a folder: backup_dir = \"/var/backups/postbridge\"")),
+            path => Ok(section.document().path(path)),
+        });
         let reserve_mb = section.number("reserve_mb", 0..=1_000_000);
         let segment_mb = section.number("segment_mb", 1..=1024);
         let days = 1..=36_500;
@@ -235,6 +241,7 @@ impl StoreSettings {
         Some(StoreSettings {
             engine: engine?,
             path: path?,
+            backup_dir,
             reserve_mb: reserve_mb?,
             segment_mb: segment_mb?,
             keep_conversions_days: keep_conversions_days?,

@@ -47,6 +47,12 @@ codes! {
         StoreOpening = "store_opening",
             "the relay has just started and its store is being opened; the request was not taken",
             "send it again after `Retry-After`, until it is taken";
+        StoreBusy = "store_busy",
+            "a backup is being made or the store is being verified, one at a time",
+            "wait until it has ended: GET /api/v1/backups and /api/v1/verifications show how far it is";
+        BackupDirRefused = "backup_dir_refused",
+            "the relay writes no backup there",
+            "name a folder below `[store] backup_dir`: \"nightly\", or \"a/b\", without `..`";
         Internal = "internal",
             "the answer could not be made", "see the log";
     }

@@ -5,6 +5,7 @@ pub mod erasure;
 pub mod missing;
 pub mod numbers;
 pub mod status;
+pub mod store_work;
 pub mod suppression;
 pub mod test_event;
 
@@ -25,6 +26,7 @@ use crate::domain::unsent::UnsentContext;
 use crate::ingest::postback::{self, Network, ReprocessError};
 use crate::ingest::reopen::{self, ReportTerms};
 use crate::ops::numbers::StoreNumbers;
+use crate::ops::store_work::StoreWork;
 use crate::ops::test_event::SendTestEvent;
 use crate::store::contract::Store;
 use crate::store::contract::arrival::Receipt;
@@ -53,6 +55,8 @@ pub struct Ops {
     pub send_test: SendTestEvent,
     /// What decisions go by.
     pub rules: Arc<Ruleset>,
+    /// Backups and verifications.
+    pub store_work: StoreWork,
     /// How long what waits for a destination is kept that is not configured any more.
     pub keep_removed_hours: u32,
 }

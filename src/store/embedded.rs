@@ -1,5 +1,6 @@
 //! The store inside the process: readers on their own threads, one writer on its own.
 
+pub mod data_folder;
 mod erasures;
 mod operations;
 
@@ -20,6 +21,7 @@ use crate::store::decision::click::MatchWaiting;
 use crate::store::decision::order::{Order, Ordered, ReplySender};
 use crate::store::engine::data_folder::{FolderContents, FolderSettings, OpenReport};
 use crate::store::engine::error::OpenError;
+use crate::store::engine::journaled::Journaled;
 use crate::store::engine::kv::Kv;
 use crate::store::engine::open_folder;
 use crate::store::engine::packed::Packed;
@@ -74,6 +76,8 @@ impl Default for EmbeddedSettings {
 pub struct Embedded {
     pub(in crate::store) shared: Arc<StoreShared>,
     report: OpenReport,
+    /// Its data folder, where it has one.
+    folder: Option<Arc<Journaled>>,
     /// By which what senders presented is kept.
     digest_key: DigestKey,
     /// By which leases run out.
@@ -103,7 +107,9 @@ impl Embedded {
     ) -> Result<Embedded, OpenError> {
         let contents = FolderContents { tables: PACKED, check: &check_converted };
         let (folder, report) = open_folder::open(path, &settings.folder, contents)?;
-        Embedded::open_records(Arc::new(folder), report, rules, settings)
+        let folder = Arc::new(folder);
+        let records: Arc<dyn Kv> = Arc::<Journaled>::clone(&folder);
+        Embedded::open_records(records, (Some(folder), report), rules, settings)
     }
 
     /// Opens what `kv` holds, as [`Embedded::open_sled`].
@@ -117,13 +123,14 @@ impl Embedded {
         rules: Arc<Ruleset>,
         settings: EmbeddedSettings,
     ) -> Result<Embedded, OpenError> {
-        Embedded::open_records(Arc::new(Packed::new(kv, PACKED)), OpenReport::default(), rules, settings)
+        let found = (None, OpenReport::default());
+        Embedded::open_records(Arc::new(Packed::new(kv, PACKED)), found, rules, settings)
     }
 
     /// Opens what is in `records`, each under its own key.
     fn open_records(
         records: Arc<dyn Kv>,
-        report: OpenReport,
+        (folder, report): (Option<Arc<Journaled>>, OpenReport),
         rules: Arc<Ruleset>,
         settings: EmbeddedSettings,
     ) -> Result<Embedded, OpenError> {
@@ -169,6 +176,7 @@ impl Embedded {
         Ok(Embedded {
             shared,
             report,
+            folder,
             digest_key,
             clock: settings.clock,
             long_reads,

@@ -13,6 +13,7 @@ pub(crate) mod problem;
 pub(crate) mod reason;
 pub(crate) mod reason_code;
 pub(crate) mod schema;
+pub(crate) mod store_work;
 pub(crate) mod suppression;
 pub(crate) mod template;
 pub(crate) mod test_event;

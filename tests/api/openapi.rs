@@ -91,6 +91,7 @@ fn every_call_answers_what_the_document_says() {
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let mut setup = Setup::cake_to_meta(folder.path(), platform.address);
     setup.extra.push_str("test_event_code = \"TEST12345\"\n");
+    setup.store.push_str(&format!("backup_dir = \"{}\"\n", folder.path().join("backups").display()));
     let relay = setup.start();
     let ok = |method: &str, path: &str, body: &str| {
         let (status, value) = send(&relay, method, path, body);
@@ -127,6 +128,13 @@ fn every_call_answers_what_the_document_says() {
     ok("POST", "/api/v1/erasures", &json!({"click_id": click, "apply": true}).to_string());
     ok("GET", "/api/v1/erasures", "");
     ok("GET", "/api/v1/erasures/1", "");
+    for (path, body) in [("/api/v1/backups", r#"{"dir":"nightly"}"#), ("/api/v1/verifications", "")] {
+        ok("POST", path, body);
+        assert!(
+            wait_until(Duration::from_secs(30), || ok("GET", path, "")["work"]["state"] == "done"),
+            "{path}"
+        );
+    }
     ok("POST", "/api/v1/suppression/fraud", "someone@example.com\nnonsense");
     ok("GET", "/api/v1/suppression/fraud", "");
     ok("POST", "/api/v1/suppression/fraud/remove", "someone@example.com");

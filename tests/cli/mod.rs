@@ -9,5 +9,6 @@ mod preview_states;
 mod preview_webhook;
 mod send_test;
 mod standard_error;
+mod store_work;
 mod template_presets;
 mod url;

@@ -4,8 +4,21 @@ use std::process::Command;
 
 use crate::support::command_line::{out, postbridge};
 
-const COMMANDS: [&str; 9] =
-    ["check", "confirm-clock", "demo", "init", "link", "preview", "serve", "templates", "url"];
+const COMMANDS: [&str; 13] = [
+    "backup",
+    "check",
+    "confirm-clock",
+    "demo",
+    "init",
+    "link",
+    "preview",
+    "restore",
+    "salvage",
+    "serve",
+    "templates",
+    "url",
+    "verify",
+];
 
 #[test]
 fn there_is_a_man_page_for_every_command() {

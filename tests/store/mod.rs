@@ -1,5 +1,6 @@
 //! The store's guarantees, most of them for every implementation.
 
+mod backups;
 mod click_lists;
 mod clicks;
 mod clock_jumps;
@@ -25,3 +26,4 @@ mod statuses;
 mod suppression;
 mod transactions;
 mod unavailable;
+mod verification;

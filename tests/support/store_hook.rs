@@ -35,7 +35,7 @@ use postbridge::store::contract::work::{
     AttemptOutcome, Backlog, ClaimRequest, ConfirmOutcome, FallsDue, FellDue, LeaseToken, LeasedWork,
     Recorded, UnconfirmedWork,
 };
-use postbridge::store::contract::{Store, StoreFuture};
+use postbridge::store::contract::{Store, StoreFolder, StoreFuture};
 
 /// What becomes of what the store is asked.
 pub trait StoreHook: Send + Sync + 'static {
@@ -94,6 +94,10 @@ impl<H: StoreHook> Store for HookedStore<H> {
 
     fn arrive(&self, arrival: Arrival) -> StoreFuture<'_, Receipt> {
         self.0.arrive(arrival)
+    }
+
+    fn folder(&self) -> Option<Arc<dyn StoreFolder>> {
+        self.0.store().folder()
     }
 
     operations! {

@@ -4,6 +4,7 @@ pub mod arrival;
 pub mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod copies;
 pub mod erasure;
 pub mod error;
 pub mod lookup;
@@ -12,9 +13,12 @@ pub mod operator;
 pub mod outage;
 pub mod subscription;
 pub mod totals;
+pub mod upkeep;
+pub mod verification;
 pub mod work;
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -34,6 +38,7 @@ use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::time::Time;
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
 use crate::store::contract::change::{ConversionRef, PurgeBefore, Purged, StatusChanged, SuppressionOrder};
+use crate::store::contract::copies::{CopyError, CopyReport, ProgressOf};
 use crate::store::contract::erasure::{ErasureOrder, ErasureScan, ErasureStep, KeptErasure, ScannedRecords};
 use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{
@@ -43,6 +48,7 @@ use crate::store::contract::lookup::{
 use crate::store::contract::operator::{OperatorFacts, ToKeep};
 use crate::store::contract::subscription::{SignalOf, Subscription};
 use crate::store::contract::totals::{Totals, TotalsQuery};
+use crate::store::contract::verification::StoreVerification;
 use crate::store::contract::work::{
     AttemptOutcome, Backlog, ClaimRequest, ConfirmOutcome, FallsDue, FellDue, LeaseToken, LeasedWork,
     Recorded, UnconfirmedWork,
@@ -261,6 +267,26 @@ pub trait Store: Send + Sync + 'static {
     /// What is kept and counted for operators.
     fn operator_facts(&self) -> StoreFuture<'_, OperatorFacts>;
 
-    /// Keeps a text, what is to be known of the clock, or which destinations were removed.
+    /// Keeps a text, what is to be known of the clock, which destinations were removed, or a backup that was made.
     fn keep(&self, what: ToKeep) -> StoreFuture<'_, ()>;
+
+    /// The data folder behind it; `None` of a store that has none.
+    fn folder(&self) -> Option<Arc<dyn StoreFolder>>;
+}
+
+/// The data folder of a store that runs. Everything here takes long, and is to be done on a thread of its own; commits go on
+/// meanwhile.
+pub trait StoreFolder: Send + Sync {
+    /// Copies the store into a folder, which is new, or has an earlier backup of this store: what was acknowledged before
+    /// this is called is in it.
+    ///
+    /// # Errors
+    /// Why there is no new backup. An earlier one is as it was.
+    fn backup(&self, target: &Path, progress: ProgressOf<'_>) -> Result<CopyReport, CopyError>;
+
+    /// Reads the journal, compares the records with it, and follows every reference.
+    ///
+    /// # Errors
+    /// What keeps it from being looked at.
+    fn verify(&self, progress: ProgressOf<'_>) -> Result<StoreVerification, CopyError>;
 }

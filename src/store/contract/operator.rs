@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::domain::clock_rule::ClockRecord;
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::time::Time;
+use crate::store::contract::copies::KnownBackup;
 
 /// The destinations that were taken out of the configuration while something waited for them, and when.
 pub type RemovedDestinations = BTreeMap<DestinationId, Time>;
@@ -18,6 +19,8 @@ pub struct OperatorFacts {
     pub newest: Option<Time>,
     /// As it was kept last.
     pub removed: RemovedDestinations,
+    /// The latest backups, the newest last: at most 32, of each folder one.
+    pub backups: Vec<KnownBackup>,
     /// What is counted of the postbacks of each source that sent any: in the same writes as they, never from a scan.
     pub sources: BTreeMap<SourceId, SourceTally>,
 }
@@ -44,6 +47,8 @@ pub enum ToKeep {
     Clock(ClockRecord),
     /// Which destinations are out of the configuration, and since when, over what was kept of it before.
     Removed(RemovedDestinations),
+    /// That a backup was made, over what was kept of one in the same folder. The latest are kept.
+    Backup(KnownBackup),
 }
 
 /// What is counted of one source's postbacks.

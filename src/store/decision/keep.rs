@@ -31,6 +31,7 @@ impl Order for ToKeep {
                 kept.clock = Some(*record);
             }
             ToKeep::Removed(removed) => group.kept_now().removed = removed.clone(),
+            ToKeep::Backup(backup) => group.kept_now().note_backup(backup.clone()),
         }
         Ok(Decided::Whole(()))
     }
@@ -38,7 +39,7 @@ impl Order for ToKeep {
     fn weight(&self) -> usize {
         match self {
             ToKeep::Text { text, .. } => text.len(),
-            ToKeep::Clock(_) | ToKeep::Removed(_) => 0,
+            ToKeep::Clock(_) | ToKeep::Removed(_) | ToKeep::Backup(_) => 0,
         }
     }
 }

@@ -34,7 +34,7 @@ use crate::store::contract::work::{
     AttemptOutcome, Backlog, ClaimRequest, ConfirmOutcome, FallsDue, FellDue, LeaseToken, LeasedWork,
     Recorded, UnconfirmedWork, WantedWork,
 };
-use crate::store::contract::{Store, StoreFuture};
+use crate::store::contract::{Store, StoreFolder, StoreFuture};
 use crate::store::decision::confirm::ConfirmDeliveries;
 use crate::store::decision::delivery::{RecordAttempts, Retry, Withdraw};
 use crate::store::decision::fall_due::FallDueOrder;
@@ -331,11 +331,16 @@ impl Store for Embedded {
             clock: index.kept.clock,
             newest: index.newest.get().into_iter().chain(newest_click).max(),
             removed: index.kept.removed.clone(),
+            backups: index.kept.backups.clone(),
             sources: index.counts.sources.tallies(),
         })
     }
 
     fn keep(&self, what: ToKeep) -> StoreFuture<'_, ()> {
         self.write(what)
+    }
+
+    fn folder(&self) -> Option<Arc<dyn StoreFolder>> {
+        self.data_folder().map(|folder| Arc::new(folder) as Arc<dyn StoreFolder>)
     }
 }

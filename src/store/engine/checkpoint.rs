@@ -151,6 +151,12 @@ impl IndexedJournal {
         }
     }
 
+    /// Asks for a checkpoint.
+    pub fn ask_for_checkpoint(&self) {
+        self.request.lock().wanted = true;
+        self.bell.notify_one();
+    }
+
     /// Ends the thread that writes the index.
     pub fn stop(&self) {
         self.request.lock().stop = true;

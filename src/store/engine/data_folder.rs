@@ -19,6 +19,13 @@ pub const NEW_JOURNAL: &str = "journal.new";
 /// An index that is being made.
 pub const NEW_INDEX: &str = "index.new";
 
+/// What a process holds that has it open.
+pub const LOCK: &str = "lock";
+/// Is there as long as a restore is not ended.
+pub const RESTORING: &str = "restoring";
+/// What is looked at in the place of the index, while it is verified.
+pub const VERIFYING: &str = "verifying";
+
 /// How a data folder is opened.
 #[derive(Clone, Default)]
 pub struct FolderSettings {

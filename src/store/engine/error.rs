@@ -38,6 +38,8 @@ pub enum OpenError {
          was changed, and the data is whole: open it with the version that wrote it"
     )]
     Format { found: u8 },
+    #[error("a restore into {} was interrupted: run `postbridge restore` again", path.display())]
+    RestoreUnfinished { path: PathBuf },
     #[error("{}", refusal(path, damage, word))]
     Damaged { path: PathBuf, damage: Vec<Damage>, word: String },
     #[error("the stored data cannot be read: {0}")]

@@ -24,7 +24,7 @@ const DEPTH: usize = 8;
 /// No room on its disk, a file that this user may not use, rights that cannot be taken from others.
 pub fn prepare(path: &Path) -> Result<bool, OpenError> {
     let failed = |error: io::Error| OpenError::of_io(path, &error);
-    check_room(path)?;
+    room_for(path, ROOM)?;
     if !path.try_exists().map_err(failed)? {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
         return Ok(true);
@@ -45,14 +45,18 @@ pub fn says_full(cause: &str) -> bool {
         .any(|words| cause.contains(words))
 }
 
-fn check_room(path: &Path) -> Result<(), OpenError> {
+/// Whether so many bytes more have room on the folder's disk.
+///
+/// # Errors
+/// That they have none.
+pub fn room_for(path: &Path, bytes: u64) -> Result<(), OpenError> {
     let nearest = path.ancestors().find(|place| place.exists()).unwrap_or(path);
     let Ok(disk) = rustix::fs::statvfs(nearest) else {
         // What is wrong with the folder is found, and named, by the next who uses it.
         return Ok(());
     };
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    if free < ROOM { Err(OpenError::Full { path: path.to_owned() }) } else { Ok(()) }
+    if free < bytes { Err(OpenError::Full { path: path.to_owned() }) } else { Ok(()) }
 }
 
 /// Every file and folder from `place` down, each usable by this user. Links are not followed.

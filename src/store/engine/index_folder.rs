@@ -8,7 +8,7 @@ use crate::store::engine::error::OpenError;
 use crate::store::engine::journal::changes;
 use crate::store::engine::journal::files;
 use crate::store::engine::journal::inspect::Inspection;
-use crate::store::engine::journal::replay::replay;
+use crate::store::engine::journal::replay::replay_between;
 use crate::store::engine::kv::{Batch, KeyChange, Kv, KvError};
 use crate::store::engine::packed::Packed;
 use crate::store::engine::sled::Sled;
@@ -77,7 +77,7 @@ pub fn bring_up(
     let (mut batch, mut bytes) = (Batch::default(), 0);
     let segments = &inspection.manifest.segments;
     let mut progress = Progress::new(after, inspection.last);
-    let last = replay(journal, segments, after, &mut |head, payload| {
+    let last = replay_between(journal, segments, (after, inspection.last), &mut |head, payload| {
         add_changes(payload, &mut batch)?;
         bytes += payload.len();
         if bytes >= CHUNK {

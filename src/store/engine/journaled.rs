@@ -5,14 +5,20 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::domain::time::Time;
 use crate::store::engine::checkpoint::{self, IndexedJournal};
+use crate::store::engine::journal::append::Journal;
 use crate::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
 use crate::store::engine::merge;
 use crate::store::engine::tidy::{self, TidyRequest};
+
+/// How long one waits, at most so many times, who wants to see in the index what is committed.
+const CHECKPOINT_WAIT: Duration = Duration::from_millis(20);
+const CHECKPOINT_WAITS: usize = 1500;
 
 /// Journal and index of one data folder.
 pub struct Journaled {
@@ -46,6 +52,23 @@ impl Journaled {
     pub fn tidy_now(&self, before: &[Time]) -> Result<(), KvError> {
         self.shared.checkpoint()?;
         tidy::tidy_now(&self.shared, &self.tidy, before)
+    }
+
+    /// Where its commits are durable.
+    pub fn journal(&self) -> &Journal {
+        &self.shared.journal
+    }
+
+    /// Has the index get what is committed by now, and waits for that a while.
+    pub fn bring_up_index(&self) {
+        let wanted = self.shared.journal.durable();
+        self.shared.ask_for_checkpoint();
+        for _ in 0..CHECKPOINT_WAITS {
+            if self.shared.sled.mark().applied >= wanted || self.shared.is_damaged() {
+                break;
+            }
+            std::thread::sleep(CHECKPOINT_WAIT);
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! What is under the embedded store: ordered keys and values, one durable batch at a time. Nothing here knows a record.
 
+pub mod backup;
 mod block;
 pub mod checkpoint;
+mod compare;
 mod convert;
 pub mod data_folder;
 pub mod error;
@@ -22,5 +24,9 @@ pub mod packed;
 mod pieces;
 mod recent_blocks;
 mod repair;
+pub mod restore;
+pub mod salvage;
 pub mod sled;
 pub mod tidy;
+pub mod verify;
+pub mod verify_live;

@@ -13,7 +13,8 @@ use rustix::fs::{FlockOperation, flock};
 use crate::store::engine::checkpoint::IndexedJournal;
 use crate::store::engine::convert;
 use crate::store::engine::data_folder::{
-    FolderContents, FolderSettings, INDEX, JOURNAL, NEW_INDEX, NEW_JOURNAL, OpenReport, new_store, refused,
+    FolderContents, FolderSettings, INDEX, JOURNAL, LOCK, NEW_INDEX, NEW_JOURNAL, OpenReport, RESTORING,
+    VERIFYING, new_store, refused,
 };
 use crate::store::engine::error::OpenError;
 use crate::store::engine::folder;
@@ -31,8 +32,6 @@ use crate::store::engine::packed::Packed;
 use crate::store::engine::repair;
 use crate::store::engine::sled::Sled;
 
-const LOCK: &str = "lock";
-
 /// A process that has just ended, or is ending, may hold the lock a moment longer.
 const LOCK_TRIES: usize = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
@@ -49,6 +48,9 @@ pub fn open(
     let failed = |error: io::Error| OpenError::of_io(path, &error);
     folder::prepare(path)?;
     let lock = lock(path)?;
+    if path.join(RESTORING).exists() {
+        return Err(OpenError::RestoreUnfinished { path: path.to_owned() });
+    }
     let mut report = OpenReport::default();
     repair::end_swap(path).map_err(failed)?;
     let journal = path.join(JOURNAL);
@@ -76,7 +78,18 @@ pub fn open(
     Ok((opened, report))
 }
 
-fn lock(path: &Path) -> Result<File, OpenError> {
+/// Whether a process has the folder open now.
+pub fn is_open(path: &Path) -> bool {
+    let Ok(file) = File::open(path.join(LOCK)) else { return false };
+    // Dropped at once, the lock is no one's.
+    flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
+}
+
+/// Holds the folder for this process.
+///
+/// # Errors
+/// That another has it; or the system's.
+pub fn lock(path: &Path) -> Result<File, OpenError> {
     let failed = |error: io::Error| OpenError::of_io(path, &error);
     let lock = path.join(LOCK);
     let file = match File::options().read(true).write(true).open(&lock) {
@@ -239,7 +252,7 @@ fn set_aside_torn(path: &Path, inspection: &Inspection, report: &mut OpenReport)
 
 /// Removes what an earlier start, or an earlier process, left unfinished.
 fn clean(path: &Path, journal: &Path) -> io::Result<()> {
-    for name in [NEW_JOURNAL, NEW_INDEX, repair::CHECKED_INDEX] {
+    for name in [NEW_JOURNAL, NEW_INDEX, repair::CHECKED_INDEX, VERIFYING] {
         files::remove(&path.join(name))?;
     }
     let spare = format!("{SPARE}{}", files::UNFINISHED);

@@ -113,7 +113,7 @@ fn checked_copy(path: &Path, checked: &Path) -> Result<Option<Arc<Sled>>, OpenEr
 }
 
 /// Whether the index has all that was lost there.
-fn has(index: Option<&Arc<Sled>>, damage: &Damage) -> bool {
+pub fn has(index: Option<&Arc<Sled>>, damage: &Damage) -> bool {
     let Some(mark) = index.map(|sled| sled.mark()) else { return false };
     match damage.last {
         LastLost::Commit(last) => last <= mark.applied,

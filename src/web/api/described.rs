@@ -19,11 +19,13 @@ use crate::view::delivery::{DeliveryView, ListedDeliveryView};
 use crate::view::erasure::ErasureView;
 use crate::view::postback::{ClickReceiptView, PostbackView, ReprocessedView};
 use crate::view::reason_code::ReasonCodeView;
+use crate::view::store_work::{BackupsView, VerificationsView};
 use crate::view::suppression::{EntryView, ListChangeView, ListView, RemovedListView};
 use crate::view::test_event::TestEventView;
 use crate::view::value::PageView;
 use crate::web::api::StatusBody;
 use crate::web::api::clicks::ClickWithConversions;
+use crate::web::api::data_folder::BackupBody;
 use crate::web::api::destinations::DestinationList;
 use crate::web::api::erasures::ErasureBody;
 use crate::web::api::operation::{Content, Parameter, RequestBody, Schemas};
@@ -60,6 +62,10 @@ pub fn query_names(call: ApiCall) -> Vec<&'static str> {
         | ApiCall::ConfirmClock
         | ApiCall::Erasure
         | ApiCall::Erase
+        | ApiCall::Backups
+        | ApiCall::BackUp
+        | ApiCall::Verifications
+        | ApiCall::Verify
         | ApiCall::SuppressionLists
         | ApiCall::RemoveList
         | ApiCall::ReasonCodes
@@ -105,6 +111,15 @@ pub fn of(call: ApiCall, schemas: &mut Schemas) -> Described {
             let body = RequestBody { description, required: true, content };
             send(schemas.answer::<ErasureView<'static>>(), body, &[404, 409, 413, 415])
         }
+        ApiCall::Backups => read(schemas.answer::<BackupsView>(), &[]),
+        ApiCall::BackUp => {
+            let content =
+                BTreeMap::from([("application/json", Content { schema: schemas.body::<BackupBody>() })]);
+            let body = RequestBody { description: "where the backup is to be", required: true, content };
+            send(schemas.answer::<BackupsView>(), body, &[409, 413, 415])
+        }
+        ApiCall::Verifications => read(schemas.answer::<VerificationsView>(), &[]),
+        ApiCall::Verify => read(schemas.answer::<VerificationsView>(), &[409]),
         ApiCall::SuppressionLists => read(schemas.answer::<PageView<'static, ListView<'static>>>(), &[]),
         ApiCall::SuppressionList => read(schemas.answer::<PageView<'static, EntryView<'static>>>(), &[404]),
         ApiCall::Suppress | ApiCall::Unsuppress => {

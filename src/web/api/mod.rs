@@ -2,6 +2,7 @@
 //! lists, for scripts. What a request changes is done by `ops`; what it shows is made by `view`.
 
 pub mod clicks;
+mod data_folder;
 mod described;
 pub mod destinations;
 pub mod erasures;
@@ -144,6 +145,10 @@ impl Api {
             ApiCall::Erasures => self.erasures(&query).await,
             ApiCall::Erasure => self.erasure(asked.id).await,
             ApiCall::Erase => self.erase(asked.body, asked.actor).await,
+            ApiCall::Backups => self.backups().await,
+            ApiCall::BackUp => self.back_up(asked.body).await,
+            ApiCall::Verifications => self.verifications(),
+            ApiCall::Verify => self.verify(),
             ApiCall::SuppressionLists => self.lists().await,
             ApiCall::SuppressionList => self.listed(asked.id, &query).await,
             ApiCall::Suppress => self.suppress(ListChange::Add, asked, &query).await,

@@ -208,6 +208,21 @@ pub static ROUTES: &[RouteRow] = &[
         ApiCall::Erasure,
         "one erasure: how far it is, and who had been sent the data",
     ),
+    api("/api/v1/backups", ApiCall::Backups, "the latest backups, and one that is being made"),
+    RouteRow {
+        change: Some("backup: begun"),
+        ..api_change("/api/v1/backups", POST, ApiCall::BackUp, "begins a backup; answers how far it is")
+    },
+    api("/api/v1/verifications", ApiCall::Verifications, "the latest verification of the store"),
+    RouteRow {
+        body: BodyLimit::Unread,
+        ..api_change(
+            "/api/v1/verifications",
+            POST,
+            ApiCall::Verify,
+            "begins to look through the whole store; answers how far it is",
+        )
+    },
     api("/api/v1/suppression", ApiCall::SuppressionLists, "the suppression lists"),
     api("/api/v1/suppression/{list}", ApiCall::SuppressionList, "what is on a suppression list"),
     RouteRow {

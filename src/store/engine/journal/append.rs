@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -39,6 +40,9 @@ impl Default for JournalSettings {
         JournalSettings { segment_bytes: 64 * 1024 * 1024, wall: None }
     }
 }
+
+/// How long one waits who wants to see the journal while its manifest is written.
+const SNAPSHOT_PAUSE: Duration = Duration::from_millis(1);
 
 /// The size of a journal's first segment.
 const FIRST_SEGMENT: u64 = 1024 * 1024;
@@ -241,6 +245,20 @@ impl Journal {
     /// What time it is, where that is known.
     pub fn now(&self) -> Option<Time> {
         self.settings.wall.as_ref().map(|wall| wall())
+    }
+
+    /// What the journal is at one moment: its manifest, and where its open segment ends. No commit waits for it longer than
+    /// for another commit.
+    pub fn snapshot(&self) -> (Manifest, JournalEnd) {
+        loop {
+            let open = self.open.lock();
+            if let Some(manifest) = self.manifest.try_lock() {
+                return (manifest.clone(), open.end.clone());
+            }
+            // The manifest is being written, which takes the disk a while.
+            drop(open);
+            std::thread::sleep(SNAPSHOT_PAUSE);
+        }
     }
 
     /// The manifest as it was last written.

@@ -6,6 +6,7 @@ pub mod checked;
 pub mod damage;
 pub mod files;
 pub mod finish;
+pub mod finished;
 pub mod frame;
 pub mod inspect;
 pub mod manifest;

@@ -22,6 +22,19 @@ pub fn replay(
     after: u64,
     visit: CommitVisitor<'_>,
 ) -> Result<u64, KvError> {
+    replay_between(folder, segments, (after, u64::MAX), visit)
+}
+
+/// The same of the commits after the first and up to the second of these: what is behind them may be being written.
+///
+/// # Errors
+/// The visitor's.
+pub fn replay_between(
+    folder: &Path,
+    segments: &[SegmentEntry],
+    (after, to): (u64, u64),
+    visit: CommitVisitor<'_>,
+) -> Result<u64, KvError> {
     let mut last = after;
     for (entry, next) in segments.iter().zip(segments.iter().skip(1).map(Some).chain([None])) {
         if next.is_some_and(|next| next.first <= after + 1) {
@@ -30,8 +43,12 @@ pub fn replay(
         // What is missing was found, and named, when the journal was inspected.
         let Ok(mut reader) = SegmentReader::open(&folder.join(&entry.file)) else { continue };
         loop {
+            if last >= to {
+                return Ok(last);
+            }
             match reader.next_frame() {
                 Ok(head) if head.lsn <= last => {}
+                Ok(head) if head.lsn > to => return Ok(last),
                 Ok(head) => {
                     let payload = reader.unpack(&head);
                     let payload =

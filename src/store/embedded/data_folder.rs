@@ -1,0 +1,94 @@
+//! What is done with a whole data folder: backups and verification while it is open; verification, restore and salvage of one
+//! that no one has open.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::store::contract::StoreFolder;
+use crate::store::contract::copies::{CopyError, CopyReport, ProgressOf, RestoreReport, SalvageReport};
+use crate::store::contract::error::StoreError;
+use crate::store::contract::verification::StoreVerification;
+use crate::store::embedded::Embedded;
+use crate::store::engine::backup::backup;
+use crate::store::engine::data_folder::FolderContents;
+use crate::store::engine::error::OpenError;
+use crate::store::engine::journaled::Journaled;
+use crate::store::engine::kv::Kv;
+use crate::store::engine::verify_live::verify_live;
+use crate::store::engine::{restore, salvage, verify};
+use crate::store::query::references;
+use crate::store::reader::Reader;
+use crate::store::rebuild::check_converted;
+use crate::store::records::StoreShared;
+use crate::store::table::PACKED;
+
+/// The data folder of a store that is open.
+pub struct OpenDataFolder {
+    folder: Arc<Journaled>,
+    shared: Arc<StoreShared>,
+}
+
+impl Embedded {
+    /// Its data folder, where it has one.
+    pub fn data_folder(&self) -> Option<OpenDataFolder> {
+        let shared = Arc::clone(&self.shared);
+        self.folder.as_ref().map(|folder| OpenDataFolder { folder: Arc::clone(folder), shared })
+    }
+}
+
+impl StoreFolder for OpenDataFolder {
+    fn backup(&self, target: &Path, progress: ProgressOf<'_>) -> Result<CopyReport, CopyError> {
+        backup(self.folder.journal(), target, progress)
+    }
+
+    fn verify(&self, progress: ProgressOf<'_>) -> Result<StoreVerification, CopyError> {
+        let failed = |error: OpenError| CopyError::Folder(error.to_string());
+        self.folder.bring_up_index();
+        let verified = verify_live(self.folder.journal(), self.folder.as_ref(), PACKED, progress);
+        let mut verification = verified.map_err(failed)?;
+        let followed = references::check(&self.shared.reader, &mut verification);
+        followed.map_err(|error| failed(error.into()))?;
+        Ok(verification)
+    }
+}
+
+/// Verifies a data folder that no one has open, and changes nothing.
+///
+/// # Errors
+/// What keeps it from being looked at.
+pub fn verify_closed(path: &Path, progress: ProgressOf<'_>) -> Result<StoreVerification, OpenError> {
+    let check = |records: Arc<dyn Kv>, verification: &mut StoreVerification| {
+        let followed: Result<(), StoreError> = references::check(&Reader::new(records), verification);
+        followed.map_err(OpenError::from)
+    };
+    verify::verify_folder(path, PACKED, &check, progress)
+}
+
+/// Takes a backup back into a data folder that has nothing.
+///
+/// # Errors
+/// Why not. A data folder that has anything is as it was.
+pub fn restore_folder(
+    backup: &Path,
+    data: &Path,
+    progress: ProgressOf<'_>,
+) -> Result<RestoreReport, CopyError> {
+    restore::restore(backup, data, PACKED, progress)
+}
+
+/// Makes the index of a data folder that no one has open anew from its journal.
+///
+/// # Errors
+/// Why it is as it was.
+pub fn renew_index(path: &Path) -> Result<(), OpenError> {
+    verify::renew_index(path, PACKED)
+}
+
+/// Reads what can be read out of a damaged data folder, or backup, into a new folder.
+///
+/// # Errors
+/// Why nothing was salvaged.
+pub fn salvage_folder(from: &Path, to: &Path, progress: ProgressOf<'_>) -> Result<SalvageReport, CopyError> {
+    let contents = FolderContents { tables: PACKED, check: &check_converted };
+    salvage::salvage(from, to, contents, progress)
+}
