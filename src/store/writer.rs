@@ -149,7 +149,15 @@ impl Writer {
                 }
                 Turn::Alone(AloneCommand::Purge(before, answer)) => drop(answer.send(self.purge(before))),
                 Turn::Alone(AloneCommand::Erase(command)) => self.erase(*command),
-                Turn::Alone(AloneCommand::Close(answer)) => drop(answer.send(self.close())),
+                Turn::Alone(AloneCommand::Close(answer)) => {
+                    // Nothing is committed behind it: what is left of long orders goes first.
+                    while let Some(order) = again.pop_front() {
+                        again.extend(self.decide(vec![order]));
+                    }
+                    drop(answer.send(self.close()));
+                    self.queue.writes(false);
+                    return;
+                }
             }
             self.queue.writes(false);
         }

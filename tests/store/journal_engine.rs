@@ -13,6 +13,8 @@ use postbridge::store::engine::checkpoint::{CheckpointSettings, IndexedJournal};
 use postbridge::store::engine::data_folder::{FolderContents, FolderSettings};
 use postbridge::store::engine::faulty::{Faulty, ReadFault};
 use postbridge::store::engine::journal::append::{Journal, JournalSettings};
+use postbridge::store::engine::journal::finish::finish_all;
+use postbridge::store::engine::journal::inspect::inspect;
 use postbridge::store::engine::journal::segment::StoreId;
 use postbridge::store::engine::journaled::Journaled;
 use postbridge::store::engine::kv::{Batch, Direction, Kv, Span};
@@ -265,4 +267,70 @@ fn what_the_index_cannot_give_or_take_is_read_from_the_journal_and_no_other_reco
     assert_eq!((value(9), value(12)), (None, None));
     assert_eq!(value(299).as_deref(), Some("first-299"));
     drop(kv);
+}
+
+fn begin_journal(folder: &Path) -> Journal {
+    let settings = JournalSettings { segment_bytes: 16 * 1024, wall: None };
+    Journal::begin(folder, StoreId([7; 16]), 1, settings).unwrap()
+}
+
+fn append(journal: &Journal, number: u64) {
+    let mut batch = Batch::default();
+    batch.put([b"K".as_slice(), &number.to_be_bytes()].concat(), vec![number as u8; 100]);
+    assert_eq!(journal.append(&batch, &mut |_| {}).unwrap(), number);
+}
+
+#[test]
+fn segments_that_are_made_ahead_while_commits_need_new_ones_lose_no_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = begin_journal(folder.path());
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while !ended.load(Ordering::SeqCst) {
+                if journal.needs_spare() {
+                    journal.make_spare().unwrap();
+                }
+            }
+        });
+        (1..=3000).for_each(|number| append(&journal, number));
+        ended.store(true, Ordering::SeqCst);
+    });
+    drop(journal);
+    let inspection = inspect(folder.path()).unwrap().unwrap();
+    assert_eq!((inspection.last, &inspection.damage[..], &inspection.flaws[..]), (3000, &[][..], &[][..]));
+}
+
+#[test]
+fn a_full_segment_that_cannot_be_read_to_its_end_is_not_cut_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = begin_journal(folder.path());
+    (1..=400).for_each(|number| append(&journal, number));
+    let first = folder.path().join(&journal.manifest().segments[0].file);
+    let mut bytes = fs::read(&first).unwrap();
+    bytes[8000] ^= 1;
+    fs::write(&first, &bytes).unwrap();
+    let error = finish_all(&journal).unwrap_err();
+    assert!(error.to_string().contains("to its end"), "{error}");
+    assert!(fs::read(&first).unwrap() == bytes, "it is as it was");
+    // One that is missing altogether is no segment of which nothing was left.
+    let second = folder.path().join(&journal.manifest().segments[1].file);
+    journal.write_manifest(|manifest| drop(manifest.segments.remove(1))).unwrap();
+    fs::remove_file(second).unwrap();
+    bytes[8000] ^= 1;
+    fs::write(&first, &bytes).unwrap();
+    let damage = inspect(folder.path()).unwrap().unwrap().damage;
+    assert!(!damage.is_empty());
+}
+
+#[test]
+fn nothing_is_committed_to_an_engine_that_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock(Arc::new(AtomicI64::new(1_700_000_000_000)));
+    let kv = open(&folder.path().join("data"), &clock);
+    let mut batch = Batch::default();
+    batch.put(b"Ka".to_vec(), vec![1]);
+    kv.commit(batch.clone(), &mut |_| {}).unwrap();
+    kv.close().unwrap();
+    assert!(kv.commit(batch, &mut |_| {}).is_err());
 }

@@ -35,6 +35,7 @@ fn every_open_syncs_the_data_folder_and_not_only_the_first() {
         let acks = Loader::start(&data, 200 + round, Some("open.after_sync:1")).ended();
         assert_eq!(acks, [], "it ends where the folder is synced, before it takes anything");
     }
+    drop(Embedded::open_sled(&data, usual_rules()).unwrap());
 }
 
 /// What happens once for many commits is not waited for as often.

@@ -164,7 +164,7 @@ impl Copying<'_> {
                 // It is finished here as it is going to be there.
                 let mut found = None;
                 self.copy(&source, &copy, u64::MAX, |copy| {
-                    let finished = finish::finish(copy)?;
+                    let finished = finish::finish(copy, None)?;
                     let wrong = (finished.last != last).then(|| "its last commits cannot be read".to_owned());
                     found = Some(finished);
                     Ok(wrong)

@@ -106,12 +106,15 @@ impl IndexedJournal {
     /// Reads from the journal what the index cannot give, and keeps it in memory. Takes as long as reading the journal does.
     fn recover(&self, key: &[u8], (page, cause): (&[u8], &str)) -> Result<Option<Vec<u8>>, KvError> {
         self.is_found_damaged(page, cause);
-        // Nothing moves from the overlay to the index meanwhile.
+        let found = last_value(self.journal.folder(), &self.journal.manifest().segments, key)?.flatten();
+        // Nothing moves from the overlay to the index from here on; what has meanwhile is newer.
         let _one_at_a_time = self.turn.lock();
         if let Some(known) = self.overlay.get(key) {
             return Ok(known.map(Vec::from));
         }
-        let found = last_value(self.journal.folder(), &self.journal.manifest().segments, key)?.flatten();
+        if let Ok(known) = self.index.get(key) {
+            return Ok(known);
+        }
         self.overlay.pin(key.to_vec(), found.clone().map(Bytes::from));
         Ok(found)
     }
@@ -219,6 +222,9 @@ impl IndexedJournal {
         let (frozen, last) = self.overlay.freeze();
         self.has_room();
         if !frozen.is_empty() {
+            // Before any of it is in the index: what a start has to set aside must not be there.
+            let proven = self.journal.prove_end();
+            proven.map_err(|error| KvError::Failed(format!("the journal: {error}")))?;
             self.write(&frozen)?;
             self.mark(last)?;
         }
@@ -240,7 +246,6 @@ impl IndexedJournal {
         if self.is_damaged() {
             return Ok(());
         }
-        self.journal.prove_end().map_err(failed)?;
         self.journal.write_manifest(|_| {}).map_err(failed)?;
         self.sled.sync()?;
         crash::point("checkpoint.before_mark");

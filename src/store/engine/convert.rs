@@ -1,11 +1,13 @@
 //! A data folder from before there was a journal: its database is copied, and a journal is written of all that is in it. The
 //! old files stay until the next clean stop.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+
+use rustix::fs::{FlockOperation, flock};
 
 use crate::store::engine::data_folder::{
     FolderContents, FolderSettings, INDEX, JOURNAL, NEW_INDEX, NEW_JOURNAL, OpenReport, new_store,
@@ -54,6 +56,13 @@ pub fn convert(
     let failed = |error: io::Error| OpenError::of_io(path, &error);
     let old = old_files(path).map_err(failed)?;
     let copy = path.join(NEW_INDEX);
+    // The program of before knows this lock, and no other.
+    let database = File::open(path.join("db")).map_err(failed)?;
+    match flock(&database, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => return Err(OpenError::Locked { path: path.to_owned() }),
+        Err(errno) => return Err(failed(errno.into())),
+    }
     tracing::info!("the data folder is from before there was a journal: it is being converted");
     let converted = copy_and_dump(path, &old, settings, contents);
     let count = match converted {

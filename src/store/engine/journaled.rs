@@ -85,6 +85,9 @@ impl Kv for Journaled {
     }
 
     fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(KvError::Failed("the store is closed".to_owned()));
+        }
         self.shared.make_room()?;
         let lsn = self.shared.journal.append(&batch, passed)?;
         self.shared.overlay.take(batch, lsn);

@@ -42,7 +42,8 @@ pub fn from_index(
 ) -> Result<(), OpenError> {
     let failed = |error: io::Error| OpenError::of_io(path, &error);
     let checked = path.join(CHECKED_INDEX);
-    let index = checked_copy(path, &checked)?;
+    // One that is older than a rewriting may have what is gone.
+    let index = checked_copy(path, &checked)?.filter(|sled| sled.mark().applied >= inspection.rewritten);
     let lost: Vec<Damage> =
         inspection.damage.iter().filter(|damage| !has(index.as_ref(), damage)).cloned().collect();
     if !lost.is_empty() && settings.accept_loss.as_deref() != Some(word(&lost).as_str()) {

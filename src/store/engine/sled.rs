@@ -161,8 +161,25 @@ fn failed(error: impl std::fmt::Display) -> KvError {
 }
 
 impl Sled {
-    /// The whole value of a key whose stored bytes these are.
-    fn join(&self, key: &[u8], stored: &[u8]) -> Result<Vec<u8>, KvError> {
+    /// The whole value of a key whose stored bytes these are, or those that have taken their place meanwhile: its pieces
+    /// are read one by one, so that they are read until they are the same twice. `None`: it is gone.
+    fn join(&self, key: &[u8], stored: sled::IVec) -> Result<Option<Vec<u8>>, KvError> {
+        let (mut stored, mut before) = (stored, None);
+        loop {
+            let joined = self.join_once(key, &stored);
+            let is_one_piece = matches!(pieces::split(&stored), Ok((0, _)) | Err(_));
+            if is_one_piece || before.as_ref() == Some(&joined) {
+                return joined.map(Some);
+            }
+            before = Some(joined);
+            match self.db.get(key).map_err(|error| failed_read(key, error))? {
+                Some(now) => stored = now,
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn join_once(&self, key: &[u8], stored: &[u8]) -> Result<Vec<u8>, KvError> {
         let damaged = |cause: String| KvError::Damaged { key: key.to_vec(), cause };
         let (further, first) = pieces::split(stored).map_err(damaged)?;
         let mut value = first.to_vec();
@@ -191,7 +208,7 @@ impl Kv for Sled {
                     read()?;
                 }
             }
-            self.join(key, &stored).map(Some)
+            self.join(key, stored)
         })
     }
 
@@ -212,8 +229,9 @@ impl Kv for Sled {
                 let (key, stored) = pair.map_err(|error| failed_read(&last, error))?;
                 let visited = match pieces::split(&stored) {
                     Ok((0, value)) => visit(&key, Ok(value)),
-                    _ => match self.join(&key, &stored) {
-                        Ok(value) => visit(&key, Ok(&value)),
+                    _ => match self.join(&key, stored.clone()) {
+                        Ok(Some(value)) => visit(&key, Ok(&value)),
+                        Ok(None) => ControlFlow::Continue(()),
                         Err(error @ KvError::Damaged { .. }) => visit(&key, Err(&error)),
                         Err(error) => return Err(error),
                     },

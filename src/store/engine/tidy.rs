@@ -74,9 +74,8 @@ pub fn start(shared: &Arc<IndexedJournal>, request: &Arc<TidyRequest>) -> std::i
     let run = move || {
         while let Some(before) = request.wait() {
             let mut replaced = request.replaced.lock();
-            let tidied = tidy(&shared, &request, &before, &mut replaced);
-            let tidied = tidied.and_then(|()| replaced.remove_old(&shared.journal));
-            if let Err(error) = tidied {
+            let removed = replaced.remove_old(&shared.journal);
+            if let Err(error) = tidy(&shared, &request, &before, &mut replaced).and(removed) {
                 // What cannot be tidied is there as it was: nothing is lost, and nothing is given back.
                 tracing::error!(%error, "the journal's files cannot be tidied");
             }
@@ -111,7 +110,8 @@ impl ReplacedFiles {
 pub fn tidy_now(shared: &IndexedJournal, request: &TidyRequest, before: &[Time]) -> Result<(), KvError> {
     let mut replaced = request.replaced.lock();
     tidy(shared, request, before, &mut replaced)?;
-    replaced.remove(&shared.journal, 0)
+    replaced.remove(&shared.journal, 0)?;
+    tidy(shared, request, before, &mut replaced)
 }
 
 /// Does what is to be done now.
@@ -125,20 +125,27 @@ fn tidy(
     replaced: &mut ReplacedFiles,
 ) -> Result<(), KvError> {
     let failed = |error: std::io::Error| KvError::Failed(format!("the journal: {error}"));
-    if shared.journal.needs_spare() {
-        shared.journal.make_spare().map_err(failed)?;
-    }
-    finish::finish_all(&shared.journal).map_err(failed)?;
-    // What the index lacks must stay in the journal.
-    while !request.is_stopped() && !shared.is_damaged() {
+    loop {
+        // What fails holds up nothing of the rest.
+        let spare = if shared.journal.needs_spare() { shared.journal.make_spare() } else { Ok(()) };
+        let finished = finish::finish_all(&shared.journal);
+        let emptied = rewrite::remove_empty(&shared.journal);
+        spare.and(finished.map(drop)).and(emptied).map_err(failed)?;
+        // What the index lacks must stay in the journal.
+        if request.is_stopped() || shared.is_damaged() {
+            return Ok(());
+        }
         let applied = shared.sled.mark().applied;
-        let Some(entry) = rewrite::due(&shared.journal, applied, before) else { break };
+        let Some(entry) = rewrite::due(&shared.journal, applied, before) else { return Ok(()) };
         let current = |key: &[u8]| shared.get(key);
-        let rewritten =
-            rewrite::rewrite(&shared.journal, (&entry, before), &current, &|| std::thread::sleep(REST))?;
+        let pause = || {
+            std::thread::sleep(REST);
+            !request.is_stopped()
+        };
+        let rewritten = rewrite::rewrite(&shared.journal, (&entry, before), &current, &pause)?;
+        let Some(rewritten) = rewritten else { return Ok(()) };
         let (before, after) = rewritten.bytes;
         tracing::debug!(file = entry.file, before, after, "a file of the journal was rewritten");
         replaced.0.push((rewritten, 0));
     }
-    rewrite::remove_empty(&shared.journal).map_err(failed)
 }

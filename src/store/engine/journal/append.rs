@@ -71,6 +71,8 @@ pub struct Journal {
 
 struct OpenSegment {
     file: File,
+    /// Whether a commit has failed: nothing more is written.
+    failed: bool,
     end: JournalEnd,
     /// How many commits it has got, by which the slots take turns.
     turn: usize,
@@ -138,7 +140,7 @@ impl Journal {
         let proven = Slot { lsn: end.lsn, end: end.at, checksum: end.checksum };
         let (writer, plain) = Default::default();
         let durable = AtomicU64::new(end.lsn);
-        let open = Mutex::new(OpenSegment { file, end, turn: 0, proven, writer, plain });
+        let open = Mutex::new(OpenSegment { file, failed: false, end, turn: 0, proven, writer, plain });
         Journal { folder: folder.to_owned(), settings, open, manifest: Mutex::new(manifest), durable }
     }
 
@@ -149,10 +151,13 @@ impl Journal {
     /// after the next start, though it was answered to no one.
     pub fn append(&self, batch: &Batch, passed: &mut dyn FnMut(Step)) -> Result<u64, KvError> {
         let mut open = self.open.lock();
+        open.check().map_err(failed("the journal"))?;
         let lsn = open.end.lsn + 1;
         let length = open.pack(batch, lsn)?;
         if open.end.at + length as u64 > open.end.header.size {
-            self.roll(&mut open, length as u64).map_err(failed("a new journal segment"))?;
+            let rolled = self.roll(&mut open, length as u64);
+            open.failed |= rolled.is_err();
+            rolled.map_err(failed("a new journal segment"))?;
         }
         open.write(length, lsn, passed)?;
         self.durable.store(lsn, Ordering::Release);
@@ -211,9 +216,17 @@ impl Journal {
     pub fn make_spare(&self) -> io::Result<()> {
         let unfinished = self.folder.join(format!("{SPARE}{}", files::UNFINISHED));
         let size = self.next_size(&self.open.lock());
-        files::create_zeros(&unfinished, size)?;
-        fs::rename(&unfinished, self.folder.join(SPARE))?;
-        files::sync_folder(&self.folder)
+        let made = files::create_zeros(&unfinished, size).and_then(|_| {
+            // Under the lock, so that no commit is about to make the next segment.
+            let _open = self.open.lock();
+            fs::rename(&unfinished, self.folder.join(SPARE))?;
+            files::sync_folder(&self.folder)
+        });
+        if made.is_err() {
+            // It takes room that others need.
+            files::remove(&unfinished)?;
+        }
+        made
     }
 
     /// Proves the last commit durable by a slot of its own, so that its place is known to have been written.
@@ -222,6 +235,7 @@ impl Journal {
     /// The disk's.
     pub fn prove_end(&self) -> io::Result<()> {
         let mut open = self.open.lock();
+        open.check()?;
         open.prove()?;
         open.file.sync_data()
     }
@@ -284,6 +298,7 @@ impl OpenSegment {
             passed(Step::Written);
         }
         if let Err(error) = written.and_then(|()| self.file.sync_data()) {
+            self.failed = true;
             let taken_back = self.take_back(at, length);
             return Err(KvError::Failed(format!("fdatasync of the journal: {error}; {taken_back}")));
         }
@@ -292,6 +307,11 @@ impl OpenSegment {
         (self.end.lsn, self.end.checksum) = (lsn, checksum);
         self.proven = Slot { lsn, end: self.end.at, checksum };
         Ok(())
+    }
+
+    /// Whether it may be written to.
+    fn check(&self) -> io::Result<()> {
+        if self.failed { Err(io::Error::other("a commit before has failed")) } else { Ok(()) }
     }
 
     /// Writes what is proven durable into the slot whose turn it is; durable with the next sync.
@@ -319,15 +339,19 @@ fn entry(header: &SegmentHeader) -> SegmentEntry {
 
 /// Makes a segment, out of the one that was made ahead where there is one of its size. It is durable under its name.
 fn make_segment(folder: &Path, header: &SegmentHeader) -> io::Result<File> {
-    let spare = folder.join(SPARE);
-    let made = match File::options().read(true).write(true).open(&spare) {
-        Ok(file) if file.metadata()?.len() == header.size => file,
-        _ => files::create_zeros(&spare, header.size)?,
+    let (spare, name) = (folder.join(SPARE), folder.join(header.file_name()));
+    let (made, file) = match File::options().read(true).write(true).open(&spare) {
+        Ok(file) if file.metadata()?.len() == header.size => (spare, file),
+        _ => {
+            let made = folder.join(format!("{}{}", header.file_name(), files::UNFINISHED));
+            let file = files::create_zeros(&made, header.size)?;
+            (made, file)
+        }
     };
     let bytes = header.write().map_err(io::Error::other)?;
-    made.write_all_at(&bytes, 0)?;
-    made.sync_all()?;
-    fs::rename(&spare, folder.join(header.file_name()))?;
+    file.write_all_at(&bytes, 0)?;
+    file.sync_all()?;
+    fs::rename(made, name)?;
     files::sync_folder(folder)?;
-    Ok(made)
+    Ok(file)
 }

@@ -23,10 +23,13 @@ const WINDOW: usize = 256 * 1024;
 /// The system's, or that one cannot be read: the next start finds out.
 pub fn finish_all(journal: &Journal) -> io::Result<usize> {
     let entries = journal.manifest().segments;
-    let Some((_open, before)) = entries.split_last() else { return Ok(0) };
     let mut count = 0;
-    for entry in before.iter().filter(|entry| entry.finished.is_none()) {
-        let finished = finish(&journal.folder().join(&entry.file))?;
+    for (entry, next) in entries.iter().zip(entries.iter().skip(1)) {
+        if entry.finished.is_some() {
+            continue;
+        }
+        let next = SegmentReader::open(&journal.folder().join(&next.file))?.header()?;
+        let finished = finish(&journal.folder().join(&entry.file), Some((next.first - 1, next.before)))?;
         crash::point("journal.segment_finished");
         journal.write_manifest(|manifest| {
             let own = manifest.segments.iter_mut().find(|known| known.file == entry.file);
@@ -39,12 +42,16 @@ pub fn finish_all(journal: &Journal) -> io::Result<usize> {
     Ok(count)
 }
 
-/// Writes the footer of a segment, cuts it to its size, and syncs it.
+/// Writes the footer of a segment, cuts it to its size, and syncs it. `end` is the number and the checksum of its last
+/// commit, where they are known.
 ///
 /// # Errors
-/// The system's, or that it cannot be read whole.
-pub fn finish(path: &Path) -> io::Result<FinishedSegment> {
+/// The system's, or that it cannot be read to its end: it is as it was then.
+pub fn finish(path: &Path, end: Option<(u64, u32)>) -> io::Result<FinishedSegment> {
     let footer = count(path)?;
+    if end.is_some_and(|end| end != (footer.last, footer.checksum)) {
+        return Err(io::Error::other(format!("{} cannot be read to its end", path.display())));
+    }
     let bytes = footer.write().map_err(io::Error::other)?;
     let file = File::options().write(true).open(path)?;
     file.write_all_at(&bytes, footer.end)?;

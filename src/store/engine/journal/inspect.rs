@@ -301,13 +301,18 @@ impl Findings<'_> {
             self.rewritten = self.rewritten.max(last);
         }
         // What was between is gone.
-        let gone = next.map_or(last, |next| next.first - 1);
-        if gone > last {
-            self.rewritten = self.rewritten.max(gone);
+        self.rewritten = self.rewritten.max(entry.gone_to);
+        let gone = last.max(entry.gone_to);
+        if let Some(next) = next.filter(|next| next.first > gone + 1) {
+            let what = "the segment behind it is missing";
+            self.lost(path.clone(), 0, what, gone + 1, LastLost::Commit(next.first - 1));
         }
         match self.begin(entry) {
             Err(what) => self.lost(path, 0, what, entry.first, LastLost::Commit(last)),
             Ok((mut reader, header)) => {
+                if header.rewrite > 0 {
+                    self.rewritten = self.rewritten.max(last);
+                }
                 let mut checksum = header.before;
                 let fault = self.frames(&mut reader, &path, &mut checksum);
                 let footer = self.footer(&mut reader);
@@ -361,11 +366,8 @@ impl Findings<'_> {
         let zeros = fault == FrameFault::Zeros && reader.written_from(at) == 0;
         if last < proven {
             // What a slot proves is followed by one commit at most that none proves.
-            let lost = if slot.is_some() || self.manifest.closed {
-                LastLost::Commit(proven)
-            } else {
-                LastLost::AtLeast(proven)
-            };
+            let is_known = self.manifest.closed || slot.is_some_and(|slot| slot.lsn >= self.manifest.end);
+            let lost = if is_known { LastLost::Commit(proven) } else { LastLost::AtLeast(proven) };
             return self.lost(path, at, words(&fault), last + 1, lost);
         }
         let is_closed = self.manifest.closed && self.manifest.end == last;

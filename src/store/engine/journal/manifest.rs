@@ -54,12 +54,14 @@ pub struct SegmentEntry {
     pub known: u64,
     /// The same, once the file is removed too that it took the place of. What was removed by then may be forgotten.
     pub clean: u64,
+    /// The last commit of the segments behind it of which nothing was left; 0: there were none.
+    pub gone_to: u64,
 }
 
 impl SegmentEntry {
     /// A segment of which nothing but its name and its first commit is known.
     pub fn new(file: String, first: u64) -> SegmentEntry {
-        SegmentEntry { file, first, finished: None, ended: None, ages: 0, known: 0, clean: 0 }
+        SegmentEntry { file, first, finished: None, ended: None, ages: 0, known: 0, clean: 0, gone_to: 0 }
     }
 }
 

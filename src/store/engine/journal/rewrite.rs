@@ -58,7 +58,8 @@ fn ages_passed(entry: &SegmentEntry, before: &[Time]) -> usize {
     entry.ended.map_or(0, |ended| before.iter().filter(|before| ended < **before).count())
 }
 
-/// Rewrites a finished segment that is [`due`], by the same times. `pause` is called now and then. The file before stays:
+/// Rewrites a finished segment that is [`due`], by the same times. `pause` is called now and then, and answers
+/// whether to go on; `None`: not to the end. The file before stays:
 /// the caller removes it, not at once, since someone may be copying the folder by a manifest that names it.
 ///
 /// # Errors
@@ -67,8 +68,8 @@ pub fn rewrite(
     journal: &Journal,
     (entry, before): (&SegmentEntry, &[Time]),
     current: CurrentValue<'_>,
-    pause: &dyn Fn(),
-) -> Result<RewrittenSegment, KvError> {
+    pause: &dyn Fn() -> bool,
+) -> Result<Option<RewrittenSegment>, KvError> {
     let failed = |error: io::Error| KvError::Failed(format!("rewriting {}: {error}", entry.file));
     let known = journal.durable();
     let clean = clean_before(journal, entry);
@@ -97,15 +98,16 @@ pub fn rewrite(
         .map_err(KvError::Failed)?;
         kept?;
         writer.passed(head.lsn, head.commands).map_err(failed)?;
-        if frames % 16 == 0 {
-            pause();
+        if frames % 16 == 0 && !pause() {
+            files::remove(&writer.unfinished).map_err(failed)?;
+            return Ok(None);
         }
     }
     if frames != finished.frames {
         return Err(failed(io::Error::other("it cannot be read to its end")));
     }
     let written = writer.end(finished).map_err(failed)?;
-    put_in_place(journal, entry, (known, ages_passed(entry, before)), written).map_err(failed)
+    put_in_place(journal, entry, (known, ages_passed(entry, before)), written).map(Some).map_err(failed)
 }
 
 /// Up to which commit nothing that was removed is in the segments before one.
@@ -265,6 +267,20 @@ pub fn remove_empty(journal: &Journal) -> io::Result<()> {
     if empty.is_empty() {
         return Ok(());
     }
-    journal.write_manifest(|manifest| manifest.segments.retain(|entry| !is_empty(entry)))?;
+    journal.write_manifest(|manifest| {
+        let mut left: Vec<SegmentEntry> = Vec::with_capacity(manifest.segments.len());
+        for entry in manifest.segments.drain(..) {
+            match left.last_mut() {
+                Some(before) if is_empty(&entry) => {
+                    let last = entry.finished.as_ref().map_or(entry.first, |finished| finished.last);
+                    before.gone_to = last.max(entry.gone_to);
+                }
+                // What the journal began with needs no trace.
+                None if is_empty(&entry) => {}
+                _ => left.push(entry),
+            }
+        }
+        manifest.segments = left;
+    })?;
     empty.iter().try_for_each(|entry| files::remove(&journal.folder().join(&entry.file)))
 }

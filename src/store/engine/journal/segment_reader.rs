@@ -8,7 +8,7 @@ use std::path::Path;
 use memchr::memmem;
 
 use crate::store::engine::journal::frame::{FrameFault, FrameHead, HEAD, MAGIC};
-use crate::store::engine::journal::segment::FRAMES;
+use crate::store::engine::journal::segment::{FRAMES, SegmentHeader};
 
 /// How many bytes are read at a time.
 const WINDOW: usize = 256 * 1024;
@@ -59,6 +59,15 @@ impl SegmentReader {
         self.bytes(0, FRAMES as usize)
     }
 
+    /// What the segment says of itself.
+    ///
+    /// # Errors
+    /// The system's, or that it cannot be read.
+    pub fn header(&mut self) -> io::Result<SegmentHeader> {
+        let header = SegmentHeader::read(self.first_block()?);
+        header.ok_or_else(|| io::Error::other("the header of a segment is damaged"))
+    }
+
     /// Up to so many bytes from `at` on, fewer where the file ends.
     ///
     /// # Errors
@@ -85,9 +94,14 @@ impl SegmentReader {
             let wanted = (length.max(WINDOW) as u64).min(self.length.saturating_sub(at));
             self.window.resize(usize::try_from(wanted).unwrap_or(0), 0);
             self.start = at;
-            if let Err(error) = self.file.read_exact_at(&mut self.window, at) {
-                self.window.clear();
-                return Err(error);
+            if self.file.read_exact_at(&mut self.window, at).is_err() {
+                // What is near may be unreadable, and what is wanted not.
+                let wanted = usize::try_from(end.saturating_sub(at)).unwrap_or(0);
+                self.window.resize(wanted, 0);
+                if let Err(error) = self.file.read_exact_at(&mut self.window, at) {
+                    self.window.clear();
+                    return Err(error);
+                }
             }
         }
         let from = usize::try_from(at - self.start).unwrap_or(0);
