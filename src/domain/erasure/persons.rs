@@ -156,17 +156,24 @@ fn knows_emails(known: &KnownIdentities) -> bool {
 }
 
 /// How many persons have these records, where they were found by a value of this kind: those that are joined by a link
-/// are one, or as many as they name e-mail addresses; those that name no one are one together.
+/// are one, or as many as they name e-mail addresses. Those that name no one are one together; but found by an order's
+/// number, which may be a constant, each conversion of them may be another person's.
 pub fn count_persons<'a>(records: impl IntoIterator<Item = &'a PersonMarks>, asked: SubjectKind) -> u64 {
     let mut groups = JoinedGroups::default();
-    let mut has_nameless = false;
+    let mut nameless = BTreeSet::new();
     for marks in records {
         let links = marks.links(asked);
-        has_nameless |= links.is_empty();
+        if links.is_empty() {
+            nameless.insert(marks.conversion.map(|id| id.to_string()));
+        }
         groups.join(links, marks.mailboxes());
     }
     let found: u64 = groups.mailboxes.values().map(|addresses| (addresses.len() as u64).max(1)).sum();
-    if found == 0 { u64::from(has_nameless) } else { found + u64::from(has_nameless && asked_alone(asked)) }
+    let nameless = match asked_alone(asked) {
+        true => nameless.iter().flatten().count().max(usize::from(!nameless.is_empty())) as u64,
+        false => u64::from(!nameless.is_empty() && found == 0),
+    };
+    found + nameless
 }
 
 /// Whether a record that names no one else is another person's than those that do.
@@ -253,6 +260,14 @@ mod tests {
         let constant =
             [marks(&[], &[], &["c1"], None), marks(&[], &[], &["c2"], None), marks(&[], &[], &[], None)];
         assert_eq!(count(&constant, SubjectKind::TransactionId), 3);
+        let sold = |id: &str| {
+            let conversion = Some(ConversionId::parse(id).unwrap());
+            PersonMarks { conversion, ..marks(&[], &[], &[], None) }
+        };
+        let ids = ["0".repeat(32), "1".repeat(32)];
+        let strangers = [sold(&ids[0]), sold(&ids[1]), sold(&ids[1]), marks(&[], &[], &[], None)];
+        assert_eq!(count(&strangers, SubjectKind::TransactionId), 2, "an order's number that is a constant");
+        assert_eq!(count(&strangers, SubjectKind::Phone), 1);
         let same_click = [marks(&eve, &[], &["c1"], None), marks(&adam, &[], &["c1"], None)];
         assert_eq!(count(&same_click, SubjectKind::ClickId), 2);
         assert_eq!(count(&[marks(&[], &["5550143"], &[], None)], SubjectKind::Phone), 1);
