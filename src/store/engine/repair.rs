@@ -81,15 +81,7 @@ pub fn from_index_alone(
     report: &mut OpenReport,
 ) -> Result<(), OpenError> {
     let store = new_store().map_err(|error| OpenError::of_io(path, &error))?;
-    let manifest = Manifest {
-        store,
-        sequence: 0,
-        written_at: None,
-        end: 0,
-        closed: false,
-        segments: Vec::new(),
-        set_aside: Vec::new(),
-    };
+    let manifest = Manifest::new(store);
     let (damage, flaws, leftovers) = (vec![damage], Vec::new(), Vec::new());
     let inspection =
         Inspection { manifest, end: None, last: 0, rewritten: 0, damage, torn: None, flaws, leftovers };

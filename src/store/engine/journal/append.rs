@@ -101,15 +101,7 @@ impl Journal {
         let size = settings.segment_bytes.min(FIRST_SEGMENT);
         let header = SegmentHeader { store, first, before: 0, rewrite: 0, known: 0, size };
         let (file, checksum) = (make_segment(folder, &header)?, header.before);
-        let manifest = Manifest {
-            store,
-            sequence: 0,
-            written_at: None,
-            end: first - 1,
-            closed: false,
-            segments: vec![entry(&header)],
-            set_aside: Vec::new(),
-        };
+        let manifest = Manifest { end: first - 1, segments: vec![entry(&header)], ..Manifest::new(store) };
         let end = JournalEnd { header, checksum, at: FRAMES, lsn: first - 1 };
         let journal = Journal::of(folder, file, end, manifest, settings);
         journal.write_manifest(|_| {})?;

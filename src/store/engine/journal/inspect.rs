@@ -114,29 +114,13 @@ fn guess_manifest(folder: &Path, files: &SegmentFiles) -> Option<Manifest> {
         SegmentHeader::read(reader.first_block().ok()?)
     });
     let header = header.into_iter().next()?;
-    Some(Manifest {
-        store: header.store,
-        sequence: 0,
-        written_at: None,
-        end: 0,
-        closed: false,
-        segments: Vec::new(),
-        set_aside: Vec::new(),
-    })
+    Some(Manifest::new(header.store))
 }
 
 fn unreadable(folder: &Path, flaws: Vec<String>) -> Inspection {
     let what = "neither a manifest nor the header of a segment can be read".to_owned();
     let damage = Damage { file: folder.to_owned(), at: 0, what, first: 1, last: LastLost::AtLeast(0) };
-    let manifest = Manifest {
-        store: StoreId([0; 16]),
-        sequence: 0,
-        written_at: None,
-        end: 0,
-        closed: false,
-        segments: Vec::new(),
-        set_aside: Vec::new(),
-    };
+    let manifest = Manifest::new(StoreId([0; 16]));
     let (damage, leftovers) = (vec![damage], Vec::new());
     Inspection { manifest, end: None, last: 0, rewritten: 0, damage, torn: None, flaws, leftovers }
 }

@@ -97,6 +97,12 @@ impl FinishedSegment {
 }
 
 impl Manifest {
+    /// The manifest of a journal of which nothing is known but its store.
+    pub fn new(store: StoreId) -> Manifest {
+        let (segments, set_aside) = Default::default();
+        Manifest { store, sequence: 0, written_at: None, end: 0, closed: false, segments, set_aside }
+    }
+
     /// Writes both copies, one after the other.
     ///
     /// # Errors
