@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cli::progress::WorkBar;
 use crate::cli::{Failure, print, print_json};
+use crate::store::contract::copies::SalvageReport;
 use crate::store::embedded::data_folder::salvage_folder;
 use crate::template::diagnostic::Problem;
 
@@ -29,8 +30,14 @@ impl SalvageCommand {
         let salvaged = salvage_folder(&self.dir, &self.new, &|done, all| progress.at(done, all));
         progress.end();
         let report = salvaged.map_err(|error| Failure::running(Problem::new(error.to_string(), "")))?;
+        self.show(&report)?;
+        // What is not saved is named already.
+        if report.lost.is_empty() { Ok(()) } else { Err(Failure { code: 1, problems: Vec::new() }) }
+    }
+
+    fn show(&self, report: &SalvageReport) -> Result<(), Failure> {
         if self.json {
-            return print_json(&report);
+            return print_json(report);
         }
         let records: u64 = report.records.values().sum();
         let kinds: Vec<String> =

@@ -10,6 +10,7 @@ use postbridge::store::engine::error::OpenError;
 use postbridge::store::engine::folder::says_full;
 use serde_json::json;
 
+use crate::support::damaged_folder::{Outcome, copy, killed, outcome};
 use crate::support::platform::{Act, Platform};
 use crate::support::relay::{CAMPAIGN, KEY, Relay, Setup, TOKEN, ask, wait_until};
 use crate::support::small_disk::SmallDisk;
@@ -254,4 +255,28 @@ fn without_room_it_does_not_start_changes_nothing_and_says_what_to_do() {
     assert_eq!(relay.postback("cake-test", b"tid=R1&price=3").json()["status"], "duplicate");
     let known = format!("/{KEY}/collect/cake-test?tid=R2&price=3");
     assert_eq!(get(&relay, &known).json()["status"], "accepted");
+}
+
+#[test]
+fn what_a_process_left_unfinished_goes_before_a_start_is_refused_for_want_of_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = disk(folder.path(), "64m") else { return };
+    let image = killed(30);
+    let data = disk.0.join("data");
+    copy(&image.data(), &data);
+    std::fs::create_dir_all(data.join("index.new")).unwrap();
+    for (file, bytes) in [
+        ("journal/next", 4 * MB),
+        ("journal/next.new", 2 * MB),
+        ("journal/00000000000000000001-1.journal.new", 2 * MB),
+        ("index.new/db", 4 * MB),
+    ] {
+        std::fs::write(data.join(file), vec![1; bytes as usize]).unwrap();
+    }
+    fill(&disk, MB);
+    assert_eq!(outcome(&data, &image.acknowledged), Outcome::Whole);
+    assert!(!data.join("index.new").exists());
+    let journal = std::fs::read_dir(data.join("journal")).unwrap();
+    let names: Vec<_> = journal.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.iter().all(|name| !name.ends_with(".new")), "{names:?}");
 }

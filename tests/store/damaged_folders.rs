@@ -3,9 +3,15 @@
 use std::fs;
 use std::path::Path;
 
+use postbridge::store::embedded::data_folder::verify_closed;
 use postbridge::store::engine::journal::segment_reader::SegmentReader;
 
-use crate::support::damaged_folder::{FolderImage, Outcome, Tally, killed, killed_after_a_stop, stopped};
+use postbridge::store::contract::Store;
+use postbridge::store::contract::conformance::fixture::received::wait;
+
+use crate::support::damaged_folder::{
+    FolderImage, Outcome, Tally, copy, image_of, killed, killed_after_a_stop, open, outcome, receive, stopped,
+};
 use crate::support::trial::{Chance, rounds};
 
 /// How many sales a folder has.
@@ -161,4 +167,54 @@ fn the_end_of_a_burst_that_is_cut_or_zeroed_block_by_block_is_never_silent() {
         }
     }
     tally.end();
+}
+
+#[test]
+fn an_index_that_is_ahead_of_an_older_journal_heals_it_or_is_refused_untouched() {
+    let early = stopped(30);
+    let journal_of = |image: &FolderImage| image.data().join("journal");
+    let swap = |from: &Path, data: &Path| {
+        fs::remove_dir_all(data.join("journal")).unwrap();
+        copy(from, &data.join("journal"));
+    };
+    let older = journal_of(&early);
+    // The same folder later: stopped, and killed after a stop.
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    copy(&early.data(), &data);
+    let store = open(&data).unwrap();
+    let mut acknowledged = early.acknowledged.clone();
+    receive(&store, "later", 30, &mut acknowledged);
+    wait(store.close()).unwrap();
+    drop(store);
+    let closed = image_of(&data, acknowledged.clone());
+    assert_eq!(closed.try_damage(|data| swap(&older, data)), Outcome::Repaired);
+    let store = open(&data).unwrap();
+    let open_again = image_of(&data, acknowledged);
+    // No one knows what was received since the index was marked.
+    assert_eq!(open_again.try_damage(|data| swap(&older, data)), Outcome::Refused);
+    drop(store);
+}
+
+#[test]
+fn what_is_damaged_of_a_segment_and_no_commit_is_written_again() {
+    let image = stopped(SALES * 4);
+    let segments: Vec<_> =
+        image.files().into_iter().filter(|(file, _)| file.starts_with("journal")).collect();
+    let segments =
+        segments.into_iter().filter(|(file, _)| file.extension().is_some_and(|end| end == "journal"));
+    let finished: Vec<_> = segments.filter(|(file, _)| *file != image.open_segment()).collect();
+    assert!(!finished.is_empty());
+    for (file, length) in &finished {
+        for at in [20, length - 20] {
+            let folder = tempfile::tempdir().unwrap();
+            let data = folder.path().join("data");
+            copy(&image.data(), &data);
+            change(&data.join(file), |bytes| bytes[at as usize] ^= 1);
+            assert_eq!(outcome(&data, &image.acknowledged), Outcome::Repaired, "{file:?} at {at}");
+            assert_eq!(outcome(&data, &image.acknowledged), Outcome::Whole, "{file:?} at {at}, again");
+            let found = verify_closed(&data, &|_, _| {}).unwrap().findings;
+            assert_eq!(found, [], "{file:?} at {at}, verified");
+        }
+    }
 }

@@ -9,24 +9,21 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use postbridge::domain::time::Time;
-use postbridge::store::engine::checkpoint::{CheckpointSettings, IndexedJournal};
+use postbridge::store::engine::checkpoint::CheckpointSettings;
 use postbridge::store::engine::data_folder::{FolderContents, FolderSettings};
-use postbridge::store::engine::faulty::{Faulty, ReadFault};
 use postbridge::store::engine::journal::append::{Journal, JournalSettings};
 use postbridge::store::engine::journal::finish::finish_all;
 use postbridge::store::engine::journal::inspect::inspect;
 use postbridge::store::engine::journal::segment::StoreId;
+use postbridge::store::engine::journal::segment_reader::SegmentReader;
 use postbridge::store::engine::journaled::Journaled;
 use postbridge::store::engine::kv::{Batch, Direction, Kv, Span};
 use postbridge::store::engine::open_folder;
-use postbridge::store::engine::overlay::Overlay;
-use postbridge::store::engine::packed::Packed;
-use postbridge::store::engine::sled::Sled;
 
 use crate::support::damaged_folder::copy;
 use crate::support::trial::{Chance, rounds};
 
-type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+pub type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Packed records, records with keys in no order, and a ring of keys that are used again.
 const TABLES: &[u8] = b"HR";
@@ -54,7 +51,7 @@ fn open(data: &Path, clock: &Clock) -> Journaled {
     open_folder::open(data, &clock.settings(), contents).unwrap().0
 }
 
-fn held(kv: &dyn Kv, direction: Direction) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub fn held(kv: &dyn Kv, direction: Direction) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut found = Vec::new();
     let mut tables: Vec<u8> = (b'A'..=b'Z').collect();
     if direction == Direction::Down {
@@ -71,7 +68,7 @@ fn held(kv: &dyn Kv, direction: Direction) -> Vec<(Vec<u8>, Vec<u8>)> {
     found
 }
 
-fn assert_holds(kv: &dyn Kv, model: &Model, after: &str) {
+pub fn assert_holds(kv: &dyn Kv, model: &Model, after: &str) {
     let wanted: Vec<_> = model.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     assert!(held(kv, Direction::Up) == wanted, "it does not hold what it should after {after}");
     let mut down = held(kv, Direction::Down);
@@ -227,46 +224,54 @@ fn what_is_gone_is_in_no_file_of_the_journal_once_it_is_rewritten() {
 }
 
 #[test]
-fn what_the_index_cannot_give_or_take_is_read_from_the_journal_and_no_other_record_is_harmed() {
+fn what_may_have_followed_the_damaged_commits_that_the_index_has_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let journal_folder = folder.path().join("journal");
-    fs::create_dir(&journal_folder).unwrap();
-    let settings = JournalSettings { segment_bytes: 16 * 1024, wall: None };
-    let journal = Journal::begin(&journal_folder, StoreId([7; 16]), 1, settings).unwrap();
-    let sled = Arc::new(Sled::open(&folder.path().join("index")).unwrap());
-    let disk = Faulty::over(Arc::clone(&sled));
-    let index = Packed::new(Arc::new(disk.clone()), b"");
-    let checkpoint = CheckpointSettings { every: Duration::from_secs(3600), bytes: 1024 * 1024 };
-    let shared = IndexedJournal::new(journal, Overlay::new(0), (sled, index), checkpoint);
-    let kv = Journaled::start(shared, None).unwrap();
-    let key = |number: u64| [b"K".as_slice(), &number.to_be_bytes()].concat();
-    let put = |number: u64, value: &str| {
-        let mut batch = Batch::default();
-        batch.put(key(number), value.as_bytes().to_vec());
+    let clock = Clock(Arc::new(AtomicI64::new(1_700_000_000_000)));
+    let data = folder.path().join("data");
+    let put = |kv: &Journaled, number: u64| {
+        let mut batch = Batch { commands: 3, ..Batch::default() };
+        batch.put([b"K".as_slice(), &number.to_be_bytes()].concat(), vec![number as u8; 200]);
         kv.commit(batch, &mut |_| {}).unwrap();
     };
-    let value = |number: u64| kv.get(&key(number)).unwrap().map(|value| String::from_utf8(value).unwrap());
-    (0..300).for_each(|number| put(number, &format!("first-{number}")));
-    put(7, "second-7");
-    kv.tidy_now(&[]).unwrap();
-    disk.cannot_read(ReadFault::Damaged, move |found| (5..10).any(|number| found == key(number)));
-    assert_eq!(value(6).as_deref(), Some("first-6"));
-    assert_eq!(value(7).as_deref(), Some("second-7"));
-    assert_eq!(value(11).as_deref(), Some("first-11"));
-    // They are changed and removed like all others, and every other one goes to the index.
-    put(7, "third-7");
-    put(8, "second-8");
-    let mut batch = Batch::default();
-    batch.remove(key(9));
-    batch.remove(key(12));
-    kv.commit(batch, &mut |_| {}).unwrap();
-    kv.tidy_now(&[]).unwrap();
-    assert_eq!(value(5).as_deref(), Some("first-5"));
-    assert_eq!(value(7).as_deref(), Some("third-7"));
-    assert_eq!(value(8).as_deref(), Some("second-8"));
-    assert_eq!((value(9), value(12)), (None, None));
-    assert_eq!(value(299).as_deref(), Some("first-299"));
+    let kv = open(&data, &clock);
+    (1..=20).for_each(|number| put(&kv, number));
     drop(kv);
+    // The index has all of it; then there is one commit more, and a kill.
+    let kv = open(&data, &clock);
+    put(&kv, 21);
+    let killed = folder.path().join("killed");
+    copy(&data, &killed);
+    drop(kv);
+    let segment = inspect(&killed.join("journal")).unwrap().unwrap().end.unwrap().header.file_name();
+    let mut reader = SegmentReader::open(&killed.join("journal").join(&segment)).unwrap();
+    let mut places = Vec::new();
+    while reader.next_frame().is_ok() {
+        places.push(reader.at() as usize);
+    }
+    let &[.., begin, before_last, end] = &places[..] else { panic!("{places:?}") };
+    let contents = FolderContents { tables: TABLES, check: &|_| Ok(()) };
+    let damaged = |damage: &dyn Fn(&mut Vec<u8>)| {
+        let damaged = folder.path().join("damaged");
+        let _ = fs::remove_dir_all(&damaged);
+        copy(&killed, &damaged);
+        let file = damaged.join("journal").join(&segment);
+        let mut bytes = fs::read(&file).unwrap();
+        damage(&mut bytes);
+        fs::write(&file, bytes).unwrap();
+        let (kv, report) = open_folder::open(&damaged, &clock.settings(), contents).unwrap();
+        let count = held(&kv, Direction::Up).len();
+        let torn = report.torn.map(|(torn, aside)| (torn.bytes > 0, torn.commands, aside.exists()));
+        (count, torn)
+    };
+    // Both frames, only the first of them, and the first with a byte of the second.
+    assert_eq!(damaged(&|bytes| bytes[begin..end].fill(0)), (20, Some((false, None, false))));
+    assert_eq!(damaged(&|bytes| bytes.truncate(begin)), (20, Some((false, None, false))));
+    assert_eq!(damaged(&|bytes| bytes[begin..before_last].fill(0)), (21, None));
+    let cut_in = damaged(&|bytes| {
+        bytes[begin] ^= 1;
+        bytes[end - 1] ^= 1;
+    });
+    assert_eq!(cut_in, (20, Some((true, Some(3), true))));
 }
 
 fn begin_journal(folder: &Path) -> Journal {

@@ -26,4 +26,5 @@ mod statuses;
 mod suppression;
 mod transactions;
 mod unavailable;
+mod unreadable_index;
 mod verification;

@@ -71,7 +71,7 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn image_of(data: &Path, acknowledged: Acknowledged) -> FolderImage {
+pub fn image_of(data: &Path, acknowledged: Acknowledged) -> FolderImage {
     let folder = tempfile::tempdir().unwrap();
     copy(data, &folder.path().join("data"));
     FolderImage { folder, acknowledged }

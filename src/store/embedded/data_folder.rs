@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::store::contract::StoreFolder;
 use crate::store::contract::copies::{CopyError, CopyReport, ProgressOf, RestoreReport, SalvageReport};
 use crate::store::contract::error::StoreError;
-use crate::store::contract::verification::StoreVerification;
+use crate::store::contract::verification::{StoreFinding, StoreVerification};
 use crate::store::embedded::Embedded;
 use crate::store::engine::backup::backup;
 use crate::store::engine::data_folder::FolderContents;
@@ -44,8 +44,13 @@ impl StoreFolder for OpenDataFolder {
     fn verify(&self, progress: ProgressOf<'_>) -> Result<StoreVerification, CopyError> {
         let failed = |error: OpenError| CopyError::Folder(error.to_string());
         self.folder.bring_up_index();
-        let verified = verify_live(self.folder.journal(), self.folder.as_ref(), PACKED, progress);
+        let verified = verify_live(self.folder.journal(), &self.folder.unhealed(), PACKED, progress);
         let mut verification = verified.map_err(failed)?;
+        if self.folder.is_damaged() {
+            let cause = "it could not give or take something since the start: that is read from the journal, and the next \
+                         start makes the index anew";
+            verification.add(StoreFinding::IndexWrong(cause.to_owned()));
+        }
         let followed = references::check(&self.shared.reader, &mut verification);
         followed.map_err(|error| failed(error.into()))?;
         Ok(verification)

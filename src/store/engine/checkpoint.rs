@@ -1,5 +1,6 @@
 //! Brings the index up with the journal: in the background, in full blocks, and marked only once it is durable.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -11,11 +12,11 @@ use parking_lot::{Condvar, Mutex};
 use crate::store::crash;
 use crate::store::engine::journal::append::Journal;
 use crate::store::engine::journal::files;
-use crate::store::engine::journal::replay::last_value;
 use crate::store::engine::kv::{Batch, Direction, KeyChange, Kv, KvError};
-use crate::store::engine::overlay::{Layer, LayerCursor, Overlay};
+use crate::store::engine::overlay::{Layer, LayerCursor, LayerEntry, Overlay};
 use crate::store::engine::packed::Packed;
 use crate::store::engine::sled::Sled;
+use crate::store::engine::unreadable::UnreadableSpans;
 
 /// How many bytes of records go to the index together.
 const CHUNK: usize = 4 * 1024 * 1024;
@@ -54,7 +55,13 @@ pub struct IndexedJournal {
     /// Rings when there is room again.
     room: Condvar,
     /// Held by the one who writes the index.
-    turn: Mutex<()>,
+    pub(super) turn: Mutex<()>,
+    /// What the index cannot give, and the overlay has.
+    pub(super) unreadable: UnreadableSpans,
+    /// What the journal cannot give either.
+    pub(super) lost: UnreadableSpans,
+    /// Held by the one who reads from the journal what the index cannot give.
+    pub(super) healing: Mutex<()>,
     failed: OnceLock<KvError>,
     /// Whether the index could not take or give something: its mark moves on no more, and the next start makes it anew.
     damaged: AtomicBool,
@@ -84,43 +91,16 @@ impl IndexedJournal {
             bell: Condvar::new(),
             room: Condvar::new(),
             turn: Mutex::default(),
+            unreadable: UnreadableSpans::default(),
+            lost: UnreadableSpans::default(),
+            healing: Mutex::default(),
             failed: OnceLock::new(),
             damaged: false.into(),
         }
     }
 
-    /// The value of a key: of the overlay, else of the index.
-    ///
-    /// # Errors
-    /// That it cannot be read.
-    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
-        match self.overlay.get(key) {
-            Some(changed) => Ok(changed.map(Vec::from)),
-            None => match self.index.get(key) {
-                Err(KvError::Damaged { key: page, cause }) => self.recover(key, (&page, &cause)),
-                found => found,
-            },
-        }
-    }
-
-    /// Reads from the journal what the index cannot give, and keeps it in memory. Takes as long as reading the journal does.
-    fn recover(&self, key: &[u8], (page, cause): (&[u8], &str)) -> Result<Option<Vec<u8>>, KvError> {
-        self.is_found_damaged(page, cause);
-        let found = last_value(self.journal.folder(), &self.journal.manifest().segments, key)?.flatten();
-        // Nothing moves from the overlay to the index from here on; what has meanwhile is newer.
-        let _one_at_a_time = self.turn.lock();
-        if let Some(known) = self.overlay.get(key) {
-            return Ok(known.map(Vec::from));
-        }
-        if let Ok(known) = self.index.get(key) {
-            return Ok(known);
-        }
-        self.overlay.pin(key.to_vec(), found.clone().map(Bytes::from));
-        Ok(found)
-    }
-
     /// Says so once.
-    fn is_found_damaged(&self, key: &[u8], cause: &str) {
+    pub(super) fn is_found_damaged(&self, key: &[u8], cause: &str) {
         if !self.damaged.swap(true, Ordering::AcqRel) {
             tracing::error!(
                 key = %key.escape_ascii(), cause,
@@ -256,49 +236,79 @@ impl IndexedJournal {
 
     fn write(&self, frozen: &Arc<Layer>) -> Result<(), KvError> {
         let mut changes = LayerCursor::new(vec![Arc::clone(frozen)], &[], END, Direction::Up);
+        let unreadable = self.unreadable.now();
         while changes.peek().is_some() {
             let (mut batch, mut bytes) = (Batch::default(), 0);
             while bytes < CHUNK
                 && let Some((key, value)) = changes.take_next()
             {
+                if unreadable.iter().any(|span| span.covers(&key)) {
+                    self.overlay.pin(key, value);
+                    continue;
+                }
                 bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
-                let change = value.map_or(KeyChange::Remove, |value| KeyChange::Put(value.into()));
-                batch.changes.push((key, change));
+                batch.changes.push((key, change_of(value)));
             }
-            self.apply(batch)?;
+            if !self.is_damaged() {
+                let keys = batch.changes.first().map(|(key, _)| key.clone());
+                match self.index.apply(batch) {
+                    Err(KvError::Damaged { key, cause }) => self.is_found_damaged(&key, &cause),
+                    done => {
+                        done?;
+                        continue;
+                    }
+                }
+                // All of it again: some of it may have been applied.
+                batch = some_of(frozen, keys.as_deref().unwrap_or_default(), changes.peek());
+            }
+            self.apply_apart(batch)?;
         }
         Ok(())
     }
 
-    /// Applies changes, each half apart where something is damaged, until only those are left that touch it: they stay in
-    /// memory, and in the journal.
-    fn apply(&self, mut batch: Batch) -> Result<(), KvError> {
-        let changed = if self.is_damaged() { batch.clone() } else { Batch::default() };
+    /// Applies changes to an index that is damaged, each half apart where they touch that, until only those are left that
+    /// do: they stay in memory, and in the journal.
+    fn apply_apart(&self, mut batch: Batch) -> Result<(), KvError> {
         match self.index.apply(batch.clone()) {
-            Err(KvError::Damaged { key, cause }) if batch.changes.len() == 1 => {
-                self.is_found_damaged(&key, &cause);
-                for (key, change) in batch.changes {
-                    let value = match change {
-                        KeyChange::Add(value) | KeyChange::Put(value) => Some(value.into()),
-                        KeyChange::Remove => None,
-                    };
-                    self.overlay.pin(key, value);
-                }
+            Err(KvError::Damaged { .. }) if batch.changes.len() == 1 => {
+                batch.changes.into_iter().for_each(|(key, change)| self.overlay.pin(key, value_of(change)));
                 Ok(())
             }
             Err(KvError::Damaged { .. }) => {
                 let half = batch.changes.len() / 2;
                 let changes = batch.changes.split_off(half);
-                self.apply(batch)?;
-                self.apply(Batch { changes, ..Batch::default() })
+                self.apply_apart(batch)?;
+                self.apply_apart(Batch { changes, ..Batch::default() })
             }
             done => {
                 done?;
-                self.overlay.keep_pinned_current(&changed);
+                self.overlay.keep_pinned_current(&batch);
                 Ok(())
             }
         }
     }
+}
+
+fn value_of(change: KeyChange) -> Option<Bytes> {
+    match change {
+        KeyChange::Add(value) | KeyChange::Put(value) => Some(value.into()),
+        KeyChange::Remove => None,
+    }
+}
+
+fn change_of(value: Option<Bytes>) -> KeyChange {
+    value.map_or(KeyChange::Remove, |value| KeyChange::Put(value.into()))
+}
+
+/// The changes of a layer from the key `from` on, up to `next`.
+fn some_of(layer: &Arc<Layer>, from: &[u8], next: Option<&LayerEntry>) -> Batch {
+    let to = next.map_or(END, |(key, _)| key);
+    let mut changes = LayerCursor::new(vec![Arc::clone(layer)], from, to, Direction::Up);
+    let mut batch = Batch::default();
+    while let Some((key, value)) = changes.take_next() {
+        batch.changes.push((key, change_of(value)));
+    }
+    batch
 }
 
 /// Starts the thread that writes the index.
@@ -308,7 +318,9 @@ impl IndexedJournal {
 pub fn start(shared: &Arc<IndexedJournal>) -> std::io::Result<JoinHandle<()>> {
     let shared = Arc::clone(shared);
     let run = move || {
-        if let Err(error) = shared.run() {
+        let ran = catch_unwind(AssertUnwindSafe(|| shared.run()));
+        let panicked = |_| Err(KvError::Failed("the thread that writes the index panicked".to_owned()));
+        if let Err(error) = ran.unwrap_or_else(panicked) {
             tracing::error!(%error, "the index cannot be written any more");
             // The first failure is the one that counts.
             let _ = shared.failed.set(error);

@@ -24,7 +24,7 @@ const DEPTH: usize = 8;
 /// No room on its disk, a file that this user may not use, rights that cannot be taken from others.
 pub fn prepare(path: &Path) -> Result<bool, OpenError> {
     let failed = |error: io::Error| OpenError::of_io(path, &error);
-    room_for(path, ROOM)?;
+    room(path)?;
     if !path.try_exists().map_err(failed)? {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
         return Ok(true);
@@ -43,6 +43,14 @@ pub fn says_full(cause: &str) -> bool {
     ["No space left on device", "os error 28", "StorageFull", "Disk quota exceeded", "os error 122"]
         .iter()
         .any(|words| cause.contains(words))
+}
+
+/// Whether there is room to start.
+///
+/// # Errors
+/// That there is none.
+pub fn room(path: &Path) -> Result<(), OpenError> {
+    room_for(path, ROOM)
 }
 
 /// Whether so many bytes more have room on the folder's disk.

@@ -16,6 +16,9 @@ use crate::store::engine::sled::Sled;
 /// How many bytes of changes go to the index together while it is made anew.
 const CHUNK: usize = 32 * 1024 * 1024;
 
+/// The name of an index that another took the place of.
+const INDEX_ASIDE: &str = "index.set-aside";
+
 /// An index, and whether it is whole; else why not.
 pub enum CheckedIndex {
     /// It has all that its mark says.
@@ -118,7 +121,14 @@ pub fn of_kv(path: &Path, error: KvError) -> OpenError {
 /// The system's.
 pub fn put_in_place(made: &Path, index: &Path) -> std::io::Result<Option<String>> {
     let folder = index.parent().unwrap_or(index).to_path_buf();
-    let aside: PathBuf = files::free_name(&folder, "index.set-aside");
+    // Those that were set aside before are of no more use: the journal is whole, and has all that they had.
+    for entry in fs::read_dir(&folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(INDEX_ASIDE) {
+            files::remove(&entry.path())?;
+        }
+    }
+    let aside: PathBuf = folder.join(INDEX_ASIDE);
     let had = index.symlink_metadata().is_ok();
     if had {
         fs::rename(index, &aside)?;

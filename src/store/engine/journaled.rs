@@ -13,8 +13,8 @@ use crate::domain::time::Time;
 use crate::store::engine::checkpoint::{self, IndexedJournal};
 use crate::store::engine::journal::append::Journal;
 use crate::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
-use crate::store::engine::merge;
 use crate::store::engine::tidy::{self, TidyRequest};
+use crate::store::engine::unhealed::UnhealedRecords;
 
 /// How long one waits, at most so many times, who wants to see in the index what is committed.
 const CHECKPOINT_WAIT: Duration = Duration::from_millis(20);
@@ -59,6 +59,16 @@ impl Journaled {
         &self.shared.journal
     }
 
+    /// Its records as the index has them: what that cannot give is not read from the journal.
+    pub fn unhealed(&self) -> UnhealedRecords {
+        UnhealedRecords(Arc::clone(&self.shared))
+    }
+
+    /// Whether the index could not give or take something since it was opened.
+    pub fn is_damaged(&self) -> bool {
+        self.shared.is_damaged()
+    }
+
     /// Has the index get what is committed by now, and waits for that a while.
     pub fn bring_up_index(&self) {
         let wanted = self.shared.journal.durable();
@@ -78,10 +88,7 @@ impl Kv for Journaled {
     }
 
     fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
-        if span.from >= span.to {
-            return Ok(());
-        }
-        merge::scan(self.shared.overlay.stack(), &self.shared.index, span, visit)
+        self.shared.scan(span, visit)
     }
 
     fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {

@@ -10,7 +10,9 @@ pub mod error;
 #[cfg(feature = "conformance")]
 pub mod faulty;
 pub mod folder;
+mod heal;
 mod index_folder;
+mod index_note;
 pub mod index_sums;
 pub mod journal;
 pub mod journaled;
@@ -28,5 +30,8 @@ pub mod restore;
 pub mod salvage;
 pub mod sled;
 pub mod tidy;
+mod torn_end;
+mod unhealed;
+mod unreadable;
 pub mod verify;
 pub mod verify_live;

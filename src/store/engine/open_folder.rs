@@ -19,9 +19,11 @@ use crate::store::engine::data_folder::{
 use crate::store::engine::error::OpenError;
 use crate::store::engine::folder;
 use crate::store::engine::index_folder::{self, CheckedIndex, add_changes, of_kv};
+use crate::store::engine::index_note::{self, IndexNote};
 use crate::store::engine::journal::append::{Journal, SPARE};
 use crate::store::engine::journal::damage::{Damage, LastLost};
 use crate::store::engine::journal::files;
+use crate::store::engine::journal::finish;
 use crate::store::engine::journal::inspect::{Inspection, inspect};
 use crate::store::engine::journal::manifest::Manifest;
 use crate::store::engine::journal::replay::replay;
@@ -31,6 +33,7 @@ use crate::store::engine::overlay::Overlay;
 use crate::store::engine::packed::Packed;
 use crate::store::engine::repair;
 use crate::store::engine::sled::Sled;
+use crate::store::engine::torn_end;
 
 /// A process that has just ended, or is ending, may hold the lock a moment longer.
 const LOCK_TRIES: usize = 20;
@@ -46,26 +49,28 @@ pub fn open(
     contents: FolderContents<'_>,
 ) -> Result<(Journaled, OpenReport), OpenError> {
     let failed = |error: io::Error| OpenError::of_io(path, &error);
-    folder::prepare(path)?;
-    let lock = lock(path)?;
+    let lock = hold(path)?;
     if path.join(RESTORING).exists() {
         return Err(OpenError::RestoreUnfinished { path: path.to_owned() });
     }
     let mut report = OpenReport::default();
     repair::end_swap(path).map_err(failed)?;
-    let journal = path.join(JOURNAL);
-    if inspect(&journal).map_err(failed)?.is_none() {
-        begin(path, settings, contents, &mut report)?;
-    }
-    let inspection = inspect(&journal).map_err(failed)?;
-    let inspection = inspection.ok_or_else(|| failed(io::Error::other("the journal is gone")))?;
+    let inspected = || {
+        let found = inspect(&path.join(JOURNAL)).map_err(failed)?;
+        found.ok_or_else(|| failed(io::Error::other("the journal is gone")))
+    };
+    let inspection = match inspect(&path.join(JOURNAL)).map_err(failed)? {
+        Some(inspection) => inspection,
+        None => {
+            begin(path, settings, contents, &mut report)?;
+            inspected()?
+        }
+    };
     let (sled, inspection) = match index_of(path, inspection, contents)? {
         FoundIndex::Whole(sled, inspection) => (sled, inspection),
         FoundIndex::Damaged(inspection) => {
             repair::from_index(path, *inspection, settings, contents, &mut report)?;
-            let again = inspect(&journal).map_err(failed)?;
-            let again = again.ok_or_else(|| failed(io::Error::other("the journal is gone")))?;
-            match index_of(path, again, contents)? {
+            match index_of(path, inspected()?, contents)? {
                 FoundIndex::Whole(sled, inspection) => (sled, inspection),
                 FoundIndex::Damaged(inspection) => return Err(refused(path, &inspection.damage)),
             }
@@ -76,6 +81,22 @@ pub fn open(
         Journaled::start(opened, Some(lock)).map_err(|error| OpenError::Thread(error.to_string()))?;
     report.repairs.iter().for_each(|repair| tracing::warn!("the data folder was repaired: {repair}"));
     Ok((opened, report))
+}
+
+/// Prepares the folder, and holds it for this process. On a full disk what was left unfinished goes first: it may be what
+/// fills it.
+fn hold(path: &Path) -> Result<File, OpenError> {
+    if let Err(full) = folder::room(path) {
+        if !path.join(LOCK).exists() {
+            return Err(full);
+        }
+        let lock = lock(path)?;
+        clean(path).map_err(|error| OpenError::of_io(path, &error))?;
+        folder::prepare(path)?;
+        return Ok(lock);
+    }
+    folder::prepare(path)?;
+    lock(path)
 }
 
 /// Whether a process has the folder open now.
@@ -152,17 +173,17 @@ fn index_of(
         return Ok(FoundIndex::Damaged(Box::new(inspection)));
     }
     let index = path.join(INDEX);
+    let is_ahead = |note: &IndexNote| note.applied > inspection.last;
+    // Before it is opened, which changes its files: this may have to be refused.
+    if let Some(note) = index_note::read(&index).filter(is_ahead) {
+        inspection.damage.push(index_ahead(path, inspection.last, note));
+        return Ok(FoundIndex::Damaged(Box::new(inspection)));
+    }
     let wrong = match index_folder::open(&index)? {
         CheckedIndex::Whole(sled) => {
-            let applied = sled.mark().applied;
+            let (applied, closed) = (sled.mark().applied, sled.mark().closed);
             if applied > inspection.last {
-                let what = "the index has commits that the journal has not".to_owned();
-                let last = match sled.mark().closed {
-                    true => LastLost::Commit(applied),
-                    false => LastLost::AtLeast(applied),
-                };
-                let (file, first) = (path.join(JOURNAL), inspection.last + 1);
-                inspection.damage.push(Damage { file, at: 0, what, first, last });
+                inspection.damage.push(index_ahead(path, inspection.last, IndexNote { applied, closed }));
                 return Ok(FoundIndex::Damaged(Box::new(inspection)));
             }
             if applied >= inspection.rewritten {
@@ -184,6 +205,13 @@ fn index_of(
     }
 }
 
+/// What the journal has lost, by an index that has more.
+fn index_ahead(path: &Path, last: u64, note: IndexNote) -> Damage {
+    let what = "the index has commits that the journal has not".to_owned();
+    let lost = if note.closed { LastLost::Commit(note.applied) } else { LastLost::AtLeast(note.applied) };
+    Damage { file: path.join(JOURNAL), at: 0, what, first: last + 1, last: lost }
+}
+
 /// Goes on where the journal ends. What is not in the index yet is put over it.
 fn go_on(
     path: &Path,
@@ -197,16 +225,24 @@ fn go_on(
     let journal_folder = path.join(JOURNAL);
     report.repairs.extend(inspection.flaws.iter().cloned());
     let end = inspection.end.clone().ok_or_else(|| failed(io::Error::other("the journal has no end")))?;
-    set_aside_torn(path, &inspection, report).map_err(failed)?;
-    clean(path, &journal_folder).map_err(failed)?;
+    if let Some(torn) = &inspection.torn {
+        report.torn =
+            torn_end::set_aside(path, torn, inspection.last + 1).map_err(failed)?.or(report.torn.take());
+    }
+    clean(path).map_err(failed)?;
     let leftovers = inspection.leftovers.iter().map(|name| journal_folder.join(name));
     leftovers.into_iter().try_for_each(|file| files::remove(&file)).map_err(failed)?;
     fit_open_segment(&journal_folder, &inspection).map_err(failed)?;
+    let mut manifest = inspection.manifest.clone();
+    for worn in &inspection.worn {
+        let entry = manifest.segments.iter_mut().find(|entry| entry.file == worn.file);
+        let fixed = entry.map_or(Ok(()), |entry| finish::fix(&journal_folder, entry, worn));
+        fixed.map_err(failed)?;
+    }
     // Whatever happens from here on, the store is not closed any more.
     let applied = sled.mark().applied;
     sled.set_mark(applied, false).map_err(of_engine)?;
-    let journal =
-        Journal::resume(&journal_folder, end, inspection.manifest.clone(), settings.journal.clone());
+    let journal = Journal::resume(&journal_folder, end, manifest, settings.journal.clone());
     let journal = journal.map_err(failed)?;
     journal.prove_end().map_err(failed)?;
     let changed = |manifest: &mut Manifest| {
@@ -228,35 +264,27 @@ fn go_on(
     Ok(opened)
 }
 
-/// Keeps what is at the end of the journal and no commit in a file of its own, before it is overwritten.
-fn set_aside_torn(path: &Path, inspection: &Inspection, report: &mut OpenReport) -> io::Result<()> {
-    let Some(torn) = inspection.torn.clone() else { return Ok(()) };
-    let aside = files::free_name(path, &format!("torn-commit-{}", inspection.last + 1));
-    if torn.bytes > 0 {
-        let mut bytes = vec![0; usize::try_from(torn.bytes).map_err(io::Error::other)?];
-        File::open(&torn.file)?.read_exact_at(&mut bytes, torn.at)?;
-        let name = aside.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        files::replace(path, &name, &bytes)?;
+/// Removes what an earlier start, or an earlier process, left unfinished. What only waits to be put into its place stays.
+fn clean(path: &Path) -> io::Result<()> {
+    if !repair::waits_for_its_place(path) {
+        files::remove(&path.join(NEW_JOURNAL))?;
+        files::remove(&path.join(repair::CHECKED_INDEX))?;
     }
-    if torn.may_be_answered {
-        tracing::warn!(
-            file = %torn.file.display(), at = torn.at, bytes = torn.bytes, commands = torn.commands,
-            aside = %aside.display(),
-            "the journal ends in the middle of a commit: what was not answered then is sent again by its sender, what \
-             was answered is in that file"
-        );
-        report.torn = Some((torn, aside));
+    files::remove(&path.join(NEW_INDEX))?;
+    files::remove(&path.join(VERIFYING))?;
+    let journal = path.join(JOURNAL);
+    files::remove(&journal.join(SPARE))?;
+    let entries = match fs::read_dir(&journal) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().ends_with(files::UNFINISHED) {
+            files::remove(&entry.path())?;
+        }
     }
     Ok(())
-}
-
-/// Removes what an earlier start, or an earlier process, left unfinished.
-fn clean(path: &Path, journal: &Path) -> io::Result<()> {
-    for name in [NEW_JOURNAL, NEW_INDEX, repair::CHECKED_INDEX, VERIFYING] {
-        files::remove(&path.join(name))?;
-    }
-    let spare = format!("{SPARE}{}", files::UNFINISHED);
-    [SPARE, spare.as_str()].iter().try_for_each(|name| files::remove(&journal.join(name)))
 }
 
 /// Gives the open segment its header, its full size, and zeros behind its end.

@@ -177,8 +177,9 @@ impl Overlay {
     }
 }
 
-/// How many changes are looked at together.
-const CHUNK: usize = 128;
+/// How many changes are looked at together: few at first, since many who look need no more.
+const FIRST_CHUNK: usize = 8;
+const MOST_CHUNK: usize = 128;
 
 /// The changes of several layers within a span, in order, of each key the newest.
 pub struct LayerCursor {
@@ -186,6 +187,8 @@ pub struct LayerCursor {
     from: Bound<Vec<u8>>,
     to: Bound<Vec<u8>>,
     direction: Direction,
+    /// How many changes are looked up next.
+    some: usize,
     /// What was looked up and not taken, the next one last.
     chunk: Vec<LayerEntry>,
     ended: bool,
@@ -199,6 +202,7 @@ impl LayerCursor {
             from: Bound::Included(from.to_vec()),
             to: Bound::Excluded(to.to_vec()),
             direction,
+            some: FIRST_CHUNK,
             chunk: Vec::new(),
             ended: false,
         }
@@ -228,8 +232,8 @@ impl LayerCursor {
         let mut limit: Option<Vec<u8>> = None;
         let mut found: BTreeMap<Vec<u8>, Option<Bytes>> = BTreeMap::new();
         for layer in &self.layers {
-            let some = layer.some(bounds, self.direction, CHUNK);
-            if let Some((last, _)) = some.last().filter(|_| some.len() == CHUNK)
+            let some = layer.some(bounds, self.direction, self.some);
+            if let Some((last, _)) = some.last().filter(|_| some.len() == self.some)
                 && limit.as_ref().is_none_or(|limit| is_before(last, limit))
             {
                 limit = Some(last.clone());
@@ -246,6 +250,7 @@ impl LayerCursor {
             Direction::Down => Box::new(found.into_iter()),
         };
         self.chunk = in_order.collect();
+        self.some = MOST_CHUNK.min(2 * self.some);
         match limit {
             None => self.ended = true,
             Some(limit) => match self.direction {

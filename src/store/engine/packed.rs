@@ -37,6 +37,11 @@ impl Packed {
         Packed { below, tables, last, recent, packer }
     }
 
+    /// What it keeps its blocks and all other records in.
+    pub fn stored(&self) -> Arc<dyn Kv> {
+        Arc::clone(&self.below)
+    }
+
     fn is_packed(&self, key: &[u8]) -> bool {
         key.first().is_some_and(|table| self.tables.contains(table))
     }
@@ -141,9 +146,12 @@ impl Packed {
                 None => Ok(None),
             });
             match found {
-                // What cannot be read is not taken out. Nothing is put there either: a block of its own within
-                // the damaged one would make what is behind it look as if it had never been.
-                Err(KvError::Damaged { .. }) if change.value.is_none() => rest = others,
+                // What cannot be read is not taken out: who applies what is durable elsewhere has to know. Nothing is
+                // put there either: a block of its own within the damaged one would make what is behind it look as if
+                // it had never been.
+                Err(KvError::Damaged { .. }) if change.value.is_none() && writer.target.is_one_batch() => {
+                    rest = others;
+                }
                 Err(error) => return Err(error),
                 Ok(None) => {
                     before.extend(change.record());
@@ -289,6 +297,10 @@ enum BatchTarget<'a> {
 const PART: usize = 64;
 
 impl BatchTarget<'_> {
+    fn is_one_batch(&self) -> bool {
+        matches!(self, BatchTarget::Whole(_))
+    }
+
     fn batch(&mut self) -> &mut Batch {
         match self {
             BatchTarget::Whole(batch) => batch,

@@ -21,6 +21,7 @@ use crate::store::engine::journal::segment::StoreId;
 use crate::store::engine::kv::{Batch, Direction, Kv, KvError, Span};
 use crate::store::engine::packed::Packed;
 use crate::store::engine::sled::Sled;
+use crate::store::engine::torn_end;
 
 /// A copy of the index, which is looked through in its place: opening it changes its files.
 pub const CHECKED_INDEX: &str = "index.checked";
@@ -62,6 +63,10 @@ pub fn from_index(
         None => index_folder::make(&checked, (&journal, &inspection), contents.tables)?,
     };
     let last = inspection.damage.iter().map(|damage| damage.last.known()).fold(inspection.last, u64::max);
+    // It is in the journal that was, and not in the new one.
+    if let Some(torn) = &inspection.torn {
+        report.torn = torn_end::set_aside(path, torn, last + 1).map_err(failed)?;
+    }
     write_anew(path, (sled, inspection.manifest.store, last), settings, contents)?;
     let doing =
         if lost.is_empty() { "was written anew from the index" } else { "goes on without what is lost" };
@@ -82,9 +87,7 @@ pub fn from_index_alone(
 ) -> Result<(), OpenError> {
     let store = new_store().map_err(|error| OpenError::of_io(path, &error))?;
     let manifest = Manifest::new(store);
-    let (damage, flaws, leftovers) = (vec![damage], Vec::new(), Vec::new());
-    let inspection =
-        Inspection { manifest, end: None, last: 0, rewritten: 0, damage, torn: None, flaws, leftovers };
+    let inspection = Inspection { damage: vec![damage], ..Inspection::nothing(manifest) };
     from_index(path, inspection, settings, contents, report)
 }
 
@@ -183,6 +186,11 @@ pub fn dump(
     }
     journal.append(&batch, &mut |_| {}).map_err(|error| of_kv(path, error))?;
     Ok(journal)
+}
+
+/// Whether a journal that was written anew is whole, and only waits for [`end_swap`].
+pub fn waits_for_its_place(path: &Path) -> bool {
+    Manifest::read(&path.join(NEW_JOURNAL)).0.is_some_and(|manifest| manifest.closed)
 }
 
 /// Puts a journal that was written anew, and the index that goes with it, into their places, where that was not done to the

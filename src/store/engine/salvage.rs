@@ -102,14 +102,15 @@ impl Salvage {
             None => by_name(&journal).map_err(failed)?,
         };
         let (index, copy) = (from.join(INDEX), to.join(VERIFYING));
-        let opened = if index.is_dir() {
-            files::copy_folder(&index, &copy).map_err(|error| CopyError::of_io(to, &error))?;
-            Sled::open(&copy).map(Arc::new).map_err(|error| match error {
-                OpenError::Broken { cause, .. } => cause,
-                error => error.to_string(),
-            })
-        } else {
-            Err("it is missing".to_owned())
+        let opened = match index.is_dir() {
+            // A file of it that cannot be read takes nothing from the journal.
+            true => files::copy_folder(&index, &copy).map_err(|error| error.to_string()).and_then(|()| {
+                Sled::open(&copy).map(Arc::new).map_err(|error| match error {
+                    OpenError::Broken { cause, .. } => cause,
+                    error => error.to_string(),
+                })
+            }),
+            false => Err("it is missing".to_owned()),
         };
         if opened.is_err() && segments.is_empty() {
             let what = format!("{} has neither a journal nor an index", from.display());

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use crate::store::crash;
 use crate::store::engine::error::OpenError;
 use crate::store::engine::folder;
+use crate::store::engine::index_note::{self, IndexNote};
 use crate::store::engine::index_sums::{IndexMark, IndexSums};
 use crate::store::engine::journal::checked;
 use crate::store::engine::kv::{Batch, Direction, Kv, KvError, ScanVisitor, Span, Step};
@@ -42,6 +43,8 @@ pub struct Sled {
     db: sled::Db,
     /// Our own handle on the data file: syncing acts on the file, no matter who wrote it.
     data: File,
+    /// The folder that it is in.
+    folder: PathBuf,
     /// Whether it said what is in it when it was opened.
     is_marked: bool,
     /// What is in it: moved on with each write, in the same batch.
@@ -68,7 +71,8 @@ impl Sled {
         sync_all(path, &data, made).map_err(failed)?;
         let mark = read_mark(&db).map_err(|cause| OpenError::Broken { path: path.to_owned(), cause })?;
         let is_marked = mark.is_some();
-        Ok(Sled { db, data, is_marked, mark: Mutex::new(mark.unwrap_or_default()) })
+        let (folder, mark) = (path.to_owned(), Mutex::new(mark.unwrap_or_default()));
+        Ok(Sled { db, data, folder, is_marked, mark })
     }
 }
 
@@ -219,7 +223,11 @@ impl Kv for Sled {
                 return Ok(());
             }
             let mut range = self.db.range(from..span.to);
-            let mut last = from.to_vec();
+            // What is said of a damaged page is where it was met.
+            let mut last = match span.direction {
+                Direction::Up => from.to_vec(),
+                Direction::Down => span.to.to_vec(),
+            };
             loop {
                 let next = match span.direction {
                     Direction::Up => range.next(),
@@ -276,7 +284,9 @@ impl Sled {
         guarded(|| {
             self.write(Batch::default(), |mark| (mark.applied, mark.closed) = (applied, closed))?;
             self.flush(&mut |_| {})
-        })
+        })?;
+        index_note::write(&self.folder, IndexNote { applied, closed });
+        Ok(())
     }
 
     /// Makes durable what was applied.

@@ -203,6 +203,5 @@ fn key(difference: &RecordDifference) -> &[u8] {
 
 /// A journal that is whole up to a commit, as an inspection would find it.
 fn of_snapshot(manifest: Manifest, last: u64) -> Inspection {
-    let (damage, flaws, leftovers) = (Vec::new(), Vec::new(), Vec::new());
-    Inspection { manifest, end: None, last, rewritten: 0, damage, torn: None, flaws, leftovers }
+    Inspection { last, ..Inspection::nothing(manifest) }
 }

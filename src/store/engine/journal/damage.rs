@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::store::engine::journal::segment::SegmentHeader;
+
 /// Commits that the journal should have and has not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
@@ -50,6 +52,15 @@ impl fmt::Display for Damage {
             }
         }
     }
+}
+
+/// A segment of which something is damaged that is no commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WornSegment {
+    /// The name of its file.
+    pub file: String,
+    /// What its first block is to say, where that is damaged; else it is the footer.
+    pub header: Option<SegmentHeader>,
 }
 
 /// The end of a journal that may have been a commit which no one was answered: the process or the machine ended while it

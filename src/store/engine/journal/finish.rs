@@ -10,8 +10,9 @@ use twox_hash::XxHash3_128;
 use crate::store::crash;
 use crate::store::engine::journal::append::Journal;
 use crate::store::engine::journal::changes;
-use crate::store::engine::journal::manifest::FinishedSegment;
-use crate::store::engine::journal::segment::{CountsByKind, Footer};
+use crate::store::engine::journal::damage::WornSegment;
+use crate::store::engine::journal::manifest::{FinishedSegment, SegmentEntry};
+use crate::store::engine::journal::segment::{CountsByKind, FRAMES, Footer};
 use crate::store::engine::journal::segment_reader::SegmentReader;
 
 /// How many bytes are hashed at a time.
@@ -49,16 +50,43 @@ pub fn finish_all(journal: &Journal) -> io::Result<usize> {
 /// The system's, or that it cannot be read to its end: it is as it was then.
 pub fn finish(path: &Path, end: Option<(u64, u32)>) -> io::Result<FinishedSegment> {
     let footer = count(path)?;
+    if footer.frames == 0 {
+        return Err(io::Error::other(format!("{} has no commit", path.display())));
+    }
     if end.is_some_and(|end| end != (footer.last, footer.checksum)) {
         return Err(io::Error::other(format!("{} cannot be read to its end", path.display())));
     }
+    write_footer(path, &footer)
+}
+
+fn write_footer(path: &Path, footer: &Footer) -> io::Result<FinishedSegment> {
     let bytes = footer.write().map_err(io::Error::other)?;
     let file = File::options().write(true).open(path)?;
     file.write_all_at(&bytes, footer.end)?;
     let length = footer.end + bytes.len() as u64;
     file.set_len(length)?;
     file.sync_all()?;
-    Ok(FinishedSegment::of(&footer, length))
+    Ok(FinishedSegment::of(footer, length))
+}
+
+/// Writes what is damaged of a segment and no commit: its first block, its footer. All its commits are there.
+///
+/// # Errors
+/// The system's.
+pub fn fix(folder: &Path, entry: &mut SegmentEntry, worn: &WornSegment) -> io::Result<()> {
+    let path = folder.join(&entry.file);
+    if let Some(header) = &worn.header {
+        let mut block = header.write().map_err(io::Error::other)?;
+        block.resize(FRAMES as usize, 0);
+        let file = File::options().write(true).open(&path)?;
+        file.write_all_at(&block, 0)?;
+        file.sync_all()?;
+    }
+    if let Some(known) = &entry.finished {
+        let footer = Footer { last: known.last, checksum: known.checksum, ..count(&path)? };
+        entry.finished = Some(write_footer(&path, &footer)?);
+    }
+    Ok(())
 }
 
 /// What the footer of a segment is to say.
@@ -70,9 +98,6 @@ fn count(path: &Path) -> io::Result<Footer> {
         let unpacked = reader.unpack(&head).map_err(|fault| io::Error::other(format!("{fault:?}")))?;
         count_changes(unpacked, &mut counts)?;
         (frames, last, checksum) = (frames + 1, head.lsn, head.checksum);
-    }
-    if frames == 0 {
-        return Err(io::Error::other(format!("{} has no commit", path.display())));
     }
     let end = reader.at();
     Ok(Footer { last, checksum, frames, end, hash: hash(path, end)?, counts })

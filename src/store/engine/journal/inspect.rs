@@ -6,9 +6,9 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::store::engine::journal::append::JournalEnd;
-use crate::store::engine::journal::damage::{Damage, LastLost, TornEnd};
+use crate::store::engine::journal::damage::{Damage, LastLost, TornEnd, WornSegment};
 use crate::store::engine::journal::frame::FrameFault;
-use crate::store::engine::journal::manifest::{Manifest, SegmentEntry};
+use crate::store::engine::journal::manifest::{FinishedSegment, Manifest, SegmentEntry};
 use crate::store::engine::journal::segment::{FRAMES, Footer, SegmentHeader, Slot, StoreId, parse_name};
 use crate::store::engine::journal::segment_reader::SegmentReader;
 
@@ -30,8 +30,18 @@ pub struct Inspection {
     pub torn: Option<TornEnd>,
     /// What is not as it should be and costs nothing: it is put right, and said.
     pub flaws: Vec<String>,
+    /// Segments before the open one of which the first block or the footer is to be written again.
+    pub worn: Vec<WornSegment>,
     /// Files of segments that were rewritten or removed, by name: a stop was in between.
     pub leftovers: Vec<String>,
+}
+
+impl Inspection {
+    /// A journal of which nothing is there.
+    pub fn nothing(manifest: Manifest) -> Inspection {
+        let (damage, flaws, worn, leftovers) = Default::default();
+        Inspection { manifest, end: None, last: 0, rewritten: 0, damage, torn: None, flaws, worn, leftovers }
+    }
 }
 
 /// What is found on the way through the segments.
@@ -45,6 +55,7 @@ struct Findings<'a> {
     damage: Vec<Damage>,
     torn: Option<TornEnd>,
     flaws: Vec<String>,
+    worn: Vec<WornSegment>,
     end: Option<JournalEnd>,
 }
 
@@ -79,12 +90,13 @@ pub fn inspect(folder: &Path) -> io::Result<Option<Inspection>> {
         damage: Vec::new(),
         torn: None,
         flaws,
+        worn: Vec::new(),
         end: None,
     };
     let found = findings.segments(segments);
-    let Findings { last, rewritten, damage, torn, flaws, end, .. } = findings;
+    let Findings { last, rewritten, damage, torn, flaws, worn, end, .. } = findings;
     let manifest = Manifest { segments: found, ..manifest };
-    Ok(Some(Inspection { manifest, end, last, rewritten, damage, torn, flaws, leftovers }))
+    Ok(Some(Inspection { manifest, end, last, rewritten, damage, torn, flaws, worn, leftovers }))
 }
 
 /// The segments in a folder by their first commits, of each the latest rewriting that is there, and all others.
@@ -121,8 +133,7 @@ fn unreadable(folder: &Path, flaws: Vec<String>) -> Inspection {
     let what = "neither a manifest nor the header of a segment can be read".to_owned();
     let damage = Damage { file: folder.to_owned(), at: 0, what, first: 1, last: LastLost::AtLeast(0) };
     let manifest = Manifest::new(StoreId([0; 16]));
-    let (damage, leftovers) = (vec![damage], Vec::new());
-    Inspection { manifest, end: None, last: 0, rewritten: 0, damage, torn: None, flaws, leftovers }
+    Inspection { damage: vec![damage], flaws, ..Inspection::nothing(manifest) }
 }
 
 /// The segments that the manifest names, and those that were begun after it was written; and what is left of others.
@@ -160,12 +171,13 @@ impl Findings<'_> {
             let next =
                 rest.peek().map(|next| self.header_of(&next.file).unwrap_or(NextSegment::at(next.first)));
             let finished = entry.finished.is_some() || next.is_some();
-            if finished {
-                self.finished(&entry, next);
-            } else {
-                self.open(&entry);
-            }
-            found.push(entry);
+            found.push(match finished {
+                true => self.finished(entry, next),
+                false => {
+                    self.open(&entry);
+                    entry
+                }
+            });
         }
         found
     }
@@ -181,7 +193,7 @@ impl Findings<'_> {
     }
 
     /// Opens a segment's file at its first frame, with what its header says.
-    fn begin(&mut self, entry: &SegmentEntry) -> Result<(SegmentReader, SegmentHeader), String> {
+    fn begin(&mut self, entry: &SegmentEntry) -> Result<BegunSegment, String> {
         let path = self.folder.join(&entry.file);
         let mut reader = SegmentReader::open(&path).map_err(|error| match error.kind() {
             ErrorKind::NotFound => "it is missing".to_owned(),
@@ -199,7 +211,7 @@ impl Findings<'_> {
             if follows && self.checksum.is_some_and(|known| known != header.before) {
                 self.flaws.push(format!("{} does not follow the one before it", path.display()));
             }
-            return Ok((reader, header));
+            return Ok(BegunSegment { reader, header, is_whole: true });
         }
         if length <= FRAMES {
             return Err("it has no first block".to_owned());
@@ -211,7 +223,8 @@ impl Findings<'_> {
         reader.go_to(FRAMES);
         let before = self.checksum.or(named).unwrap_or_default();
         let store = self.manifest.store;
-        Ok((reader, SegmentHeader { store, first, before, rewrite, known: 0, size: length }))
+        let header = SegmentHeader { store, first, before, rewrite, known: entry.known, size: length };
+        Ok(BegunSegment { reader, header, is_whole: false })
     }
 
     /// Goes through the frames from where the reader is, as far as there are whole ones, over damaged places. Answers the
@@ -262,6 +275,14 @@ fn words(fault: &FrameFault) -> String {
     }
 }
 
+/// A segment at its first frame.
+struct BegunSegment {
+    reader: SegmentReader,
+    header: SegmentHeader,
+    /// Whether its first block says so, and what it says was not put together.
+    is_whole: bool,
+}
+
 /// What the segment behind says of one.
 #[derive(Debug, Clone, Copy)]
 struct NextSegment {
@@ -276,11 +297,14 @@ impl NextSegment {
 }
 
 impl Findings<'_> {
-    /// A segment that is full: where it ends is known by its footer, or by the segment behind it.
-    fn finished(&mut self, entry: &SegmentEntry, next: Option<NextSegment>) {
+    /// A segment that is full: where it ends is known by its footer, or by the segment behind it. Answers what the manifest
+    /// is to say of it.
+    fn finished(&mut self, mut entry: SegmentEntry, next: Option<NextSegment>) -> SegmentEntry {
         let path = self.folder.join(&entry.file);
         let known = entry.finished.as_ref().map(|finished| (finished.last, Some(finished.checksum)));
-        let Some((last, end)) = known.or(next.map(|next| (next.first - 1, next.before))) else { return };
+        let Some((last, end)) = known.or(next.map(|next| (next.first - 1, next.before))) else {
+            return entry;
+        };
         if entry.known > 0 {
             self.rewritten = self.rewritten.max(last);
         }
@@ -291,9 +315,9 @@ impl Findings<'_> {
             let what = "the segment behind it is missing";
             self.lost(path.clone(), 0, what, gone + 1, LastLost::Commit(next.first - 1));
         }
-        match self.begin(entry) {
+        match self.begin(&entry) {
             Err(what) => self.lost(path, 0, what, entry.first, LastLost::Commit(last)),
-            Ok((mut reader, header)) => {
+            Ok(BegunSegment { mut reader, header, is_whole }) => {
                 if header.rewrite > 0 {
                     self.rewritten = self.rewritten.max(last);
                 }
@@ -308,12 +332,23 @@ impl Findings<'_> {
                 } else if header.rewrite == 0 && end.is_some_and(|end| end != checksum) {
                     let what = "its last commit is not the one that follows";
                     self.lost(path, reader.at(), what, last, LastLost::Commit(last));
-                } else if entry.finished.is_some() && footer.is_none() {
-                    self.flaws.push(format!("the footer of {} is damaged", path.display()));
+                } else if let Some(footer) = footer.filter(|_| is_whole) {
+                    // A rewritten one cannot be finished again: what it ends with is known by its footer alone.
+                    if entry.finished.is_none() && header.rewrite > 0 {
+                        entry.finished = Some(FinishedSegment::of(&footer, reader.length()));
+                        entry.known = header.known;
+                    }
+                } else if entry.finished.is_some() || !is_whole {
+                    if is_whole {
+                        self.flaws.push(format!("the footer of {} is damaged", path.display()));
+                    }
+                    let header = (!is_whole).then_some(header);
+                    self.worn.push(WornSegment { file: entry.file.clone(), header });
                 }
             }
         }
         (self.last, self.checksum) = (last, end);
+        entry
     }
 
     /// The footer where the reader is.
@@ -327,7 +362,7 @@ impl Findings<'_> {
     /// The last segment, to which commits are appended.
     fn open(&mut self, entry: &SegmentEntry) {
         let path = self.folder.join(&entry.file);
-        let (mut reader, header) = match self.begin(entry) {
+        let BegunSegment { mut reader, header, .. } = match self.begin(entry) {
             Ok(begun) => begun,
             Err(what) => {
                 // Closed, it holds what the manifest says; else no one knows what was appended since.
@@ -352,6 +387,12 @@ impl Findings<'_> {
             // What a slot proves is followed by one commit at most that none proves.
             let is_known = self.manifest.closed || slot.is_some_and(|slot| slot.lsn >= self.manifest.end);
             let lost = if is_known { LastLost::Commit(proven) } else { LastLost::AtLeast(proven) };
+            if !self.manifest.closed {
+                // The commit behind what is proven may be gone with it.
+                let behind = slot.filter(|slot| slot.lsn == proven).map_or(at, |slot| slot.end.max(at));
+                reader.go_to(behind);
+                self.torn = Some(torn(&mut reader, &path, true));
+            }
             return self.lost(path, at, words(&fault), last + 1, lost);
         }
         let is_closed = self.manifest.closed && self.manifest.end == last;

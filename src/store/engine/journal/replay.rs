@@ -1,12 +1,16 @@
 //! Goes through the commits of a journal in order.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+
+use bytes::Bytes;
 
 use crate::store::engine::journal::changes;
 use crate::store::engine::journal::frame::FrameHead;
 use crate::store::engine::journal::manifest::SegmentEntry;
 use crate::store::engine::journal::segment_reader::SegmentReader;
 use crate::store::engine::kv::KvError;
+use crate::store::engine::unreadable::UnreadableSpan;
 
 /// Sees a commit: its head, and the payload of its changes.
 pub type CommitVisitor<'a> = &'a mut dyn FnMut(&FrameHead, &[u8]) -> Result<(), KvError>;
@@ -66,40 +70,47 @@ pub fn replay_between(
     Ok(last)
 }
 
-/// What the journal says last of a key: its value, or that it was removed; `None`: nothing. It is read from its end on, as
-/// far as needed.
+/// What the journal says last of each key of a span: its value, or that it was removed. No more bytes of it than given are
+/// kept.
 ///
 /// # Errors
-/// A place that cannot be read, behind which the key may be.
-pub fn last_value(
+/// A place that cannot be read: it may have had one of them. Or more bytes.
+pub fn values_within(
     folder: &Path,
     segments: &[SegmentEntry],
-    wanted: &[u8],
-) -> Result<Option<Option<Vec<u8>>>, KvError> {
-    for (entry, is_open) in segments.iter().rev().zip([true].into_iter().chain(std::iter::repeat(false))) {
+    (span, most): (&UnreadableSpan, usize),
+) -> Result<BTreeMap<Vec<u8>, Option<Bytes>>, KvError> {
+    let (mut found, mut bytes) = (BTreeMap::new(), 0);
+    for (number, entry) in segments.iter().enumerate() {
         let damaged = |cause: String| KvError::Damaged {
-            key: wanted.to_vec(),
+            key: span.from.clone(),
             cause: format!("{} of the journal: {cause}", entry.file),
         };
         let mut reader =
             SegmentReader::open(&folder.join(&entry.file)).map_err(|error| damaged(error.to_string()))?;
-        let mut found = None;
+        let mut frames = 0;
         while let Ok(head) = reader.next_frame() {
+            frames += 1;
             let payload = reader.unpack(&head).map_err(|fault| damaged(format!("{fault:?}")))?;
             let read = changes::each(payload, |(key, value)| {
-                if key == wanted {
-                    found = Some(value.map(<[u8]>::to_vec));
+                if span.covers(key) {
+                    bytes += key.len() + value.map_or(0, <[u8]>::len);
+                    let before: Option<Option<Bytes>> =
+                        found.insert(key.to_vec(), value.map(Bytes::copy_from_slice));
+                    bytes -= before.map_or(0, |before| key.len() + before.map_or(0, |value| value.len()));
                 }
             });
             read.map_err(damaged)?;
+            if bytes > most {
+                return Err(damaged(format!("what the index cannot give has more than {most} bytes")));
+            }
         }
         // Behind the end of the open one there are zeros, and a frame that is being written.
-        if !is_open && reader.find_next().is_some() {
+        let is_open = number + 1 == segments.len();
+        let is_short = entry.finished.as_ref().is_some_and(|finished| finished.frames != frames);
+        if !is_open && (is_short || reader.find_next().is_some()) {
             return Err(damaged(format!("it is damaged at byte {}", reader.at())));
         }
-        if found.is_some() {
-            return Ok(found);
-        }
     }
-    Ok(None)
+    Ok(found)
 }
