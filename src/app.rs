@@ -165,6 +165,7 @@ impl App {
             configured: Arc::new(move || configured.lock().destination_ids()),
             put_back: Arc::clone(&put_back),
             stop,
+            space: disk.space(),
             heartbeat: Arc::clone(&shared.health.heartbeat),
         };
         let maintenance = tokio::spawn(run_maintenance(shared.clone(), signals));

@@ -1,6 +1,8 @@
 //! The verb for time that passes: deliveries that expire, holds that end, statuses that fall due, records past their time,
 //! destinations that were not put back. In small steps, and not by a clock that is not believed.
 
+mod retention;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,54 +17,20 @@ use crate::domain::clock_rule::{ClockChange, ClockRecord, Doubt, Reminder};
 use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::DestinationId;
-use crate::domain::time::{DAY_MS, HOUR_MS, LineLimit, MINUTE_MS, Time};
+use crate::domain::time::{HOUR_MS, LineLimit, MINUTE_MS, Time};
+use crate::maintenance::retention::Retention;
 use crate::store::contract::Store;
-use crate::store::contract::change::{PurgeBefore, Purged};
+use crate::store::contract::change::Purged;
 use crate::store::contract::erasure::ErasureStep;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::operator::{RemovedDestinations, ToKeep};
 use crate::store::contract::outage::Outage;
 use crate::store::contract::work::{Backlog, Expired, FallsDue};
 
-/// How long each kind of record is kept.
-#[derive(Debug, Clone, Copy)]
-pub struct RetentionDays {
-    /// Conversions, with their deliveries and attempts.
-    pub conversions_days: u32,
-    /// The raw postbacks.
-    pub postbacks_days: u32,
-    /// Clicks, and answers about consent.
-    pub clicks_days: u32,
-    /// How long what waits for a destination is kept that is not configured any more.
-    pub removed_hours: u32,
-}
-
-impl RetentionDays {
-    /// The dates before which records are past their time.
-    pub fn before(self, now: Time) -> PurgeBefore {
-        let days = |days: u32| now.plus_millis(-i64::from(days) * DAY_MS);
-        PurgeBefore {
-            postbacks: days(self.postbacks_days),
-            conversions: days(self.conversions_days),
-            clicks: days(self.clicks_days),
-        }
-    }
-
-    /// When what waits for a destination is skipped that was removed then.
-    pub fn removed_until(self, removed_at: Time) -> Time {
-        removed_at.plus_hours(i64::from(self.removed_hours))
-    }
-}
+pub use self::retention::{FolderSpace, RetentionDays};
 
 /// How often time is looked at.
 const TICK: Duration = Duration::from_secs(1);
-/// Ticks between two looks for records to purge, when the last look found none.
-const PURGE_EVERY: u32 = 600;
-/// How much of a second goes on purging, in milliseconds; and how much, and after how many such seconds, where that is not
-/// enough.
-const PURGING_MS: i64 = 50;
-const PURGING_BEHIND_MS: i64 = 300;
-const BEHIND_TICKS: u32 = 30;
 /// The most conversions whose hold is ended in one write.
 const HOLDS_AT_ONCE: usize = 256;
 /// The most deliveries that are ended in one write because their events are too old, and in how many writes a tick.
@@ -152,6 +120,8 @@ pub struct MaintenanceSignals {
     pub put_back: Arc<Mutex<HashSet<DestinationId>>>,
     /// True once the relay stops.
     pub stop: watch::Receiver<bool>,
+    /// How much room the data folder takes, as far as it is measured.
+    pub space: Arc<FolderSpace>,
     /// Set to the clock's `running_ms` at the end of each step: the loop's sign of life.
     pub heartbeat: Arc<AtomicI64>,
 }
@@ -161,11 +131,7 @@ pub struct Maintenance {
     store: Arc<dyn Store>,
     clock: Clock,
     signals: MaintenanceSignals,
-    since_purge: u32,
-    /// Records that the present pass has purged.
-    purged: u64,
-    /// For how many ticks it has been going on.
-    purging: u32,
+    retention: Retention,
     kept: Option<ClockRecord>,
     reminder: Reminder,
     /// A time is believed that is far from the one before, and nothing was timed anew since.
@@ -180,13 +146,12 @@ pub struct Maintenance {
 impl Maintenance {
     /// A loop that has looked at nothing yet.
     pub fn new(store: Arc<dyn Store>, clock: Clock, signals: MaintenanceSignals) -> Maintenance {
+        let retention = Retention::new(Arc::clone(&signals.space));
         Maintenance {
             store,
             clock,
             signals,
-            since_purge: PURGE_EVERY,
-            purged: 0,
-            purging: 0,
+            retention,
             kept: None,
             reminder: Reminder::default(),
             jumped: false,
@@ -211,7 +176,7 @@ impl Maintenance {
                 // What is damaged must not end what keeps the rest in order.
                 Err(error @ StoreError::Corrupt { .. }) => {
                     tracing::error!(%error, "maintenance left out what cannot be read");
-                    self.since_purge = if self.since_purge >= PURGE_EVERY { 0 } else { self.since_purge + 1 };
+                    self.retention.put_off();
                 }
                 Err(_) if is_unavailable => {}
                 done => done?,
@@ -250,36 +215,33 @@ impl Maintenance {
             return Ok(());
         }
         self.expire(now).await?;
-        let purge_now = self.since_purge >= PURGE_EVERY;
+        let purge_now = self.retention.is_due();
         let keep = purge_now.then_some(self.signals.keep);
         let began = self.clock.running_ms();
         let (purged, mut more) = step(self.store.as_ref(), keep, now).await?;
         if let Some(purged) = purged {
-            self.log_purged(purged);
-            match purged.more {
-                true => more = self.purge_on(began, now).await?,
-                false => self.purging = 0,
+            self.retention.note(purged);
+            if purged.more {
+                more = self.purge_on(began, now).await?;
             }
         }
-        self.since_purge = match (purge_now, more) {
-            // More to do: go on next tick, so that purging never crowds out what is received.
-            (true, true) => PURGE_EVERY,
-            (true, false) => 0,
-            (false, _) => self.since_purge + 1,
-        };
+        self.retention.end_tick(purge_now, more);
+        self.retention.show(self.signals.keep, now, self.clock.running_ms());
         Ok(())
     }
 
-    /// Goes on purging for a bounded part of the second that began then, longer where it has not kept up for a while.
-    /// Answers whether there is more.
+    /// Whether a pass through what is past its days goes on.
+    pub fn is_purging(&self) -> bool {
+        self.retention.is_purging()
+    }
+
+    /// Goes on purging for a bounded part of the second that began then. Answers whether there is more.
     async fn purge_on(&mut self, began: i64, now: Time) -> Result<bool, StoreError> {
-        self.purging += 1;
-        let budget = if self.purging > BEHIND_TICKS { PURGING_BEHIND_MS } else { PURGING_MS };
+        let budget = self.retention.begin_tick();
         while self.clock.running_ms() - began < budget {
             let purged = self.store.purge(self.signals.keep.before(now)).await?;
-            self.log_purged(purged);
+            self.retention.note(purged);
             if !purged.more {
-                self.purging = 0;
                 return Ok(false);
             }
         }
@@ -326,23 +288,6 @@ impl Maintenance {
                 left_out,
                 "events grew too old for the platform before they could be sent: see that the destination is sent to \
                  in time"
-            );
-        }
-    }
-
-    /// One line for a whole pass.
-    fn log_purged(&mut self, purged: Purged) {
-        self.purged += purged.records;
-        metrics::counter!("postbridge_purged_total").increment(purged.records);
-        if !purged.more && self.purged > 0 {
-            let RetentionDays { conversions_days, postbacks_days, clicks_days, .. } = self.signals.keep;
-            let records = std::mem::take(&mut self.purged);
-            tracing::info!(
-                records,
-                conversions_days,
-                postbacks_days,
-                clicks_days,
-                "records past their days were purged"
             );
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
@@ -9,9 +10,14 @@ use tracing::{info, warn};
 use crate::clock::stopwatch;
 use crate::config::configuration::Config;
 use crate::domain::disk::{DiskReserve, DiskSpace};
+use crate::maintenance::FolderSpace;
+use crate::store::engine::data_folder::{INDEX, JOURNAL};
+use crate::store::engine::verify::size_of;
 use crate::web::health::ProcessHealth;
 
 const EVERY: Duration = Duration::from_secs(1);
+/// How often the files of the data folder are added up.
+const SIZE_EVERY: Duration = Duration::from_secs(60);
 /// While there is too little, a line is logged this often.
 const REMIND: Duration = Duration::from_secs(60);
 
@@ -24,6 +30,10 @@ pub struct DiskWatch {
     reminded: Option<Instant>,
     /// The disk could not be measured, and that was said.
     blind: bool,
+    /// How much room the data folder takes.
+    space: Arc<FolderSpace>,
+    /// When that was measured last.
+    sized: Option<Instant>,
 }
 
 impl DiskWatch {
@@ -35,9 +45,16 @@ impl DiskWatch {
             health: Arc::clone(health),
             reminded: None,
             blind: false,
+            space: Arc::default(),
+            sized: None,
         };
         watch.note(measure(&watch.path));
         watch
+    }
+
+    /// How much room the data folder takes, as it is measured.
+    pub fn space(&self) -> Arc<FolderSpace> {
+        Arc::clone(&self.space)
     }
 
     /// Measures as long as the process runs.
@@ -48,6 +65,27 @@ impl DiskWatch {
             // A disk that hangs must hold up no one else.
             if let Ok(measured) = tokio::task::spawn_blocking(move || measure(&path)).await {
                 self.note(measured);
+            }
+            self.size().await;
+        }
+    }
+
+    /// Adds up the files of the data folder, now and then.
+    async fn size(&mut self) {
+        let now = stopwatch();
+        if self.sized.is_some_and(|sized| now.saturating_duration_since(sized) < SIZE_EVERY) {
+            return;
+        }
+        self.sized = Some(now);
+        for (part, name, bytes) in
+            [("journal", JOURNAL, &self.space.journal), ("index", INDEX, &self.space.index)]
+        {
+            let path = self.path.join(name);
+            let sized = tokio::task::spawn_blocking(move || size_of(&path)).await;
+            if let Ok(Ok(size)) = sized {
+                bytes.store(size, Ordering::Relaxed);
+                #[allow(clippy::cast_precision_loss)] // For a graph.
+                metrics::gauge!("postbridge_store_bytes", "part" => part).set(size as f64);
             }
         }
     }
@@ -63,6 +101,7 @@ impl DiskWatch {
             }
         };
         self.blind = false;
+        self.space.free.store(free, Ordering::Relaxed);
         let reserve = DiskReserve::new(self.reserve_mb, total);
         let before = self.health.disk_space();
         let space = reserve.space(free, before);

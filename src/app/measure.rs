@@ -51,7 +51,7 @@ fn install() -> Result<Recorder, String> {
 
 /// What each counter counts.
 const COUNTERS: [(&str, &str); 13] = [
-    ("postbridge_purged_total", "Records that were deleted because they were past their days"),
+    ("postbridge_purged_total", "Records that were deleted because they were past their days, by kind"),
     ("postbridge_clicks_total", "Visitors' clicks, by where they were sent; those of the click pixel apart"),
     ("postbridge_unrecorded_clicks_total", "Visitors' clicks of which no record is kept, by reason"),
     ("postbridge_postbacks_total", "Postbacks with a valid key, by source and verdict"),
@@ -73,7 +73,16 @@ const COUNTERS: [(&str, &str); 13] = [
 ];
 
 /// What each gauge shows; those that the store counts are in [`stored`].
-const GAUGES: [(&str, &str); 8] = [
+const GAUGES: [(&str, &str); 11] = [
+    ("postbridge_store_bytes", "Bytes of the files of the data folder: journal and index"),
+    (
+        "postbridge_oldest_record_seconds",
+        "Age of the oldest record of a kind, when all that was past its days had last been deleted",
+    ),
+    (
+        "postbridge_retention_behind_seconds",
+        "By how much what is deleted now is past its days; 0 while nothing is left to delete",
+    ),
     ("postbridge_disk_free_bytes", "Free space on the data folder's disk"),
     (
         "postbridge_store_torn_commit",

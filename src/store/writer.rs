@@ -290,7 +290,7 @@ impl Writer {
     fn purge(&mut self, before: PurgeBefore) -> Result<Purged, StoreError> {
         let shared = Arc::clone(&self.shared);
         shared.reader.check()?;
-        let (mut purging, purged) = purge::step(&shared, before, &mut self.cursor)?;
+        let (mut purging, mut purged) = purge::step(&shared, before, &mut self.cursor)?;
         let facts = KnownFacts::of(&shared);
         let mut group = CommitGroup::new(&facts, shared.beginning(self.numbers));
         group.counting.append(std::mem::take(&mut purging.counting));
@@ -300,6 +300,7 @@ impl Writer {
         let sync = self.commit(&mut commit, 0)?;
         self.end(Vec::new(), Ok(Committed::of(commit, sync)), began);
         if !purged.more {
+            purged.oldest = Some(purge::oldest(&shared)?);
             shared.reader.kv().aged(&[before.postbacks, before.clicks, before.conversions]);
         }
         Ok(purged)

@@ -37,7 +37,14 @@ fn maintenance(store: &Arc<dyn Store>, clock: &Clock) -> Maintenance {
     let (_, stop) = watch::channel(false);
     let configured = Arc::new(|| HashSet::from(["ads", "other"].map(destination)));
     let heartbeat = Arc::new(AtomicI64::new(0));
-    let signals = MaintenanceSignals { keep: KEEP, configured, put_back: Arc::default(), stop, heartbeat };
+    let signals = MaintenanceSignals {
+        keep: KEEP,
+        configured,
+        put_back: Arc::default(),
+        space: Arc::default(),
+        stop,
+        heartbeat,
+    };
     wait(watch_clock(&**store, clock)).unwrap();
     Maintenance::new(Arc::clone(store), clock.clone(), signals)
 }

@@ -317,7 +317,7 @@ fn every_commit_that_writes_is_reported_with_its_size_and_times() {
     let store = Embedded::open_sled_with(&folder.path().join("data"), usual_rules(), settings).unwrap();
     assert_eq!(fall_due(&store, FallsDue::Holds, at(DAY), 9), 0);
     wait(store.arrive(sale("t1").arrival())).unwrap();
-    assert_eq!(wait(store.purge(never())).unwrap().records, 0);
+    assert_eq!(wait(store.purge(never())).unwrap().records.total(), 0);
     wait(store.close()).unwrap();
     let reports = reports.lock();
     assert_eq!(reports.len(), 1, "what wrote nothing is no commit: {reports:?}");

@@ -221,6 +221,7 @@ async fn maintenance_goes_on_past_a_damaged_record() {
     let clock = postbridge::clock::Clock::fixed(at(9 * DAY));
     let configured = Arc::new(std::collections::HashSet::new);
     let signals = MaintenanceSignals {
+        space: Arc::default(),
         keep,
         configured,
         put_back: Arc::default(),

@@ -42,6 +42,7 @@ impl Watched {
         let (known, put_back) = (Arc::clone(&configured), Arc::<Mutex<HashSet<_>>>::default());
         let (_, stop) = watch::channel(false);
         let signals = MaintenanceSignals {
+            space: Arc::default(),
             keep: RetentionDays { conversions_days: 9, postbacks_days: 9, clicks_days: 9, removed_hours: 72 },
             configured: Arc::new(move || HashSet::clone(&known.lock())),
             put_back: Arc::clone(&put_back),
@@ -123,6 +124,7 @@ fn a_destination_that_is_put_back_at_the_last_moment_is_not_skipped(engine: &Eng
     };
     let (_, stop) = watch::channel(false);
     let signals = MaintenanceSignals {
+        space: Arc::default(),
         keep: RetentionDays { conversions_days: 9, postbacks_days: 9, clicks_days: 9, removed_hours: 72 },
         configured: Arc::new(configured),
         put_back: Arc::default(),

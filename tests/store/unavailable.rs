@@ -64,6 +64,7 @@ async fn maintenance_asks_again_until_the_store_answers() {
     let (stop, stopping) = watch::channel(false);
     let heartbeat = Arc::new(AtomicI64::new(0));
     let signals = MaintenanceSignals {
+        space: Arc::default(),
         keep: RetentionDays { conversions_days: 9, postbacks_days: 9, clicks_days: 9, removed_hours: 72 },
         configured: Arc::new(HashSet::new),
         put_back: Arc::default(),

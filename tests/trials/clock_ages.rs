@@ -73,8 +73,14 @@ impl<'a> Relay<'a> {
         let (_, stop) = watch::channel(false);
         let configured = Arc::new(|| HashSet::from(["ads"].map(destination)));
         let heartbeat = Arc::new(AtomicI64::new(0));
-        let signals =
-            MaintenanceSignals { keep: KEEP, configured, put_back: Arc::default(), stop, heartbeat };
+        let signals = MaintenanceSignals {
+            keep: KEEP,
+            configured,
+            put_back: Arc::default(),
+            space: Arc::default(),
+            stop,
+            heartbeat,
+        };
         let mut maintenance = Maintenance::new(Arc::clone(self.store()), self.clock.clone(), signals);
         (0..3).for_each(|_| wait(maintenance.tick()).unwrap());
     }

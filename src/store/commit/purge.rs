@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+use crate::domain::time::Time;
 use crate::store::codec;
 use crate::store::commit::aged_out::AgedOut;
 use crate::store::commit::purge_clicks::ClickCursor;
 use crate::store::commit::purging::{ClickPurge, Purging};
-use crate::store::contract::change::{PurgeBefore, Purged};
+use crate::store::contract::change::{OldestRecords, PurgeBefore, Purged};
 use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::Direction;
 use crate::store::reader::readable;
 use crate::store::records::StoreShared;
 use crate::store::table::attempt::remove_attempt;
+use crate::store::table::click_log::{self, LogPlace};
 use crate::store::table::conversion::{Record, Sketch, remove_overlay};
 use crate::store::table::dated_records::{DatedKey, read_some};
 use crate::store::table::day::DayRun;
@@ -55,14 +57,44 @@ pub fn step(
     }
     if !cursor.clicks.is_done() {
         purging.clicks = ClickPurge::step(shared, &aged, &mut cursor.clicks)?;
-        purging.records += purging.clicks.records();
     }
     let more = !(cursor.raw_done && cursor.postbacks_done && cursor.clicks.is_done());
     if !more {
         *cursor = Cursor::default();
     }
-    let purged = Purged { records: purging.records, more };
+    let behind_ms = purging.behind_ms.max(purging.clicks.behind_ms);
+    let purged = Purged { records: purging.records(), behind_ms, more, oldest: None };
     Ok((purging, purged))
+}
+
+/// The oldest records that there are. What cannot be read is left out.
+pub fn oldest(shared: &StoreShared) -> Result<OldestRecords, StoreError> {
+    let runs: Vec<DayRun> = shared.index.lock().days.from(0).collect();
+    let lines =
+        readable(click_log::lines_up(&shared.reader, (LogPlace::FIRST, LogPlace::END), 1), "a click")?;
+    let line = lines.and_then(|mut lines| lines.pop()).map(|(_, line)| line).transpose();
+    Ok(OldestRecords {
+        raw: first(shared, &runs, raw_key, |age: RawAge| age.at)?,
+        postback: first(shared, &runs, head_key, |age: HeadAge| age.at)?,
+        click: readable(line, "a click")?.flatten().map(|line| line.at),
+    })
+}
+
+/// The time of the first record of a kind.
+fn first<T: DeserializeOwned>(
+    shared: &StoreShared,
+    runs: &[DayRun],
+    key: DatedKey,
+    at: impl Fn(T) -> Time,
+) -> Result<Option<Time>, StoreError> {
+    for run in runs {
+        let way = (run.first..run.end, Direction::Up);
+        let some = read_some(&shared.reader, (key, run.day), way, 1, codec::beginning::<T>)?;
+        if let Some((_, age)) = some.found.into_iter().next() {
+            return Ok(Some(at(age)));
+        }
+    }
+    Ok(None)
 }
 
 fn step_raw(
@@ -73,10 +105,10 @@ fn step_raw(
 ) -> Result<(), StoreError> {
     let due = |run: &DayRun| aged.raw_of(run);
     cursor.raw_done = walk(shared, (raw_key, &due), &mut cursor.raw, |(day, number), kept: RawAge| {
+        purging.behind_ms = aged.believed.postbacks.millis_since(kept.at).max(0);
         if aged.entry(shared, number, (kept.at, kept.again)).raw {
             purging.batch.remove(raw_key(day, number));
             purging.stripped.push(number);
-            purging.records += 1;
         }
         Ok(purging.stripped.len() >= TAKEN_OUT)
     })?;
@@ -92,6 +124,7 @@ fn step_postbacks(
     let due = |run: &DayRun| aged.conversions_of(run);
     let next = &mut cursor.postbacks;
     cursor.postbacks_done = walk(shared, (head_key, &due), next, |place, age: HeadAge| {
+        purging.behind_ms = aged.believed.conversions.millis_since(age.at).max(0);
         let due = aged.entry(shared, place.1, (age.at, age.again));
         if due.conversion {
             readable(purging.postback(shared, place, due.raw), "a postback that is to be purged")?;
@@ -194,7 +227,6 @@ impl Purging {
             remove_overlay(&mut self.batch, day, number);
         }
         remove_states(&mut self.batch, day, number);
-        self.records += 1;
         self.counting.conversion(&record.conversion, None);
         self.gone.push((number, Sketch::of(&record.conversion, record.standing.clone())));
         Ok(())

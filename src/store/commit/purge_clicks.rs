@@ -101,6 +101,9 @@ impl ClickPurge {
                 }
                 cursor.log = LogPlace { number: place.number + 1, ..place };
                 left -= 1;
+                if let Ok(line) = &line {
+                    self.behind_ms = aged.believed.clicks.millis_since(line.at).max(0);
+                }
                 let is_due = |line: &LoggedClick| aged.click(AgeKey::Click(place.number), line.at);
                 let Some(line) = readable(line, "a click")?.filter(is_due) else { continue };
                 looked_at += 1;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::click::Click;
 use crate::domain::ids::{ClickId, VisitorId};
+use crate::store::contract::change::PurgedRecords;
 use crate::store::contract::error::StoreError;
 use crate::store::decision::counting::Counting;
 use crate::store::engine::kv::Batch;
@@ -29,12 +30,24 @@ pub struct Purging {
     /// Postbacks of which nothing is kept any more.
     pub forgotten: Vec<u64>,
     pub clicks: ClickPurge,
-    pub records: u64,
+    /// By how much what was looked at last is past its days.
+    pub behind_ms: i64,
     /// What was counted of all that is gone is taken back.
     pub counting: Counting,
 }
 
 impl Purging {
+    /// How many records it deletes.
+    pub fn records(&self) -> PurgedRecords {
+        let count = |numbers: &[u64]| numbers.len() as u64;
+        PurgedRecords {
+            raw: count(&self.stripped),
+            conversions: self.gone.len() as u64,
+            postbacks: count(&self.forgotten),
+            clicks: self.clicks.clicks.len() as u64,
+        }
+    }
+
     /// Whether there is anything to write.
     pub fn is_empty(&self) -> bool {
         self.gone.is_empty()
@@ -78,6 +91,8 @@ pub struct ClickPurge {
     pub visitors: BTreeMap<VisitorId, Visits>,
     pub days: Vec<Vec<u8>>,
     pub answers: Vec<Vec<u8>>,
+    /// By how much the line that was looked at last is past its days.
+    pub behind_ms: i64,
     /// The first day whose counters stay.
     pub day: i64,
     pub counting: Counting,
@@ -87,11 +102,6 @@ impl ClickPurge {
     /// Whether there is anything to write.
     pub fn is_empty(&self) -> bool {
         self.log.is_empty() && self.days.is_empty() && self.answers.is_empty()
-    }
-
-    /// How many clicks it deletes.
-    pub fn records(&self) -> u64 {
-        self.clicks.len() as u64
     }
 
     /// Adds the deletions to a batch.

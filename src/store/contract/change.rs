@@ -57,8 +57,57 @@ pub struct PurgeBefore {
 /// What one purge step did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Purged {
-    /// How many were deleted, of all kinds together.
-    pub records: u64,
+    /// How many were deleted.
+    pub records: PurgedRecords,
+    /// By how much what it looked at last is past its days, in milliseconds: how far it is behind.
+    pub behind_ms: i64,
     /// Whether another step may find more.
     pub more: bool,
+    /// What is left, where there is no more to delete.
+    pub oldest: Option<OldestRecords>,
+}
+
+/// How many records were deleted, by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PurgedRecords {
+    /// The bytes of requests.
+    pub raw: u64,
+    /// Conversions, with their deliveries and attempts.
+    pub conversions: u64,
+    /// What was known of postbacks.
+    pub postbacks: u64,
+    /// Clicks.
+    pub clicks: u64,
+}
+
+impl PurgedRecords {
+    /// Each kind by its name.
+    pub fn by_kind(self) -> [(&'static str, u64); 4] {
+        let PurgedRecords { raw, conversions, postbacks, clicks } = self;
+        [("raw", raw), ("conversion", conversions), ("postback", postbacks), ("click", clicks)]
+    }
+
+    /// Of all kinds together.
+    pub fn total(self) -> u64 {
+        self.by_kind().into_iter().map(|(_, count)| count).sum()
+    }
+
+    /// Adds others.
+    pub fn add(&mut self, others: PurgedRecords) {
+        self.raw += others.raw;
+        self.conversions += others.conversions;
+        self.postbacks += others.postbacks;
+        self.clicks += others.clicks;
+    }
+}
+
+/// The times of the oldest records of each kind, as they bear them. `None`: there is none, or it cannot be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OldestRecords {
+    /// The bytes of requests.
+    pub raw: Option<Time>,
+    /// What is known of postbacks, and conversions with it.
+    pub postback: Option<Time>,
+    /// Clicks.
+    pub click: Option<Time>,
 }
