@@ -126,11 +126,13 @@ fn in_words(document: &VerifyDocument) -> String {
     let is_fine = document.found.get("ok") == Some(&Value::Bool(true));
     let verdict = if is_fine { "the store is whole" } else { "the store is not whole" };
     words.push_str(&format!(
-        "{verdict}: {} segments up to commit {}, {} records compared, {} references followed\n",
+        "{verdict}: {} segments up to commit {}, {} records compared, {} references followed, {} lines \
+         of totals recounted\n",
         number("segments"),
         number("last_commit"),
         number("records"),
-        number("references")
+        number("references"),
+        number("counts")
     ));
     words
 }

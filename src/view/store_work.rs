@@ -101,6 +101,8 @@ pub struct VerificationView {
     records: u64,
     /// References between records that were followed.
     references: u64,
+    /// Lines of totals, reports and caps that were recounted.
+    counts: u64,
     /// What is not as it should be, at most 200 of it.
     findings: Vec<FindingView>,
     /// How many more there are.
@@ -189,6 +191,7 @@ impl VerificationView {
             last_commit: verification.last,
             records: verification.records,
             references: verification.references,
+            counts: verification.counts,
             findings: verification.findings.iter().map(finding).collect(),
             more: verification.more,
         }

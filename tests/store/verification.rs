@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,10 +13,11 @@ use postbridge::store::contract::conformance::fixture::received::wait;
 use postbridge::store::contract::verification::StoreVerification;
 use postbridge::store::embedded::data_folder::{renew_index, salvage_folder, verify_closed};
 use postbridge::store::embedded::{Embedded, EmbeddedSettings};
-use postbridge::store::engine::data_folder::FolderSettings;
+use postbridge::store::engine::data_folder::{FolderContents, FolderSettings};
 use postbridge::store::engine::error::OpenError;
 use postbridge::store::engine::journal::manifest::Manifest;
 use postbridge::store::engine::kv::{Batch, Direction, Kv, Span};
+use postbridge::store::engine::open_folder;
 use postbridge::store::engine::packed::Packed;
 use postbridge::store::engine::sled::Sled;
 
@@ -23,6 +25,9 @@ use crate::support::damaged_folder::{
     Acknowledged, FolderImage, Outcome, copy, killed, open, outcome, receive, small_settings, stopped,
 };
 use crate::support::relay::wait_until;
+
+/// The tables that the store packs.
+const TABLES: &[u8] = b"AGEXBHPR";
 
 fn verified(data: &Path) -> StoreVerification {
     verify_closed(data, &|_, _| {}).unwrap()
@@ -77,7 +82,7 @@ fn rewritten() -> FolderImage {
 /// Changes a record of the index in such a way that its own sums are those of what it has then.
 fn change_record(data: &Path) {
     let sled = Arc::new(Sled::open(&data.join("index")).unwrap());
-    let packed = Packed::new(Arc::<Sled>::clone(&sled), b"AGEXBHPR");
+    let packed = Packed::new(Arc::<Sled>::clone(&sled), TABLES);
     let mut batch = Batch::default();
     packed
         .scan(Span { from: b"P", to: b"Q", direction: Direction::Up }, &mut |key, value| {
@@ -160,6 +165,37 @@ fn a_folder_that_someone_has_open_is_not_looked_at_from_outside() {
     let data = folder.path().join("data");
     let _store = open(&data).unwrap();
     assert!(matches!(verify_closed(&data, &|_, _| {}), Err(OpenError::Locked { .. })));
+}
+
+/// What is counted of something is changed in journal and index alike.
+fn miscount(data: &Path) {
+    let settings = small_settings().folder;
+    let contents = FolderContents { tables: TABLES, check: &|_| Ok(()) };
+    let (kv, _) = open_folder::open(data, &settings, contents).unwrap();
+    let mut lines = Vec::new();
+    kv.scan(Span { from: b"U", to: b"V", direction: Direction::Up }, &mut |key, value| {
+        lines.push((key.to_vec(), value.unwrap().to_vec()));
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    let other = |value: &[u8]| lines.iter().map(|(_, other)| other).find(|other| *other != value).cloned();
+    let (key, value) = lines.iter().find_map(|(key, value)| Some((key, other(value)?))).unwrap();
+    let mut batch = Batch::default();
+    batch.put(key.clone(), value);
+    kv.commit(batch, &mut |_| {}).unwrap();
+    kv.close().unwrap();
+}
+
+#[test]
+fn what_is_counted_otherwise_than_a_recount_finds_is_named() {
+    for image in [killed(600), stopped(600)] {
+        let whole = verified(&image.data());
+        assert!(whole.is_fine() && whole.counts > 0, "{whole:?}");
+        let (_folder, data) = damaged(&image, miscount);
+        assert_eq!(codes(&verified(&data)), BTreeSet::from(["count_differs"]));
+        let store = open(&data).unwrap();
+        assert_eq!(codes(&verify_live(&store)), BTreeSet::from(["count_differs"]));
+    }
 }
 
 fn verify_live(store: &Embedded) -> StoreVerification {

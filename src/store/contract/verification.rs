@@ -55,6 +55,13 @@ pub enum StoreFinding {
         /// What it names.
         to: String,
     },
+    /// What is counted in a line of the rollups is not what a recount of the records finds.
+    CountDiffers {
+        /// Where the line is kept.
+        key: Vec<u8>,
+        /// Of what it is.
+        line: String,
+    },
 }
 
 impl StoreFinding {
@@ -73,6 +80,7 @@ impl StoreFinding {
             StoreFinding::RecordDiffers(_) => "record_differs",
             StoreFinding::RecordUnreadable { .. } => "record_unreadable",
             StoreFinding::ReferenceMissing { .. } => "reference_missing",
+            StoreFinding::CountDiffers { .. } => "count_differs",
         }
     }
 
@@ -106,6 +114,9 @@ impl StoreFinding {
                 format!("the record {} cannot be read: {cause}", key(at))
             }
             StoreFinding::ReferenceMissing { from, to } => format!("{from} names {to}, which is not there"),
+            StoreFinding::CountDiffers { key: at, line } => {
+                format!("what is counted of {line} ({}) is not what a recount finds", key(at))
+            }
         }
     }
 }
@@ -121,6 +132,8 @@ pub struct StoreVerification {
     pub records: u64,
     /// References between records that were followed.
     pub references: u64,
+    /// Lines of the rollups that were recounted.
+    pub counts: u64,
     /// What is not as it should be, up to 200 of it.
     pub findings: Vec<StoreFinding>,
     /// How many more there are.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::store::contract::StoreFolder;
 use crate::store::contract::copies::{CopyError, CopyReport, ProgressOf, RestoreReport, SalvageReport};
-use crate::store::contract::error::StoreError;
 use crate::store::contract::verification::{StoreFinding, StoreVerification};
 use crate::store::embedded::Embedded;
 use crate::store::engine::backup::backup;
@@ -16,23 +15,20 @@ use crate::store::engine::journaled::Journaled;
 use crate::store::engine::kv::Kv;
 use crate::store::engine::verify_live::verify_live;
 use crate::store::engine::{restore, salvage, verify};
-use crate::store::query::references;
+use crate::store::query::{recount, references};
 use crate::store::reader::Reader;
 use crate::store::rebuild::check_converted;
-use crate::store::records::StoreShared;
 use crate::store::table::PACKED;
 
 /// The data folder of a store that is open.
 pub struct OpenDataFolder {
     folder: Arc<Journaled>,
-    shared: Arc<StoreShared>,
 }
 
 impl Embedded {
     /// Its data folder, where it has one.
     pub fn data_folder(&self) -> Option<OpenDataFolder> {
-        let shared = Arc::clone(&self.shared);
-        self.folder.as_ref().map(|folder| OpenDataFolder { folder: Arc::clone(folder), shared })
+        self.folder.as_ref().map(|folder| OpenDataFolder { folder: Arc::clone(folder) })
     }
 }
 
@@ -44,15 +40,14 @@ impl StoreFolder for OpenDataFolder {
     fn verify(&self, progress: ProgressOf<'_>) -> Result<StoreVerification, CopyError> {
         let failed = |error: OpenError| CopyError::Folder(error.to_string());
         self.folder.bring_up_index();
-        let verified = verify_live(self.folder.journal(), &self.folder.unhealed(), PACKED, progress);
+        let of = (self.folder.journal(), &self.folder.unhealed() as &dyn Kv);
+        let verified = verify_live(of, PACKED, &check_records, progress);
         let mut verification = verified.map_err(failed)?;
         if self.folder.is_damaged() {
             let cause = "it could not give or take something since the start: that is read from the journal, and the next \
                          start makes the index anew";
             verification.add(StoreFinding::IndexWrong(cause.to_owned()));
         }
-        let followed = references::check(&self.shared.reader, &mut verification);
-        followed.map_err(|error| failed(error.into()))?;
         Ok(verification)
     }
 }
@@ -62,11 +57,15 @@ impl StoreFolder for OpenDataFolder {
 /// # Errors
 /// What keeps it from being looked at.
 pub fn verify_closed(path: &Path, progress: ProgressOf<'_>) -> Result<StoreVerification, OpenError> {
-    let check = |records: Arc<dyn Kv>, verification: &mut StoreVerification| {
-        let followed: Result<(), StoreError> = references::check(&Reader::new(records), verification);
-        followed.map_err(OpenError::from)
-    };
-    verify::verify_folder(path, PACKED, &check, progress)
+    verify::verify_folder(path, PACKED, &check_records, progress)
+}
+
+/// Follows every reference of one record to another, and recounts what is counted.
+fn check_records(records: Arc<dyn Kv>, verification: &mut StoreVerification) -> Result<(), OpenError> {
+    let reader = Reader::new(records);
+    references::check(&reader, verification)?;
+    recount::check(&reader, verification)?;
+    Ok(())
 }
 
 /// Takes a backup back into a data folder that has nothing.

@@ -23,7 +23,7 @@ use crate::store::engine::journal::segment_reader::SegmentReader;
 use crate::store::engine::kv::{Kv, KvError};
 use crate::store::engine::packed::Packed;
 use crate::store::engine::sled::Sled;
-use crate::store::engine::verify::{finding, segments, size_of};
+use crate::store::engine::verify::{RecordCheck, finding, segments, size_of};
 
 /// How often it is begun anew because segments were rewritten, or removed, while they were read.
 const TRIES: usize = 10;
@@ -33,14 +33,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How many differences are kept before they are looked at again.
 const KEPT: usize = 10_000;
 
-/// Verifies the journal of a store that runs, and compares `live`, which is its records as they are read, with it.
+/// Verifies the journal of a store that runs, and compares `live`, which is its records as they are read, with it. `check`
+/// looks at what is in the records, as they are in the journal at one moment.
 ///
 /// # Errors
 /// What keeps it from being looked at.
 pub fn verify_live(
-    journal: &Journal,
-    live: &dyn Kv,
+    (journal, live): (&Journal, &dyn Kv),
     tables: &'static [u8],
+    check: RecordCheck<'_>,
     progress: ProgressOf<'_>,
 ) -> Result<StoreVerification, OpenError> {
     let folder = journal.folder().parent().unwrap_or(journal.folder()).to_path_buf();
@@ -48,15 +49,14 @@ pub fn verify_live(
     room_for(&folder, 2 * size_of(&folder.join(INDEX)).map_err(failed)?)?;
     let work = folder.join(VERIFYING);
     files::remove(&work).and_then(|()| std::fs::create_dir(&work)).map_err(failed)?;
-    let verified = tries(journal, live, tables, &work, progress);
+    let verified = tries((journal, live), (tables, check), &work, progress);
     files::remove(&work).map_err(failed)?;
     verified
 }
 
 fn tries(
-    journal: &Journal,
-    live: &dyn Kv,
-    tables: &'static [u8],
+    (journal, live): (&Journal, &dyn Kv),
+    (tables, check): (&'static [u8], RecordCheck<'_>),
     work: &Path,
     progress: ProgressOf<'_>,
 ) -> Result<StoreVerification, OpenError> {
@@ -66,7 +66,7 @@ fn tries(
         let read = segments(journal.folder(), &manifest.segments, &mut verification, progress);
         let compared = read.map_err(|error| OpenError::of_io(journal.folder(), &error)).and_then(|()| {
             open_segment(journal, &manifest, end.at, &mut verification);
-            let mut live = LiveComparison { journal, live, tables, differing: HashMap::new() };
+            let mut live = LiveComparison { journal, live, tables, check, differing: HashMap::new() };
             live.all(work, &manifest, end.lsn, &mut verification)
         });
         // What was read may have been taken away, or rewritten, meanwhile.
@@ -111,6 +111,7 @@ struct LiveComparison<'a> {
     journal: &'a Journal,
     live: &'a dyn Kv,
     tables: &'static [u8],
+    check: RecordCheck<'a>,
     /// What differed when it was looked at.
     differing: HashMap<Vec<u8>, RecordDifference>,
 }
@@ -126,8 +127,8 @@ impl LiveComparison<'_> {
         let failed = |error: KvError| of_kv(self.journal.folder(), error);
         let inspection = of_snapshot(manifest.clone(), last);
         let made = index_folder::make(&work.join("made"), (self.journal.folder(), &inspection), self.tables)?;
-        let truth = Packed::new(Arc::<Sled>::clone(&made), self.tables);
-        let mut comparison = Comparison::new(&truth, self.live);
+        let truth = Arc::new(Packed::new(Arc::<Sled>::clone(&made), self.tables));
+        let mut comparison = Comparison::new(truth.as_ref(), self.live);
         while let Some(found) = comparison.next().map_err(failed)? {
             let by_key = found.into_iter().map(|difference| (key(&difference).to_vec(), difference));
             self.differing.extend(by_key);
@@ -136,7 +137,8 @@ impl LiveComparison<'_> {
             }
         }
         verification.records += comparison.records;
-        self.settle(&made, &truth, verification)
+        self.settle(&made, &truth, verification)?;
+        (self.check)(truth, verification)
     }
 
     /// Looks again at what differed, with what was committed meanwhile, until nothing of it is still changing.

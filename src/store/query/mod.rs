@@ -5,6 +5,7 @@ pub(crate) mod clicks;
 pub(crate) mod cursor;
 pub(crate) mod find;
 pub(crate) mod lists;
+pub(crate) mod recount;
 pub(crate) mod references;
 pub(crate) mod report;
 pub(crate) mod totals;

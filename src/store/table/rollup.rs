@@ -273,7 +273,10 @@ pub fn place(key: &[u8]) -> &[u8] {
 }
 
 /// The line that is kept there.
-fn parse(key: &[u8]) -> Result<RollupLine, LayoutError> {
+///
+/// # Errors
+/// It is no key of a line.
+pub fn line_at(key: &[u8]) -> Result<RollupLine, LayoutError> {
     let (at, of) = key.get(2..).and_then(<[u8]>::split_first_chunk).ok_or(LayoutError::Short)?;
     let of = postcard::from_bytes(of).map_err(|error| LayoutError::Content(error.to_string()))?;
     Ok(RollupLine { at: QuarterHour::from_number(i64::from_be_bytes(*at) ^ i64::MIN), of })
@@ -321,7 +324,7 @@ pub fn scan(
     let stretch = stretch(table, period);
     let (from, to) = (begin(stretch, from), begin(stretch, to));
     reader.scan(Span { from: &from, to: &to, direction: Direction::Up }, &mut |key, bytes| {
-        let read = |bytes: &[u8]| Ok((parse(key)?, codec::read(bytes)?));
+        let read = |bytes: &[u8]| Ok((line_at(key)?, codec::read(bytes)?));
         visit(bytes.and_then(|bytes| read(bytes).map_err(|error| corrupt(key, &error))))
     })
 }
@@ -354,9 +357,9 @@ mod tests {
             key(RollupPeriod::QuarterHour, line(8, "a")),
         ];
         assert!(keys.is_sorted());
-        assert_eq!(parse(&keys[1]), Ok(line(-5, "b")));
-        assert_eq!(parse(&keys[4]), Ok(line(8, "a")));
-        assert_eq!(parse(b"Rk"), Err(LayoutError::Short));
+        assert_eq!(line_at(&keys[1]), Ok(line(-5, "b")));
+        assert_eq!(line_at(&keys[4]), Ok(line(8, "a")));
+        assert_eq!(line_at(b"Rk"), Err(LayoutError::Short));
     }
 
     #[test]
