@@ -2,6 +2,7 @@
 //! where it does not. The tests feed them the corpora on stable Rust.
 
 mod amounts;
+mod journal;
 mod json_members;
 mod moments;
 
@@ -33,11 +34,15 @@ use postbridge::template::source::verify::scheme::{SecretTexts, SignatureTerms};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const ALL: [Target; 12] = [
+pub const ALL: [Target; 16] = [
     ("config", config),
     ("destination_template", destination_template),
     ("http1_chunked", http1_chunked),
     ("http1_head", http1_head),
+    ("journal_changes", journal_changes),
+    ("journal_frame", journal_frame),
+    ("journal_manifest", journal_manifest),
+    ("journal_segment", journal_segment),
     ("json_bodies", json_bodies),
     ("macros", macros),
     ("numbers", numbers),
@@ -219,6 +224,26 @@ pub fn times(data: &[u8]) {
 /// A body, which is JSON.
 pub fn json_bodies(data: &[u8]) {
     json_members::check(data);
+}
+
+/// What a commit changes, as a frame of the journal has it.
+pub fn journal_changes(data: &[u8]) {
+    journal::check_changes(data);
+}
+
+/// A frame of the journal.
+pub fn journal_frame(data: &[u8]) {
+    journal::check_frame(data);
+}
+
+/// The journal's manifest.
+pub fn journal_manifest(data: &[u8]) {
+    journal::check_manifest(data);
+}
+
+/// A file of the journal.
+pub fn journal_segment(data: &[u8]) {
+    journal::check_segment(data);
 }
 
 /// destination.toml, then event.json.hbs.

@@ -13,6 +13,8 @@ pub const HEAD: usize = 32;
 pub const MAGIC: [u8; 4] = *b"PbF1";
 /// No payload is longer than this, packed or not: a length above it is damage.
 pub const MAX_PAYLOAD: usize = 512 * 1024 * 1024;
+/// No byte of a compressed payload makes more than this many.
+const UNPACKED: usize = 255;
 /// Where what is checksummed begins.
 const CHECKED: usize = 8;
 /// Memory of a payload above this is given back after it was written.
@@ -60,7 +62,7 @@ impl FrameHead {
         }
         let length = word(12).ok_or_else(short)? as usize;
         let plain = word(28).ok_or_else(short)? as usize;
-        if length > MAX_PAYLOAD || plain > MAX_PAYLOAD {
+        if length > MAX_PAYLOAD || plain > MAX_PAYLOAD.min(UNPACKED * length) {
             return Err(bad("its length cannot be"));
         }
         Ok(FrameHead {

@@ -83,10 +83,10 @@ pub fn inspect(folder: &Path) -> io::Result<Option<Inspection>> {
     let mut findings = Findings {
         folder,
         manifest: &manifest,
-        last: first - 1,
+        last: first.saturating_sub(1),
         checksum: None,
         // What was before the first segment is gone.
-        rewritten: first - 1,
+        rewritten: first.saturating_sub(1),
         damage: Vec::new(),
         torn: None,
         flaws,
@@ -207,7 +207,7 @@ impl Findings<'_> {
                 && header.file_name() == entry.file
         };
         if let Some(header) = SegmentHeader::read(block).filter(is_own) {
-            let follows = self.last + 1 == header.first;
+            let follows = self.last.saturating_add(1) == header.first;
             if follows && self.checksum.is_some_and(|known| known != header.before) {
                 self.flaws.push(format!("{} does not follow the one before it", path.display()));
             }
@@ -245,7 +245,13 @@ impl Findings<'_> {
                         );
                     } else if follows && head.before != *checksum {
                         let what = "a commit does not follow the one before it";
-                        self.lost(path.to_owned(), at, what, self.last, LastLost::Commit(head.lsn - 1));
+                        self.lost(
+                            path.to_owned(),
+                            at,
+                            what,
+                            self.last,
+                            LastLost::Commit(head.lsn.saturating_sub(1)),
+                        );
                     }
                     (self.last, *checksum, follows) = (head.lsn, head.checksum, true);
                 }
@@ -256,9 +262,9 @@ impl Findings<'_> {
                     // The frame there is whole: that was looked at.
                     let Ok(head) = reader.next_frame() else { return fault };
                     reader.go_to(next);
-                    let first = self.last + 1;
+                    let first = self.last.saturating_add(1);
                     if head.lsn > first || head.before != *checksum {
-                        let last = LastLost::Commit((head.lsn - 1).max(first));
+                        let last = LastLost::Commit((head.lsn.saturating_sub(1)).max(first));
                         self.lost(path.to_owned(), at, words(&fault), first, last);
                     }
                     follows = false;
@@ -302,7 +308,7 @@ impl Findings<'_> {
     fn finished(&mut self, mut entry: SegmentEntry, next: Option<NextSegment>) -> SegmentEntry {
         let path = self.folder.join(&entry.file);
         let known = entry.finished.as_ref().map(|finished| (finished.last, Some(finished.checksum)));
-        let Some((last, end)) = known.or(next.map(|next| (next.first - 1, next.before))) else {
+        let Some((last, end)) = known.or(next.map(|next| (next.first.saturating_sub(1), next.before))) else {
             return entry;
         };
         if entry.known > 0 {
@@ -311,9 +317,15 @@ impl Findings<'_> {
         // What was between is gone.
         self.rewritten = self.rewritten.max(entry.gone_to);
         let gone = last.max(entry.gone_to);
-        if let Some(next) = next.filter(|next| next.first > gone + 1) {
+        if let Some(next) = next.filter(|next| next.first > gone.saturating_add(1)) {
             let what = "the segment behind it is missing";
-            self.lost(path.clone(), 0, what, gone + 1, LastLost::Commit(next.first - 1));
+            self.lost(
+                path.clone(),
+                0,
+                what,
+                gone.saturating_add(1),
+                LastLost::Commit(next.first.saturating_sub(1)),
+            );
         }
         match self.begin(&entry) {
             Err(what) => self.lost(path, 0, what, entry.first, LastLost::Commit(last)),
@@ -327,7 +339,7 @@ impl Findings<'_> {
                 // A rewritten one may end before the commit that it goes to.
                 let found = footer.as_ref().map_or(self.last, |footer| footer.last);
                 if self.last < last && (header.rewrite == 0 || found != last) {
-                    let first = self.last + 1;
+                    let first = self.last.saturating_add(1);
                     self.lost(path, reader.at(), words(&fault), first, LastLost::Commit(last));
                 } else if header.rewrite == 0 && end.is_some_and(|end| end != checksum) {
                     let what = "its last commit is not the one that follows";
@@ -393,7 +405,7 @@ impl Findings<'_> {
                 reader.go_to(behind);
                 self.torn = Some(torn(&mut reader, &path, true));
             }
-            return self.lost(path, at, words(&fault), last + 1, lost);
+            return self.lost(path, at, words(&fault), last.saturating_add(1), lost);
         }
         let is_closed = self.manifest.closed && self.manifest.end == last;
         if !is_whole {
