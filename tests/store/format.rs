@@ -71,7 +71,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// One record of every kind of the main job.
-fn fill(store: &dyn Store) {
+pub fn fill(store: &dyn Store) {
     // Postback 1 is purged, 2 is stripped of its raw bytes.
     wait(store.arrive(quarantined("purged", at(-20 * DAY)))).unwrap();
     sale("stripped").at(at(-20 * DAY)).forward().receive(store);
@@ -106,7 +106,7 @@ fn fill(store: &dyn Store) {
     sale("again").receive(store);
 }
 
-fn check(store: &dyn Store) {
+pub fn check(store: &dyn Store) {
     let postback = |number| wait(store.postback(Seq::new(number).unwrap())).unwrap();
     let trace = |number| {
         let id = postback(number).unwrap().verdict.conversion().unwrap();
@@ -215,7 +215,7 @@ fn visit(id: &str, kind: ClickKind) -> Click {
 }
 
 /// The records of the network's side: clicks of campaigns, and conversions that the network's side takes.
-fn fill_network(store: &dyn Store) {
+pub fn fill_network(store: &dyn Store) {
     go_by(store, network_rules());
     let receive = |click| {
         let recorded = store.record_click(ClickArrival { click, screening: Screening::Filters });
@@ -269,7 +269,7 @@ fn fill_network(store: &dyn Store) {
         .unwrap();
 }
 
-fn check_network(store: &dyn Store) {
+pub fn check_network(store: &dyn Store) {
     let trace = |number| {
         let postback = wait(store.postback(Seq::new(number).unwrap())).unwrap().unwrap();
         wait(store.conversion(postback.verdict.conversion().unwrap())).unwrap().unwrap()

@@ -14,6 +14,7 @@ mod erased_bytes;
 mod failing_engines;
 mod faults;
 mod format;
+mod format_journal;
 mod journal_engine;
 mod keyless_reports;
 mod operator_counts;
