@@ -3,14 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use postbridge::store::embedded::data_folder::verify_closed;
-use postbridge::store::engine::journal::segment_reader::SegmentReader;
-
 use postbridge::store::contract::Store;
 use postbridge::store::contract::conformance::fixture::received::wait;
+use postbridge::store::embedded::data_folder::verify_closed;
 
 use crate::support::damaged_folder::{
-    FolderImage, Outcome, Tally, copy, image_of, killed, killed_after_a_stop, open, outcome, receive, stopped,
+    FolderImage, Outcome, Tally, copy, image_of, killed, killed_after_a_stop, last_frames, open, outcome,
+    receive, stopped,
 };
 use crate::support::trial::{Chance, rounds};
 
@@ -23,11 +22,6 @@ fn states() -> [(&'static str, FolderImage); 3] {
         ("stopped", stopped(SALES)),
         ("killed after a stop", killed_after_a_stop(SALES)),
     ]
-}
-
-fn number(chance: &mut Chance, below: u64) -> u64 {
-    let bytes: [u8; 8] = std::array::from_fn(|_| chance.byte());
-    u64::from_le_bytes(bytes) % below.max(1)
 }
 
 fn change(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
@@ -51,7 +45,7 @@ fn a_byte_that_is_flipped_anywhere_loses_nothing() {
         let files = image.files();
         let all: u64 = files.iter().map(|(_, length)| length).sum();
         for _ in 0..rounds(20) {
-            let mut at = number(&mut chance, all);
+            let mut at = chance.below(all);
             let (file, _) = files
                 .iter()
                 .find(|(_, length)| {
@@ -75,7 +69,7 @@ fn a_file_that_is_cut_emptied_missing_or_half_there_loses_nothing() {
     let mut tally = Tally::default();
     for (state, image) in states() {
         for (file, length) in image.files() {
-            let (half, some) = ((length / 2) as usize, number(&mut chance, length) as usize);
+            let (half, some) = ((length / 2) as usize, chance.below(length) as usize);
             let mut note = |what: &str, outcome: Outcome| {
                 tally.note(state, &format!("{}: {what}", file.display()), &outcome);
             };
@@ -100,19 +94,37 @@ fn a_file_that_is_cut_emptied_missing_or_half_there_loses_nothing() {
     assert_eq!(tally.count("stopped", "Refused"), 0, "what was closed is in both copies");
 }
 
-/// Where the last frames of a segment begin, the last one first, and where the last one ends.
-fn last_frames(segment: &Path, count: usize) -> (Vec<u64>, u64) {
-    let mut reader = SegmentReader::open(segment).unwrap();
-    let mut places = Vec::new();
-    loop {
-        let at = reader.at();
-        if reader.next_frame().is_err() {
-            places.reverse();
-            places.truncate(count);
-            return (places, at);
+/// Puts a folder as it was in the middle of its life into the place of one.
+fn put_older(image: &FolderImage, name: &str, data: &Path) {
+    fs::remove_dir_all(data.join(name)).unwrap();
+    copy(&image.older().join(name), &data.join(name));
+}
+
+#[test]
+fn a_file_that_is_swapped_with_an_older_one_of_the_same_folder_loses_nothing() {
+    let mut tally = Tally::default();
+    for (state, image) in states() {
+        for (file, _) in image.files() {
+            let older = image.older().join(&file);
+            if older.exists() && fs::read(&older).unwrap() != fs::read(image.data().join(&file)).unwrap() {
+                let swapped = image.try_damage(|data| {
+                    fs::copy(&older, data.join(&file)).unwrap();
+                });
+                tally.note(state, &file.display().to_string(), &swapped);
+            }
         }
-        places.push(at);
+        let swapped = image.try_damage(|data| put_older(&image, "index", data));
+        tally.note(state, "index", &swapped);
     }
+    tally.end();
+}
+
+/// Of a clean stop the manifest says how far both go, and the index makes up what is missing.
+#[test]
+fn a_journal_that_is_swapped_with_an_older_one_loses_nothing_after_a_clean_stop() {
+    let image = stopped(SALES);
+    let swapped = image.try_damage(|data| put_older(&image, "journal", data));
+    assert_eq!(swapped, Outcome::Repaired);
 }
 
 /// A burst of which no checkpoint and no stop has seen anything.
@@ -128,7 +140,7 @@ fn the_end_of_a_burst_that_is_damaged_in_any_byte_is_refused_or_is_the_last_comm
     let (mut chance, mut tally) = (Chance::of_this_run(), Tally::default());
     let share = if rounds(1) > 1 { 1 } else { 10 };
     for at in frames[2]..end {
-        if number(&mut chance, share) > 0 {
+        if chance.below(share) > 0 {
             continue;
         }
         let flip = 1 << (chance.byte() % 8);
@@ -151,7 +163,7 @@ fn the_end_of_a_burst_that_is_cut_or_zeroed_block_by_block_is_never_silent() {
     let share = if rounds(1) > 1 { 1 } else { 10 };
     let last_blocks = (2 * 1024 * 1024u64).min(end.next_multiple_of(4096));
     for block in (0..last_blocks / 4096).map(|block| block * 4096) {
-        let is_sampled = number(&mut chance, share) == 0 || block + 8192 >= end;
+        let is_sampled = chance.below(share) == 0 || block + 8192 >= end;
         if !is_sampled {
             continue;
         }

@@ -76,7 +76,7 @@ fn rewritten() -> FolderImage {
     drop(store);
     // What was replaced is removed by the next start.
     wait(open(&data).unwrap().close()).unwrap();
-    FolderImage { folder, acknowledged }
+    FolderImage { folder, acknowledged, older: tempfile::tempdir().unwrap() }
 }
 
 /// Changes a record of the index in such a way that its own sums are those of what it has then.

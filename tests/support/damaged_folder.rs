@@ -17,6 +17,7 @@ use postbridge::store::engine::checkpoint::CheckpointSettings;
 use postbridge::store::engine::data_folder::{FolderSettings, OpenReport};
 use postbridge::store::engine::error::OpenError;
 use postbridge::store::engine::journal::append::JournalSettings;
+use postbridge::store::engine::journal::segment_reader::SegmentReader;
 
 /// What a person was answered that it is kept.
 pub type Acknowledged = Vec<(String, ConversionId)>;
@@ -25,6 +26,8 @@ pub type Acknowledged = Vec<(String, ConversionId)>;
 pub struct FolderImage {
     pub folder: tempfile::TempDir,
     pub acknowledged: Acknowledged,
+    /// The same folder as it was in the middle of its life, where that is known.
+    pub older: tempfile::TempDir,
 }
 
 /// Settings under which small folders have several segments and checkpoints.
@@ -71,10 +74,19 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-pub fn image_of(data: &Path, acknowledged: Acknowledged) -> FolderImage {
+fn copied(data: &Path) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     copy(data, &folder.path().join("data"));
-    FolderImage { folder, acknowledged }
+    folder
+}
+
+/// A copy of a folder, of which nothing older is known.
+pub fn image_of(data: &Path, acknowledged: Acknowledged) -> FolderImage {
+    image_with(data, acknowledged, tempfile::tempdir().unwrap())
+}
+
+fn image_with(data: &Path, acknowledged: Acknowledged, older: tempfile::TempDir) -> FolderImage {
+    FolderImage { folder: copied(data), acknowledged, older }
 }
 
 /// **A**: a process that ran long, and was killed.
@@ -83,8 +95,10 @@ pub fn killed(count: usize) -> FolderImage {
     let data = folder.path().join("data");
     let mut acknowledged = Acknowledged::new();
     let store = open(&data).unwrap();
-    receive(&store, "a", count, &mut acknowledged);
-    image_of(&data, acknowledged)
+    receive(&store, "a1", count / 2, &mut acknowledged);
+    let older = copied(&data);
+    receive(&store, "a2", count - count / 2, &mut acknowledged);
+    image_with(&data, acknowledged, older)
 }
 
 /// **B**: the same, started again and stopped twice.
@@ -93,13 +107,15 @@ pub fn stopped(count: usize) -> FolderImage {
     let data = folder.path().join("data");
     let mut acknowledged = Acknowledged::new();
     let store = open(&data).unwrap();
-    receive(&store, "b", count, &mut acknowledged);
+    receive(&store, "b1", count / 2, &mut acknowledged);
+    let older = copied(&data);
+    receive(&store, "b2", count - count / 2, &mut acknowledged);
     wait(store.close()).unwrap();
     drop(store);
     let store = open(&data).unwrap();
     wait(store.close()).unwrap();
     drop(store);
-    image_of(&data, acknowledged)
+    image_with(&data, acknowledged, older)
 }
 
 /// **C**: half of it, a stop, the other half, and a kill.
@@ -111,9 +127,10 @@ pub fn killed_after_a_stop(count: usize) -> FolderImage {
     receive(&store, "c1", count / 2, &mut acknowledged);
     wait(store.close()).unwrap();
     drop(store);
+    let older = copied(&data);
     let store = open(&data).unwrap();
     receive(&store, "c2", count - count / 2, &mut acknowledged);
-    image_of(&data, acknowledged)
+    image_with(&data, acknowledged, older)
 }
 
 impl FolderImage {
@@ -132,6 +149,11 @@ impl FolderImage {
             .collect()
     }
 
+    /// The path of the folder as it was in the middle of its life.
+    pub fn older(&self) -> PathBuf {
+        self.older.path().join("data")
+    }
+
     /// The file of the journal that is open.
     pub fn open_segment(&self) -> PathBuf {
         let mut files = self.files().into_iter().map(|(file, _)| file);
@@ -148,7 +170,8 @@ impl FolderImage {
     }
 }
 
-fn files_under(folder: &Path) -> Vec<PathBuf> {
+/// Every file below a folder, in order.
+pub fn files_under(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -163,7 +186,7 @@ fn files_under(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Every file but the lock, with its bytes.
-fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let own = |file: &PathBuf| file.file_name().is_some_and(|name| name != "lock");
     let files = files_under(folder).into_iter().filter(own);
     files.map(|file| (file.clone(), fs::read(file).unwrap())).collect()
@@ -233,6 +256,21 @@ pub fn outcome(data: &Path, acknowledged: &Acknowledged) -> Outcome {
     if report == OpenReport::default() { Outcome::Whole } else { Outcome::Repaired }
 }
 
+/// Where the last frames of a segment begin, the last one first, and where the last one ends.
+pub fn last_frames(segment: &Path, count: usize) -> (Vec<u64>, u64) {
+    let mut reader = SegmentReader::open(segment).unwrap();
+    let mut places = Vec::new();
+    loop {
+        let at = reader.at();
+        if reader.next_frame().is_err() {
+            places.reverse();
+            places.truncate(count);
+            return (places, at);
+        }
+        places.push(at);
+    }
+}
+
 /// How trials of a kind ended.
 #[derive(Default)]
 pub struct Tally(BTreeMap<String, BTreeMap<String, usize>>);
@@ -251,8 +289,13 @@ impl Tally {
 
     /// Prints the table, and fails where anything was lost.
     pub fn end(&self) {
+        println!("{:36}  trials   whole  repaired  refused  last set aside  lost", "damage");
         for (kind, outcomes) in &self.0 {
-            println!("{kind}: {outcomes:?}");
+            let trials: usize = outcomes.values().sum();
+            let [whole, repaired, refused, aside, lost] =
+                ["Whole", "Repaired", "Refused", "LastSetAside", "lost"]
+                    .map(|outcome| self.count(kind, outcome));
+            println!("{kind:36}  {trials:6}  {whole:6}  {repaired:8}  {refused:7}  {aside:14}  {lost:4}");
         }
         let lost: usize = self.0.values().filter_map(|outcomes| outcomes.get("lost")).sum();
         assert_eq!(lost, 0);

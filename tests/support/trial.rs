@@ -23,6 +23,17 @@ impl Chance {
         Chance { seed, state: seed }
     }
 
+    /// By a seed of its own, next to that of the run.
+    pub fn of(seed: u64) -> Chance {
+        Chance { seed, state: seed }
+    }
+
+    /// A number below another; 0 where that is 0.
+    pub fn below(&mut self, below: u64) -> u64 {
+        let bytes: [u8; 8] = std::array::from_fn(|_| self.byte());
+        u64::from_le_bytes(bytes) % below.max(1)
+    }
+
     /// The next of 256 numbers (SplitMix64's highest byte).
     pub fn byte(&mut self) -> u8 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
