@@ -103,9 +103,14 @@ access_token = "meta-secret-token"
 
     /// As [`Setup::start`], by a shell that says this before: `"$0" "$@"` is the program.
     pub fn start_by(&self, script: &str) -> Relay {
+        self.try_start_by(script).expect("serve says where it listens")
+    }
+
+    /// The same; `None` when it ended before it listened.
+    pub fn try_start_by(&self, script: &str) -> Option<Relay> {
         let mut shell = Command::new("sh");
         shell.args(["-c", script, env!("CARGO_BIN_EXE_postbridge")]);
-        self.run_by(shell, &self.text()).expect("serve says where it listens")
+        self.run_by(shell, &self.text())
     }
 
     /// As [`Setup::start`]; `None` when it ended before it listened.
@@ -171,6 +176,11 @@ impl Relay {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// How it ended, where it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// Waits for its end.

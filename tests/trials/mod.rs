@@ -2,6 +2,9 @@
 
 mod api_document;
 mod clock_ages;
+mod copies;
+mod crash_images;
+mod damage;
 mod kill;
 mod load;
 mod mutated_inputs;

@@ -25,6 +25,7 @@ use postbridge::store::contract::lookup::{ClickFilter, PageRequest};
 use postbridge::store::embedded::{Embedded, EmbeddedSettings};
 
 use crate::support::damaged_folder::small_settings;
+use crate::support::recording::Recorder;
 use crate::support::recount::assert_recounted;
 
 const FOLDER: &str = "POSTBRIDGE_TEST_CHILD_FOLDER";
@@ -48,12 +49,21 @@ pub struct Loader {
 impl Loader {
     /// Starts a child that loads the store in `folder`; `round` keeps its names apart from others'.
     pub fn start(folder: &Path, round: usize, crash_at: Option<&str>) -> Loader {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", NAME, "--nocapture", "--test-threads", "1"]);
-        command.env(FOLDER, folder).env(ROUND, round.to_string()).env_remove("POSTBRIDGE_CRASH_AT");
+        let mut command = command(folder, round);
         if let Some(point) = crash_at {
             command.env("POSTBRIDGE_CRASH_AT", point);
         }
+        Loader::spawn(command)
+    }
+
+    /// The same, recorded.
+    pub fn recorded(folder: &Path, round: usize, recorder: &Recorder) -> Loader {
+        let mut command = command(folder, round);
+        command.envs(recorder.environment());
+        Loader::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Loader {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         let read = move || {
@@ -82,8 +92,15 @@ impl Loader {
     }
 }
 
+fn command(folder: &Path, round: usize) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", NAME, "--nocapture", "--test-threads", "1"]);
+    command.env(FOLDER, folder).env(ROUND, round.to_string()).env_remove("POSTBRIDGE_CRASH_AT");
+    command
+}
+
 /// A line ends in `.`, so that one cut off by the kill is no acknowledgement.
-fn parse(line: &str) -> Option<Ack> {
+pub fn parse(line: &str) -> Option<Ack> {
     let mut words = line.strip_suffix(" .")?.split(' ');
     match (words.next()?, words.next()?, words.next()) {
         ("ack-sale", transaction, Some(conversion)) => Some(Ack::Sale {
