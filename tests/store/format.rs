@@ -50,7 +50,7 @@ use postbridge::store::engine::sled::Sled;
 use crate::support::recount::assert_recounted;
 
 /// A folder as the build wrote it that set the format: see `fixtures/store/README.md`.
-const V9: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/store/v9");
+pub const V9: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/store/v9");
 
 /// A remark as attempts keep them.
 fn left_out() -> Remark {

@@ -88,6 +88,30 @@ impl<'a> CrashDisk<'a> {
         CrashDisk { recording, next: 0, nodes: vec![folder()], handles, syncs, names }
     }
 
+    /// The same, of a folder that was there before: as `base` has it, durably.
+    pub fn over(recording: &'a Recording, base: &Path) -> CrashDisk<'a> {
+        let mut disk = CrashDisk::new(recording);
+        disk.load(ROOT, base);
+        disk
+    }
+
+    fn load(&mut self, into: Node, from: &Path) {
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let (path, is_folder) = (entry.path(), entry.file_type().unwrap().is_dir());
+            let durable = || FileState { durable: fs::read(&path).unwrap(), pending: Vec::new() };
+            self.nodes.push(if is_folder { folder() } else { Entry::File(durable()) });
+            let node = self.nodes.len() - 1;
+            let Entry::Folder { names, durable } = &mut self.nodes[into] else { unreachable!() };
+            for names in [names, durable] {
+                names.insert(entry.file_name().into_string().unwrap(), node);
+            }
+            if is_folder {
+                self.load(node, &path);
+            }
+        }
+    }
+
     /// Goes through the records before `end`.
     pub fn go_to(&mut self, end: usize) {
         while self.next < end {

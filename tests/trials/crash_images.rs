@@ -38,7 +38,7 @@ impl Opened {
 }
 
 /// The moments of crashes, in order: half of them just after a name or a size changed, or a file was made.
-fn moments(recording: &Recording, count: usize, chance: &mut Chance) -> Vec<usize> {
+pub fn moments(recording: &Recording, count: usize, chance: &mut Chance) -> Vec<usize> {
     let turns = recording.turning_points();
     let mut moments: Vec<usize> = (0..count)
         .map(|number| match number % 2 {

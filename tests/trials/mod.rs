@@ -4,6 +4,7 @@ mod api_document;
 mod clock_ages;
 mod copies;
 mod crash_images;
+mod crash_repairs;
 mod damage;
 mod kill;
 mod load;
