@@ -13,7 +13,7 @@ mod data_folder;
 mod erased_bytes;
 mod failing_engines;
 mod faults;
-mod format;
+pub mod format;
 mod format_journal;
 mod journal_engine;
 mod keyless_reports;
