@@ -12,7 +12,7 @@ use crate::config::configuration::Config;
 use crate::domain::disk::{DiskReserve, DiskSpace};
 use crate::maintenance::FolderSpace;
 use crate::store::engine::data_folder::{INDEX, JOURNAL};
-use crate::store::engine::verify::size_of;
+use crate::store::engine::folder::size_of;
 use crate::web::health::ProcessHealth;
 
 const EVERY: Duration = Duration::from_secs(1);

@@ -154,9 +154,12 @@ impl Erase {
         let id = document.get("id").and_then(Value::as_str).unwrap_or_default();
         let mut text =
             format!("erasure {id} is done: {} records were changed\n", records(document, "erased"));
-        text.push_str(
-            "what was sent to others is theirs to erase; backups that were made before still hold the data\n",
-        );
+        let unreadable = document.get("unreadable").and_then(Value::as_u64).unwrap_or_default();
+        if unreadable > 0 {
+            text.push_str(&format!("could not be erased: {unreadable} records cannot be read\n"));
+        }
+        text.push_str("what was sent to others is theirs to erase\n");
+        text.push_str(&elsewhere(document));
         print(&text)
     }
 
@@ -198,9 +201,56 @@ impl Erase {
         }
         let kept = erasure::carry_out(store, plan, ("erase", self.yes)).await.map_err(not_erased)?;
         erasure::finish(store, clock.now()).await.map_err(not_done)?;
+        rewrite_journal(store, &clock).await?;
         let done = store.erasure(kept.id).await.map_err(not_done)?.unwrap_or(kept);
         self.show_done(&document(&ErasureView::of(&done))?)
     }
+}
+
+/// Takes what was erased out of the journal too: no relay runs that would do it in time.
+async fn rewrite_journal(store: &dyn Store, clock: &Clock) -> Result<(), Failure> {
+    let Some(folder) = store.folder() else { return Ok(()) };
+    // The first notes what is to go, the second that it is gone.
+    store.erase_step(clock.now()).await.map_err(not_done)?;
+    store.erase_step(clock.now()).await.map_err(not_done)?;
+    let tidied = tokio::task::spawn_blocking(move || folder.tidy()).await;
+    let failed = |what: String| {
+        let hint = "the erasure is kept, and the journal is rewritten once the relay runs";
+        Failure::running(Problem::new(what, hint))
+    };
+    match tidied {
+        Ok(done) => done.map_err(|error| failed(error.to_string()))?,
+        Err(error) => return Err(failed(error.to_string())),
+    }
+    store.erase_step(clock.now()).await.map_err(not_done).map(drop)
+}
+
+/// Where the data still is, for people.
+fn elsewhere(document: &Value) -> String {
+    let journal = document.get("journal").unwrap_or(&Value::Null);
+    let text = |name: &str| journal.get(name).and_then(Value::as_str);
+    let names = |name: &str| {
+        let all = journal.get(name).and_then(Value::as_array).into_iter().flatten();
+        all.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<String>>()
+    };
+    let mut words = match text("rewritten_at") {
+        Some(at) => format!("the journal was rewritten without it: {at}\n"),
+        None => "the journal's files have it until they are rewritten, within the hour\n".to_owned(),
+    };
+    if text("index_renewed_at").is_none() {
+        words.push_str("the index is made anew by the next start\n");
+    }
+    for (name, what) in [
+        ("backups", "backups that are known and hold it"),
+        ("unreached", "known backups that could not be given the erasure"),
+        ("files", "set aside in the data folder, and may hold it"),
+    ] {
+        let named = names(name);
+        if !named.is_empty() {
+            words.push_str(&format!("{what}: {}\n", named.join(", ")));
+        }
+    }
+    words
 }
 
 fn document(view: &ErasureView<'_>) -> Result<Value, Failure> {

@@ -16,6 +16,9 @@ use crate::dispatch::health::SendGate;
 use crate::dispatch::open_leases::OpenLeases;
 use crate::dispatch::prepare::{Prepared, prepare, rules_of};
 use crate::dispatch::rate::SharedRate;
+use crate::dispatch::requests::{
+    NextRequest, ReadyEvent, UnexplainedEvents, put_first, requests_of, take_erased,
+};
 use crate::dispatch::settle::{FinishedAttempt, settle};
 use crate::dispatch::signed::{self, SignedReply};
 use crate::domain::attempt::{AttemptPurpose, BatchPlace, EarlierRequest, Exchange};
@@ -24,7 +27,6 @@ use crate::domain::delivery::{DeliveryState, Reply, ReplyVerdict};
 use crate::domain::delivery_reason::RetryReason;
 use crate::domain::exchange::NoAnswer;
 use crate::domain::reconcile::Observed;
-use crate::domain::remark::Remark;
 use crate::domain::routing::Forwarding;
 use crate::domain::send_check::SendRules;
 use crate::domain::sent::{Confirmation, SentEvent};
@@ -37,8 +39,6 @@ use crate::template::destination::confirm::LastAsked;
 use crate::template::destination::envelope::EventPart;
 use crate::template::destination::row_rules::EventVerdict;
 
-/// A body with several events is no larger than this.
-const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// By this status the platform says that a request is too large.
 const TOO_LARGE: u16 = 413;
 
@@ -58,16 +58,6 @@ pub struct AttemptJob {
     pub rate: Option<SharedRate>,
 }
 
-/// An event that is to leave.
-struct ReadyEvent {
-    claimed: Claimed,
-    part: EventPart,
-    sent: Box<SentEvent>,
-    remarks: Vec<Remark>,
-    /// The exchange of a request of this attempt that carried it already, where the platform may have taken it.
-    carried_by: Option<(Arc<Exchange>, Option<BatchPlace>)>,
-}
-
 /// Runs an attempt to its durable end. The place is freed when the last answer is in.
 pub async fn run(mut job: AttemptJob) {
     let at = job.shared.clock.now();
@@ -78,10 +68,11 @@ pub async fn run(mut job: AttemptJob) {
     }
     let (mut finished, ready) = job.prepare(work, at);
     let mut requests = requests_of(ready, job.to.most_events());
-    job.send_all(&mut requests, &mut finished).await;
+    let mut left_out = Vec::new();
+    job.send_all(&mut requests, (&mut finished, &mut left_out)).await;
     let now = job.shared.clock.now();
     let mut unsent = Vec::new();
-    for event in requests.into_iter().flat_map(|next| next.events) {
+    for event in requests.into_iter().flat_map(|next| next.events).chain(left_out) {
         match event.carried_by {
             None => unsent.push(event.claimed.lease.token),
             Some(_) => finished.push(job.cut_off(event, now)),
@@ -97,44 +88,6 @@ pub async fn run(mut job: AttemptJob) {
     settle(&shared, &leases, finished).await;
     drop(bound);
     shared.release(unsent).await;
-}
-
-/// Events that are to leave in one request.
-struct NextRequest {
-    events: Vec<ReadyEvent>,
-    /// The requests that carried them before.
-    before: Vec<EarlierRequest>,
-}
-
-/// Those that can share a request do, at most `most` of them.
-fn requests_of(ready: Vec<ReadyEvent>, most: usize) -> VecDeque<NextRequest> {
-    let mut requests: Vec<(usize, Vec<ReadyEvent>)> = Vec::new();
-    for event in ready {
-        let size = event.part.size();
-        let has_room = |(bytes, request): &&mut (usize, Vec<ReadyEvent>)| {
-            request.len() < most
-                && bytes.saturating_add(size) <= MAX_BODY_BYTES
-                && request.first().is_some_and(|first| first.part.joins(&event.part))
-        };
-        match requests.iter_mut().find(has_room) {
-            Some((bytes, request)) => {
-                *bytes += size;
-                request.push(event);
-            }
-            None => requests.push((size, vec![event])),
-        }
-    }
-    requests.into_iter().map(|(_, events)| NextRequest { events, before: Vec::new() }).collect()
-}
-
-/// What an answer did not explain: in two halves where it explained nothing, else without what it explained.
-fn put_first(requests: &mut VecDeque<NextRequest>, again: UnexplainedEvents) {
-    let UnexplainedEvents { mut events, all, before } = again;
-    if all && events.len() > 1 {
-        let second = events.split_off(events.len().div_ceil(2));
-        requests.push_front(NextRequest { events: second, before: before.clone() });
-    }
-    requests.push_front(NextRequest { events, before });
 }
 
 /// A request whose answer is in, or that got none.
@@ -164,20 +117,15 @@ impl AnsweredRequest {
     }
 }
 
-/// The events of a request of which its answer does not say what became of them.
-struct UnexplainedEvents {
-    events: Vec<ReadyEvent>,
-    /// Whether those are all that it carried.
-    all: bool,
-    /// It, and those that carried them before it.
-    before: Vec<EarlierRequest>,
-}
-
 impl AttemptJob {
     /// Sends one request after the other, until none is left or nothing more may leave.
-    async fn send_all(&mut self, requests: &mut VecDeque<NextRequest>, finished: &mut Vec<FinishedAttempt>) {
+    async fn send_all(
+        &mut self,
+        requests: &mut VecDeque<NextRequest>,
+        (finished, left_out): (&mut Vec<FinishedAttempt>, &mut Vec<ReadyEvent>),
+    ) {
         let mut is_first = true;
-        while let Some(next) = requests.pop_front() {
+        while let Some(mut next) = requests.pop_front() {
             let sent = next.events.len();
             if !std::mem::take(&mut is_first) {
                 if let Some(rate) = &self.rate {
@@ -189,6 +137,10 @@ impl AttemptJob {
                     }
                     return requests.push_front(next);
                 }
+            }
+            left_out.extend(take_erased(&self.shared, &mut next).await);
+            if next.events.is_empty() {
+                continue;
             }
             match self.send(next, finished).await {
                 None => self.to.carry_more(sent),

@@ -17,6 +17,7 @@ mod meters;
 mod open_leases;
 pub mod prepare;
 pub mod rate;
+mod requests;
 mod running;
 pub mod schedule;
 mod settle;

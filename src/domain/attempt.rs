@@ -21,6 +21,13 @@ pub struct Exchange {
     pub before: Vec<EarlierRequest>,
 }
 
+impl Exchange {
+    /// Every answer that is kept: to the request, and to those before it.
+    pub fn answers_mut(&mut self) -> impl Iterator<Item = &mut PlatformResponse> {
+        self.answer.iter_mut().chain(self.before.iter_mut().filter_map(|one| one.answer.as_mut()))
+    }
+}
+
 /// A request that carried an event before, with the same bytes: among more events, where its answer did not say what became
 /// of it, or with a token that the platform no longer took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

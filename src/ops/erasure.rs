@@ -31,6 +31,8 @@ pub struct ErasurePlan {
     pub sent: Vec<SentTo>,
     /// How many more there are.
     pub sent_more: u64,
+    /// How many records cannot be read.
+    pub unreadable: u64,
     /// By what the records are known.
     known: KnownIdentities,
 }
@@ -91,9 +93,9 @@ pub async fn look(
         SubjectKind::ClickId => known.add(IdentityKind::Click, text),
         SubjectKind::TransactionId => known.add(IdentityKind::Transaction, text),
     };
-    let mut found = Vec::new();
+    let (mut found, mut unreadable) = (Vec::new(), 0);
     for _ in 0..MOST_PASSES {
-        found = pass(store, &known, now).await?;
+        (found, unreadable) = pass(store, &known, now).await?;
         let mut is_new = false;
         for record in found.iter().filter(|record| record.part == ErasedPart::Whole) {
             is_new |= record.marks.add_to(&mut known, national);
@@ -102,7 +104,7 @@ pub async fn look(
             break;
         }
     }
-    Ok(planned(subject.kind, now, known, found))
+    Ok(ErasurePlan { unreadable, ..planned(subject.kind, now, known, found) })
 }
 
 /// The digits of a phone number without its calling code, where it is written with one.
@@ -113,24 +115,25 @@ fn national(text: &str) -> Option<String> {
     phone::national(&digits)
 }
 
-/// Looks at every record once.
+/// Looks at every record once. Answers those that are found, and how many cannot be read.
 async fn pass(
     store: &dyn Store,
     known: &KnownIdentities,
     until: Time,
-) -> Result<Vec<FoundRecord>, ErasureError> {
+) -> Result<(Vec<FoundRecord>, u64), ErasureError> {
     let known = Arc::new(known.clone());
-    let (mut found, mut cursor) = (Vec::new(), None);
+    let (mut found, mut unreadable, mut cursor) = (Vec::new(), 0, None);
     loop {
         let scan = ErasureScan { known: Arc::clone(&known), until, cursor };
         let step = store.scan_for_erasure(scan).await?;
         found.extend(step.found);
+        unreadable += step.unreadable;
         if found.len() > MOST_RECORDS {
             return Err(SubjectRefused::TooMany { most: MOST_RECORDS as u64 }.into());
         }
         match step.next {
             Some(next) => cursor = Some(next),
-            None => return Ok(found),
+            None => return Ok((found, unreadable)),
         }
     }
 }
@@ -145,7 +148,7 @@ fn planned(subject: SubjectKind, at: Time, known: KnownIdentities, records: Vec<
     }
     let sent_more = sent.len().saturating_sub(MOST_SENT) as u64;
     sent.truncate(MOST_SENT);
-    ErasurePlan { subject, at, persons, found, sent, sent_more, known }
+    ErasurePlan { subject, at, persons, found, sent, sent_more, unreadable: 0, known }
 }
 
 /// Erases what was found: it is kept durably, and done step by step from then on. `confirm`: also where it is the data of

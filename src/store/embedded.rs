@@ -1,6 +1,8 @@
 //! The store inside the process: readers on their own threads, one writer on its own.
 
 pub mod data_folder;
+mod erasure_copies;
+mod erasure_upkeep;
 mod erasures;
 mod operations;
 
@@ -14,11 +16,13 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::domain::presented::DigestKey;
 use crate::domain::ruleset::Ruleset;
 use crate::store::command_queue::{AloneCommand, CommandQueue, StoreCommand};
+use crate::store::commit::erasure_list::Begun;
 use crate::store::contract::StoreFuture;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::monotonic::{MonotonicClock, stopped_clock};
 use crate::store::decision::click::MatchWaiting;
 use crate::store::decision::order::{Order, Ordered, ReplySender};
+use crate::store::embedded::erasure_upkeep::ErasureUpkeep;
 use crate::store::engine::data_folder::{FolderContents, FolderSettings, OpenReport};
 use crate::store::engine::error::OpenError;
 use crate::store::engine::journaled::Journaled;
@@ -80,6 +84,8 @@ pub struct Embedded {
     folder: Option<Arc<Journaled>>,
     /// By which what senders presented is kept.
     digest_key: DigestKey,
+    /// What is left to be done of erasures outside the records.
+    erasing: ErasureUpkeep,
     /// By which leases run out.
     clock: MonotonicClock,
     /// Permits to look at many records.
@@ -163,6 +169,10 @@ impl Embedded {
         // Last, so that a folder that cannot be opened is as it was.
         store_facts::reopen(&shared.reader)?;
         let digest_key = store_facts::digest_key(&shared.reader)?;
+        // What was given up may have had what was erased.
+        let is_repaired = settings.folder.accept_loss.is_some() && !report.repairs.is_empty();
+        let which = if is_repaired { Begun::All } else { Begun::Missing };
+        let erasing = ErasureUpkeep::open(folder.as_deref(), &shared.reader, &digest_key, which)?;
         let no_thread = |error: std::io::Error| OpenError::Thread(error.to_string());
         if let Some(watch) = &settings.watch {
             writer::watch_for_stuck(&shared, &queue, watch).map_err(no_thread)?;
@@ -178,6 +188,7 @@ impl Embedded {
             report,
             folder,
             digest_key,
+            erasing,
             clock: settings.clock,
             long_reads,
             short_reads: Arc::new(Semaphore::new(SHORT_READS)),

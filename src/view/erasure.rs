@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::erasure::report::{ErasedCounts, Erasure, ErasureState, JournalErasure, SentTo};
+use crate::domain::erasure::report::{ErasedCounts, Erasure, JournalErasure, SentTo};
 use crate::domain::erasure::subject::SubjectKind;
 use crate::domain::time::Time;
 use crate::view::schema::TimeText;
@@ -15,6 +15,7 @@ pub struct ErasureView<'a> {
     /// Its number, as a text; null of what was only looked at.
     pub id: Option<String>,
     /// `preview`: nothing was changed. `working`: it is kept, and done step by step, also after a restart. `done`.
+    /// `incomplete`: all was looked at, and some records cannot be read.
     pub state: &'static str,
     /// What was received later is not erased.
     #[schemars(with = "TimeText")]
@@ -32,6 +33,8 @@ pub struct ErasureView<'a> {
     pub found: ErasedCountsView,
     /// How many were changed so far.
     pub erased: ErasedCountsView,
+    /// How many records cannot be read: what they have of the person is left.
+    pub unreadable: u64,
     /// Who was sent the data: they have to be asked to erase them too.
     pub sent: Vec<SentToView<'a>>,
     /// How many more receivers there are than are named.
@@ -80,8 +83,16 @@ pub struct JournalErasureView<'a> {
     /// When the last part of the journal that held the data was rewritten; null: not rewritten yet.
     #[schemars(with = "Option<TimeText>")]
     pub rewritten_at: Option<Time>,
+    /// When the index was made anew after that, by a start of the relay: until then its free space may have bytes of the
+    /// data. Null: not yet.
+    #[schemars(with = "Option<TimeText>")]
+    pub index_renewed_at: Option<Time>,
     /// The backups that are known and still hold the data. Empty does not mean that there are none.
     pub backups: &'a [String],
+    /// Known backups that could not be given the erasure: see that the file `erasures` of the data folder is next to them.
+    pub unreached: &'a [String],
+    /// Files and folders in the data folder that were set aside and may hold the data.
+    pub files: &'a [String],
 }
 
 impl ErasedCountsView {
@@ -107,7 +118,13 @@ impl<'a> SentToView<'a> {
 
 impl<'a> JournalErasureView<'a> {
     fn of(journal: &'a JournalErasure) -> JournalErasureView<'a> {
-        JournalErasureView { rewritten_at: journal.rewritten_at, backups: &journal.backups }
+        JournalErasureView {
+            rewritten_at: journal.rewritten_at,
+            index_renewed_at: journal.index_renewed_at,
+            backups: &journal.backups,
+            unreached: &journal.unreached,
+            files: &journal.files,
+        }
     }
 }
 
@@ -119,24 +136,22 @@ pub struct LookedAt<'a> {
     pub found: &'a ErasedCounts,
     pub sent: &'a [SentTo],
     pub sent_more: u64,
+    pub unreadable: u64,
 }
 
 impl<'a> ErasureView<'a> {
     pub fn of(erasure: &'a Erasure) -> ErasureView<'a> {
-        let done_at = match erasure.state {
-            ErasureState::Working => None,
-            ErasureState::Done { at } => Some(at),
-        };
         ErasureView {
             id: Some(erasure.id.to_string()),
             state: erasure.state.as_str(),
             at: erasure.at,
-            done_at,
+            done_at: erasure.state.ended(),
             actor: Some(&erasure.actor),
             subject: erasure.subject.as_str(),
             persons: erasure.persons,
             found: ErasedCountsView::of(&erasure.found),
             erased: ErasedCountsView::of(&erasure.erased),
+            unreadable: erasure.unreadable,
             sent: erasure.sent.iter().map(SentToView::of).collect(),
             sent_more: erasure.sent_more,
             journal: JournalErasureView::of(&erasure.journal),
@@ -154,9 +169,16 @@ impl<'a> ErasureView<'a> {
             persons: looked_at.persons,
             found: ErasedCountsView::of(looked_at.found),
             erased: ErasedCountsView::of(&ErasedCounts::default()),
+            unreadable: looked_at.unreadable,
             sent: looked_at.sent.iter().map(SentToView::of).collect(),
             sent_more: looked_at.sent_more,
-            journal: JournalErasureView { rewritten_at: None, backups: &[] },
+            journal: JournalErasureView {
+                rewritten_at: None,
+                index_renewed_at: None,
+                backups: &[],
+                unreached: &[],
+                files: &[],
+            },
         }
     }
 }

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use postbridge::domain::attempt::Attempt;
+use postbridge::domain::click::CustomerTrait;
 use postbridge::domain::delivery::Delivery;
+use postbridge::domain::erasure::subject::SubjectKind;
 use postbridge::domain::ids::ConversionId;
 use postbridge::domain::status::Status;
+use postbridge::ops::erasure;
 use postbridge::template::destination::batch::BatchSize;
 use serde_json::Value;
 
-use crate::support::dispatch_fixture::{DispatchFixture, MAX_AGE_MS, TAKEN, Target};
+use crate::support::dispatch_fixture::{DispatchFixture, MAX_AGE_MS, TAKEN, Target, draft};
 use crate::support::platform::{Act, Gate, Platform, Received};
 
 const ALL: &str = "[batch]\nmax = 100\nverdict = \"all\"\n";
@@ -402,5 +405,40 @@ async fn a_rate_of_events_is_used_to_the_full_and_nothing_waits_until_its_lease_
         "{:?}",
         began.elapsed()
     );
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn what_was_rendered_before_its_person_was_erased_does_not_leave_once_more() {
+    let gate = Gate::shut();
+    let kept_gate = gate.clone();
+    let platform = Platform::start(move |request| match request.number {
+        1 => Act::Behind(kept_gate.clone(), Box::new(all_or_none(request))),
+        _ => all_or_none(request),
+    });
+    let targets = [batching(&platform, ALL)];
+    let fixture = DispatchFixture::new(&targets);
+    let probe = fixture.sale("probe").await;
+    let mut hers = draft("hers", Status::Approved);
+    hers.traits.0.insert(CustomerTrait::Email, "jane.doe@example.com".to_owned());
+    let hers = fixture.arrive(hers).await;
+    let good = fixture.sales("t", 6).await;
+    let bad = fixture.sale("bad").await;
+    let dispatch = fixture.dispatch(&targets);
+    fixture.reaches(probe, "delivered").await;
+    platform.wait_for(2).await;
+    let now = fixture.clock.now();
+    let subject = erasure::subject(SubjectKind::Email, "jane.doe@example.com").unwrap();
+    let found = erasure::look(fixture.store.as_ref(), &subject, now).await.unwrap();
+    erasure::carry_out(fixture.store.as_ref(), found, ("ops", false)).await.unwrap();
+    erasure::finish(fixture.store.as_ref(), now).await.unwrap();
+    gate.open();
+    fixture.reaches(hers, "skipped").await;
+    fixture.reaches(bad, "dead").await;
+    kept(&fixture, &good, "delivered").await;
+    let named: Vec<bool> =
+        platform.received().iter().map(|request| request.json().to_string().contains("jane")).collect();
+    assert_eq!(named.iter().position(|is_named| *is_named), Some(1));
+    assert!(named[2..].iter().all(|is_named| !is_named), "{named:?}");
     dispatch.stop(Duration::from_secs(5)).await;
 }

@@ -11,6 +11,8 @@ mod damaged_folders;
 mod damaged_lists;
 mod data_folder;
 mod erased_bytes;
+mod erased_copies;
+mod erased_records;
 mod failing_engines;
 mod faults;
 pub mod format;

@@ -96,6 +96,10 @@ impl<H: StoreHook> Store for HookedStore<H> {
         self.0.arrive(arrival)
     }
 
+    fn has_erased_lately(&self) -> bool {
+        self.0.store().has_erased_lately()
+    }
+
     fn folder(&self) -> Option<Arc<dyn StoreFolder>> {
         self.0.store().folder()
     }

@@ -140,8 +140,7 @@ pub fn exchange(exchange: &Exchange) -> Exchange {
     if !left.request.body.is_empty() {
         ERASED.clone_into(&mut left.request.body);
     }
-    let answers = left.answer.iter_mut().chain(left.before.iter_mut().filter_map(|one| one.answer.as_mut()));
-    answers.for_each(answer);
+    left.answers_mut().for_each(answer);
     left
 }
 

@@ -16,6 +16,8 @@ const LONGEST_ADDRESS: usize = 254;
 const MOST_ENDS: usize = 12;
 /// The longest number, with what people write between its digits.
 const LONGEST_NUMBER: usize = 40;
+/// The shortest text that names anyone.
+const SHORTEST: usize = 5;
 /// The shortest text in base64 that can hold an address or a number.
 const SHORTEST_BASE64: usize = 10;
 /// How deep base64 is looked into.
@@ -67,7 +69,7 @@ impl KnownIdentities {
     }
 
     fn spans_in(&self, text: &[u8], depth: u8) -> Vec<Range<usize>> {
-        if text.len() < 7 {
+        if text.len() < SHORTEST {
             return Vec::new();
         }
         let mut spans = self.read(text, depth);
@@ -91,38 +93,39 @@ impl KnownIdentities {
         if self.has_kind(IdentityKind::Phone) {
             self.phones(text, &mut spans);
         }
+        if self.finds_ids() {
+            self.ids(text, &mut spans);
+        }
         self.words(text, depth, &mut spans);
         spans
     }
 
     fn emails(&self, text: &[u8], spans: &mut Vec<Range<usize>>) {
         for at in memchr::memchr_iter(b'@', text) {
-            let from = at.saturating_sub(LONGEST_ADDRESS);
-            let local = text.get(from..at).unwrap_or_default();
-            let first = local.iter().rposition(|byte| !is_local(*byte)).map_or(0, |before| before + 1);
-            let to = text.len().min(at + 1 + LONGEST_ADDRESS);
-            let host = text.get(at + 1..to).unwrap_or_default();
-            let length = host.iter().position(|byte| !is_host(*byte)).unwrap_or(host.len());
-            let starts = std::iter::once(from + first).chain(
-                (from + first..at)
-                    .filter(|place| text.get(*place).is_some_and(|byte| is_border(*byte)))
-                    .map(|place| place + 1),
+            spans.extend(
+                addresses_around(text, at).into_iter().find(|range| self.is_address(text, range.clone())),
             );
-            let starts: Vec<usize> = starts.collect();
-            // Of very many places those next to the sign: what is before them is no mailbox.
-            let starts = starts.get(starts.len().saturating_sub(MOST_ENDS)..).unwrap_or_default();
-            let ends = ends_of(host.get(..length).unwrap_or_default());
-            let found = starts.iter().find_map(|start| {
-                let end = ends.iter().find(|end| self.is_address(text, *start..at + 1 + **end))?;
-                Some(*start..at + 1 + end)
-            });
-            spans.extend(found);
         }
     }
 
+    /// Whether a text names a mailbox that is none of them, once it is decoded up to three times.
+    pub fn is_another_named_in(&self, text: &[u8]) -> bool {
+        let mut decoded = DecodedText::of(text);
+        for _ in 0..MOST_TIMES {
+            if !decoded.decode() {
+                break;
+            }
+        }
+        let text = &decoded.bytes;
+        memchr::memchr_iter(b'@', text).any(|at| {
+            let around = addresses_around(text, at);
+            let is_mailbox = |range: &Range<usize>| written_address(text, range.clone()).is_some();
+            !around.iter().any(|range| self.is_address(text, range.clone())) && around.iter().any(is_mailbox)
+        })
+    }
+
     fn is_address(&self, text: &[u8], range: Range<usize>) -> bool {
-        let written = String::from_utf8_lossy(text.get(range).unwrap_or_default()).replace(' ', "+");
-        mailbox(&written).is_some_and(|address| self.knows(IdentityKind::Email, &address))
+        written_address(text, range).is_some_and(|address| self.knows(IdentityKind::Email, &address))
     }
 
     fn phones(&self, text: &[u8], spans: &mut Vec<Range<usize>>) {
@@ -202,6 +205,31 @@ impl KnownIdentities {
             })
         })
     }
+}
+
+/// Where the addresses may be that have this `@`, the longest first.
+fn addresses_around(text: &[u8], at: usize) -> Vec<Range<usize>> {
+    let from = at.saturating_sub(LONGEST_ADDRESS);
+    let local = text.get(from..at).unwrap_or_default();
+    let first = local.iter().rposition(|byte| !is_local(*byte)).map_or(0, |before| before + 1);
+    let to = text.len().min(at + 1 + LONGEST_ADDRESS);
+    let host = text.get(at + 1..to).unwrap_or_default();
+    let length = host.iter().position(|byte| !is_host(*byte)).unwrap_or(host.len());
+    let starts = std::iter::once(from + first).chain(
+        (from + first..at)
+            .filter(|place| text.get(*place).is_some_and(|byte| is_border(*byte)))
+            .map(|place| place + 1),
+    );
+    let starts: Vec<usize> = starts.collect();
+    // Of very many places those next to the sign: what is before them is no mailbox.
+    let starts = starts.get(starts.len().saturating_sub(MOST_ENDS)..).unwrap_or_default();
+    let ends = ends_of(host.get(..length).unwrap_or_default());
+    starts.iter().flat_map(|start| ends.iter().map(move |end| *start..at + 1 + end)).collect()
+}
+
+/// The mailbox that is written there.
+fn written_address(text: &[u8], range: Range<usize>) -> Option<String> {
+    mailbox(&String::from_utf8_lossy(text.get(range).unwrap_or_default()).replace(' ', "+"))
 }
 
 /// In the order of their beginnings, and those that overlap as one.

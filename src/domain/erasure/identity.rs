@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
@@ -48,9 +49,11 @@ impl fmt::Debug for IdentityDigest {
 #[derive(Clone)]
 pub struct KnownIdentities {
     key: DigestKey,
-    digests: BTreeSet<IdentityDigest>,
+    digests: Arc<BTreeSet<IdentityDigest>>,
     /// Whether a phone number in a record of another person is taken out of it.
     names_by_phone: bool,
+    /// Whether ids of clicks and orders are found in texts.
+    finds_ids: bool,
 }
 
 impl fmt::Debug for KnownIdentities {
@@ -62,7 +65,8 @@ impl fmt::Debug for KnownIdentities {
 impl KnownIdentities {
     /// These, as they were made under the same key.
     pub fn new(key: DigestKey, digests: impl IntoIterator<Item = IdentityDigest>) -> KnownIdentities {
-        KnownIdentities { key, digests: digests.into_iter().collect(), names_by_phone: false }
+        let digests = Arc::new(digests.into_iter().collect());
+        KnownIdentities { key, digests, names_by_phone: false, finds_ids: false }
     }
 
     /// The same; `is_asked_for`: it is a phone number that was asked for. Any other may be shared, and so be that of the
@@ -72,13 +76,31 @@ impl KnownIdentities {
         KnownIdentities { names_by_phone: is_asked_for, ..self }
     }
 
+    /// The same, which find ids of clicks and orders in texts too: in what is no other person's.
+    #[must_use]
+    pub fn with_ids(&self) -> KnownIdentities {
+        let finds_ids = self.has_kind(IdentityKind::Click) || self.has_kind(IdentityKind::Transaction);
+        KnownIdentities { finds_ids, ..self.clone() }
+    }
+
+    /// Whether they find ids of clicks and orders in texts.
+    pub fn finds_ids(&self) -> bool {
+        self.finds_ids
+    }
+
     /// What is taken out of records of other persons.
     #[must_use]
     pub fn in_others(&self) -> KnownIdentities {
         match self.names_by_phone {
             true => self.clone(),
-            false => self.only(&[IdentityKind::Email, IdentityKind::EmailHash]),
+            false => self.mailboxes(),
         }
+    }
+
+    /// The addresses alone.
+    #[must_use]
+    pub fn mailboxes(&self) -> KnownIdentities {
+        self.only(&[IdentityKind::Email, IdentityKind::EmailHash])
     }
 
     /// Those of these kinds alone.
@@ -117,7 +139,8 @@ impl KnownIdentities {
 
     /// Adds a text; says whether it is new.
     pub fn add(&mut self, kind: IdentityKind, text: &str) -> bool {
-        self.digests.insert(self.digest(kind, text))
+        let digest = self.digest(kind, text);
+        !self.digests.contains(&digest) && Arc::make_mut(&mut self.digests).insert(digest)
     }
 
     /// Adds an address, with the hashes of it that platforms are sent. What is a hash already is added as that.
@@ -228,6 +251,16 @@ pub fn phone_digits(text: &str) -> Option<String> {
     (7..=15).contains(&digits.len()).then(|| digits.to_owned())
 }
 
+/// Whether a phone number is what people type where one is asked for, such as `0000000000` or `1234567890`: its digits,
+/// seven at least, with or without a calling code in front, are one digit, or follow each other.
+pub fn is_placeholder_phone(digits: &str) -> bool {
+    let goes_on = |own: &[u8], step: u8| {
+        own.windows(2).all(|pair| matches!(pair, [one, next] if (one - b'0' + step) % 10 == next - b'0'))
+    };
+    let without_code = (0..=3).filter_map(|code| digits.as_bytes().get(code..));
+    without_code.filter(|own| own.len() >= 7).any(|own| [0, 1, 9].into_iter().any(|step| goes_on(own, step)))
+}
+
 /// How a number's digits are written: with the calling code, and, of `national`, with and without a `0` in front.
 fn phone_spellings(digits: &str, national: Option<&str>) -> Vec<String> {
     let national = national.filter(|national| national.len() >= 7);
@@ -288,5 +321,15 @@ mod tests {
         assert_ne!(digest, known.digest(IdentityKind::Transaction, "c1"));
         assert_ne!(digest, other.digest(IdentityKind::Click, "c1"));
         assert_eq!(format!("{digest:?} {known:?}"), "IdentityDigest(…) KnownIdentities(0)");
+    }
+
+    #[test]
+    fn what_people_type_in_the_place_of_a_number_is_none() {
+        for digits in ["0000000000", "1234567890", "15555555555", "9876543210", "491234567", "1111111"] {
+            assert!(is_placeholder_phone(digits), "{digits}");
+        }
+        for digits in ["12025550143", "491701234567", "1000000", "7654322"] {
+            assert!(!is_placeholder_phone(digits), "{digits}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 pub mod blank;
 pub mod find;
 pub mod identity;
+pub mod ids_in_text;
 pub mod persons;
 pub mod report;
 pub mod subject;

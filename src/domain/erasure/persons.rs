@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::attribution::{Attribution, candidates};
 use crate::domain::click::{Click, CustomerTrait, CustomerTraits};
 use crate::domain::conversion::Conversion;
-use crate::domain::erasure::identity::{IdentityKind, KnownIdentities, hashed, mailbox, phone_digits};
+use crate::domain::erasure::identity::{
+    IdentityKind, KnownIdentities, hashed, is_placeholder_phone, mailbox, phone_digits,
+};
 use crate::domain::erasure::subject::SubjectKind;
 use crate::domain::ids::{ClickId, ConversionId, VisitorId};
 
@@ -85,14 +87,18 @@ impl PersonMarks {
         if self.is_named(known) {
             return ErasedPart::Whole;
         }
-        let is_another = self.emails.iter().any(|text| hashed(text).is_some() || mailbox(text).is_some())
-            && knows_emails(known);
+        let is_another = self.names_mailbox() && knows_emails(known);
         if self.is_shared(known) && !is_another { ErasedPart::Whole } else { ErasedPart::Texts }
     }
 
     /// Whether the record may be of any of those of `known`, of whom each may know less than all together.
     pub fn may_be_of(&self, known: &KnownIdentities) -> bool {
         self.is_named(known) || self.is_shared(known)
+    }
+
+    /// Whether the record names a mailbox, in plain or by a hash.
+    pub fn names_mailbox(&self) -> bool {
+        self.mailboxes().next().is_some()
     }
 
     fn is_named(&self, known: &KnownIdentities) -> bool {
@@ -107,14 +113,15 @@ impl PersonMarks {
             || self.transaction.as_ref().is_some_and(|id| known.knows(IdentityKind::Transaction, id))
     }
 
-    /// Adds what its person is named by besides: so that other records of the person are found. `national`: of a phone
-    /// number's digits those without the calling code. Says whether any is new.
+    /// Adds what its person is named by besides: so that other records of the person are found. A phone number that is a
+    /// placeholder names no one. `national`: of a phone number's digits those without the calling code. Says whether any is
+    /// new.
     pub fn add_to(&self, known: &mut KnownIdentities, national: impl Fn(&str) -> Option<String>) -> bool {
         let mut is_new = false;
         for text in &self.emails {
             is_new |= known.add_email(text);
         }
-        for text in &self.phones {
+        for text in self.phones.iter().filter(|text| !is_placeholder(text)) {
             is_new |= known.add_phone(text, national(text).as_deref());
         }
         if let Some(visitor) = &self.visitor {
@@ -133,8 +140,8 @@ impl PersonMarks {
     /// asked for joins no one, because it may be shared, and nor does an order's number.
     fn links(&self, asked: SubjectKind) -> BTreeSet<String> {
         let emails = self.emails.iter().filter_map(|text| hashed(text).or_else(|| mailbox(text)));
-        let phones = self.phones.iter().filter_map(|text| hashed(text).or_else(|| phone_digits(text)));
-        let phones = phones.filter(|_| asked != SubjectKind::Phone);
+        let phones = self.phones.iter().filter(|text| asked != SubjectKind::Phone && !is_placeholder(text));
+        let phones = phones.filter_map(|text| hashed(text).or_else(|| phone_digits(text)));
         let visitor = self.visitor.iter().map(|id| format!("visitor {}", id.as_str()));
         let clicks = self.clicks.iter().map(|id| format!("click {}", id.as_str()));
         emails
@@ -148,6 +155,19 @@ impl PersonMarks {
     fn mailboxes(&self) -> impl Iterator<Item = String> + '_ {
         self.emails.iter().filter_map(|text| hashed(text).or_else(|| mailbox(text)))
     }
+
+    /// Its phone numbers, however they are written: by their last digits.
+    fn numbers(&self) -> impl Iterator<Item = String> + '_ {
+        let own = self.phones.iter().filter(|text| !is_placeholder(text));
+        own.filter_map(|text| {
+            let digits = hashed(text).or_else(|| phone_digits(text))?;
+            digits.get(digits.len().saturating_sub(7)..).map(str::to_owned)
+        })
+    }
+}
+
+fn is_placeholder(phone: &str) -> bool {
+    phone_digits(phone).is_some_and(|digits| is_placeholder_phone(&digits))
 }
 
 /// Whether any address is looked for, in plain or by a hash.
@@ -156,20 +176,25 @@ fn knows_emails(known: &KnownIdentities) -> bool {
 }
 
 /// How many persons have these records, where they were found by a value of this kind: those that are joined by a link
-/// are one, or as many as they name e-mail addresses. Those that name no one are one together; but found by an order's
-/// number, which may be a constant, each conversion of them may be another person's.
+/// are one, or as many as they name e-mail addresses or phone numbers: a browser may be shared. Those that name no one are
+/// one together; but found by an order's number, which may be a constant, or by a phone number that is a placeholder, each
+/// conversion of them may be another person's.
 pub fn count_persons<'a>(records: impl IntoIterator<Item = &'a PersonMarks>, asked: SubjectKind) -> u64 {
     let mut groups = JoinedGroups::default();
-    let mut nameless = BTreeSet::new();
+    let (mut nameless, mut are_strangers) = (BTreeSet::new(), asked_alone(asked));
     for marks in records {
         let links = marks.links(asked);
         if links.is_empty() {
             nameless.insert(marks.conversion.map(|id| id.to_string()));
+            are_strangers |= marks.phones.iter().any(|phone| is_placeholder(phone));
         }
-        groups.join(links, marks.mailboxes());
+        groups.join(
+            links,
+            PersonNames { mailboxes: marks.mailboxes().collect(), numbers: marks.numbers().collect() },
+        );
     }
-    let found: u64 = groups.mailboxes.values().map(|addresses| (addresses.len() as u64).max(1)).sum();
-    let nameless = match asked_alone(asked) {
+    let found: u64 = groups.names.values().map(PersonNames::persons).sum();
+    let nameless = match are_strangers {
         true => nameless.iter().flatten().count().max(usize::from(!nameless.is_empty())) as u64,
         false => u64::from(!nameless.is_empty() && found == 0),
     };
@@ -181,16 +206,30 @@ fn asked_alone(asked: SubjectKind) -> bool {
     matches!(asked, SubjectKind::TransactionId)
 }
 
-/// Groups of links that records have in common, each with the addresses in it.
+/// The addresses and phone numbers of records that are joined.
+#[derive(Default)]
+struct PersonNames {
+    mailboxes: BTreeSet<String>,
+    numbers: BTreeSet<String>,
+}
+
+impl PersonNames {
+    /// Of how many persons they are, as far as can be known.
+    fn persons(&self) -> u64 {
+        self.mailboxes.len().max(self.numbers.len()).max(1) as u64
+    }
+}
+
+/// Groups of links that records have in common, each with what is named in it.
 #[derive(Default)]
 struct JoinedGroups {
     group_of: BTreeMap<String, usize>,
-    mailboxes: BTreeMap<usize, BTreeSet<String>>,
+    names: BTreeMap<usize, PersonNames>,
     next: usize,
 }
 
 impl JoinedGroups {
-    fn join(&mut self, links: BTreeSet<String>, mailboxes: impl Iterator<Item = String>) {
+    fn join(&mut self, links: BTreeSet<String>, mut names: PersonNames) {
         if links.is_empty() {
             return;
         }
@@ -198,15 +237,15 @@ impl JoinedGroups {
             links.iter().filter_map(|link| self.group_of.get(link).copied()).collect();
         let group = known.first().copied().unwrap_or(self.next);
         self.next += 1;
-        let mut addresses: BTreeSet<String> = mailboxes.collect();
-        for other in &known {
-            addresses.extend(self.mailboxes.remove(other).unwrap_or_default());
+        for other in known.iter().filter_map(|other| self.names.remove(other)) {
+            names.mailboxes.extend(other.mailboxes);
+            names.numbers.extend(other.numbers);
         }
         if known.len() > 1 {
             self.group_of.values_mut().filter(|of| known.contains(of)).for_each(|of| *of = group);
         }
         self.group_of.extend(links.into_iter().map(|link| (link, group)));
-        self.mailboxes.insert(group, addresses);
+        self.names.insert(group, names);
     }
 }
 
@@ -245,6 +284,14 @@ mod tests {
     }
 
     #[test]
+    fn a_phone_number_that_is_a_placeholder_leads_to_no_one() {
+        let mut known = KnownIdentities::new(DigestKey::new([7; 32]), []);
+        marks(&["eve@example.com"], &["1234567890"], &[], None).add_to(&mut known, |_| None);
+        assert!(!known.knows_phone("1234567890"));
+        assert!(marks(&[], &["1234567890"], &[], None).part(&known) == ErasedPart::Texts);
+    }
+
+    #[test]
     fn persons_are_counted_by_what_joins_them_and_by_their_addresses() {
         let (eve, adam) = (["eve@example.com"], ["adam@example.com"]);
         let count = |records: &[PersonMarks], asked| count_persons(records, asked);
@@ -272,5 +319,14 @@ mod tests {
         assert_eq!(count(&same_click, SubjectKind::ClickId), 2);
         assert_eq!(count(&[marks(&[], &["5550143"], &[], None)], SubjectKind::Phone), 1);
         assert_eq!(count(&[], SubjectKind::Email), 0);
+        let typed = |id: &str| PersonMarks { phones: vec!["000 000 0000".to_owned()], ..sold(id) };
+        assert_eq!(
+            count(&[typed(&ids[0]), typed(&ids[1])], SubjectKind::Phone),
+            2,
+            "a placeholder joins no one"
+        );
+        let kiosk = |phone: &str| marks(&[], &[phone], &[], Some("visitor-00000001"));
+        assert_eq!(count(&[kiosk("+12025550143"), kiosk("202 555 0143")], SubjectKind::ClickId), 1);
+        assert_eq!(count(&[kiosk("+12025550143"), kiosk("+12025550144")], SubjectKind::ClickId), 2);
     }
 }

@@ -19,6 +19,11 @@ pub enum ErasureState {
         /// When the last one was.
         at: Time,
     },
+    /// The same; some records cannot be read: what they have of the person is left.
+    Incomplete {
+        /// When the last one was.
+        at: Time,
+    },
 }
 
 impl ErasureState {
@@ -27,6 +32,15 @@ impl ErasureState {
         match self {
             ErasureState::Working => "working",
             ErasureState::Done { .. } => "done",
+            ErasureState::Incomplete { .. } => "incomplete",
+        }
+    }
+
+    /// When every record had been looked at.
+    pub fn ended(self) -> Option<Time> {
+        match self {
+            ErasureState::Working => None,
+            ErasureState::Done { at } | ErasureState::Incomplete { at } => Some(at),
         }
     }
 }
@@ -129,6 +143,8 @@ pub struct Erasure {
     pub found: ErasedCounts,
     /// What was erased so far, in this pass where it is applied again.
     pub erased: ErasedCounts,
+    /// How many records cannot be read, and may have data of the person, in this pass.
+    pub unreadable: u64,
     /// Who had been sent the data, in the order of the conversions.
     pub sent: Vec<SentTo>,
     /// How many more there are than are named.
@@ -140,11 +156,22 @@ pub struct Erasure {
 /// What is known of the copies of the data that the store itself does not read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalErasure {
+    /// The last commit that may have written any of it. `None`: not every record was looked at yet.
+    pub until: Option<u64>,
     /// When the last part of the journal that held the data was rewritten. `None`: not rewritten yet, or there is no
     /// journal.
     pub rewritten_at: Option<Time>,
-    /// The backups that are known and still hold the data, by name; empty where none is known.
+    /// When the index was made anew after that: until then it may have bytes of the data in its free space.
+    pub index_renewed_at: Option<Time>,
+    /// Known backups whose folder could not be given the erasure, by name: restored into another folder than this one,
+    /// they would have the data again.
+    pub unreached: Vec<String>,
+    /// The backups that are known and still hold the data, by name; empty where none is known. As of now: not stored.
+    #[serde(skip)]
     pub backups: Vec<String>,
+    /// What was set aside in the data folder and may hold the data, by name. As of now: not stored.
+    #[serde(skip)]
+    pub files: Vec<String>,
 }
 
 /// The most receivers that an erasure names.

@@ -17,12 +17,31 @@ pub struct TextMask<'k> {
     known: &'k KnownIdentities,
     length: MaskLength,
     found: Cell<bool>,
+    /// Whether a text names a mailbox of someone else; `None`: that is not looked for.
+    names_another: Cell<Option<bool>>,
 }
 
 impl<'k> TextMask<'k> {
     /// A mask of what names any of them.
     pub fn new(known: &'k KnownIdentities, length: MaskLength) -> TextMask<'k> {
-        TextMask { known, length, found: Cell::new(false) }
+        TextMask { known, length, found: Cell::new(false), names_another: Cell::new(None) }
+    }
+
+    /// The same, which looks for other mailboxes too.
+    #[must_use]
+    pub fn looking_for_others(self) -> TextMask<'k> {
+        TextMask { names_another: Cell::new(Some(false)), ..self }
+    }
+
+    /// Whether a mailbox of someone else was found so far, where that is looked for.
+    pub fn has_found_another(&self) -> bool {
+        self.names_another.get() == Some(true)
+    }
+
+    fn note_others(&self, text: &[u8]) {
+        if self.names_another.get() == Some(false) && self.known.is_another_named_in(text) {
+            self.names_another.set(Some(true));
+        }
     }
 
     /// The record, to be written down without what names them.
@@ -98,6 +117,9 @@ impl<'a, S: Serializer> Serializer for MaskingSerializer<'a, S> {
 
     fn serialize_str(self, text: &str) -> Result<S::Ok, S::Error> {
         let masked = if self.is_id { None } else { self.mask.known.masked_text(text, self.mask.length) };
+        if !self.is_id {
+            self.mask.note_others(text.as_bytes());
+        }
         match masked {
             Some(masked) => {
                 self.mask.found.set(true);
@@ -108,6 +130,7 @@ impl<'a, S: Serializer> Serializer for MaskingSerializer<'a, S> {
     }
 
     fn serialize_bytes(self, bytes: &[u8]) -> Result<S::Ok, S::Error> {
+        self.mask.note_others(bytes);
         match self.mask.known.masked(bytes, self.mask.length) {
             Some(masked) => {
                 self.mask.found.set(true);

@@ -1,4 +1,5 @@
-//! Takes a person's data out of one record and all that belongs to it.
+//! Takes a person's data out of one record and all that belongs to it: next to all that is written. What it becomes is written
+//! then, where it is still as it was.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,29 +7,32 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::attempt::{Attempt, AttemptPurpose, Exchange};
+use crate::domain::attempt::{Attempt, AttemptPurpose};
 use crate::domain::click::Click;
 use crate::domain::erasure::blank;
 use crate::domain::erasure::find::MaskLength;
 use crate::domain::erasure::identity::KnownIdentities;
-use crate::domain::erasure::persons::{ErasedPart, PersonMarks};
+use crate::domain::erasure::persons::ErasedPart;
 use crate::domain::erasure::report::ErasedCounts;
 use crate::domain::erasure::texts::TextMask;
-use crate::domain::ids::{ClickId, ConversionId};
+use crate::domain::ids::ClickId;
 use crate::domain::remark::erased_at;
 use crate::domain::time::Time;
 use crate::store::codec::{self, corrupt};
-use crate::store::commit::embedded_commit::EmbeddedCommit;
-use crate::store::commit::erasable::{ErasableRecord, WholePostback, attempts_of, caused, is_named_in};
+use crate::store::commit::erasable::ErasableRecord;
+use crate::store::commit::erased_change::{Becomes, ErasedChange};
+use crate::store::commit::erasure_detail::attempts_of;
+use crate::store::commit::whose::{CausedConversions, WholePostback, caused, part_of_click};
 use crate::store::contract::error::StoreError;
+use crate::store::engine::kv::Batch;
+use crate::store::reader::readable;
 use crate::store::records::StoreShared;
 use crate::store::table::attempt::{StoredAttempt, put_attempt};
-use crate::store::table::click_log::{self, LogPlace};
 use crate::store::table::conversion::Record;
-use crate::store::table::delivery::{DeliveryStates, remove_states};
+use crate::store::table::delivery::remove_states;
 use crate::store::table::exchange::{ExchangePlace, ReadExchanges, put_exchange};
 use crate::store::table::postback::{
-    PostbackBody, PostbackHead, RawPostback, put_postback, put_raw, raw_key,
+    PostbackBody, PostbackHead, RawPostback, body_key, head_key, put_postback, put_raw, raw_key,
 };
 
 /// One erasure that is applied.
@@ -37,8 +41,6 @@ pub struct AppliedErasure {
     /// What was received later is left.
     pub at: Time,
     pub known: KnownIdentities,
-    /// What it has erased in this step.
-    pub erased: ErasedCounts,
 }
 
 impl AppliedErasure {
@@ -51,13 +53,41 @@ impl AppliedErasure {
     }
 }
 
-/// What a step changes besides conversions and clicks, which are the group's.
+/// What is to be written of some records.
 #[derive(Default)]
 pub struct ErasedRecords {
-    /// Exchanges, as they become: those of several attempts are changed once for each.
-    exchanges: BTreeMap<ExchangePlace, Exchange>,
-    /// The same of attempts, by the day of their conversion and their number.
-    attempts: BTreeMap<(i32, u64), StoredAttempt>,
+    /// What attempts sent first: once an attempt is known as erased it is not looked at again.
+    pub changes: Vec<ErasedChange>,
+    /// How many records cannot be read.
+    pub unreadable: u64,
+}
+
+/// Takes the data of some erasures out of records.
+///
+/// # Errors
+/// The store's failure.
+pub fn erase(
+    shared: &StoreShared,
+    records: &[ErasableRecord],
+    erasures: &[AppliedErasure],
+) -> Result<ErasedRecords, StoreError> {
+    let (mut changes, mut unreadable) = (Vec::new(), 0);
+    let mut erasing = Erasing { shared, erasures, exchanges: BTreeMap::new() };
+    for record in records {
+        match readable(erasing.record(record), "a record that is to be erased")? {
+            Some(change) => changes.extend(change),
+            None => unreadable += 1,
+        }
+    }
+    let mut all = Vec::new();
+    for (place, touched) in &erasing.exchanges {
+        match readable(erasing.exchange(*place, touched), "what was sent to a platform")? {
+            Some(change) => all.extend(change),
+            None => unreadable += 1,
+        }
+    }
+    all.append(&mut changes);
+    Ok(ErasedRecords { changes: all, unreadable })
 }
 
 /// A text of this erasure's persons is replaced so in a record; `None`: it has none.
@@ -74,120 +104,188 @@ fn masked<T: Serialize + DeserializeOwned>(
     codec::read(&bytes).map(Some).map_err(|error| corrupt(b"a text", &error))
 }
 
-impl ErasedRecords {
-    /// Takes the data out of one record.
-    ///
-    /// # Errors
-    /// A record that cannot be read; the store's failure.
-    pub fn erase(
-        &mut self,
-        commit: &mut EmbeddedCommit<'_>,
-        record: &ErasableRecord,
-        erasures: &mut [AppliedErasure],
-    ) -> Result<(), StoreError> {
-        match record {
-            ErasableRecord::Postback(day, number) => self.postback(commit, (*day, *number), erasures),
-            ErasableRecord::Click(id) => click(commit, id, erasures),
-            ErasableRecord::Line(place) => line(commit, *place),
-        }
-    }
+/// What of an exchange is to go.
+#[derive(Default)]
+struct TouchedExchange {
+    /// By the place of the erasure among those that are applied.
+    parts: BTreeMap<usize, ErasedParts>,
+    /// The records of whose attempts it is.
+    of: Vec<ErasableRecord>,
+}
 
-    /// Moves attempts and exchanges into the batch.
-    ///
-    /// # Errors
-    /// One that cannot be written down.
-    pub fn pack(self, commit: &mut EmbeddedCommit<'_>) -> Result<(), StoreError> {
-        let batch = &mut commit.purging.batch;
-        for ((day, number), attempt) in &self.attempts {
-            put_attempt(batch, *day, *number, attempt)?;
+/// What of it is one erasure's.
+#[derive(Default)]
+struct ErasedParts {
+    /// Whether it is about no one else.
+    is_whole: bool,
+    /// Else from where to where in its body.
+    own: Vec<(u32, u32)>,
+}
+
+struct Erasing<'a> {
+    shared: &'a StoreShared,
+    erasures: &'a [AppliedErasure],
+    /// Those of all records that are looked at: each is changed once.
+    exchanges: BTreeMap<ExchangePlace, TouchedExchange>,
+}
+
+impl Erasing<'_> {
+    fn record(&mut self, record: &ErasableRecord) -> Result<Option<ErasedChange>, StoreError> {
+        match record {
+            ErasableRecord::Postback(day, number) => self.postback(record, (*day, *number)),
+            ErasableRecord::Click(id) => self.click(record, id),
+            ErasableRecord::Line(place) => Ok(Some(ErasedChange::of_line(record.clone(), *place))),
         }
-        self.exchanges.iter().try_for_each(|(place, exchange)| put_exchange(batch, *place, exchange))
     }
 
     fn postback(
         &mut self,
-        commit: &mut EmbeddedCommit<'_>,
+        of: &ErasableRecord,
         place: (i32, u64),
-        erasures: &mut [AppliedErasure],
-    ) -> Result<(), StoreError> {
-        let Some(before) = StoredPostback::read(commit.shared, place)? else { return Ok(()) };
-        let mut left = before.clone();
+    ) -> Result<Option<ErasedChange>, StoreError> {
+        let (day, number) = place;
+        // Before it is read: what is otherwise when it is to be written was changed since.
+        let keys = [head_key(day, number), body_key(day, number), raw_key(day, number)];
+        let seen = ErasedChange::see(&self.shared.reader, keys)?;
+        let Some(before) = StoredPostback::read(self.shared, place)? else { return Ok(None) };
+        let (mut left, mut attempts) = (before.clone(), BTreeMap::new());
+        let mut counts = Vec::new();
         let received_at = before.body.postback.received_at;
-        for erasure in erasures.iter_mut().filter(|erasure| received_at <= erasure.at) {
-            let Some(part) = left.erase(erasure)? else { continue };
-            if let Some(record) = &left.record {
-                self.attempts(commit, (place.0, &record.standing), part, erasure)?;
+        for (index, erasure) in self.erasures.iter().enumerate() {
+            if received_at > erasure.at {
+                continue;
             }
+            let mut erased = ErasedCounts::default();
+            let Some(part) = left.erase(erasure, &mut erased)? else { continue };
+            if let Some(record) = &left.record {
+                let last = record.standing.last_attempts.clone();
+                self.attempts((of, day, &last), (index, part), &mut attempts, &mut erased)?;
+            }
+            counts.push((erasure.number, erased));
         }
-        left.write(commit, place, before)
+        let mut batch = Batch::default();
+        for (number, stored) in &attempts {
+            put_attempt(&mut batch, day, *number, stored)?;
+        }
+        let becomes = left.write(&mut batch, place, before)?;
+        if batch.is_empty() && matches!(becomes, Becomes::Written) {
+            return Ok(None);
+        }
+        let change = ErasedChange { of: vec![of.clone()], seen, batch, becomes, counts };
+        change.with_the_rest_seen(&self.shared.reader).map(Some)
     }
 
     /// The attempts at a conversion, and what they sent.
     fn attempts(
         &mut self,
-        commit: &mut EmbeddedCommit<'_>,
-        (day, standing): (i32, &DeliveryStates),
-        part: ErasedPart,
-        erasure: &mut AppliedErasure,
+        (of, day, all): (&ErasableRecord, i32, &[Option<u64>]),
+        (index, part): (usize, ErasedPart),
+        changed: &mut BTreeMap<u64, StoredAttempt>,
+        erased: &mut ErasedCounts,
     ) -> Result<(), StoreError> {
-        let all: Vec<Option<u64>> = standing.last_attempts.clone();
+        let Some(erasure) = self.erasures.get(index) else { return Ok(()) };
+        let known = erasure.taken_out(part);
         for last in all {
-            for (number, stored) in attempts_of(commit.shared, day, last)? {
+            for (number, stored) in attempts_of(self.shared, day, *last)? {
                 // As an erasure before this one leaves it.
-                let mut stored = self.attempts.get(&(day, number)).cloned().unwrap_or(stored);
+                let mut stored = changed.get(&number).cloned().unwrap_or(stored);
                 let is_done = erased_at(&stored.attempt.remarks).is_some_and(|at| at >= erasure.at);
                 let is_whole = part == ErasedPart::Whole && !is_done;
                 if let Some(place) = stored.exchange {
-                    let changed = self.exchange(commit.shared, place, &stored.attempt, is_whole, erasure)?;
-                    erasure.erased.exchanges += u64::from(changed);
+                    let touched = self.exchanges.entry(place).or_default();
+                    touched.add(&stored.attempt, (index, is_whole), of);
                 }
                 let before = stored.attempt.clone();
                 if is_whole {
                     stored.attempt = blank::attempt(&stored.attempt, erasure.at);
-                    erasure.erased.attempts += 1;
+                    erased.attempts += 1;
                 }
-                let known = erasure.taken_out(part);
                 stored.attempt =
                     masked(&known, MaskLength::Marker, &stored.attempt)?.unwrap_or(stored.attempt);
                 if stored.attempt != before {
-                    self.attempts.insert((day, number), stored);
+                    changed.insert(number, stored);
                 }
             }
         }
         Ok(())
     }
 
-    /// An exchange: whole, where it was about no one else; else the attempt's own part, and what names its person.
+    /// An exchange: whole, where it was about no one else; else the persons' own parts, and what names them.
     fn exchange(
-        &mut self,
-        shared: &StoreShared,
+        &self,
         place: ExchangePlace,
-        attempt: &Attempt,
-        is_whole: bool,
-        erasure: &AppliedErasure,
-    ) -> Result<bool, StoreError> {
-        let known = match self.exchanges.get(&place) {
-            Some(exchange) => Some(exchange.clone()),
-            None => {
-                shared.reader.exchange(place, &mut ReadExchanges::new())?.map(|exchange| (*exchange).clone())
+        touched: &TouchedExchange,
+    ) -> Result<Option<ErasedChange>, StoreError> {
+        let read = self.shared.reader.exchange(place, &mut ReadExchanges::new())?;
+        let Some(before) = read else { return Ok(None) };
+        let (mut left, mut counts) = ((*before).clone(), Vec::new());
+        for (index, parts) in &touched.parts {
+            let Some(erasure) = self.erasures.get(*index) else { continue };
+            let was = left.clone();
+            if parts.is_whole {
+                left = blank::exchange(&left);
             }
-        };
-        let Some(before) = known else { return Ok(false) };
-        let mut left = before.clone();
+            left = blank::parts(&left, parts.own.iter().copied());
+            // Of what is left the other events are other persons'; an answer may name hers by whatever it was sent with.
+            left = masked(&erasure.known.in_others(), MaskLength::Same, &left)?.unwrap_or(left);
+            let all = erasure.known.with_ids();
+            for answer in left.answers_mut() {
+                if let Some(masked) = masked(&all, MaskLength::Same, answer)? {
+                    *answer = masked;
+                }
+            }
+            if left != was {
+                counts.push((erasure.number, ErasedCounts { exchanges: 1, ..ErasedCounts::default() }));
+            }
+        }
+        if left == *before {
+            return Ok(None);
+        }
+        let mut batch = Batch::default();
+        put_exchange(&mut batch, place, &left)?;
+        let (of, seen) = (touched.of.clone(), Vec::new());
+        let change = ErasedChange { of, seen, batch, becomes: Becomes::Written, counts };
+        change.with_the_rest_seen(&self.shared.reader).map(Some)
+    }
+
+    fn click(&self, of: &ErasableRecord, id: &ClickId) -> Result<Option<ErasedChange>, StoreError> {
+        let Some(before) = self.shared.records.click(id)? else { return Ok(None) };
+        let (mut now, mut counts) = (Click::clone(&before), Vec::new());
+        for erasure in self.erasures.iter().filter(|erasure| before.recorded_at <= erasure.at) {
+            let mut erased = ErasedCounts::default();
+            let is_done = now.context.omitted.erased_at().is_some_and(|at| at >= erasure.at);
+            let Some(part) = part_of_click(&now, &erasure.known)? else { continue };
+            match part {
+                ErasedPart::Whole if !is_done => {
+                    now = blank::click(&now, erasure.at);
+                    erased.clicks += 1;
+                }
+                ErasedPart::Whole => {}
+                ErasedPart::Texts => erased.others += 1,
+            }
+            now = masked(&erasure.taken_out(part), MaskLength::Marker, &now)?.unwrap_or(now);
+            counts.push((erasure.number, erased));
+        }
+        if now == *before {
+            return Ok(None);
+        }
+        let becomes = Becomes::Click { before, after: Arc::new(now) };
+        let (seen, batch) = Default::default();
+        Ok(Some(ErasedChange { of: vec![of.clone()], seen, batch, becomes, counts }))
+    }
+}
+
+impl TouchedExchange {
+    /// An attempt of which it is: `is_whole`, where it is one of the persons'.
+    fn add(&mut self, attempt: &Attempt, (index, is_whole): (usize, bool), of: &ErasableRecord) {
+        let parts = self.parts.entry(index).or_default();
         // Deliveries that are confirmed together share the platform's answer.
         let is_alone = attempt.place.is_none() && attempt.purpose == AttemptPurpose::Report;
-        if is_whole && is_alone {
-            left = blank::exchange(&left);
-        } else if let Some(place) = attempt.place.filter(|_| is_whole) {
-            left = blank::parts(&left, [(place.start, place.end)]);
+        parts.is_whole |= is_whole && is_alone;
+        parts.own.extend(attempt.place.filter(|_| is_whole).map(|place| (place.start, place.end)));
+        if !self.of.contains(of) {
+            self.of.push(of.clone());
         }
-        // Of what is left the other events are other persons'.
-        left = masked(&erasure.known.in_others(), MaskLength::Same, &left)?.unwrap_or(left);
-        let has_changed = left != before;
-        if has_changed {
-            self.exchanges.insert(place, left);
-        }
-        Ok(has_changed)
     }
 }
 
@@ -196,7 +294,7 @@ impl ErasedRecords {
 struct StoredPostback {
     head: PostbackHead,
     body: PostbackBody,
-    caused: Vec<ConversionId>,
+    caused: CausedConversions,
     raw: Option<RawPostback<'static>>,
     /// The conversion, as it is now.
     record: Option<Record>,
@@ -216,7 +314,11 @@ impl StoredPostback {
     }
 
     /// Takes one erasure's persons out. Answers how much of it is theirs.
-    fn erase(&mut self, erasure: &mut AppliedErasure) -> Result<Option<ErasedPart>, StoreError> {
+    fn erase(
+        &mut self,
+        erasure: &AppliedErasure,
+        erased: &mut ErasedCounts,
+    ) -> Result<Option<ErasedPart>, StoreError> {
         let whole = WholePostback {
             body: &self.body,
             caused: &self.caused,
@@ -227,9 +329,9 @@ impl StoredPostback {
         let Some(part) = whole.part(&erasure.known)? else { return Ok(None) };
         let is_done = blank::postback_erased_at(&self.body.postback).is_some_and(|at| at >= erasure.at);
         match part {
-            ErasedPart::Whole if !is_done => self.blank(erasure),
+            ErasedPart::Whole if !is_done => self.blank(erasure.at, erased),
             ErasedPart::Whole => {}
-            ErasedPart::Texts => erasure.erased.others += 1,
+            ErasedPart::Texts => erased.others += 1,
         }
         let known = &erasure.taken_out(part);
         mask(known, &mut self.body)?;
@@ -243,46 +345,49 @@ impl StoredPostback {
         Ok(Some(part))
     }
 
-    fn blank(&mut self, erasure: &mut AppliedErasure) {
-        let at = erasure.at;
+    fn blank(&mut self, at: Time, erased: &mut ErasedCounts) {
         self.body.postback = blank::postback(&self.body.postback, at);
         self.body.conversion = self.body.conversion.as_ref().map(|made| blank::conversion(made, at));
         self.raw = None;
-        erasure.erased.postbacks += 1;
+        erased.postbacks += 1;
         if let Some(record) = &mut self.record {
             record.conversion = blank::conversion(&record.conversion, at);
             record.standing.deliveries.iter_mut().for_each(|one| blank::state(&mut one.state));
-            erasure.erased.conversions += 1;
+            erased.conversions += 1;
         }
     }
 
-    /// Writes what is otherwise than `before`.
+    /// Writes down what is otherwise than `before`.
     fn write(
         self,
-        commit: &mut EmbeddedCommit<'_>,
+        batch: &mut Batch,
         (day, number): (i32, u64),
         before: StoredPostback,
-    ) -> Result<(), StoreError> {
-        let batch = &mut commit.purging.batch;
+    ) -> Result<Becomes, StoreError> {
+        let mut is_stripped = false;
         if self.raw != before.raw {
             match &self.raw {
                 Some(raw) => put_raw(batch, (day, number), raw)?,
                 None => {
                     batch.remove(raw_key(day, number));
-                    commit.purging.stripped.push(number);
+                    is_stripped = true;
                 }
             }
         }
         if self.body != before.body {
             put_postback(batch, number, &self.head, &self.body)?;
         }
-        if let (Some(old), Some(now)) = (before.record, self.record)
-            && old != now
-        {
-            remove_states(batch, day, number);
-            commit.group.change(number, &Arc::new(old), now, true);
+        let record = match (before.record, self.record) {
+            (Some(old), Some(now)) if old != now => {
+                remove_states(batch, day, number);
+                Some((Arc::new(old), now))
+            }
+            _ => None,
+        };
+        if !is_stripped && record.is_none() {
+            return Ok(Becomes::Written);
         }
-        Ok(())
+        Ok(Becomes::Postback { day, number, is_stripped, record: record.map(Box::new) })
     }
 }
 
@@ -292,43 +397,4 @@ fn mask<T: Serialize + DeserializeOwned>(known: &KnownIdentities, record: &mut T
         *record = left;
     }
     Ok(())
-}
-
-fn click(
-    commit: &mut EmbeddedCommit<'_>,
-    id: &ClickId,
-    erasures: &mut [AppliedErasure],
-) -> Result<(), StoreError> {
-    let Some(old) = commit.shared.records.click(id)? else { return Ok(()) };
-    let mut now = Click::clone(&old);
-    for erasure in erasures.iter_mut().filter(|erasure| old.recorded_at <= erasure.at) {
-        let is_done = now.context.omitted.erased_at().is_some_and(|at| at >= erasure.at);
-        let part = PersonMarks::of_click(&now).part(&erasure.known);
-        if part == ErasedPart::Whole {
-            if !is_done {
-                now = blank::click(&now, erasure.at);
-                erasure.erased.clicks += 1;
-            }
-        } else if is_named_in(&erasure.known.in_others(), &now)? {
-            erasure.erased.others += 1;
-        }
-        now = masked(&erasure.taken_out(part), MaskLength::Marker, &now)?.unwrap_or(now);
-    }
-    if now != *old {
-        let now = Arc::new(now);
-        commit.group.counting.click(Some(&old), Some(&now));
-        commit.group.put_click(now, true);
-    }
-    Ok(())
-}
-
-/// The address by which a repeat of the click would be known.
-fn line(commit: &mut EmbeddedCommit<'_>, place: LogPlace) -> Result<(), StoreError> {
-    let behind = LogPlace { number: place.number + 1, ..place };
-    let Some((_, line)) = click_log::lines_up(&commit.shared.reader, (place, behind), 1)?.pop() else {
-        return Ok(());
-    };
-    let mut line = line?;
-    line.likeness = None;
-    click_log::replace(&mut commit.purging.batch, place, &line)
 }

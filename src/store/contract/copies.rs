@@ -47,6 +47,8 @@ pub struct RestoreReport {
     pub last: u64,
     /// When the backup was begun or shortly before, where its store knew the time.
     pub written_at: Option<Time>,
+    /// How many erasures are known: those that the backup does not have are applied when the folder is opened.
+    pub erasures: u64,
 }
 
 /// What was salvaged.
@@ -96,8 +98,8 @@ pub enum CopyError {
     )]
     Damaged { path: PathBuf, damage: Vec<String> },
     #[error(
-        "{} is not empty: it is restored into a folder that has nothing; move what is there away, or change `[store] \
-         path`",
+        "{} is not empty: it is restored into a folder that has nothing but the file `erasures`; move what else is there \
+         away, or change `[store] path`",
         path.display()
     )]
     NotEmpty { path: PathBuf },

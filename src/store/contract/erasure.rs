@@ -24,6 +24,8 @@ pub struct ErasureScan {
 pub struct ScannedRecords {
     /// In no order.
     pub found: Vec<FoundRecord>,
+    /// How many records cannot be read.
+    pub unreadable: u64,
     /// Where the next step goes on; `None`: every record was looked at.
     pub next: Option<String>,
 }

@@ -198,6 +198,10 @@ pub trait Store: Send + Sync + 'static {
     /// as it was. From then on its attempts, also those that had left before, are kept without what they sent.
     fn erase_step(&self, now: Time) -> StoreFuture<'_, ErasureStep>;
 
+    /// Whether anyone's data was erased within the last hour: work that was handed out before has it still. Where it was,
+    /// what is to leave is compared with the conversion as it is now.
+    fn has_erased_lately(&self) -> bool;
+
     /// Every kept erasure with its keyed hashes, the oldest first: what a copy of the store that is put back has to be
     /// given.
     fn kept_erasures(&self) -> StoreFuture<'_, Vec<KeptErasure>>;
@@ -289,4 +293,11 @@ pub trait StoreFolder: Send + Sync {
     /// # Errors
     /// What keeps it from being looked at.
     fn verify(&self, progress: ProgressOf<'_>) -> Result<StoreVerification, CopyError>;
+
+    /// Does at once what is done in the background else, sooner or later: the files of the journal are rewritten without
+    /// what was erased, and old ones are removed.
+    ///
+    /// # Errors
+    /// The system's: what was to be removed may be there still.
+    fn tidy(&self) -> Result<(), CopyError>;
 }

@@ -6,35 +6,53 @@ use std::sync::Arc;
 
 use crate::store::contract::StoreFolder;
 use crate::store::contract::copies::{CopyError, CopyReport, ProgressOf, RestoreReport, SalvageReport};
+use crate::store::contract::error::StoreError;
 use crate::store::contract::verification::{StoreFinding, StoreVerification};
 use crate::store::embedded::Embedded;
+use crate::store::embedded::erasure_copies::ErasureCopies;
 use crate::store::engine::backup::backup;
 use crate::store::engine::data_folder::FolderContents;
 use crate::store::engine::error::OpenError;
 use crate::store::engine::journaled::Journaled;
 use crate::store::engine::kv::Kv;
+use crate::store::engine::restore::{self, RestoreSource};
 use crate::store::engine::verify_live::verify_live;
-use crate::store::engine::{restore, salvage, verify};
+use crate::store::engine::{salvage, verify};
 use crate::store::query::{recount, references};
 use crate::store::reader::Reader;
 use crate::store::rebuild::check_converted;
+use crate::store::records::StoreShared;
 use crate::store::table::PACKED;
 
 /// The data folder of a store that is open.
 pub struct OpenDataFolder {
     folder: Arc<Journaled>,
+    shared: Arc<StoreShared>,
+    erasures: Option<Arc<ErasureCopies>>,
 }
 
 impl Embedded {
     /// Its data folder, where it has one.
     pub fn data_folder(&self) -> Option<OpenDataFolder> {
-        self.folder.as_ref().map(|folder| OpenDataFolder { folder: Arc::clone(folder) })
+        let (shared, erasures) = (Arc::clone(&self.shared), self.erasing.copies());
+        self.folder.as_ref().map(|folder| OpenDataFolder { folder: Arc::clone(folder), shared, erasures })
     }
 }
 
 impl StoreFolder for OpenDataFolder {
     fn backup(&self, target: &Path, progress: ProgressOf<'_>) -> Result<CopyReport, CopyError> {
-        backup(self.folder.journal(), target, progress)
+        let report = backup(self.folder.journal(), target, progress)?;
+        let failed = |error: StoreError| CopyError::Folder(error.to_string());
+        let target = target.to_owned();
+        if let Some(copies) = &self.erasures {
+            let unreached =
+                copies.write(&self.shared.reader, std::slice::from_ref(&target)).map_err(failed)?;
+            if !unreached.is_empty() {
+                let cause = "the file of erasures cannot be written there".to_owned();
+                return Err(CopyError::Io { path: target, cause });
+            }
+        }
+        Ok(report)
     }
 
     fn verify(&self, progress: ProgressOf<'_>) -> Result<StoreVerification, CopyError> {
@@ -49,6 +67,10 @@ impl StoreFolder for OpenDataFolder {
             verification.add(StoreFinding::IndexWrong(cause.to_owned()));
         }
         Ok(verification)
+    }
+
+    fn tidy(&self) -> Result<(), CopyError> {
+        self.folder.tidy_now(&[]).map_err(|error| CopyError::Folder(error.to_string()))
     }
 }
 
@@ -77,7 +99,19 @@ pub fn restore_folder(
     data: &Path,
     progress: ProgressOf<'_>,
 ) -> Result<RestoreReport, CopyError> {
-    restore::restore(backup, data, PACKED, progress)
+    restore_in_place_of(RestoreSource { backup, replaced: None }, data, progress)
+}
+
+/// The same; what was erased in the data folder that it takes the place of is erased again.
+///
+/// # Errors
+/// As [`restore_folder`].
+pub fn restore_in_place_of(
+    source: RestoreSource<'_>,
+    data: &Path,
+    progress: ProgressOf<'_>,
+) -> Result<RestoreReport, CopyError> {
+    restore::restore(source, data, PACKED, progress)
 }
 
 /// Makes the index of a data folder that no one has open anew from its journal.

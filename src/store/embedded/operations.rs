@@ -18,7 +18,8 @@ use crate::domain::status_move::StatusMove;
 use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::time::Time;
 use crate::store::command_queue::AloneCommand;
-use crate::store::commit::erasing::{self, ErasingCommand};
+use crate::store::commit::erasing::ErasingCommand;
+use crate::store::commit::erasure_list;
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
 use crate::store::contract::change::{ConversionRef, PurgeBefore, Purged, StatusChanged, SuppressionOrder};
 use crate::store::contract::erasure::{ErasureOrder, ErasureScan, ErasureStep, KeptErasure, ScannedRecords};
@@ -242,15 +243,19 @@ impl Store for Embedded {
     }
 
     fn keep_erasure(&self, order: ErasureOrder) -> StoreFuture<'_, Erasure> {
-        self.queue(|answer| AloneCommand::Erase(Box::new(ErasingCommand::Keep(order, answer))))
+        self.keep_order(order)
     }
 
     fn erase_step(&self, now: Time) -> StoreFuture<'_, ErasureStep> {
         self.erase(now)
     }
 
+    fn has_erased_lately(&self) -> bool {
+        self.erasing.has_erased_lately((self.clock)())
+    }
+
     fn kept_erasures(&self) -> StoreFuture<'_, Vec<KeptErasure>> {
-        self.read_many(|shared| erasing::kept(&shared.reader))
+        self.read_many(|shared| erasure_list::kept(&shared.reader))
     }
 
     fn erase_again(&self, others: Vec<KeptErasure>) -> StoreFuture<'_, u64> {
@@ -258,11 +263,11 @@ impl Store for Embedded {
     }
 
     fn erasures(&self, page: PageRequest) -> StoreFuture<'_, Page<Erasure>> {
-        self.read_many(move |shared| erasures::page(shared, &page))
+        self.list_erasures(page)
     }
 
     fn erasure(&self, id: u64) -> StoreFuture<'_, Option<Erasure>> {
-        self.read(move |shared| shared.reader.erasure(id))
+        self.one_erasure(id)
     }
 
     fn conversion(&self, id: ConversionId) -> StoreFuture<'_, Option<Trace>> {
@@ -337,7 +342,7 @@ impl Store for Embedded {
     }
 
     fn keep(&self, what: ToKeep) -> StoreFuture<'_, ()> {
-        self.write(what)
+        self.keep_known(what)
     }
 
     fn folder(&self) -> Option<Arc<dyn StoreFolder>> {

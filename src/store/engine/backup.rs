@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::store::contract::copies::{CopyError, CopyReport, ProgressOf};
 use crate::store::crash;
 use crate::store::engine::data_folder::{JOURNAL, NEW_JOURNAL};
+use crate::store::engine::erasure_file::ERASURES;
 use crate::store::engine::journal::append::{Journal, JournalEnd};
 use crate::store::engine::journal::files::{self, UNFINISHED};
 use crate::store::engine::journal::manifest::{COPIES, FinishedSegment, Manifest, SegmentEntry};
@@ -21,6 +22,8 @@ use crate::store::engine::journal::{finish, finished};
 
 /// The backup that was there before, while the new one takes its place.
 const OLD_JOURNAL: &str = "journal.old";
+/// What may be in the folder of a backup.
+const OWN: [&str; 5] = [JOURNAL, NEW_JOURNAL, OLD_JOURNAL, ERASURES, "erasures.new"];
 /// How often it is begun anew because a segment was rewritten, or removed, before it was copied.
 const TRIES: usize = 20;
 /// How many bytes are copied at a time.
@@ -73,7 +76,7 @@ fn prepare(journal: &Journal, target: &Path) -> Result<Option<Manifest>, CopyErr
     }
     for entry in fs::read_dir(target).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
-        if ![JOURNAL, NEW_JOURNAL, OLD_JOURNAL].iter().any(|own| name == *own) {
+        if !OWN.iter().any(|own| name == *own) {
             return Err(CopyError::NoBackup { path: target.to_owned() });
         }
     }

@@ -67,6 +67,28 @@ pub fn room_for(path: &Path, bytes: u64) -> Result<(), OpenError> {
     if free < bytes { Err(OpenError::Full { path: path.to_owned() }) } else { Ok(()) }
 }
 
+/// How many bytes the files in a folder have; 0 where there is none.
+///
+/// # Errors
+/// The system's.
+pub fn size_of(folder: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    if !folder.is_dir() {
+        return Ok(0);
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        bytes += match entry.metadata() {
+            Ok(found) if found.is_dir() => size_of(&entry.path())?,
+            Ok(found) => found.len(),
+            // A process that has the folder open removes files of its own.
+            Err(error) if error.kind() == ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+    }
+    Ok(bytes)
+}
+
 /// Every file and folder from `place` down, each usable by this user. Links are not followed.
 fn list(place: PathBuf, depth: usize, found: &mut Vec<(PathBuf, Metadata)>) -> Result<(), OpenError> {
     let failed = |error: io::Error| OpenError::of_io(&place, &error);

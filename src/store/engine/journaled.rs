@@ -2,6 +2,7 @@
 //! in full blocks.
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -12,6 +13,7 @@ use parking_lot::Mutex;
 use crate::domain::time::Time;
 use crate::store::engine::checkpoint::{self, IndexedJournal};
 use crate::store::engine::journal::append::Journal;
+use crate::store::engine::journal::rewrite;
 use crate::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
 use crate::store::engine::tidy::{self, TidyRequest};
 use crate::store::engine::unhealed::UnhealedRecords;
@@ -52,6 +54,23 @@ impl Journaled {
     pub fn tidy_now(&self, before: &[Time]) -> Result<(), KvError> {
         self.shared.checkpoint()?;
         tidy::tidy_now(&self.shared, &self.tidy, before)
+    }
+
+    /// Of what commits up to this one wrote, something was erased: the journal's files are rewritten without it, within the
+    /// hour.
+    pub fn erased(&self, until: u64) {
+        self.tidy.erased(until);
+    }
+
+    /// Whether no file of the journal has what was erased of what commits up to this one wrote.
+    pub fn is_rid_of(&self, until: u64) -> bool {
+        rewrite::is_rid_of(&self.shared.journal, until)
+    }
+
+    /// The data folder.
+    pub fn path(&self) -> &Path {
+        let journal = self.shared.journal.folder();
+        journal.parent().unwrap_or(journal)
     }
 
     /// Where its commits are durable.

@@ -6,6 +6,7 @@ pub mod checkpoint;
 mod compare;
 mod convert;
 pub mod data_folder;
+pub mod erasure_file;
 pub mod error;
 #[cfg(feature = "conformance")]
 pub mod faulty;
@@ -13,6 +14,7 @@ pub mod folder;
 mod heal;
 mod index_folder;
 mod index_note;
+pub mod index_renewal;
 pub mod index_sums;
 pub mod journal;
 pub mod journaled;

@@ -20,6 +20,7 @@ use crate::store::engine::error::OpenError;
 use crate::store::engine::folder;
 use crate::store::engine::index_folder::{self, CheckedIndex, add_changes, of_kv};
 use crate::store::engine::index_note::{self, IndexNote};
+use crate::store::engine::index_renewal;
 use crate::store::engine::journal::append::{Journal, SPARE};
 use crate::store::engine::journal::damage::{Damage, LastLost};
 use crate::store::engine::journal::files;
@@ -66,7 +67,7 @@ pub fn open(
             inspected()?
         }
     };
-    let (sled, inspection) = match index_of(path, inspection, contents)? {
+    let (sled, mut inspection) = match index_of(path, inspection, contents)? {
         FoundIndex::Whole(sled, inspection) => (sled, inspection),
         FoundIndex::Damaged(inspection) => {
             repair::from_index(path, *inspection, settings, contents, &mut report)?;
@@ -76,6 +77,7 @@ pub fn open(
             }
         }
     };
+    let sled = index_renewal::renew(path, sled, &mut inspection, contents.tables)?;
     let opened = go_on(path, settings, contents, (sled, inspection), &mut report)?;
     let opened =
         Journaled::start(opened, Some(lock)).map_err(|error| OpenError::Thread(error.to_string()))?;

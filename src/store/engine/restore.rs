@@ -8,6 +8,7 @@ use crate::store::contract::copies::{CopyError, ProgressOf, RestoreReport};
 use crate::store::crash;
 use crate::store::engine::backup::journal_in;
 use crate::store::engine::data_folder::{INDEX, JOURNAL, LOCK, NEW_INDEX, RESTORING};
+use crate::store::engine::erasure_file::{ERASURES, ErasureFile};
 use crate::store::engine::error::OpenError;
 use crate::store::engine::folder;
 use crate::store::engine::index_folder;
@@ -19,17 +20,31 @@ use crate::store::engine::open_folder;
 /// What a restore makes in a data folder.
 const MADE: [&str; 4] = [RESTORING, JOURNAL, NEW_INDEX, INDEX];
 
-/// Restores a backup.
+/// What is restored.
+#[derive(Clone, Copy)]
+pub struct RestoreSource<'a> {
+    /// The folder of the backup.
+    pub backup: &'a Path,
+    /// The data folder that the restored one takes the place of, if there is one: what was erased there is erased again.
+    pub replaced: Option<&'a Path>,
+}
+
+/// Restores a backup. What was erased since it was made, as far as the files of erasures of the backup, of the data folder
+/// and of the one that is replaced say, is erased again when the folder is opened.
 ///
 /// # Errors
 /// Why not. A data folder that has anything is as it was.
 pub fn restore(
-    backup: &Path,
+    RestoreSource { backup, replaced }: RestoreSource<'_>,
     data: &Path,
     tables: &'static [u8],
     progress: ProgressOf<'_>,
 ) -> Result<RestoreReport, CopyError> {
     let source = journal_in(backup)?;
+    if let Some(replaced) = replaced {
+        fs::metadata(replaced).map_err(|error| CopyError::of_io(replaced, &error))?;
+    }
+    let erasures = erasures_in([Some(backup), replaced, Some(data)].into_iter().flatten())?;
     let (inspection, all) = whole(backup, &source, progress)?;
     let failed = |error: io::Error| CopyError::of_io(data, &error);
     let refused = |error: OpenError| CopyError::Folder(error.to_string());
@@ -57,12 +72,31 @@ pub fn restore(
     let made = data.join(NEW_INDEX);
     drop(index_folder::make(&made, (&journal, &inspection), tables).map_err(refused)?);
     fs::rename(&made, &index).map_err(failed)?;
+    // The one that is here stays where there is nothing to add to it.
+    if !erasures.lines.is_empty() {
+        erasures.write(data).map_err(failed)?;
+    }
     files::sync_folder(data).map_err(failed)?;
     files::remove(&data.join(RESTORING)).map_err(failed)?;
     files::sync_folder(data).map_err(failed)?;
     let segments = inspection.manifest.segments.len() as u64;
     let written_at = inspection.manifest.written_at;
-    Ok(RestoreReport { segments, bytes, last: inspection.last, written_at })
+    let (last, erasures) = (inspection.last, erasures.lines.len() as u64);
+    Ok(RestoreReport { segments, bytes, last, written_at, erasures })
+}
+
+/// What the files of erasures in these folders have together. A damaged line is logged and left out: the erasure may be in
+/// another, and in the records.
+fn erasures_in<'a>(folders: impl Iterator<Item = &'a Path>) -> Result<ErasureFile, CopyError> {
+    let mut all = ErasureFile::default();
+    for folder in folders {
+        let found = ErasureFile::read(folder).map_err(|error| CopyError::of_io(folder, &error))?;
+        for line in &found.damaged {
+            tracing::warn!(folder = %folder.display(), line, "a line of the file of erasures is damaged");
+        }
+        all.join(found);
+    }
+    Ok(all)
 }
 
 /// Looks a backup through. Answers what is in it, and how many bytes it has.
@@ -95,7 +129,7 @@ fn whole(backup: &Path, source: &Path, progress: ProgressOf<'_>) -> Result<(Insp
     }
 }
 
-/// A folder has nothing where there is no more in it than its lock, or what a restore that was interrupted left.
+/// A folder has nothing where there is no more in it than its lock and the file of erasures, or what a restore that was interrupted left.
 fn check_empty(data: &Path) -> Result<(), CopyError> {
     let entries = match fs::read_dir(data) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -104,8 +138,10 @@ fn check_empty(data: &Path) -> Result<(), CopyError> {
     let is_begun = data.join(RESTORING).exists();
     for entry in entries {
         let name = entry.map_err(|error| CopyError::of_io(data, &error))?.file_name();
-        let is_own =
-            name == LOCK || name == "lost+found" || is_begun && MADE.iter().any(|made| name == *made);
+        let is_own = name == LOCK
+            || name == ERASURES
+            || name == "lost+found"
+            || is_begun && MADE.iter().any(|made| name == *made);
         if !is_own {
             return Err(CopyError::NotEmpty { path: data.to_owned() });
         }

@@ -14,6 +14,7 @@ use crate::store::contract::copies::{CopyError, ProgressOf, SalvageReport};
 use crate::store::engine::data_folder::{
     FolderContents, FolderSettings, INDEX, JOURNAL, LOCK, NEW_INDEX, NEW_JOURNAL, VERIFYING, new_store,
 };
+use crate::store::engine::erasure_file::ErasureFile;
 use crate::store::engine::error::OpenError;
 use crate::store::engine::folder;
 use crate::store::engine::index_folder::{add_changes, of_kv};
@@ -56,7 +57,11 @@ pub fn salvage(
     }
     let _own = open_folder::lock(to).map_err(refused)?;
     let salvaged = Salvage::read(from, to, contents.tables)?;
-    salvaged.write(to, contents, progress)
+    let erasures = ErasureFile::read(from).map_err(|error| CopyError::of_io(from, &error))?;
+    let report = salvaged.write(to, contents, progress)?;
+    // What is put together of two copies may have what was erased.
+    ErasureFile { again: true, ..erasures }.write(to).map_err(failed)?;
+    Ok(report)
 }
 
 /// Holds the folder's lock, where it has one: without changing anything.

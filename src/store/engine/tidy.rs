@@ -10,9 +10,10 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::domain::time::Time;
 use crate::store::engine::checkpoint::IndexedJournal;
-use crate::store::engine::journal::append::Journal;
+use crate::store::engine::journal::append::{Journal, SPARE};
+use crate::store::engine::journal::files;
 use crate::store::engine::journal::finish;
-use crate::store::engine::journal::rewrite::{self, RewrittenSegment};
+use crate::store::engine::journal::rewrite::{self, GoneRecords, RewrittenSegment};
 use crate::store::engine::kv::KvError;
 
 /// How often it is looked what is to be done.
@@ -21,6 +22,9 @@ const EVERY: Duration = Duration::from_secs(1);
 const KEPT_LOOKS: u32 = 600;
 /// The rest after each piece of a rewriting: as long as the piece takes, about, so that it takes half of a core at most.
 const REST: Duration = Duration::from_millis(2);
+/// After how many looks without another erasure, and how many in any case, what was erased leaves the journal.
+const ERASED_REST: u32 = 60;
+const ERASED_WAIT: u32 = 600;
 
 /// What is asked of the thread that tidies.
 #[derive(Default)]
@@ -34,8 +38,19 @@ pub struct TidyRequest {
 #[derive(Default)]
 struct TidyState {
     stop: bool,
-    /// What was received before one of these times may be gone.
-    before: Vec<Time>,
+    /// What may be gone.
+    gone: GoneRecords,
+    /// How many looks ago something was erased that is still in the journal: first, and last.
+    erased_looks: (u32, u32),
+}
+
+impl TidyState {
+    /// What is to go now. What was erased waits a while for more of it, so that several erasures share a rewriting.
+    fn due(&self) -> GoneRecords {
+        let (first, last) = self.erased_looks;
+        let is_due = last >= ERASED_REST || first >= ERASED_WAIT;
+        GoneRecords { erased: if is_due { self.gone.erased } else { 0 }, ..self.gone.clone() }
+    }
 }
 
 impl TidyRequest {
@@ -47,17 +62,36 @@ impl TidyRequest {
 
     /// What was received before one of these times may be gone.
     pub fn aged(&self, before: &[Time]) {
-        self.state.lock().before = before.to_vec();
+        self.state.lock().gone.before = before.to_vec();
         self.bell.notify_one();
     }
 
+    /// Of what commits up to this one wrote, something was erased.
+    pub fn erased(&self, until: u64) {
+        let mut state = self.state.lock();
+        if until > state.gone.erased {
+            let first = if state.gone.erased == 0 { 0 } else { state.erased_looks.0 };
+            (state.gone.erased, state.erased_looks) = (until, (first, 0));
+        }
+    }
+
+    /// Nothing of that is in the journal any more.
+    fn is_rid_of(&self, until: u64) {
+        let mut state = self.state.lock();
+        if state.gone.erased == until {
+            (state.gone.erased, state.erased_looks) = (0, (0, 0));
+        }
+    }
+
     /// Waits a moment. Answers what may be gone; `None`: it is to end.
-    fn wait(&self) -> Option<Vec<Time>> {
+    fn wait(&self) -> Option<GoneRecords> {
         let mut state = self.state.lock();
         if !state.stop {
             self.bell.wait_for(&mut state, EVERY);
         }
-        (!state.stop).then(|| state.before.clone())
+        let (first, last) = state.erased_looks;
+        state.erased_looks = (first.saturating_add(1), last.saturating_add(1));
+        (!state.stop).then(|| state.due())
     }
 
     fn is_stopped(&self) -> bool {
@@ -72,10 +106,10 @@ impl TidyRequest {
 pub fn start(shared: &Arc<IndexedJournal>, request: &Arc<TidyRequest>) -> std::io::Result<JoinHandle<()>> {
     let (shared, request) = (Arc::clone(shared), Arc::clone(request));
     let run = move || {
-        while let Some(before) = request.wait() {
+        while let Some(gone) = request.wait() {
             let mut replaced = request.replaced.lock();
             let removed = replaced.remove_old(&shared.journal);
-            if let Err(error) = tidy(&shared, &request, &before, &mut replaced).and(removed) {
+            if let Err(error) = tidy(&shared, &request, &gone, &mut replaced).and(removed) {
                 // What cannot be tidied is there as it was: nothing is lost, and nothing is given back.
                 tracing::error!(%error, "the journal's files cannot be tidied");
             }
@@ -103,15 +137,17 @@ impl ReplacedFiles {
     }
 }
 
-/// Does at once what is due, and removes what is replaced.
+/// Does at once what is due, and removes what is replaced. `before`: what was received before each of these times and was to
+/// go has gone.
 ///
 /// # Errors
 /// The system's, or the engine's.
 pub fn tidy_now(shared: &IndexedJournal, request: &TidyRequest, before: &[Time]) -> Result<(), KvError> {
     let mut replaced = request.replaced.lock();
-    tidy(shared, request, before, &mut replaced)?;
+    let gone = GoneRecords { before: before.to_vec(), erased: request.state.lock().gone.erased };
+    tidy(shared, request, &gone, &mut replaced)?;
     replaced.remove(&shared.journal, 0)?;
-    tidy(shared, request, before, &mut replaced)
+    tidy(shared, request, &gone, &mut replaced)
 }
 
 /// Does what is to be done now.
@@ -121,10 +157,17 @@ pub fn tidy_now(shared: &IndexedJournal, request: &TidyRequest, before: &[Time])
 fn tidy(
     shared: &IndexedJournal,
     request: &TidyRequest,
-    before: &[Time],
+    gone: &GoneRecords,
     replaced: &mut ReplacedFiles,
 ) -> Result<(), KvError> {
     let failed = |error: std::io::Error| KvError::Failed(format!("the journal: {error}"));
+    if !request.is_stopped() && !shared.is_damaged() && shared.journal.is_open_since(gone.erased) {
+        // Ahead, so that no commit waits for more than its name.
+        let has_spare = shared.journal.folder().join(SPARE).exists();
+        let spare = if has_spare { Ok(()) } else { shared.journal.make_spare() };
+        spare.and_then(|()| shared.journal.end_segment(gone.erased)).map_err(failed)?;
+        shared.ask_for_checkpoint();
+    }
     loop {
         // What fails holds up nothing of the rest.
         let spare = if shared.journal.needs_spare() { shared.journal.make_spare() } else { Ok(()) };
@@ -136,16 +179,33 @@ fn tidy(
             return Ok(());
         }
         let applied = shared.sled.mark().applied;
-        let Some(entry) = rewrite::due(&shared.journal, applied, before) else { return Ok(()) };
+        let Some(entry) = rewrite::due(&shared.journal, applied, gone) else {
+            return end_erasing(shared, request, gone.erased).map_err(failed);
+        };
         let current = |key: &[u8]| shared.get(key);
         let pause = || {
             std::thread::sleep(REST);
             !request.is_stopped()
         };
-        let rewritten = rewrite::rewrite(&shared.journal, (&entry, before), &current, &pause)?;
+        let rewritten = rewrite::rewrite(&shared.journal, (&entry, gone), &current, &pause)?;
         let Some(rewritten) = rewritten else { return Ok(()) };
         let (before, after) = rewritten.bytes;
         tracing::debug!(file = entry.file, before, after, "a file of the journal was rewritten");
         replaced.0.push((rewritten, 0));
     }
+}
+
+/// Once the journal is rid of what commits up to this one wrote and was erased, what was set aside goes too: journal and
+/// index are whole, and it has what was erased.
+fn end_erasing(shared: &IndexedJournal, request: &TidyRequest, erased: u64) -> io::Result<()> {
+    if erased == 0 || !rewrite::is_rid_of(&shared.journal, erased) {
+        return Ok(());
+    }
+    let aside = shared.journal.manifest().set_aside;
+    if let Some(folder) = shared.journal.folder().parent().filter(|_| !aside.is_empty()) {
+        aside.iter().try_for_each(|name| files::remove(&folder.join(name)))?;
+        shared.journal.write_manifest(|manifest| manifest.set_aside.clear())?;
+    }
+    request.is_rid_of(erased);
+    Ok(())
 }

@@ -53,7 +53,7 @@ pub fn verify_folder(
     replaced(&journal, &inspection, &mut verification);
     segments(&journal, &inspection.manifest.segments, &mut verification, progress).map_err(failed)?;
     // A copy of the index, and one that is made anew.
-    folder::room_for(path, 2 * size_of(&path.join(INDEX)).map_err(failed)?)?;
+    folder::room_for(path, 2 * folder::size_of(&path.join(INDEX)).map_err(failed)?)?;
     let work = path.join(VERIFYING);
     files::remove(&work).and_then(|()| std::fs::create_dir(&work)).map_err(failed)?;
     let compared = with_index(path, &inspection, tables, check, &mut verification);
@@ -82,28 +82,6 @@ pub fn renew_index(path: &Path, tables: &'static [u8]) -> Result<(), OpenError> 
     manifest.sequence += 1;
     manifest.set_aside.extend(aside);
     manifest.write(&journal).map_err(failed)
-}
-
-/// How many bytes the files in a folder have; 0 where there is none.
-///
-/// # Errors
-/// The system's.
-pub fn size_of(folder: &Path) -> io::Result<u64> {
-    let mut bytes = 0;
-    if !folder.is_dir() {
-        return Ok(0);
-    }
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        bytes += match entry.metadata() {
-            Ok(found) if found.is_dir() => size_of(&entry.path())?,
-            Ok(found) => found.len(),
-            // A process that has the folder open removes files of its own.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-            Err(error) => return Err(error),
-        };
-    }
-    Ok(bytes)
 }
 
 /// Takes in what an inspection found.

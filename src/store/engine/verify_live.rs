@@ -11,7 +11,7 @@ use crate::store::contract::verification::{StoreFinding, StoreVerification};
 use crate::store::engine::compare::{Comparison, RecordDifference};
 use crate::store::engine::data_folder::{INDEX, VERIFYING};
 use crate::store::engine::error::OpenError;
-use crate::store::engine::folder::room_for;
+use crate::store::engine::folder::{room_for, size_of};
 use crate::store::engine::index_folder::{self, of_kv};
 use crate::store::engine::journal::append::Journal;
 use crate::store::engine::journal::changes;
@@ -23,7 +23,7 @@ use crate::store::engine::journal::segment_reader::SegmentReader;
 use crate::store::engine::kv::{Kv, KvError};
 use crate::store::engine::packed::Packed;
 use crate::store::engine::sled::Sled;
-use crate::store::engine::verify::{RecordCheck, finding, segments, size_of};
+use crate::store::engine::verify::{RecordCheck, finding, segments};
 
 /// How often it is begun anew because segments were rewritten, or removed, while they were read.
 const TRIES: usize = 10;

@@ -22,6 +22,8 @@ pub struct SomeRecords<T> {
     pub rest: Range<u64>,
     /// How many records were looked up one by one, because no scan goes on behind what is damaged.
     pub looked_up: u64,
+    /// How many cannot be read.
+    pub unreadable: u64,
 }
 
 impl<T> SomeRecords<T> {
@@ -50,13 +52,14 @@ pub fn read_some<T>(
     read: impl Fn(&[u8]) -> Result<T, LayoutError>,
 ) -> Result<SomeRecords<T>, StoreError> {
     let (from, to) = (key(day, numbers.start), key(day, numbers.end));
-    let mut some = SomeRecords { found: Vec::new(), rest: numbers, looked_up: 0 };
+    let mut some = SomeRecords { found: Vec::new(), rest: numbers, looked_up: 0, unreadable: 0 };
     let (mut failed, mut is_full) = (None, false);
     let scanned = reader.scan(Span { from: &from, to: &to, direction }, &mut |key, bytes| {
         let Some((_, number)) = codec::date(key) else { return ControlFlow::Continue(()) };
         let value = bytes.and_then(|bytes| read(bytes).map_err(|error| corrupt(key, &error)));
         match readable(value, "a record") {
-            Ok(value) => value.into_iter().for_each(|value| some.add(number, value, direction)),
+            Ok(Some(value)) => some.add(number, value, direction),
+            Ok(None) => some.unreadable += 1,
             Err(error) => failed = Some(error),
         }
         is_full = some.found.len() >= most;
@@ -101,6 +104,7 @@ fn read_each<T>(
         }
         some.looked_up += 1;
     }
+    some.unreadable += damaged;
     if damaged > 0 {
         tracing::error!(records = damaged, "records cannot be read and are left out");
     }

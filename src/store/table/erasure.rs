@@ -6,9 +6,10 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::erasure::identity::IdentityDigest;
-use crate::domain::erasure::report::Erasure;
+use crate::domain::erasure::report::{Erasure, ErasureState};
 use crate::domain::ids::ClickId;
-use crate::store::codec::{self, corrupt};
+use crate::store::codec::{self, LayoutError, corrupt};
+use crate::store::contract::erasure::KeptErasure;
 use crate::store::contract::error::StoreError;
 use crate::store::engine::kv::{Batch, Direction, Span};
 use crate::store::reader::Reader;
@@ -16,8 +17,10 @@ use crate::store::reader::Reader;
 /// The first byte of its keys.
 pub const PREFIX: u8 = b'Q';
 
-/// Behind it: the erasures themselves, by number; those that are not done; how far the present pass is.
+/// Behind it: the erasures themselves, by number; by what the records of each are known; those that are not done; how far
+/// the present pass is.
 const KEPT: u8 = b'e';
+const DIGESTS: u8 = b'd';
 const OPEN: u8 = b'o';
 const PASS: u8 = b'p';
 
@@ -96,7 +99,8 @@ impl Reader {
 
     /// By what its records are known.
     pub fn erasure_digests(&self, number: u64) -> Result<Vec<IdentityDigest>, StoreError> {
-        Ok(self.body(&key(KEPT, number))?.unwrap_or_default())
+        let key = key(DIGESTS, number);
+        self.body(&key)?.ok_or_else(|| corrupt(&key, &LayoutError::Missing))
     }
 
     /// Erasures with lower numbers than this, the highest first. One that cannot be read is logged and left out.
@@ -140,15 +144,42 @@ fn number_of(key: &[u8]) -> Option<u64> {
 }
 
 /// Keeps an erasure, over what was known of it.
-pub fn put_erasure(
-    batch: &mut Batch,
-    erasure: &Erasure,
-    digests: &[IdentityDigest],
-) -> Result<(), StoreError> {
+pub fn put_erasure(batch: &mut Batch, erasure: &Erasure) -> Result<(), StoreError> {
     let key = key(KEPT, erasure.id);
-    let packed = codec::pack(erasure, &digests).map_err(|error| corrupt(&key, &error))?;
+    let packed = codec::pack(erasure, &()).map_err(|error| corrupt(&key, &error))?;
     batch.put(key, packed);
     Ok(())
+}
+
+/// Keeps by what its records are known: once.
+pub fn put_digests(batch: &mut Batch, number: u64, digests: &[IdentityDigest]) -> Result<(), StoreError> {
+    let key = key(DIGESTS, number);
+    let packed = codec::pack(&(), &digests).map_err(|error| corrupt(&key, &error))?;
+    batch.put(key, packed);
+    Ok(())
+}
+
+/// An erasure as another copy of the store is given it: as it was when it was kept.
+///
+/// # Errors
+/// One that cannot be written down.
+pub fn write_for_copies(KeptErasure { erasure, digests }: &KeptErasure) -> Result<Vec<u8>, StoreError> {
+    let begun = as_begun(erasure);
+    codec::record(&(&begun, digests)).map_err(|error| corrupt(&key(KEPT, erasure.id), &error))
+}
+
+/// What [`write_for_copies`] wrote.
+///
+/// # Errors
+/// It was not, or another version did.
+pub fn read_of_copies(bytes: &[u8]) -> Result<KeptErasure, LayoutError> {
+    codec::read(bytes).map(|(erasure, digests)| KeptErasure { erasure, digests })
+}
+
+/// An erasure that begins, or begins again: nothing was done for it.
+pub fn as_begun(erasure: &Erasure) -> Erasure {
+    let (erased, journal) = Default::default();
+    Erasure { state: ErasureState::Working, erased, unreadable: 0, journal, ..erasure.clone() }
 }
 
 /// Notes whether an erasure is done.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::store::commit::embedded_commit::EmbeddedCommit;
-use crate::store::commit::erasing::{self, ErasingCommand, PreparedStep};
+use crate::store::commit::erasing::{self, CommittedStep, ErasingCommand, ErasingCommit};
+use crate::store::commit::erasure_list;
 use crate::store::commit::known_facts::KnownFacts;
 use crate::store::contract::erasure::ErasureStep;
 use crate::store::contract::error::StoreError;
 use crate::store::decision::group::CommitGroup;
 use crate::store::reader::readable;
-use crate::store::table::store_facts;
 use crate::store::writer::{Committed, Writer};
 
 impl Writer {
@@ -17,27 +17,40 @@ impl Writer {
     pub(super) fn erase(&mut self, command: ErasingCommand) {
         match command {
             ErasingCommand::Keep(order, answer) => {
-                drop(answer.send(self.apart(|commit| erasing::keep(commit, &order))));
+                drop(answer.send(self.apart(|commit| erasure_list::keep(commit, &order))));
             }
             ErasingCommand::Again(others, answer) => {
-                drop(answer.send(self.apart(|commit| erasing::again(commit, others))));
+                drop(answer.send(self.apart(|commit| erasure_list::again(commit, others))));
+            }
+            ErasingCommand::Note(notes, answer) => {
+                drop(answer.send(self.apart(|commit| erasure_list::note(commit, notes))));
             }
             ErasingCommand::Step(step, answer) => drop(answer.send(self.erase_step(*step))),
         }
     }
 
-    /// Where a record of a step cannot be written, the others are, each alone, and the pass goes on.
-    fn erase_step(&mut self, step: PreparedStep) -> Result<ErasureStep, StoreError> {
-        let key = store_facts::digest_key(&self.shared.reader)
-            .map_err(|error| self.shared.reader.fail("read", error))?;
-        let done = self.apart(|commit| erasing::step(commit, &key, &step));
+    /// Where a change cannot be written, the others are, each alone, and the pass goes on.
+    fn erase_step(&mut self, commit: ErasingCommit) -> Result<CommittedStep, StoreError> {
+        let done = self.apart(|made| erasing::step(made, &commit));
         let Err(StoreError::Corrupt { .. }) = done else { return done };
-        let mut more = true;
-        for one in step.one_by_one() {
-            let erased = self.apart(|commit| erasing::step(commit, &key, &one));
-            more = readable(erased, "a record that is to be erased")?.is_none_or(|done| done.more);
+        let (mut committed, mut unreadable) = (CommittedStep::default(), commit.unreadable);
+        for one in commit.one_by_one() {
+            let done = self.apart(|made| erasing::step(made, &one));
+            match readable(done, "a record that is to be erased")? {
+                Some(done) => {
+                    committed.step.erased.add(&done.step.erased);
+                    committed.stale.extend(done.stale);
+                }
+                None => unreadable += 1,
+            }
         }
-        Ok(ErasureStep { more, ..ErasureStep::default() })
+        if !committed.stale.is_empty() {
+            return Ok(CommittedStep { step: ErasureStep { more: true, ..committed.step }, ..committed });
+        }
+        let rest = commit.without_changes(unreadable);
+        let done = self.apart(|made| erasing::step(made, &rest))?;
+        committed.step.more = done.step.more;
+        Ok(CommittedStep { is_another: done.is_another, ..committed })
     }
 
     /// Commits what is made without orders.

@@ -75,6 +75,7 @@ pub fn looked_at(plan: &ErasurePlan) -> LookedAt<'_> {
         found: &plan.found,
         sent: &plan.sent,
         sent_more: plan.sent_more,
+        unreadable: plan.unreadable,
     }
 }
 

@@ -101,7 +101,9 @@ fn look(word: &str) -> (&'static str, &'static str) {
         "test" | "shadow" => ("info", "info"),
         "held" | "off" | "paused" | "on hold" => ("wait", "pause"),
         "waiting" | "confirming" | "pending" | "retry" | "working" | "sent" => ("wait", "clock"),
-        "unmatched" | "quarantined" | "parked" | "park" | "marked" | "expired" => ("warn", "alert"),
+        "unmatched" | "quarantined" | "parked" | "park" | "marked" | "expired" | "incomplete" => {
+            ("warn", "alert")
+        }
         "dead" | "refused" | "rejected" | "broken" | "blocked" => ("bad", "cross"),
         "duplicate" | "already there" => ("mute", "copies"),
         "skipped" | "ignored" | "scrubbed" | "not there" | "head" | "prefetch" | "preview" => {

@@ -1,5 +1,7 @@
 //! The end of the journal: what a commit appends, and what is answered only once it is durable there.
 
+mod roll;
+
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;

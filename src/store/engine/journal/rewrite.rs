@@ -39,18 +39,40 @@ pub struct RewrittenSegment {
     pub bytes: (u64, u64),
 }
 
-/// The first segment that is to be rewritten now, of those whose commits are all in the index. `before`: what was received
-/// before each of these times and was to go has gone.
-pub fn due(journal: &Journal, applied: u64, before: &[Time]) -> Option<SegmentEntry> {
+/// What may be gone, so that segments are to be rewritten.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GoneRecords {
+    /// What was received before each of these times and was to go has gone.
+    pub before: Vec<Time>,
+    /// Of what commits up to this one wrote, something was erased. 0: of none.
+    pub erased: u64,
+}
+
+/// The first segment that is to be rewritten now, of those whose commits are all in the index.
+pub fn due(journal: &Journal, applied: u64, gone: &GoneRecords) -> Option<SegmentEntry> {
     let mut entries = journal.manifest().segments;
     entries.pop();
     entries.into_iter().find(|entry| {
         let finished = entry.finished.as_ref().filter(|finished| finished.last <= applied);
         let is_short = |finished: &FinishedSegment| finished.bytes / finished.frames.max(1) < SHORT;
         finished.is_some_and(|finished| {
-            (entry.known == 0 && is_short(finished)) || ages_passed(entry, before) > entry.ages
+            (entry.known == 0 && is_short(finished))
+                || ages_passed(entry, &gone.before) > entry.ages
+                || has_erased(entry, gone.erased)
         })
     })
+}
+
+/// Whether a segment may have what was erased of what commits up to this one wrote.
+fn has_erased(entry: &SegmentEntry, erased: u64) -> bool {
+    entry.first <= erased && entry.known < erased
+}
+
+/// Whether no file of the journal has what was erased of what commits up to this one wrote: the segments are rewritten, and
+/// what they took the place of is removed.
+pub fn is_rid_of(journal: &Journal, erased: u64) -> bool {
+    let is_clean = |entry: &SegmentEntry| entry.finished.is_some() && entry.clean >= erased;
+    journal.manifest().segments.iter().all(|entry| entry.first > erased || is_clean(entry))
 }
 
 /// How many of the times are behind the last commit of a segment.
@@ -58,7 +80,7 @@ fn ages_passed(entry: &SegmentEntry, before: &[Time]) -> usize {
     entry.ended.map_or(0, |ended| before.iter().filter(|before| ended < **before).count())
 }
 
-/// Rewrites a finished segment that is [`due`], by the same times. `pause` is called now and then, and answers
+/// Rewrites a finished segment that is [`due`], for the same. `pause` is called now and then, and answers
 /// whether to go on; `None`: not to the end. The file before stays:
 /// the caller removes it, not at once, since someone may be copying the folder by a manifest that names it.
 ///
@@ -66,7 +88,7 @@ fn ages_passed(entry: &SegmentEntry, before: &[Time]) -> usize {
 /// The system's, or the engine's: the segment is as it was.
 pub fn rewrite(
     journal: &Journal,
-    (entry, before): (&SegmentEntry, &[Time]),
+    (entry, gone): (&SegmentEntry, &GoneRecords),
     current: CurrentValue<'_>,
     pause: &dyn Fn() -> bool,
 ) -> Result<Option<RewrittenSegment>, KvError> {
@@ -107,7 +129,7 @@ pub fn rewrite(
         return Err(failed(io::Error::other("it cannot be read to its end")));
     }
     let written = writer.end(finished).map_err(failed)?;
-    put_in_place(journal, entry, (known, ages_passed(entry, before)), written).map(Some).map_err(failed)
+    put_in_place(journal, entry, (known, ages_passed(entry, &gone.before)), written).map(Some).map_err(failed)
 }
 
 /// Up to which commit nothing that was removed is in the segments before one.
