@@ -25,6 +25,7 @@ use crate::domain::ruleset::Ruleset;
 use crate::domain::secret_store::FixedSecrets;
 use crate::ingest::{reopen, reprocess};
 use crate::maintenance::{self, Maintenance, MaintenanceSignals, RetentionDays};
+use crate::ops::erasure_work::ErasureWork;
 use crate::ops::numbers::StoreNumbers;
 use crate::ops::store_work::StoreWork;
 use crate::store::contract::Store;
@@ -84,6 +85,7 @@ struct AcrossReloads {
     known: LabelsSeen,
     numbers: StoreNumbers,
     store_work: StoreWork,
+    erasure_work: ErasureWork,
     /// Weak: the pages ask it how it does, and must not keep it from stopping.
     dispatch: Weak<Dispatch>,
 }
@@ -140,6 +142,7 @@ impl App {
         let numbers = StoreNumbers::of(Arc::clone(&store));
         let backup_dir = config.store.backup_dir.clone();
         let store_work = StoreWork::new(Arc::clone(&store), clock.clone(), backup_dir);
+        let erasure_work = ErasureWork::new(Arc::clone(&store), clock.clone());
         let shared = AcrossReloads {
             store,
             clock,
@@ -151,6 +154,7 @@ impl App {
             known: Arc::default(),
             numbers,
             store_work,
+            erasure_work,
             dispatch: Arc::downgrade(&dispatch),
         };
         let disk = DiskWatch::start(&config, &shared.health);

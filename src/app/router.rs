@@ -155,6 +155,7 @@ fn ops(
         workers: workers(shared),
         send_test: send_test(shared),
         store_work: shared.store_work.clone(),
+        erasure_work: shared.erasure_work.clone(),
         rules: Arc::clone(rules),
         keep_removed_hours: config.store.keep_removed_hours,
     }

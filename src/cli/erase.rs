@@ -11,8 +11,9 @@ use crate::cli::remote::{Remote, ServerReply, refusal};
 use crate::cli::{Failure, print, print_json, run_to_end};
 use crate::clock::Clock;
 use crate::config::configuration::Config;
-use crate::domain::code::CodedReason;
+use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::erasure::subject::{SubjectKind, SubjectRefused};
+use crate::domain::error_code::ErrorCode;
 use crate::ops::erasure::{self, ErasureError};
 use crate::store::contract::Store;
 use crate::store::contract::error::StoreError;
@@ -58,22 +59,9 @@ impl Erase {
         let config = self.remote.load()?;
         let (kind, text) = self.subject()?;
         run_to_end(async move {
-            match self.ask(&config, kind, &text, false).await? {
-                ServerReply::Answered(200, preview) => {
-                    if !self.json {
-                        print(&in_words(&preview))?;
-                    }
-                    if self.is_over(&preview)? {
-                        return Ok(());
-                    }
-                    let kept = match self.ask(&config, kind, &text, true).await? {
-                        ServerReply::Answered(200, kept) => kept,
-                        ServerReply::Answered(status, document) => return Err(refusal(status, &document)),
-                        ServerReply::NotThere { server, reason } => return Err(gone(&server, &reason)),
-                    };
-                    let done = self.wait(&config, kept).await?;
-                    self.show_done(&done)
-                }
+            let look = json!({ kind.as_str(): text });
+            match self.begin(&config, &look).await? {
+                ServerReply::Answered(202, begun) => self.by_relay(&config, begun).await,
                 ServerReply::Answered(status, document) => Err(refusal(status, &document)),
                 ServerReply::NotThere { server, reason } if self.remote.is_named() => {
                     Err(gone(&server, &reason))
@@ -81,6 +69,66 @@ impl Erase {
                 ServerReply::NotThere { server, .. } => self.in_folder(&config, kind, &text, &server).await,
             }
         })
+    }
+
+    /// By a relay that looks for it.
+    async fn by_relay(&self, config: &Config, begun: Value) -> Result<(), Failure> {
+        let found = self.ended(config, begun).await?;
+        let preview = found.get("erasure").cloned().unwrap_or_default();
+        if !self.json {
+            print(&in_words(&preview))?;
+        }
+        if self.is_over(&preview)? {
+            return Ok(());
+        }
+        let apply = json!({ "work": found.get("id"), "apply": true, "confirm": self.yes });
+        let kept = match self.begin(config, &apply).await? {
+            ServerReply::Answered(202, begun) => self.ended(config, begun).await?,
+            ServerReply::Answered(status, document) => return Err(refusal(status, &document)),
+            ServerReply::NotThere { server, reason } => return Err(gone(&server, &reason)),
+        };
+        let done = self.wait(config, kept.get("erasure").cloned().unwrap_or_default()).await?;
+        self.show_done(&done)
+    }
+
+    /// Begins to look, or to erase what was found; waits while others do.
+    async fn begin(&self, config: &Config, wish: &Value) -> Result<ServerReply, Failure> {
+        loop {
+            let body = wish.to_string().into_bytes();
+            match self.remote.ask(config, "POST", "/api/v1/erasures", body).await? {
+                ServerReply::Answered(409, document) if is_busy(&document) => {
+                    tokio::time::sleep(ASK_EVERY).await;
+                }
+                reply => return Ok(reply),
+            }
+        }
+    }
+
+    /// The work once it has ended, as it should.
+    async fn ended(&self, config: &Config, begun: Value) -> Result<Value, Failure> {
+        let mut document = begun;
+        let id = document.pointer("/work/id").cloned();
+        loop {
+            let work = document.get("work").cloned().unwrap_or_default();
+            let text = |name: &str| work.get(name).and_then(Value::as_str).unwrap_or_default();
+            if work.get("id") != id.as_ref() {
+                let what = "another has looked for what would be erased meanwhile";
+                return Err(Failure::running(Problem::new(what, "nothing was erased: begin again")));
+            }
+            match text("state") {
+                "looking" => {}
+                "refused" | "failed" => {
+                    return Err(Failure::running(Problem::new(text("reason"), text("hint"))));
+                }
+                _ => return Ok(work),
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+            document = match self.remote.ask(config, "GET", "/api/v1/erasures/work", Vec::new()).await? {
+                ServerReply::Answered(200, document) => document,
+                ServerReply::Answered(status, document) => return Err(refusal(status, &document)),
+                ServerReply::NotThere { server, reason } => return Err(gone(&server, &reason)),
+            };
+        }
     }
 
     fn subject(&self) -> Result<(SubjectKind, String), Failure> {
@@ -97,17 +145,6 @@ impl Erase {
             Failure::running(Problem::new(what, "write it behind the option"))
         })?;
         Ok((kind, read.trim().to_owned()))
-    }
-
-    async fn ask(
-        &self,
-        config: &Config,
-        kind: SubjectKind,
-        text: &str,
-        apply: bool,
-    ) -> Result<ServerReply, Failure> {
-        let body = json!({ kind.as_str(): text, "apply": apply, "confirm": self.yes });
-        self.remote.ask(config, "POST", "/api/v1/erasures", body.to_string().into_bytes()).await
     }
 
     /// Whether nothing is to be done after what was shown.
@@ -256,6 +293,12 @@ fn elsewhere(document: &Value) -> String {
 fn document(view: &ErasureView<'_>) -> Result<Value, Failure> {
     serde_json::to_value(view)
         .map_err(|error| Failure::running(Problem::new(format!("it cannot be shown: {error}"), "")))
+}
+
+/// Whether others look for what would be erased.
+fn is_busy(document: &Value) -> bool {
+    let code = document.pointer("/error/code").and_then(Value::as_str);
+    code == Some(ErrorCode::ErasureBusy.as_str())
 }
 
 fn gone(server: &str, reason: &str) -> Failure {

@@ -50,6 +50,9 @@ codes! {
         StoreBusy = "store_busy",
             "a backup is being made or the store is being verified, one at a time",
             "wait until it has ended: GET /api/v1/backups and /api/v1/verifications show how far it is";
+        ErasureBusy = "erasure_busy",
+            "it is being looked for what would be erased, one at a time",
+            "wait until it has ended: GET /api/v1/erasures/work shows how far it is";
         BackupDirRefused = "backup_dir_refused",
             "the relay writes no backup there",
             "name a folder below `[store] backup_dir`: \"nightly\", or \"a/b\", without `..`";

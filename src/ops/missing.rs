@@ -15,6 +15,7 @@ pub enum Missing {
     Delivery,
     Destination,
     Erasure,
+    ErasureWork,
     Postback,
     SuppressionList,
 }
@@ -29,6 +30,7 @@ impl Missing {
             }
             Missing::Delivery => RetryRefusedCode::Unknown.fix(),
             Missing::Destination => "the list of destinations names those that are configured",
+            Missing::ErasureWork => "look once more for what would be erased",
             Missing::Erasure => "erasures are kept permanently; look for it in the list of erasures",
             Missing::Postback => ReprocessRefusedCode::Unknown.fix(),
             Missing::SuppressionList => "the list of suppression lists names those that there are",
@@ -43,6 +45,7 @@ impl fmt::Display for Missing {
             Missing::Conversion => "no conversion with this id is kept",
             Missing::Delivery => RetryRefusedCode::Unknown.meaning(),
             Missing::Destination => "no destination with this id is configured",
+            Missing::ErasureWork => "what was found is not known any more, or is not to be erased",
             Missing::Erasure => "no erasure with this number is kept",
             Missing::Postback => ReprocessRefusedCode::Unknown.meaning(),
             Missing::SuppressionList => "no suppression list with this name is kept",

@@ -2,6 +2,7 @@
 //! refused is a typed error.
 
 pub mod erasure;
+pub mod erasure_work;
 pub mod missing;
 pub mod numbers;
 pub mod status;
@@ -25,6 +26,7 @@ use crate::domain::time::Time;
 use crate::domain::unsent::UnsentContext;
 use crate::ingest::postback::{self, Network, ReprocessError};
 use crate::ingest::reopen::{self, ReportTerms};
+use crate::ops::erasure_work::ErasureWork;
 use crate::ops::numbers::StoreNumbers;
 use crate::ops::store_work::StoreWork;
 use crate::ops::test_event::SendTestEvent;
@@ -57,6 +59,8 @@ pub struct Ops {
     pub rules: Arc<Ruleset>,
     /// Backups and verifications.
     pub store_work: StoreWork,
+    /// Looking for what would be erased.
+    pub erasure_work: ErasureWork,
     /// How long what waits for a destination is kept that is not configured any more.
     pub keep_removed_hours: u32,
 }

@@ -95,6 +95,38 @@ pub struct JournalErasureView<'a> {
     pub files: &'a [String],
 }
 
+/// The latest looking for what would be erased, since the relay was started.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ErasureWorks")]
+pub struct ErasureWorksView<'a> {
+    pub work: Option<ErasureWorkView<'a>>,
+}
+
+/// Looking for what would be erased, and erasing it where that was asked for.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ErasureWork")]
+pub struct ErasureWorkView<'a> {
+    /// Its number since the relay was started, as a text.
+    pub id: String,
+    /// `looking`. `found`: `erasure` says what would be erased. `kept`: it is erased, and `erasure` has its number.
+    /// `refused`, or `failed`: `reason` says why.
+    pub state: &'static str,
+    /// What the value is: `email`, `phone`, `click_id` or `transaction_id`.
+    pub subject: &'static str,
+    /// The name of the token by which it was asked for.
+    pub actor: &'a str,
+    #[schemars(with = "TimeText")]
+    pub began: Time,
+    #[schemars(with = "Option<TimeText>")]
+    pub ended: Option<Time>,
+    pub erasure: Option<ErasureView<'a>>,
+    /// Why it was refused, by its code.
+    pub reason_code: Option<&'static str>,
+    pub reason: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
 impl ErasedCountsView {
     pub fn of(counts: &ErasedCounts) -> ErasedCountsView {
         let ErasedCounts { clicks, conversions, postbacks, attempts, exchanges, others } = *counts;

@@ -103,7 +103,9 @@ fn fill(relay: &Relay) {
     );
     relay.send("POST", "/api/v1/clicks", &ops, r#"{"click_id":"hers","ip":"203.0.113.7"}"#);
     let erased = relay.send("POST", "/api/v1/erasures", &ops, r#"{"click_id":"hers","apply":true}"#);
-    assert_eq!(erased.status, 200, "{}", erased.text());
+    assert_eq!(erased.status, 202, "{}", erased.text());
+    let is_kept = || relay.send("GET", "/api/v1/erasures/1", &ops, "").status == 200;
+    assert!(wait_until(Duration::from_secs(20), is_kept));
 }
 
 fn unescaped(html: &str) -> String {

@@ -24,9 +24,17 @@ fn sale(relay: &Relay, platform: &Platform, (click, email, transaction): (&str, 
     assert!(wait_until(Duration::from_secs(20), || platform.received().len() > known), "nothing was sent");
 }
 
+/// The work that is begun, once it has ended; or why none is.
 fn erase(relay: &Relay, wish: &Value) -> (u16, Value) {
     let answer = relay.post("/api/v1/erasures", &wish.to_string());
-    (answer.status, answer.json())
+    if answer.status != 202 {
+        return (answer.status, answer.json());
+    }
+    let id = answer.json()["work"]["id"].clone();
+    let work = || relay.api("/api/v1/erasures/work")["work"].clone();
+    assert!(wait_until(Duration::from_secs(20), || work()["state"] != "looking"), "{:#}", work());
+    assert_eq!(work()["id"], id);
+    (202, work())
 }
 
 fn done(relay: &Relay, id: u64) -> Value {
@@ -64,8 +72,9 @@ fn a_person_is_erased_while_the_relay_runs_and_stays_so_after_it_was_killed() {
     let relay = setup.start();
     sale(&relay, &platform, ("c1", EMAIL, "t1"));
     sale(&relay, &platform, ("c2", "adam@example.com", "t2"));
-    let (status, preview) = erase(&relay, &json!({"email": "Jane.Doe@Example.com"}));
-    assert_eq!(status, 200, "{preview:#}");
+    let (status, looked) = erase(&relay, &json!({"email": "Jane.Doe@Example.com"}));
+    assert_eq!((status, &looked["state"]), (202, &json!("found")), "{looked:#}");
+    let preview = looked["erasure"].clone();
     assert_eq!(
         (&preview["id"], &preview["state"], &preview["persons"]),
         (&json!(null), &json!("preview"), &json!(1))
@@ -83,8 +92,14 @@ fn a_person_is_erased_while_the_relay_runs_and_stays_so_after_it_was_killed() {
     });
     assert_eq!(preview["journal"], nothing);
     assert!(conversion(&relay, "t1").to_string().contains("jane.doe"), "a preview changes nothing");
-    let (status, kept) = erase(&relay, &json!({"email": EMAIL, "apply": true}));
-    assert_eq!((status, &kept["id"]), (200, &json!("1")), "{kept:#}");
+    let apply = json!({"work": looked["id"], "apply": true});
+    let (status, kept) = erase(&relay, &apply);
+    assert_eq!(
+        (status, &kept["state"], &kept["erasure"]["id"]),
+        (202, &json!("kept"), &json!("1")),
+        "{kept:#}"
+    );
+    assert_eq!(erase(&relay, &apply).0, 404, "once");
     let after = done(&relay, 1);
     assert_eq!(after["erased"]["conversions"], 1, "{after:#}");
     let left = conversion(&relay, "t1");
@@ -108,8 +123,9 @@ fn what_cannot_be_erased_is_refused_by_its_code_and_without_the_value() {
         sale(&relay, &platform, (click, email, "constant"));
     }
     for (wish, status, code) in [
-        (json!({"transaction_id": "constant", "apply": true}), 409, "several_persons"),
-        (json!({"email": "jane@nowhere.example", "apply": true}), 404, "nothing_found"),
+        (json!({"work": "7", "apply": true}), 404, "not_found"),
+        (json!({"work": "1"}), 400, "bad_body"),
+        (json!({"work": "1", "email": "jane@x.example", "apply": true}), 400, "bad_body"),
         (json!({"email": "jane"}), 400, "email_unreadable"),
         (json!({"phone": "0170 1234567"}), 400, "no_calling_code"),
         (json!({"email": "jane@x.example", "phone": "+491701234567"}), 400, "bad_body"),
@@ -125,9 +141,16 @@ fn what_cannot_be_erased_is_refused_by_its_code_and_without_the_value() {
             "{document:#}"
         );
     }
-    let (status, kept) =
-        erase(&relay, &json!({"transaction_id": "constant", "apply": true, "confirm": true}));
-    assert_eq!((status, &kept["persons"]), (200, &json!(2)), "{kept:#}");
+    for (wish, code) in [
+        (json!({"transaction_id": "constant", "apply": true}), "several_persons"),
+        (json!({"email": "jane@nowhere.example", "apply": true}), "nothing_found"),
+    ] {
+        let (_, work) = erase(&relay, &wish);
+        assert_eq!((&work["state"], &work["reason_code"]), (&json!("refused"), &json!(code)), "{work:#}");
+        assert!(!work.to_string().contains("jane"), "{work:#}");
+    }
+    let (_, kept) = erase(&relay, &json!({"transaction_id": "constant", "apply": true, "confirm": true}));
+    assert_eq!(kept["erasure"]["persons"], 2, "{kept:#}");
     assert_eq!(done(&relay, 1)["erased"]["conversions"], 2);
 }
 

@@ -124,8 +124,12 @@ fn every_call_answers_what_the_document_says() {
     ok("POST", &format!("{path}/status"), r#"{"status":"rejected","note":"returned"}"#);
     ok("POST", "/api/v1/destinations/meta-main/test?event=Lead&anyway=true", "");
     ok("POST", "/api/v1/clock/confirm", "");
-    ok("POST", "/api/v1/erasures", &json!({"click_id": click}).to_string());
-    ok("POST", "/api/v1/erasures", &json!({"click_id": click, "apply": true}).to_string());
+    for wish in [json!({"click_id": click}), json!({"click_id": click, "apply": true})] {
+        let (status, begun) = send(&relay, "POST", "/api/v1/erasures", &wish.to_string());
+        assert_eq!(status, 202, "{begun:#}");
+        let has_ended = || ok("GET", "/api/v1/erasures/work", "")["work"]["state"] != "looking";
+        assert!(wait_until(Duration::from_secs(20), has_ended));
+    }
     ok("GET", "/api/v1/erasures", "");
     ok("GET", "/api/v1/erasures/1", "");
     for (path, body) in [("/api/v1/backups", r#"{"dir":"nightly"}"#), ("/api/v1/verifications", "")] {

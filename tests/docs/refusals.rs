@@ -69,8 +69,8 @@ pub fn omissions() -> Family {
 
 /// Why no one's data is erased.
 pub fn refused_erasures() -> Family {
-    let place =
-        "`error.code` of `POST /api/v1/erasures`, what `postbridge erase` says, and the page's answer.";
+    let place = "`work.reason_code` of `GET /api/v1/erasures/work`, `error.code` of `POST /api/v1/erasures`, what `postbridge erase` says, \
+         and the page's answer.";
     let examples = [
         SubjectRefused::Empty,
         SubjectRefused::NotAnEmail,

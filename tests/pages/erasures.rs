@@ -31,7 +31,10 @@ async fn what_would_be_erased_is_shown_first_and_is_erased_once_that_is_meant() 
     assert_eq!(preview.status, StatusCode::OK);
     preview.shows("What would be erased").shows("<dt>clicks</dt><dd>1</dd>").shows("name=\"sure\"");
     fixture.get("/erasures").await.shows("No data was erased");
-    let done = fixture.post("/erasures", &[&asked[..], &[("apply", "yes"), ("sure", "yes")]].concat()).await;
+    fixture.get("/erasures/work").await.shows("What would be erased").shows("name=\"work\" value=\"1\"");
+    let unsure = fixture.post("/erasures", &[("work", "7"), ("apply", "yes"), ("sure", "yes")]).await;
+    assert_eq!(unsure.status, StatusCode::NOT_FOUND);
+    let done = fixture.post("/erasures", &[("work", "1"), ("apply", "yes"), ("sure", "yes")]).await;
     assert_eq!((done.status, done.header("location")), (StatusCode::SEE_OTHER, "/erasures/1"));
     erasure::finish(fixture.store.as_ref(), noon()).await.unwrap();
     let shown = fixture.get("/erasures/1").await;

@@ -192,6 +192,7 @@ impl PagesFixture {
                 workers: Arc::new(Vec::new),
                 send_test: Arc::new(|_, _| Box::pin(async { Err(TestRefused::NotReady) })),
                 store_work: postbridge::ops::store_work::StoreWork::new(store.clone(), clock.clone(), None),
+                erasure_work: postbridge::ops::erasure_work::ErasureWork::new(store.clone(), clock.clone()),
                 rules: Arc::clone(&network.rules),
                 keep_removed_hours: 72,
             },

@@ -16,7 +16,7 @@ use crate::view::click::ClickView;
 use crate::view::clock::ClockView;
 use crate::view::conversion::{ListedConversionView, TraceView};
 use crate::view::delivery::{DeliveryView, ListedDeliveryView};
-use crate::view::erasure::ErasureView;
+use crate::view::erasure::{ErasureView, ErasureWorksView};
 use crate::view::postback::{ClickReceiptView, PostbackView, ReprocessedView};
 use crate::view::reason_code::ReasonCodeView;
 use crate::view::store_work::{BackupsView, VerificationsView};
@@ -35,6 +35,8 @@ use crate::web::routes::ApiCall;
 /// What the document says of a call in addition to its row.
 pub struct Described {
     pub body: Option<RequestBody>,
+    /// With which status it answers where it is not refused.
+    pub status: u16,
     pub answer: Schema,
     /// The statuses of refusals that not every call has.
     pub errors: &'static [u16],
@@ -61,6 +63,7 @@ pub fn query_names(call: ApiCall) -> Vec<&'static str> {
         | ApiCall::Clock
         | ApiCall::ConfirmClock
         | ApiCall::Erasure
+        | ApiCall::ErasureWork
         | ApiCall::Erase
         | ApiCall::Backups
         | ApiCall::BackUp
@@ -75,7 +78,7 @@ pub fn query_names(call: ApiCall) -> Vec<&'static str> {
 
 /// The description of a call.
 pub fn of(call: ApiCall, schemas: &mut Schemas) -> Described {
-    let read = |answer: Schema, errors| Described { body: None, answer, errors };
+    let read = |answer: Schema, errors| Described { body: None, status: 200, answer, errors };
     let send = |answer: Schema, body, errors| Described { body: Some(body), ..read(answer, errors) };
     match call {
         ApiCall::Clicks => read(schemas.answer::<PageView<'static, ClickView<'static>>>(), &[]),
@@ -104,12 +107,14 @@ pub fn of(call: ApiCall, schemas: &mut Schemas) -> Described {
         ApiCall::Clock | ApiCall::ConfirmClock => read(schemas.answer::<ClockView>(), &[]),
         ApiCall::Erasures => read(schemas.answer::<PageView<'static, ErasureView<'static>>>(), &[]),
         ApiCall::Erasure => read(schemas.answer::<ErasureView<'static>>(), &[404]),
+        ApiCall::ErasureWork => read(schemas.answer::<ErasureWorksView<'static>>(), &[]),
         ApiCall::Erase => {
             let content = Content { schema: schemas.body::<ErasureBody>() };
             let content = BTreeMap::from([("application/json", content)]);
             let description = "whose data, and whether it is to be done";
             let body = RequestBody { description, required: true, content };
-            send(schemas.answer::<ErasureView<'static>>(), body, &[404, 409, 413, 415])
+            let answer = schemas.answer::<ErasureWorksView<'static>>();
+            Described { status: 202, ..send(answer, body, &[404, 409, 413, 415]) }
         }
         ApiCall::Backups => read(schemas.answer::<BackupsView>(), &[]),
         ApiCall::BackUp => {

@@ -7,16 +7,18 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::domain::code::{CodedReason, ReasonCode};
-use crate::domain::erasure::subject::{ErasureSubject, SubjectKind, SubjectRefused, SubjectRefusedCode};
+use crate::domain::erasure::subject::{ErasureSubject, SubjectKind, SubjectRefused};
 use crate::domain::error_code::ErrorCode;
-use crate::ops::erasure::{self, ErasureError, ErasurePlan};
+use crate::ops::erasure::{self, ErasurePlan};
+use crate::ops::erasure_work::{ErasureBusy, ErasureOutcome, ErasureWish, ErasureWorkState};
 use crate::ops::missing::Missing;
-use crate::view::erasure::{ErasureView, LookedAt};
+use crate::view::erasure::{ErasureView, ErasureWorkView, ErasureWorksView, LookedAt};
 use crate::view::value::PageView;
+use crate::web::answer;
 use crate::web::api::{Api, Outcome, Refused, document};
 use crate::web::list_query::{BadParameter, Query};
 
-/// Whose data, and whether it is to be done. Exactly one of the four values.
+/// Whose data, and whether it is to be done. Exactly one of the four values, or `work`.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "ErasureWish")]
 pub struct ErasureBody {
@@ -28,6 +30,8 @@ pub struct ErasureBody {
     pub click_id: Option<String>,
     /// The number of an order of the person.
     pub transaction_id: Option<String>,
+    /// The number of a work that has found what would be erased: with `"apply": true` that is erased, as it was shown.
+    pub work: Option<String>,
     /// `true`: it is done. Otherwise it is only looked at what would be.
     #[serde(default)]
     pub apply: bool,
@@ -52,17 +56,52 @@ impl Api {
         document(&ErasureView::of(&kept))
     }
 
-    /// `POST /api/v1/erasures`, by the holder of the token named `actor`: looks, and with `"apply": true` does it.
+    /// `GET /api/v1/erasures/work`.
+    pub fn erasure_work(&self) -> Outcome {
+        let latest = self.ops.erasure_work.latest();
+        document(&ErasureWorksView { work: latest.as_ref().map(work_view) })
+    }
+
+    /// `POST /api/v1/erasures`, by the holder of the token named `actor`: begins to look, and with `"apply": true` does it.
     pub async fn erase(&self, body: &[u8], actor: &str) -> Outcome {
         let wish = wish(body)?;
-        let subject = wish.subject()?;
-        let store = self.ops.store.as_ref();
-        let plan = erasure::look(store, &subject, self.ops.clock.now()).await?;
-        if !wish.apply {
-            return document(&ErasureView::preview(&looked_at(&plan)));
+        let work = &self.ops.erasure_work;
+        let state = match wish.found()? {
+            Some(id) => work.erase_found(id, wish.confirm, actor).await?.ok_or(Missing::ErasureWork)?,
+            None => work.begin(wish.subject()?, wish.to_be_done(), actor)?,
+        };
+        Ok(answer::json(StatusCode::ACCEPTED, &ErasureWorksView { work: Some(work_view(&state)) }))
+    }
+}
+
+/// How far work is.
+fn work_view(state: &ErasureWorkState) -> ErasureWorkView<'_> {
+    let (word, erasure, refused) = match state.ended.as_ref().map(|(_, outcome)| outcome) {
+        None => ("looking", None, None),
+        Some(ErasureOutcome::Found(plan)) => ("found", Some(ErasureView::preview(&looked_at(plan))), None),
+        Some(ErasureOutcome::Kept(kept)) => ("kept", Some(ErasureView::of(kept)), None),
+        Some(ErasureOutcome::Refused(why)) => {
+            ("refused", None, Some((Some(why.code().as_str()), why.sentence(), why.hint())))
         }
-        let kept = erasure::carry_out(store, plan, (actor, wish.confirm)).await?;
-        document(&ErasureView::of(&kept))
+        Some(ErasureOutcome::Failed(error)) => {
+            ("failed", None, Some((None, error.to_string(), String::new())))
+        }
+    };
+    let (reason_code, reason, hint) = match refused {
+        Some((code, reason, hint)) => (code, Some(reason), Some(hint)),
+        None => (None, None, None),
+    };
+    ErasureWorkView {
+        id: state.id.to_string(),
+        state: word,
+        subject: state.subject.as_str(),
+        actor: &state.actor,
+        began: state.began,
+        ended: state.ended.as_ref().map(|(at, _)| *at),
+        erasure,
+        reason_code,
+        reason,
+        hint,
     }
 }
 
@@ -89,7 +128,7 @@ fn wish(body: &[u8]) -> Result<ErasureBody, Refused> {
     };
     let members: Map<String, Value> =
         serde_json::from_slice(body).map_err(|_| asked("the body is not a JSON object"))?;
-    const NAMES: [&str; 6] = ["email", "phone", "click_id", "transaction_id", "apply", "confirm"];
+    const NAMES: [&str; 7] = ["email", "phone", "click_id", "transaction_id", "work", "apply", "confirm"];
     if members.keys().any(|name| !NAMES.contains(&name.as_str())) {
         return Err(asked("the body has a member that is not known"));
     }
@@ -98,6 +137,27 @@ fn wish(body: &[u8]) -> Result<ErasureBody, Refused> {
 }
 
 impl ErasureBody {
+    /// The work whose findings are to be erased; `None`: it is to be looked for a value.
+    fn found(&self) -> Result<Option<u64>, Refused> {
+        let Some(work) = &self.work else { return Ok(None) };
+        let is_alone = [&self.email, &self.phone, &self.click_id, &self.transaction_id]
+            .iter()
+            .all(|value| value.is_none());
+        match work.parse() {
+            Ok(id) if is_alone && self.apply => Ok(Some(id)),
+            _ => {
+                let message = "`work` is the number of a work, and is sent with `apply` and without a value";
+                let hint = "send {\"work\": \"1\", \"apply\": true}";
+                let code = ErrorCode::BadBody.as_str();
+                Err(Refused::Asked(StatusCode::BAD_REQUEST, code, message.to_owned(), hint.to_owned()))
+            }
+        }
+    }
+
+    fn to_be_done(&self) -> ErasureWish {
+        if self.apply { ErasureWish::Erase { confirm: self.confirm } } else { ErasureWish::Show }
+    }
+
     fn subject(&self) -> Result<ErasureSubject, Refused> {
         let values = [&self.email, &self.phone, &self.click_id, &self.transaction_id];
         let mut given =
@@ -108,21 +168,20 @@ impl ErasureBody {
             let code = ErrorCode::BadBody.as_str();
             return Err(Refused::Asked(StatusCode::BAD_REQUEST, code, message.to_owned(), hint.to_owned()));
         };
-        Ok(erasure::subject(kind, text).map_err(ErasureError::from)?)
+        Ok(erasure::subject(kind, text)?)
     }
 }
 
-impl From<ErasureError> for Refused {
-    fn from(error: ErasureError) -> Refused {
-        let refused: SubjectRefused = match error {
-            ErasureError::Store(error) => return error.into(),
-            ErasureError::Refused(refused) => refused,
-        };
-        let status = match refused.code() {
-            SubjectRefusedCode::SeveralPersons | SubjectRefusedCode::TooMany => StatusCode::CONFLICT,
-            SubjectRefusedCode::NothingFound => StatusCode::NOT_FOUND,
-            _ => StatusCode::BAD_REQUEST,
-        };
-        Refused::coded(status, &refused)
+impl From<SubjectRefused> for Refused {
+    fn from(refused: SubjectRefused) -> Refused {
+        Refused::coded(StatusCode::BAD_REQUEST, &refused)
+    }
+}
+
+impl From<ErasureBusy> for Refused {
+    fn from(ErasureBusy(work): ErasureBusy) -> Refused {
+        let code = ErrorCode::ErasureBusy;
+        let message = format!("{}: {work} goes on", code.meaning());
+        Refused::Asked(StatusCode::CONFLICT, code.as_str(), message, code.fix().to_owned())
     }
 }

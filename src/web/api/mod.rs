@@ -144,6 +144,7 @@ impl Api {
             ApiCall::ConfirmClock => self.confirm_clock(asked.actor),
             ApiCall::Erasures => self.erasures(&query).await,
             ApiCall::Erasure => self.erasure(asked.id).await,
+            ApiCall::ErasureWork => self.erasure_work(),
             ApiCall::Erase => self.erase(asked.body, asked.actor).await,
             ApiCall::Backups => self.backups().await,
             ApiCall::BackUp => self.back_up(asked.body).await,

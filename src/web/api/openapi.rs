@@ -129,7 +129,7 @@ fn operation(row: &RouteRow, call: ApiCall, schemas: &mut Schemas) -> Operation 
         },
         parameters: in_path.chain(in_query).collect(),
         body: described.body,
-        responses: errors.chain([("200".to_owned(), answered)]).collect(),
+        responses: errors.chain([(described.status.to_string(), answered)]).collect(),
     }
 }
 

@@ -98,6 +98,7 @@ impl Pages {
             | PageCall::Api
             | PageCall::Erasures
             | PageCall::Erasure
+            | PageCall::ErasureWork
             | PageCall::SuppressionLists
             | PageCall::SuppressionList => Err(no_such_page()),
         }

@@ -1,13 +1,17 @@
 //! Erasures: the list, what one would do and what it did, and the form that asks for one. The value that names the person is
 //! in the form alone.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::domain::code::CodedReason;
+use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::erasure::report::Erasure;
 use crate::domain::erasure::subject::{SubjectKind, SubjectRefused};
-use crate::ops::erasure::{self, ErasureError};
+use crate::domain::error_code::ErrorCode;
+use crate::ops::erasure;
+use crate::ops::erasure_work::{ErasureBusy, ErasureOutcome, ErasureWish, ErasureWorkState};
 use crate::ops::missing::Missing;
 use crate::view::erasure::{ErasedCountsView, ErasureView};
 use crate::web::answer::Answer;
@@ -17,6 +21,9 @@ use crate::web::pages::form::PostedForm;
 use crate::web::pages::list::{Filters, options};
 use crate::web::pages::session::{Flash, SignedIn, capitalised, sentence};
 use crate::web::pages::{PageContent, PageExit, Pages, document, engine};
+
+/// How long a form waits for what would be erased, before its page says that it is being looked for.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 impl Pages {
     /// `/erasures`.
@@ -43,28 +50,64 @@ impl Pages {
         Ok(shown(&ErasureView::of(&kept), Value::Null))
     }
 
-    /// Shows what would be erased, or erases it where the form says that this was shown and is meant.
+    /// `/erasures/work`: what would be erased, once it is found.
+    pub(super) fn erasure_work(&self) -> Result<PageContent, PageExit> {
+        match self.ops.erasure_work.latest() {
+            Some(state) => of_work(&state),
+            None => Ok(PageContent::new("erasure-work", "Looking for what would be erased", json!({}))),
+        }
+    }
+
+    /// Looks what would be erased, or erases what was found where the form says that it was shown and is meant.
     pub(super) async fn erase(&self, visitor: &SignedIn, form: &PostedForm) -> Result<Answer, PageExit> {
+        let work = &self.ops.erasure_work;
+        if form.get("apply") == "yes" {
+            let id = form.get("work").parse().unwrap_or_default();
+            let done = work.erase_found(id, form.get("sure") == "yes", &visitor.name).await?;
+            let done = done.ok_or(Missing::ErasureWork)?;
+            return self.after_work(visitor, &done);
+        }
         let kind = SubjectKind::parse(form.get("kind")).ok_or_else(|| {
             let hint = "Choose one of the form's kinds.".to_owned();
             PageExit::Refused(StatusCode::BAD_REQUEST, "This kind of value is not known".to_owned(), hint)
         })?;
-        let store = self.ops.store.as_ref();
-        let subject = erasure::subject(kind, form.get("value")).map_err(ErasureError::from)?;
-        let plan = erasure::look(store, &subject, self.ops.clock.now()).await?;
-        if plan.found.total() == 0 {
-            return Err(ErasureError::from(SubjectRefused::NothingFound).into());
+        let subject = erasure::subject(kind, form.get("value"))?;
+        let begun = work.begin(subject, ErasureWish::Show, &visitor.name)?;
+        // Of few records it is known at once.
+        let state = work.ended(begun.id, AT_ONCE).await.ok_or(Missing::ErasureWork)?;
+        self.after_work(visitor, &state)
+    }
+
+    fn after_work(&self, visitor: &SignedIn, state: &ErasureWorkState) -> Result<Answer, PageExit> {
+        match &state.ended {
+            None => Ok(engine::redirect("/erasures/work")),
+            Some((_, ErasureOutcome::Kept(kept))) => {
+                let text = "The erasure is kept, and is done step by step".to_owned();
+                let hint = "Reload this page to see how far it is.".to_owned();
+                self.sessions.leave(visitor, Flash { good: true, text, hint, link: None });
+                Ok(engine::redirect(&format!("/erasures/{}", kept.id)))
+            }
+            Some(_) => Ok(self.page(Some(visitor), of_work(state)?)),
         }
-        if form.get("apply") != "yes" {
-            let again = json!({"kind": kind.as_str(), "value": form.get("value")});
-            let page = shown(&ErasureView::preview(&looked_at(&plan)), again);
-            return Ok(self.page(Some(visitor), page));
+    }
+}
+
+/// The page of work that goes on, or has ended.
+fn of_work(state: &ErasureWorkState) -> Result<PageContent, PageExit> {
+    match &state.ended {
+        None => {
+            let data = json!({"began": state.began, "subject": state.subject.as_str(), "actor": state.actor});
+            Ok(PageContent::new("erasure-work", "Looking for what would be erased", data))
         }
-        let kept = erasure::carry_out(store, plan, (&visitor.name, form.get("sure") == "yes")).await?;
-        let text = "The erasure is kept, and is done step by step".to_owned();
-        let hint = "Reload this page to see how far it is.".to_owned();
-        self.sessions.leave(visitor, Flash { good: true, text, hint, link: None });
-        Ok(engine::redirect(&format!("/erasures/{}", kept.id)))
+        Some((_, ErasureOutcome::Found(plan))) if plan.found.total() == 0 => {
+            Err(SubjectRefused::NothingFound.into())
+        }
+        Some((_, ErasureOutcome::Found(plan))) => {
+            Ok(shown(&ErasureView::preview(&looked_at(plan)), json!({"work": state.id})))
+        }
+        Some((_, ErasureOutcome::Kept(kept))) => Ok(shown(&ErasureView::of(kept), Value::Null)),
+        Some((_, ErasureOutcome::Refused(refused))) => Err((*refused).into()),
+        Some((_, ErasureOutcome::Failed(error))) => Err(error.clone().into()),
     }
 }
 
@@ -91,17 +134,21 @@ fn counts(found: &ErasedCountsView, erased: &ErasedCountsView) -> Value {
         .collect()
 }
 
-impl From<ErasureError> for PageExit {
-    fn from(error: ErasureError) -> PageExit {
-        let refused = match error {
-            ErasureError::Store(error) => return error.into(),
-            ErasureError::Refused(refused) => refused,
-        };
+impl From<SubjectRefused> for PageExit {
+    fn from(refused: SubjectRefused) -> PageExit {
         let status = match refused {
             SubjectRefused::SeveralPersons { .. } | SubjectRefused::TooMany { .. } => StatusCode::CONFLICT,
             SubjectRefused::NothingFound => StatusCode::NOT_FOUND,
             _ => StatusCode::BAD_REQUEST,
         };
         PageExit::Refused(status, capitalised(&refused.sentence()), sentence(&refused.hint()))
+    }
+}
+
+impl From<ErasureBusy> for PageExit {
+    fn from(_: ErasureBusy) -> PageExit {
+        let code = ErrorCode::ErasureBusy;
+        let hint = "Wait until it has ended: the page of it is /erasures/work.".to_owned();
+        PageExit::Refused(StatusCode::CONFLICT, capitalised(code.meaning()), hint)
     }
 }

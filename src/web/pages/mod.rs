@@ -233,6 +233,7 @@ impl Pages {
             PageCall::Api => Ok(self.api_page()),
             PageCall::Erasures => self.erasures(&request.query).await,
             PageCall::Erasure => self.erasure(id).await,
+            PageCall::ErasureWork => self.erasure_work(),
             PageCall::SuppressionLists => self.lists().await,
             PageCall::SuppressionList => self.list(id, &request.query).await,
             PageCall::Conversions => self.conversions(&request.query).await,

@@ -189,6 +189,7 @@ pub enum ApiCall {
     ConfirmClock,
     Erasures,
     Erasure,
+    ErasureWork,
     Erase,
     Backups,
     BackUp,
@@ -238,6 +239,7 @@ pub enum PageCall {
     Api,
     Erasures,
     Erasure,
+    ErasureWork,
     Erase,
     SuppressionLists,
     /// Puts entries on the list that the form names.

@@ -201,7 +201,12 @@ pub static ROUTES: &[RouteRow] = &[
         "/api/v1/erasures",
         POST,
         ApiCall::Erase,
-        "looks what would be erased of a person's data, and with `apply` erases it",
+        "begins to look what would be erased of a person's data, and with `apply` erases it; answers how far it is",
+    ),
+    api(
+        "/api/v1/erasures/work",
+        ApiCall::ErasureWork,
+        "the latest looking for what would be erased: how far it is, and what it found",
     ),
     api(
         "/api/v1/erasures/{id}",
@@ -336,6 +341,7 @@ pub static ROUTES: &[RouteRow] = &[
     page("/api", PageCall::Api, "the document of the API, readable"),
     page("/erasures", PageCall::Erasures, "the erasures of persons' data"),
     form("/erasures", PageCall::Erase, "shows what would be erased of a person's data, and erases it"),
+    page("/erasures/work", PageCall::ErasureWork, "what would be erased, once it is found"),
     page("/erasures/{id}", PageCall::Erasure, "one erasure: how far it is, and who had been sent the data"),
     page("/suppression", PageCall::SuppressionLists, "the suppression lists"),
     RouteRow {
