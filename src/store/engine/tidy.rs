@@ -45,6 +45,12 @@ struct TidyState {
 }
 
 impl TidyState {
+    /// It is looked what is to be done.
+    fn look(&mut self) {
+        let (first, last) = self.erased_looks;
+        self.erased_looks = (first.saturating_add(1), last.saturating_add(1));
+    }
+
     /// What is to go now. What was erased waits a while for more of it, so that several erasures share a rewriting.
     fn due(&self) -> GoneRecords {
         let (first, last) = self.erased_looks;
@@ -89,8 +95,7 @@ impl TidyRequest {
         if !state.stop {
             self.bell.wait_for(&mut state, EVERY);
         }
-        let (first, last) = state.erased_looks;
-        state.erased_looks = (first.saturating_add(1), last.saturating_add(1));
+        state.look();
         (!state.stop).then(|| state.due())
     }
 
@@ -208,4 +213,41 @@ fn end_erasing(shared: &IndexedJournal, request: &TidyRequest, erased: u64) -> i
     }
     request.is_rid_of(erased);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many looks it takes until what was erased leaves the journal, where another erasure follows after so many.
+    fn looks_until_due(request: &TidyRequest, another_after: u32) -> u32 {
+        for look in 1.. {
+            let mut state = request.state.lock();
+            state.look();
+            if state.due().erased > 0 {
+                return look;
+            }
+            let next = state.gone.erased + 1;
+            drop(state);
+            if look % another_after == 0 {
+                request.erased(next);
+            }
+        }
+        0
+    }
+
+    #[test]
+    fn what_was_erased_waits_for_more_of_it_and_not_for_long() {
+        let request = TidyRequest::default();
+        request.erased(7);
+        assert_eq!(looks_until_due(&request, u32::MAX), ERASED_REST);
+        request.erased(7);
+        assert_eq!(request.state.lock().due().erased, 7, "what is known begins nothing anew");
+        request.is_rid_of(7);
+        assert_eq!(request.state.lock().due(), GoneRecords::default());
+        request.erased(8);
+        assert_eq!(looks_until_due(&request, 10), ERASED_WAIT);
+        request.is_rid_of(8);
+        assert!(request.state.lock().due().erased > 8, "what was erased meanwhile is not forgotten");
+    }
 }
