@@ -170,8 +170,7 @@ impl Embedded {
         store_facts::reopen(&shared.reader)?;
         let digest_key = store_facts::digest_key(&shared.reader)?;
         // What was given up may have had what was erased.
-        let is_repaired = settings.folder.accept_loss.is_some() && !report.repairs.is_empty();
-        let which = if is_repaired { Begun::All } else { Begun::Missing };
+        let which = if report.is_loss_accepted { Begun::All } else { Begun::Missing };
         let erasing = ErasureUpkeep::open(folder.as_deref(), &shared.reader, &digest_key, which)?;
         let no_thread = |error: std::io::Error| OpenError::Thread(error.to_string());
         if let Some(watch) = &settings.watch {

@@ -25,7 +25,7 @@ use crate::store::decision::group::CommitGroup;
 use crate::store::decision::in_order::decide_all;
 use crate::store::decision::order::{OrderInGroup, Ordered};
 use crate::store::decision::quarantine_line::QuarantineLine;
-use crate::store::engine::kv::{KvError, Step};
+use crate::store::engine::kv::{KvError, Step, WRITER_THREAD};
 use crate::store::records::StoreShared;
 use crate::store::table::store_facts::{self, NumberSequences};
 
@@ -81,7 +81,7 @@ pub fn start(
         cursor: Cursor::default(),
         runtime: Handle::try_current().ok(),
     };
-    std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run())
+    std::thread::Builder::new().name(WRITER_THREAD.to_owned()).spawn(move || writer.run())
 }
 
 /// How often it is looked whether a commit does not end.

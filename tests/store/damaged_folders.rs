@@ -182,6 +182,20 @@ fn the_end_of_a_burst_that_is_cut_or_zeroed_block_by_block_is_never_silent() {
 }
 
 #[test]
+fn a_file_of_the_journal_that_is_zeros_from_its_first_byte_is_never_taken_for_one_without_commits() {
+    let image = burst();
+    let segment = image.open_segment();
+    let zeroed = image.try_damage(|data| change(&data.join(&segment), |bytes| bytes.fill(0)));
+    assert_eq!(zeroed, Outcome::Refused);
+    let first_block = image.try_damage(|data| change(&data.join(&segment), |bytes| bytes[..4096].fill(0)));
+    assert_eq!(first_block, Outcome::Repaired);
+    // Where a stop has proven what there was, the index has all of it.
+    let image = stopped(60);
+    let zeroed = image.try_damage(|data| change(&data.join(image.open_segment()), |bytes| bytes.fill(0)));
+    assert_eq!(zeroed, Outcome::Repaired);
+}
+
+#[test]
 fn an_index_that_is_ahead_of_an_older_journal_heals_it_or_is_refused_untouched() {
     let early = stopped(30);
     let journal_of = |image: &FolderImage| image.data().join("journal");

@@ -98,7 +98,7 @@ fn a_journal_that_an_earlier_build_wrote_is_all_that_its_index_is_made_of() {
     let (_folder, data) = fixture();
     fs::remove_dir_all(data.join("index")).unwrap();
     let repairs = vec!["the index was made anew from the journal: it is missing".to_owned()];
-    check_all(&data, &OpenReport { repairs, torn: None });
+    check_all(&data, &OpenReport { repairs, ..OpenReport::default() });
 }
 
 /// Makes the fixture anew where `POSTBRIDGE_MAKE_JOURNAL_FIXTURE` names a folder that is not there.

@@ -30,6 +30,8 @@ pub struct PersonMarks {
     pub conversion: Option<ConversionId>,
     /// The number of its order.
     pub transaction: Option<String>,
+    /// The number of a postback of which nothing was made, and which is found by an id in its text alone: it may be anyone's.
+    pub unsettled: Option<u64>,
 }
 
 impl std::fmt::Debug for PersonMarks {
@@ -178,11 +180,16 @@ fn knows_emails(known: &KnownIdentities) -> bool {
 /// How many persons have these records, where they were found by a value of this kind: those that are joined by a link
 /// are one, or as many as they name e-mail addresses or phone numbers: a browser may be shared. Those that name no one are
 /// one together; but found by an order's number, which may be a constant, or by a phone number that is a placeholder, each
-/// conversion of them may be another person's.
+/// conversion of them may be another person's. So may each postback that names no one and has an id in its text alone.
 pub fn count_persons<'a>(records: impl IntoIterator<Item = &'a PersonMarks>, asked: SubjectKind) -> u64 {
     let mut groups = JoinedGroups::default();
     let (mut nameless, mut are_strangers) = (BTreeSet::new(), asked_alone(asked));
+    let mut unsettled = BTreeSet::new();
     for marks in records {
+        if let Some(number) = marks.unsettled {
+            unsettled.insert(number);
+            continue;
+        }
         let links = marks.links(asked);
         if links.is_empty() {
             nameless.insert(marks.conversion.map(|id| id.to_string()));
@@ -198,7 +205,7 @@ pub fn count_persons<'a>(records: impl IntoIterator<Item = &'a PersonMarks>, ask
         true => nameless.iter().flatten().count().max(usize::from(!nameless.is_empty())) as u64,
         false => u64::from(!nameless.is_empty() && found == 0),
     };
-    found + nameless
+    found + nameless + unsettled.len() as u64
 }
 
 /// Whether a record that names no one else is another person's than those that do.

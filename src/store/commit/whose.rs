@@ -29,7 +29,8 @@ pub struct WholePostback<'a> {
 }
 
 impl WholePostback<'_> {
-    fn is_named(&self, known: &KnownIdentities) -> Result<bool, StoreError> {
+    /// Whether any of its texts names them.
+    pub fn is_named(&self, known: &KnownIdentities) -> Result<bool, StoreError> {
         is_named_in(known, &(self.body, self.raw, self.conversion, self.standing))
     }
 

@@ -71,7 +71,8 @@ impl ErasureCopies {
                 }
             }
         }
-        let which = if file.again { Begun::All } else { which };
+        // A damaged line may have been the one that says so.
+        let which = if file.again || !file.damaged.is_empty() { Begun::All } else { which };
         let begun = erasure_list::take_in(reader, others, which)?;
         if begun > 0 {
             tracing::warn!(erasures = begun, "erasures are applied again to the records that were put back");

@@ -14,6 +14,7 @@ use crate::store::commit::erasing::ErasingStep;
 use crate::store::commit::erasure_list::{Begun, ErasureNote};
 use crate::store::contract::error::StoreError;
 use crate::store::embedded::erasure_copies::ErasureCopies;
+use crate::store::engine::data_folder::GIVEN_UP;
 use crate::store::engine::erasure_file::ERASURES;
 use crate::store::engine::index_renewal;
 use crate::store::engine::journaled::Journaled;
@@ -100,7 +101,8 @@ impl Elsewhere {
     fn set_aside(&self) -> Vec<String> {
         let listed = self.folder.journal().manifest().set_aside;
         let is_aside = |name: &String| {
-            let is_named = name.contains(".set-aside") && !name.starts_with(ERASURES);
+            let is_named =
+                name.contains(".set-aside") && !name.starts_with(ERASURES) || name.contains(GIVEN_UP);
             is_named || name.starts_with("torn-commit-") || listed.contains(name)
         };
         let entries = std::fs::read_dir(self.folder.path()).into_iter().flatten().flatten();

@@ -16,10 +16,12 @@ use crate::store::engine::kv::{Batch, Direction, KeyChange, Kv, KvError};
 use crate::store::engine::overlay::{Layer, LayerCursor, LayerEntry, Overlay};
 use crate::store::engine::packed::Packed;
 use crate::store::engine::sled::Sled;
-use crate::store::engine::unreadable::UnreadableSpans;
+use crate::store::engine::unreadable::{UnreadablePlace, UnreadableSpans};
 
 /// How many bytes of records go to the index together.
 const CHUNK: usize = 4 * 1024 * 1024;
+/// How many bytes of records are kept in memory at most, about, because the index is damaged where they belong.
+const MOST_PINNED: usize = 256 * 1024 * 1024;
 /// The key behind all others.
 const END: &[u8] = &[0xff; 9];
 
@@ -62,6 +64,8 @@ pub struct IndexedJournal {
     pub(super) lost: UnreadableSpans,
     /// Held by the one who reads from the journal what the index cannot give.
     pub(super) healing: Mutex<()>,
+    /// What the thread that commits could not read.
+    pub(super) to_heal: Mutex<Vec<UnreadablePlace>>,
     failed: OnceLock<KvError>,
     /// Whether the index could not take or give something: its mark moves on no more, and the next start makes it anew.
     damaged: AtomicBool,
@@ -94,6 +98,7 @@ impl IndexedJournal {
             unreadable: UnreadableSpans::default(),
             lost: UnreadableSpans::default(),
             healing: Mutex::default(),
+            to_heal: Mutex::default(),
             failed: OnceLock::new(),
             damaged: false.into(),
         }
@@ -237,6 +242,11 @@ impl IndexedJournal {
     fn write(&self, frozen: &Arc<Layer>) -> Result<(), KvError> {
         let mut changes = LayerCursor::new(vec![Arc::clone(frozen)], &[], END, Direction::Up);
         let unreadable = self.unreadable.now();
+        if self.overlay.pinned_bytes() > MOST_PINNED {
+            let cause =
+                "the index cannot take or give too much of what is stored: the next start makes it anew";
+            return Err(KvError::Failed(cause.to_owned()));
+        }
         while changes.peek().is_some() {
             let (mut batch, mut bytes) = (Batch::default(), 0);
             while bytes < CHUNK

@@ -19,6 +19,9 @@ pub const NEW_JOURNAL: &str = "journal.new";
 /// An index that is being made.
 pub const NEW_INDEX: &str = "index.new";
 
+/// What is in the name of what was set aside because a person accepted that it is lost.
+pub const GIVEN_UP: &str = "given-up";
+
 /// What a process holds that has it open.
 pub const LOCK: &str = "lock";
 /// Is there as long as a restore is not ended.
@@ -53,6 +56,8 @@ pub struct OpenReport {
     pub repairs: Vec<String>,
     /// The end of the journal that was no whole commit, and the file that it was set aside in.
     pub torn: Option<(TornEnd, PathBuf)>,
+    /// Whether a person has accepted that something is lost.
+    pub is_loss_accepted: bool,
 }
 
 /// Refuses to go on without what is lost.

@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use crate::store::engine::checkpoint::IndexedJournal;
 use crate::store::engine::journal::changes;
-use crate::store::engine::journal::replay::{replay_between, values_within};
-use crate::store::engine::kv::{Direction, Kv, KvError, ScanVisitor, Span};
+use crate::store::engine::journal::replay::{FailedHeal, replay_between, values_within};
+use crate::store::engine::kv::{Direction, Kv, KvError, ScanVisitor, Span, WRITER_THREAD};
 use crate::store::engine::merge;
 use crate::store::engine::unreadable::{self, NoRecords, UnreadablePlace, UnreadableSpan, around};
 
@@ -36,12 +36,12 @@ impl IndexedJournal {
             return Ok(changed.map(Vec::from));
         }
         if self.unreadable.covers(key) {
-            // What there was of it is in the overlay.
-            return Ok(None);
+            // What there is of it is in the overlay, perhaps only since it was looked for there.
+            return Ok(self.overlay.get(key).flatten().map(Vec::from));
         }
         match self.index.get(key) {
             Err(error @ KvError::Damaged { .. }) => {
-                self.heal(&UnreadablePlace::of(key), error)?;
+                self.heal(&UnreadablePlace::of(key), error).map_err(|unhealed| unhealed.error)?;
                 Ok(self.overlay.get(key).flatten().map(Vec::from))
             }
             found => found,
@@ -72,15 +72,29 @@ impl IndexedJournal {
             if places > MOST_PLACES {
                 return Err(error);
             }
-            let Err(error) = self.heal(&place, error) else { continue };
-            let lost = around(&self.index.stored(), &place)?;
+            let Err(UnhealedPlace { span: lost, error }) = self.heal(&place, error) else { continue };
             let key = if lost.from.as_slice() > span.from { lost.from.as_slice() } else { span.from };
             if visit(key, Err(&error)).is_break() {
                 return Ok(());
             }
+            // What was committed there since is shown all the same.
+            let (begin, end) = (lost.from.max(from.clone()), lost.to.min(to.clone()));
+            let mut ended = false;
+            let mut seen = |key: &[u8], value: Result<&[u8], &KvError>| {
+                let shown = visit(key, value);
+                ended = shown.is_break();
+                shown
+            };
+            let rest = Span { from: &begin, to: &end, ..span };
+            if begin < end {
+                self.scan_part(rest, &NoRecords, &mut None, &mut seen)?;
+            }
+            if ended {
+                return Ok(());
+            }
             match span.direction {
-                Direction::Up => from = from.max(lost.to),
-                Direction::Down => to = to.min(lost.from),
+                Direction::Up => from = from.max(end),
+                Direction::Down => to = to.min(begin),
             }
         }
         Ok(())
@@ -151,31 +165,58 @@ impl IndexedJournal {
     }
 
     /// Reads from the journal what the index cannot give around a place, and keeps it in memory. Takes as long as reading
-    /// the journal does, once for each place.
-    fn heal(&self, place: &UnreadablePlace, error: KvError) -> Result<(), KvError> {
-        let KvError::Damaged { key, cause } = &error else { return Err(error) };
+    /// the journal does, once for each place. The thread that commits does not wait for that: it is done for it.
+    fn heal(&self, place: &UnreadablePlace, error: KvError) -> Result<(), UnhealedPlace> {
+        let KvError::Damaged { key, cause } = &error else {
+            let span = UnreadableSpan { from: place.from.clone(), to: place.to.clone() };
+            return Err(UnhealedPlace { span, error });
+        };
         self.is_found_damaged(key, cause);
-        let _one_at_a_time = self.healing.lock();
-        let span = around(&self.index.stored(), place)?;
-        if self.lost.have(&span) {
-            return Err(error);
+        if let Some(span) = self.lost.of(&place.from) {
+            return Err(UnhealedPlace { span, error });
         }
+        if std::thread::current().name() == Some(WRITER_THREAD) {
+            let span = UnreadableSpan { from: place.from.clone(), to: [place.to.as_slice(), &[0]].concat() };
+            self.to_heal.lock().push(place.clone());
+            return Err(UnhealedPlace { span, error });
+        }
+        let _one_at_a_time = self.healing.lock();
+        let span = match around(&self.index.stored(), place) {
+            Ok(span) => span,
+            Err(error) => {
+                let span = UnreadableSpan { from: place.from.clone(), to: place.to.clone() };
+                return Err(UnhealedPlace { span, error });
+            }
+        };
         if self.unreadable.have(&span) {
             return Ok(());
         }
-        self.read_journal(&span).inspect_err(|error| {
-            // It is not looked for again each time.
-            tracing::error!(%error, "what the index cannot give, the journal cannot give either");
-            self.lost.add(span.clone());
+        self.read_journal(&span).map_err(|failed| {
+            tracing::error!(error = %failed.error, "what the index cannot give, the journal cannot give either");
+            if failed.is_lost {
+                // It is not looked for again each time.
+                self.lost.add(span.clone());
+            }
+            UnhealedPlace { span: span.clone(), error: failed.error }
         })
     }
 
-    fn read_journal(&self, span: &UnreadableSpan) -> Result<(), KvError> {
+    /// Heals what the thread that commits met.
+    pub fn heal_for_writer(&self) {
+        let places = std::mem::take(&mut *self.to_heal.lock());
+        for place in places {
+            let cause = "it was met by a commit".to_owned();
+            // What cannot be healed is logged there.
+            drop(self.heal(&place, KvError::Damaged { key: place.from.clone(), cause }));
+        }
+    }
+
+    fn read_journal(&self, span: &UnreadableSpan) -> Result<(), FailedHeal> {
         let (folder, until) = (self.journal.folder(), self.journal.durable());
-        let mut found = values_within(folder, &self.journal.manifest().segments, (span, MOST_KEPT))?;
+        let mut found = values_within(folder, &self.journal.manifest().segments, until, (span, MOST_KEPT))?;
         // Nothing moves from the overlay to the index from here on; what was committed meanwhile is newer.
         let _turn = self.turn.lock();
-        self.later(span, until, &mut found)?;
+        self.later(span, until, &mut found).map_err(|error| FailedHeal { error, is_lost: false })?;
         found.into_iter().for_each(|(key, value)| self.overlay.pin(key, value));
         self.unreadable.add(span.clone());
         Ok(())
@@ -190,7 +231,7 @@ impl IndexedJournal {
     ) -> Result<(), KvError> {
         let segments = self.journal.manifest().segments;
         let between = (until, self.journal.durable());
-        replay_between(self.journal.folder(), &segments, between, &mut |_, payload| {
+        let last = replay_between(self.journal.folder(), &segments, between, &mut |_, payload| {
             let seen = changes::each(payload, |(key, value)| {
                 if span.covers(key) {
                     found.insert(key.to_vec(), value.map(Bytes::copy_from_slice));
@@ -198,6 +239,16 @@ impl IndexedJournal {
             });
             seen.map_err(KvError::Failed)
         })?;
+        if last < between.1 {
+            let cause = format!("the journal ends with commit {last}, and should with {}", between.1);
+            return Err(KvError::Damaged { key: span.from.clone(), cause });
+        }
         Ok(())
     }
+}
+
+/// A place that could not be healed.
+struct UnhealedPlace {
+    span: UnreadableSpan,
+    error: KvError,
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::store::engine::data_folder::{INDEX, JOURNAL, NEW_INDEX};
+use crate::store::engine::data_folder::{GIVEN_UP, INDEX, JOURNAL, NEW_INDEX};
 use crate::store::engine::error::OpenError;
 use crate::store::engine::folder::{self, size_of};
 use crate::store::engine::index_folder::{self, CheckedIndex};
@@ -51,17 +51,37 @@ pub fn renew(
     if !is_asked_for(path) {
         return Ok(sled);
     }
-    if let Err(error) = folder::room_for(path, size_of(&index).map_err(failed)?) {
+    if let Err(error) = folder::room_for(path, 2 * size_of(&index).map_err(failed)?) {
         tracing::warn!(%error, "the index may have bytes of erased data, and there is no room to make it anew now");
         return Ok(sled);
     }
     tracing::warn!("the index is made anew from the journal: it may have bytes of erased data");
+    // The one that is here goes only once the new one is known to be whole, and to have all that the journal has.
+    let remade = index_folder::make(&made, (&path.join(JOURNAL), inspection), tables).map(drop);
+    let checked = remade.and_then(|()| index_folder::open(&made));
+    let is_whole = match checked {
+        Ok(CheckedIndex::Whole(remade)) => remade.mark().applied == inspection.last,
+        Ok(CheckedIndex::Wrong(cause)) => {
+            tracing::error!(cause, "the index that was made anew is not whole");
+            false
+        }
+        Err(error) => {
+            tracing::error!(%error, "the index cannot be made anew");
+            false
+        }
+    };
+    if !is_whole {
+        files::remove(&made).map_err(failed)?;
+        return Ok(sled);
+    }
     drop(sled);
-    drop(index_folder::make(&made, (&path.join(JOURNAL), inspection), tables)?);
     fs::rename(&index, &old).map_err(failed)?;
     fs::rename(&made, &index).map_err(failed)?;
     files::sync_folder(path).map_err(failed)?;
-    let aside = std::mem::take(&mut inspection.manifest.set_aside);
+    let set_aside = std::mem::take(&mut inspection.manifest.set_aside);
+    let (given_up, aside): (Vec<String>, Vec<String>) =
+        set_aside.into_iter().partition(|name| name.contains(GIVEN_UP));
+    inspection.manifest.set_aside = given_up;
     let gone = aside.iter().map(String::as_str).chain([OLD_INDEX, ASKED_FOR]);
     gone.map(|name| path.join(name)).try_for_each(|gone| files::remove(&gone)).map_err(failed)?;
     files::sync_folder(path).map_err(failed)?;

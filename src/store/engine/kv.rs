@@ -99,6 +99,9 @@ impl Span<'_> {
     }
 }
 
+/// The name of the thread that commits: it waits for no long reading.
+pub const WRITER_THREAD: &str = "store-writer";
+
 /// Sees one key and its value, or why that cannot be read; breaks to end the scan.
 pub type ScanVisitor<'a> = &'a mut dyn FnMut(&[u8], Result<&[u8], &KvError>) -> ControlFlow<()>;
 

@@ -27,7 +27,9 @@ pub fn scan(
     // What is written to the index meanwhile may be met twice.
     let mut last: Option<Vec<u8>> = None;
     below.scan(span, &mut |key, value| {
-        while over.peek().is_some_and(|(changed, _)| is_before(changed, key)) {
+        // What cannot be read begins at its key, and goes on behind it: downwards it is met before what is over it.
+        let is_first = value.is_err() && span.direction == Direction::Down;
+        while !is_first && over.peek().is_some_and(|(changed, _)| is_before(changed, key)) {
             if show_next(&mut over, visit).is_break() {
                 ended = true;
                 return ControlFlow::Break(());

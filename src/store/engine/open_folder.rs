@@ -93,7 +93,13 @@ fn hold(path: &Path) -> Result<File, OpenError> {
             return Err(full);
         }
         let lock = lock(path)?;
-        clean(path).map_err(|error| OpenError::of_io(path, &error))?;
+        let failed = |error: io::Error| OpenError::of_io(path, &error);
+        // Of one that may have to be refused nothing is changed.
+        let inspection = inspect(&path.join(JOURNAL)).map_err(failed)?;
+        if inspection.is_none_or(|found| !found.damage.is_empty() || found.end.is_none()) {
+            return Err(full);
+        }
+        clean(path).map_err(failed)?;
         folder::prepare(path)?;
         return Ok(lock);
     }
@@ -177,11 +183,21 @@ fn index_of(
     let index = path.join(INDEX);
     let is_ahead = |note: &IndexNote| note.applied > inspection.last;
     // Before it is opened, which changes its files: this may have to be refused.
-    if let Some(note) = index_note::read(&index).filter(is_ahead) {
-        inspection.damage.push(index_ahead(path, inspection.last, note));
-        return Ok(FoundIndex::Damaged(Box::new(inspection)));
-    }
-    let wrong = match index_folder::open(&index)? {
+    let opened = match index_note::read(&index).filter(is_ahead) {
+        None => index_folder::open(&index)?,
+        Some(note) => {
+            let copy = path.join(repair::CHECKED_INDEX);
+            let is_whole = repair::checked_copy(path, &copy)?.is_some();
+            files::remove(&copy).map_err(failed)?;
+            if is_whole {
+                inspection.damage.push(index_ahead(path, inspection.last, note));
+                return Ok(FoundIndex::Damaged(Box::new(inspection)));
+            }
+            // As in a copy of a folder that was in use: the journal is what counts.
+            CheckedIndex::Wrong("it was being written when it was copied".to_owned())
+        }
+    };
+    let wrong = match opened {
         CheckedIndex::Whole(sled) => {
             let (applied, closed) = (sled.mark().applied, sled.mark().closed);
             if applied > inspection.last {

@@ -42,9 +42,15 @@ impl Layer {
 
     /// Takes one change.
     pub fn put(&self, key: Vec<u8>, value: Option<Bytes>) {
-        let bytes = ENTRY + key.len() + value.as_ref().map_or(0, Bytes::len);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.records.write().insert(key, value);
+        let size = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
+        let (own, new) = (ENTRY + key.len(), size(&value));
+        match self.records.write().insert(key, value) {
+            Some(before) => {
+                self.bytes.fetch_add(new, Ordering::Relaxed);
+                self.bytes.fetch_sub(size(&before), Ordering::Relaxed);
+            }
+            None => drop(self.bytes.fetch_add(own + new, Ordering::Relaxed)),
+        }
     }
 
     /// About how many bytes of memory were taken.
@@ -147,6 +153,11 @@ impl Overlay {
     pub fn pin(&self, key: Vec<u8>, value: Option<Bytes>) {
         let pinned = Arc::clone(&self.layers.read().pinned);
         pinned.put(key, value);
+    }
+
+    /// How many bytes of memory are kept so, about.
+    pub fn pinned_bytes(&self) -> usize {
+        self.layers.read().pinned.bytes()
     }
 
     /// What is pinned of these keys is as they are changed now.

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::store::engine::data_folder::{
-    FolderContents, FolderSettings, INDEX, JOURNAL, NEW_JOURNAL, OpenReport, new_store, refused, word,
+    FolderContents, FolderSettings, GIVEN_UP, INDEX, JOURNAL, NEW_JOURNAL, OpenReport, new_store, refused,
+    word,
 };
 use crate::store::engine::error::OpenError;
 use crate::store::engine::index_folder::{self, CheckedIndex, of_kv};
@@ -67,7 +68,9 @@ pub fn from_index(
     if let Some(torn) = &inspection.torn {
         report.torn = torn_end::set_aside(path, torn, last + 1).map_err(failed)?;
     }
-    write_anew(path, (sled, inspection.manifest.store, last), settings, contents)?;
+    report.is_loss_accepted = !lost.is_empty();
+    let ending = if lost.is_empty() { "set-aside" } else { GIVEN_UP };
+    write_anew(path, (sled, inspection.manifest.store, last), ending, settings, contents)?;
     let doing =
         if lost.is_empty() { "was written anew from the index" } else { "goes on without what is lost" };
     report.repairs.extend(inspection.damage.iter().map(|damage| format!("the journal {doing}: {damage}")));
@@ -92,13 +95,23 @@ pub fn from_index_alone(
 }
 
 /// The index as a copy that may be changed; `None`: it is not whole.
-fn checked_copy(path: &Path, checked: &Path) -> Result<Option<Arc<Sled>>, OpenError> {
+///
+/// # Errors
+/// The system's: there is no room for it.
+pub fn checked_copy(path: &Path, checked: &Path) -> Result<Option<Arc<Sled>>, OpenError> {
     let failed = |error: io::Error| OpenError::of_io(path, &error);
     let index = path.join(INDEX);
     if !index.is_dir() {
         return Ok(None);
     }
-    files::copy_folder(&index, checked).map_err(failed)?;
+    if let Err(error) = files::copy_folder(&index, checked) {
+        files::remove(checked).map_err(failed)?;
+        tracing::error!(%error, "the journal is damaged, and the index cannot be copied");
+        return match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Err(failed(error)),
+            _ => Ok(None),
+        };
+    }
     match index_folder::open(checked)? {
         CheckedIndex::Whole(sled) => Ok(Some(sled)),
         CheckedIndex::Wrong(cause) => {
@@ -122,6 +135,7 @@ pub fn has(index: Option<&Arc<Sled>>, damage: &Damage) -> bool {
 fn write_anew(
     path: &Path,
     (sled, store, last): (Arc<Sled>, StoreId, u64),
+    ending: &str,
     settings: &FolderSettings,
     contents: FolderContents<'_>,
 ) -> Result<(), OpenError> {
@@ -130,7 +144,7 @@ fn write_anew(
     let journal = dump(path, (&sled, store, last + 1), settings, contents)?;
     sled.set_mark(journal.durable(), false).map_err(|error| of_kv(path, error))?;
     drop(sled);
-    let aside = [JOURNAL, INDEX].map(|name| files::free_name(path, &format!("{name}.set-aside")));
+    let aside = [JOURNAL, INDEX].map(|name| files::free_name(path, &format!("{name}.{ending}")));
     let names = aside.iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     let names: Vec<String> = names.collect();
     // From here on it is whole: what is interrupted is ended by the next start.

@@ -17,6 +17,8 @@ use crate::store::engine::journal::finished;
 use crate::store::engine::journal::inspect::{Inspection, inspect};
 use crate::store::engine::open_folder;
 
+/// What a kill leaves of its small files.
+const UNFINISHED: [&str; 2] = ["erasures.new", "restoring.new"];
 /// What a restore makes in a data folder.
 const MADE: [&str; 4] = [RESTORING, JOURNAL, NEW_INDEX, INDEX];
 
@@ -141,6 +143,7 @@ fn check_empty(data: &Path) -> Result<(), CopyError> {
         let is_own = name == LOCK
             || name == ERASURES
             || name == "lost+found"
+            || UNFINISHED.iter().any(|unfinished| name == *unfinished)
             || is_begun && MADE.iter().any(|made| name == *made);
         if !is_own {
             return Err(CopyError::NotEmpty { path: data.to_owned() });

@@ -57,11 +57,13 @@ pub fn salvage(
     }
     let _own = open_folder::lock(to).map_err(refused)?;
     let salvaged = Salvage::read(from, to, contents.tables)?;
-    let erasures = ErasureFile::read(from).map_err(|error| CopyError::of_io(from, &error))?;
-    let report = salvaged.write(to, contents, progress)?;
-    // What is put together of two copies may have what was erased.
+    let erasures = ErasureFile::read(from).unwrap_or_else(|error| {
+        tracing::warn!(folder = %from.display(), %error, "the file of erasures cannot be read, and is left out");
+        ErasureFile::default()
+    });
+    // What is put together of two copies may have what was erased. Before the rest: nothing opens the folder without it.
     ErasureFile { again: true, ..erasures }.write(to).map_err(failed)?;
-    Ok(report)
+    salvaged.write(to, contents, progress)
 }
 
 /// Holds the folder's lock, where it has one: without changing anything.

@@ -10,6 +10,8 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::domain::time::Time;
 use crate::store::engine::checkpoint::IndexedJournal;
+use crate::store::engine::data_folder::GIVEN_UP;
+use crate::store::engine::folder;
 use crate::store::engine::journal::append::{Journal, SPARE};
 use crate::store::engine::journal::files;
 use crate::store::engine::journal::finish;
@@ -25,6 +27,9 @@ const REST: Duration = Duration::from_millis(2);
 /// After how many looks without another erasure, and how many in any case, what was erased leaves the journal.
 const ERASED_REST: u32 = 60;
 const ERASED_WAIT: u32 = 600;
+
+/// How much room there has to be, in bytes, to end a segment before it is full: for the one behind it.
+const END_ROOM: u64 = 96 * 1024 * 1024;
 
 /// What is asked of the thread that tidies.
 #[derive(Default)]
@@ -112,6 +117,7 @@ pub fn start(shared: &Arc<IndexedJournal>, request: &Arc<TidyRequest>) -> std::i
     let (shared, request) = (Arc::clone(shared), Arc::clone(request));
     let run = move || {
         while let Some(gone) = request.wait() {
+            shared.heal_for_writer();
             let mut replaced = request.replaced.lock();
             let removed = replaced.remove_old(&shared.journal);
             if let Err(error) = tidy(&shared, &request, &gone, &mut replaced).and(removed) {
@@ -138,7 +144,15 @@ impl ReplacedFiles {
     fn remove(&mut self, journal: &Journal, looks: u32) -> Result<(), KvError> {
         let failed = |error: io::Error| KvError::Failed(format!("an old file of the journal: {error}"));
         let old: Vec<_> = self.0.extract_if(.., |(_, kept)| *kept >= looks).collect();
-        old.iter().try_for_each(|(old, _)| rewrite::remove_replaced(journal, old)).map_err(failed)
+        let mut removed = Ok(());
+        for (old, looks) in old {
+            // The rest waits for the next look, in its order.
+            removed = removed.and_then(|()| rewrite::remove_replaced(journal, &old));
+            if removed.is_err() {
+                self.0.push((old, looks));
+            }
+        }
+        removed.map_err(failed)
     }
 }
 
@@ -170,8 +184,12 @@ fn tidy(
         // Ahead, so that no commit waits for more than its name.
         let has_spare = shared.journal.folder().join(SPARE).exists();
         let spare = if has_spare { Ok(()) } else { shared.journal.make_spare() };
-        spare.and_then(|()| shared.journal.end_segment(gone.erased)).map_err(failed)?;
-        shared.ask_for_checkpoint();
+        // Commits must not fail for want of room where they would not have needed any yet.
+        spare.map_err(failed)?;
+        if folder::room_for(shared.journal.folder(), END_ROOM).is_ok() {
+            shared.journal.end_segment(gone.erased).map_err(failed)?;
+            shared.ask_for_checkpoint();
+        }
     }
     loop {
         // What fails holds up nothing of the rest.
@@ -190,7 +208,7 @@ fn tidy(
         let current = |key: &[u8]| shared.get(key);
         let pause = || {
             std::thread::sleep(REST);
-            !request.is_stopped()
+            !request.is_stopped() && !shared.is_damaged()
         };
         let rewritten = rewrite::rewrite(&shared.journal, (&entry, gone), &current, &pause)?;
         let Some(rewritten) = rewritten else { return Ok(()) };
@@ -206,10 +224,12 @@ fn end_erasing(shared: &IndexedJournal, request: &TidyRequest, erased: u64) -> i
     if erased == 0 || !rewrite::is_rid_of(&shared.journal, erased) {
         return Ok(());
     }
-    let aside = shared.journal.manifest().set_aside;
+    // What a person gave up is a last resort of its own: it stays until the next clean stop, and is named.
+    let (given_up, aside): (Vec<String>, Vec<String>) =
+        shared.journal.manifest().set_aside.into_iter().partition(|name| name.contains(GIVEN_UP));
     if let Some(folder) = shared.journal.folder().parent().filter(|_| !aside.is_empty()) {
         aside.iter().try_for_each(|name| files::remove(&folder.join(name)))?;
-        shared.journal.write_manifest(|manifest| manifest.set_aside.clear())?;
+        shared.journal.write_manifest(|manifest| manifest.set_aside = given_up)?;
     }
     request.is_rid_of(erased);
     Ok(())

@@ -43,6 +43,11 @@ impl UnreadableSpans {
         self.0.read().iter().any(|span| span.covers(key))
     }
 
+    /// The one that has this key.
+    pub fn of(&self, key: &[u8]) -> Option<UnreadableSpan> {
+        self.0.read().iter().find(|span| span.covers(key)).cloned()
+    }
+
     /// Whether all of a span is known.
     pub fn have(&self, wanted: &UnreadableSpan) -> bool {
         self.0.read().iter().any(|span| span.from <= wanted.from && wanted.to <= span.to)
@@ -112,6 +117,7 @@ pub fn around(kv: &dyn Kv, at: &UnreadablePlace) -> Result<UnreadableSpan, KvErr
 }
 
 /// Where something cannot be read.
+#[derive(Debug, Clone)]
 pub struct UnreadablePlace {
     /// The first byte of the keys there.
     pub table: u8,

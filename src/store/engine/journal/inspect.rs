@@ -345,10 +345,14 @@ impl Findings<'_> {
                     let what = "its last commit is not the one that follows";
                     self.lost(path, reader.at(), what, last, LastLost::Commit(last));
                 } else if let Some(footer) = footer.filter(|_| is_whole) {
-                    // A rewritten one cannot be finished again: what it ends with is known by its footer alone.
-                    if entry.finished.is_none() && header.rewrite > 0 {
+                    // A rewritten one cannot be finished again: what it ends with is known by its footer alone. And one
+                    // that was fixed says more of itself than a manifest of before.
+                    let hash = entry.finished.as_ref().map(|finished| finished.hash.clone());
+                    let is_other =
+                        hash.map_or(header.rewrite > 0, |hash| hash != format!("{:032x}", footer.hash));
+                    if is_other {
                         entry.finished = Some(FinishedSegment::of(&footer, reader.length()));
-                        entry.known = header.known;
+                        entry.known = header.known.max(entry.known);
                     }
                 } else if entry.finished.is_some() || !is_whole {
                     if is_whole {
@@ -374,7 +378,7 @@ impl Findings<'_> {
     /// The last segment, to which commits are appended.
     fn open(&mut self, entry: &SegmentEntry) {
         let path = self.folder.join(&entry.file);
-        let BegunSegment { mut reader, header, .. } = match self.begin(entry) {
+        let BegunSegment { mut reader, header, is_whole: says_so } = match self.begin(entry) {
             Ok(begun) => begun,
             Err(what) => {
                 // Closed, it holds what the manifest says; else no one knows what was appended since.
@@ -408,6 +412,11 @@ impl Findings<'_> {
             return self.lost(path, at, words(&fault), last.saturating_add(1), lost);
         }
         let is_closed = self.manifest.closed && self.manifest.end == last;
+        if !says_so && last < header.first && !is_closed {
+            // Neither its slots nor a commit: no one knows what was in it.
+            let what = "nothing of it can be read";
+            return self.lost(path, 0, what, header.first, LastLost::AtLeast(proven));
+        }
         if !is_whole {
             self.flaws.push(format!("{} was cut", path.display()));
         }

@@ -1,6 +1,7 @@
 //! Goes through the commits of a journal in order.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -45,7 +46,10 @@ pub fn replay_between(
             continue;
         }
         // What is missing was found, and named, when the journal was inspected.
-        let Ok(mut reader) = SegmentReader::open(&folder.join(&entry.file)) else { continue };
+        let mut reader = match SegmentReader::open(&folder.join(&entry.file)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            opened => opened.map_err(|error| KvError::Failed(format!("{}: {error}", entry.file)))?,
+        };
         loop {
             if last >= to {
                 return Ok(last);
@@ -70,28 +74,39 @@ pub fn replay_between(
     Ok(last)
 }
 
-/// What the journal says last of each key of a span: its value, or that it was removed. No more bytes of it than given are
-/// kept.
+/// Why the journal could not give what was looked for.
+#[derive(Debug)]
+pub struct FailedHeal {
+    /// What it is to those who asked.
+    pub error: KvError,
+    /// Whether it cannot ever.
+    pub is_lost: bool,
+}
+
+/// What the journal says last of each key of a span: its value, or that it was removed; up to commit `until` at least. No
+/// more bytes of it than given are kept.
 ///
 /// # Errors
 /// A place that cannot be read: it may have had one of them. Or more bytes.
 pub fn values_within(
     folder: &Path,
     segments: &[SegmentEntry],
+    until: u64,
     (span, most): (&UnreadableSpan, usize),
-) -> Result<BTreeMap<Vec<u8>, Option<Bytes>>, KvError> {
-    let (mut found, mut bytes) = (BTreeMap::new(), 0);
+) -> Result<BTreeMap<Vec<u8>, Option<Bytes>>, FailedHeal> {
+    let (mut found, mut bytes, mut last) = (BTreeMap::new(), 0, 0);
     for (number, entry) in segments.iter().enumerate() {
-        let damaged = |cause: String| KvError::Damaged {
-            key: span.from.clone(),
-            cause: format!("{} of the journal: {cause}", entry.file),
+        let failed = |cause: String, is_lost| {
+            let cause = format!("{} of the journal: {cause}", entry.file);
+            FailedHeal { error: KvError::Damaged { key: span.from.clone(), cause }, is_lost }
         };
-        let mut reader =
-            SegmentReader::open(&folder.join(&entry.file)).map_err(|error| damaged(error.to_string()))?;
+        // It may have been replaced meanwhile.
+        let mut reader = SegmentReader::open(&folder.join(&entry.file))
+            .map_err(|error| failed(error.to_string(), false))?;
         let mut frames = 0;
         while let Ok(head) = reader.next_frame() {
-            frames += 1;
-            let payload = reader.unpack(&head).map_err(|fault| damaged(format!("{fault:?}")))?;
+            (frames, last) = (frames + 1, head.lsn);
+            let payload = reader.unpack(&head).map_err(|fault| failed(format!("{fault:?}"), true))?;
             let read = changes::each(payload, |(key, value)| {
                 if span.covers(key) {
                     bytes += key.len() + value.map_or(0, <[u8]>::len);
@@ -100,16 +115,19 @@ pub fn values_within(
                     bytes -= before.map_or(0, |before| key.len() + before.map_or(0, |value| value.len()));
                 }
             });
-            read.map_err(damaged)?;
+            read.map_err(|cause| failed(cause, true))?;
             if bytes > most {
-                return Err(damaged(format!("what the index cannot give has more than {most} bytes")));
+                return Err(failed(format!("what the index cannot give has more than {most} bytes"), true));
             }
         }
-        // Behind the end of the open one there are zeros, and a frame that is being written.
-        let is_open = number + 1 == segments.len();
-        let is_short = entry.finished.as_ref().is_some_and(|finished| finished.frames != frames);
-        if !is_open && (is_short || reader.find_next().is_some()) {
-            return Err(damaged(format!("it is damaged at byte {}", reader.at())));
+        let is_whole = match (&entry.finished, segments.get(number + 1)) {
+            (Some(finished), _) => finished.frames == frames,
+            (None, Some(next)) => last + 1 == next.first,
+            // Behind what is durable there are zeros, and a frame that is being written.
+            (None, None) => last >= until,
+        };
+        if !is_whole {
+            return Err(failed(format!("it is damaged at byte {}", reader.at()), true));
         }
     }
     Ok(found)

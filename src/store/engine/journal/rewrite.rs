@@ -35,6 +35,8 @@ pub struct RewrittenSegment {
     pub replaced: PathBuf,
     /// Its first commit.
     pub first: u64,
+    /// Whatever was gone by this commit is not in the file that took its place.
+    pub known: u64,
     /// Its bytes, and those of the file that took its place.
     pub bytes: (u64, u64),
 }
@@ -261,7 +263,7 @@ fn put_in_place(
         place.into_iter().for_each(|place| *place = rewritten.clone());
     })?;
     crash::point("journal.rewritten_named");
-    Ok(RewrittenSegment { replaced: folder.join(&entry.file), first: entry.first, bytes })
+    Ok(RewrittenSegment { replaced: folder.join(&entry.file), first: entry.first, known, bytes })
 }
 
 /// Removes the file that a rewriting took the place of.
@@ -273,7 +275,8 @@ pub fn remove_replaced(journal: &Journal, rewritten: &RewrittenSegment) -> io::R
     files::sync_folder(journal.folder())?;
     journal.write_manifest(|manifest| {
         let entry = manifest.segments.iter_mut().find(|entry| entry.first == rewritten.first);
-        entry.into_iter().for_each(|entry| entry.clean = entry.known);
+        // The file that took its place may have been replaced since, and be there still.
+        entry.into_iter().for_each(|entry| entry.clean = rewritten.known);
     })
 }
 
