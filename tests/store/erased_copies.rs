@@ -134,6 +134,23 @@ fn no_file_has_the_data_once_the_journal_is_rewritten_and_the_index_was_made_ane
 }
 
 #[test]
+fn a_file_of_the_journal_that_was_rewritten_is_rewritten_again_for_a_later_erasure() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let store = open(&data).unwrap();
+    fill(&store);
+    let other = plan(&store, SubjectKind::Email, "adam@example.com").unwrap();
+    wait(erasure::carry_out(&store, other, ("ops", false))).unwrap();
+    go_on(&store);
+    assert!(one(&store).journal.rewritten_at.is_some());
+    assert!(!naming(&data.join("journal")).is_empty());
+    erase_all(&store);
+    let kept = wait(store.erasure(2)).unwrap().unwrap();
+    assert_eq!(kept.journal.rewritten_at, Some(at(701)));
+    assert_eq!(naming(&data.join("journal")), Vec::<String>::new());
+}
+
+#[test]
 fn a_stop_at_any_time_leaves_the_rest_of_it_to_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
