@@ -24,7 +24,7 @@ type Sold = (String, String);
 /// A data folder that a relay left, and what it had acknowledged.
 struct Left {
     folder: tempfile::TempDir,
-    /// As it was in the middle of its life.
+    /// As it was in the middle of its life, before the manifest was written last.
     older: tempfile::TempDir,
     sold: Vec<Sold>,
 }
@@ -70,7 +70,15 @@ fn left(program: &Path, (sales, filled): (usize, usize), stops: Stops) -> Left {
         relay = relay_load::start(&setup, program);
     }
     let older = copied(&data);
-    sell(&relay, (sales / 2, sales), filled, &mut sold);
+    if filled == 0 {
+        // What is older is so by a manifest and an index that know more: as after a minute at most.
+        sell(&relay, (sales / 2, sales / 2 + 5), filled, &mut sold);
+        let server = format!("http://{}", relay.address);
+        relay_load::run(&setup, program, &["verify", "--server", &server]);
+        sell(&relay, (sales / 2 + 5, sales), filled, &mut sold);
+    } else {
+        sell(&relay, (sales / 2, sales), filled, &mut sold);
+    }
     if stops.1 {
         stop(relay)
     } else {
@@ -155,6 +163,7 @@ impl Left {
     }
 
     fn try_all(&self, program: &Path, trials: &[Trial<'_>], tally: &mut Tally) {
+        println!("{} trials", trials.len());
         let (next, tally) = (AtomicUsize::new(0), Mutex::new(tally));
         std::thread::scope(|scope| {
             for _ in 0..WORKERS {
