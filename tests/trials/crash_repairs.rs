@@ -113,3 +113,18 @@ fn no_power_cut_loses_anything_while_a_folder_without_a_journal_is_converted() {
     });
     println!("{count} images of a conversion, nothing lost");
 }
+
+#[test]
+fn a_power_cut_while_a_folder_is_begun_leaves_one_that_is_opened() {
+    let (folder, mut chance) = (tempfile::tempdir().unwrap(), Chance::of_this_run());
+    let base = folder.path().join("empty");
+    fs::create_dir(&base).unwrap();
+    let mut count = 0;
+    for _ in 0..3 {
+        try_start(&base, &mut chance, &mut |data, what| {
+            drop(open(data).unwrap_or_else(|error| panic!("{what}: {error}")));
+            count += 1;
+        });
+    }
+    println!("{count} images of a first start, all opened");
+}

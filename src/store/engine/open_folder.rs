@@ -155,9 +155,10 @@ fn begin(
     }
     let journal = path.join(JOURNAL);
     fs::create_dir_all(&journal).map_err(failed)?;
-    // First: without an index it makes one, and an index without it is refused.
+    // First, and durably so: without an index it makes one, and an index without it is refused.
     let store = new_store().map_err(failed)?;
     Journal::begin(&journal, store, 1, settings.journal.clone()).map_err(failed)?;
+    files::sync_folder(path).map_err(failed)?;
     let sled = Sled::open(&path.join(INDEX))?;
     sled.set_mark(0, false).map_err(|error| of_kv(path, error))?;
     files::sync_folder(path).map_err(failed)
