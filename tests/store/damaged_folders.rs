@@ -127,6 +127,14 @@ fn a_journal_that_is_swapped_with_an_older_one_loses_nothing_after_a_clean_stop(
     assert_eq!(swapped, Outcome::Repaired);
 }
 
+#[test]
+fn a_journal_that_is_swapped_with_an_older_one_after_a_kill_is_refused_and_nothing_is_changed() {
+    for image in [killed(SALES), killed_after_a_stop(SALES)] {
+        let swapped = image.try_damage(|data| put_older(&image, "journal", data));
+        assert_eq!(swapped, Outcome::Refused);
+    }
+}
+
 /// A burst of which no checkpoint and no stop has seen anything.
 fn burst() -> FolderImage {
     killed(60)

@@ -289,13 +289,13 @@ impl Tally {
 
     /// Prints the table, and fails where anything was lost.
     pub fn end(&self) {
-        println!("{:36}  trials   whole  repaired  refused  last set aside  lost", "damage");
+        println!("{:52}  trials   whole  repaired  refused  last set aside  lost", "damage");
         for (kind, outcomes) in &self.0 {
             let trials: usize = outcomes.values().sum();
             let [whole, repaired, refused, aside, lost] =
                 ["Whole", "Repaired", "Refused", "LastSetAside", "lost"]
                     .map(|outcome| self.count(kind, outcome));
-            println!("{kind:36}  {trials:6}  {whole:6}  {repaired:8}  {refused:7}  {aside:14}  {lost:4}");
+            println!("{kind:52}  {trials:6}  {whole:6}  {repaired:8}  {refused:7}  {aside:14}  {lost:4}");
         }
         let lost: usize = self.0.values().filter_map(|outcomes| outcomes.get("lost")).sum();
         assert_eq!(lost, 0);

@@ -19,6 +19,8 @@ use crate::support::relay_load::{self, Ledger, Load};
 use crate::support::trial::{Chance, rounds};
 
 const COPIES: usize = 4;
+/// How often a relay is loaded and backed up twice.
+const BACKUPS: usize = 2;
 const CALLERS: usize = 12;
 
 fn files_of(journal: &Path) -> Vec<String> {
@@ -103,7 +105,7 @@ fn a_backup_of_a_relay_that_is_loaded_and_then_killed_has_what_was_acknowledged_
     let relay = relay_load::start(&setup, &program);
     let (ledger, mut chance) = (Arc::new(Mutex::new(Ledger::new())), Chance::of_this_run());
     let (mut times, mut verified) = (Vec::new(), 0);
-    for round in 0..rounds(COPIES) {
+    for round in 0..rounds(BACKUPS) {
         let load = Load::start(relay.address, &format!("first{round}"), CALLERS, &ledger);
         load_a_while(&load, 500 + chance.below(1500) as usize);
         let (first, took, before) = back_up(&setup, &relay, &program, &load);
