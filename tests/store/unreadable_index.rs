@@ -10,12 +10,13 @@ use postbridge::store::engine::faulty::{Faulty, ReadFault};
 use postbridge::store::engine::journal::append::{Journal, JournalSettings};
 use postbridge::store::engine::journal::segment::StoreId;
 use postbridge::store::engine::journaled::Journaled;
-use postbridge::store::engine::kv::{Batch, Direction, Kv, Span};
+use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, Span, WRITER_THREAD};
 use postbridge::store::engine::overlay::Overlay;
 use postbridge::store::engine::packed::Packed;
 use postbridge::store::engine::sled::Sled;
 
-use crate::store::journal_engine::{Model, assert_holds};
+use crate::store::journal_engine::{Model, assert_holds, held};
+use crate::support::relay::wait_until;
 
 /// A journal with an index whose records can be made unreadable.
 fn engine(tables: &'static [u8]) -> (tempfile::TempDir, Journaled, Faulty) {
@@ -70,12 +71,14 @@ fn what_the_index_cannot_give_or_take_is_read_from_the_journal_and_no_other_reco
 
 #[test]
 fn a_scan_over_what_the_index_cannot_give_shows_what_the_journal_has() {
-    for (tables, how) in [
+    let kinds = [
         (b"".as_slice(), ReadFault::Damaged),
         (b"", ReadFault::DamagedPage),
         (b"K", ReadFault::Damaged),
         (b"K", ReadFault::DamagedPage),
-    ] {
+    ];
+    let ways = [Direction::Up, Direction::Down];
+    for ((tables, how), first) in kinds.into_iter().flat_map(|kind| ways.map(|way| (kind, way))) {
         let (_folder, kv, disk) = engine(tables);
         let mut model = Model::new();
         let mut change = |number: u64, value: Option<&str>| {
@@ -98,6 +101,12 @@ fn a_scan_over_what_the_index_cannot_give_shows_what_the_journal_has() {
         kv.tidy_now(&[]).unwrap();
         let known = change(7, Some("second-7"));
         disk.cannot_read(how, move |found| found >= &key(1)[..] && found < &key(400)[..]);
+        // The first one to meet it goes this way.
+        let mut met = held(&kv, first);
+        if first == Direction::Down {
+            met.reverse();
+        }
+        assert!(met.into_iter().eq(known.clone()), "{tables:?} {how:?} {first:?}");
         assert_holds(&kv, &known, "a page was damaged");
         // From within it, and to within it.
         for direction in [Direction::Up, Direction::Down] {
@@ -129,5 +138,64 @@ fn a_scan_over_what_the_index_cannot_give_shows_what_the_journal_has() {
                 ControlFlow::Continue(())
             });
         assert!(scanned.is_err() || unreadable > 0);
+    }
+}
+
+#[test]
+fn the_thread_that_commits_waits_for_no_healing_and_finds_what_was_healed_for_it() {
+    let (_folder, kv, disk) = engine(b"");
+    let mut batch = Batch::default();
+    (0..50).for_each(|number| batch.put(key(number), vec![number as u8; 300]));
+    kv.commit(batch, &mut |_| {}).unwrap();
+    kv.tidy_now(&[]).unwrap();
+    disk.cannot_read(ReadFault::Damaged, |found| found == key(7));
+    std::thread::scope(|threads| {
+        let writer = std::thread::Builder::new().name(WRITER_THREAD.to_owned());
+        let first = writer.spawn_scoped(threads, || kv.get(&key(7))).unwrap().join().unwrap();
+        assert!(matches!(first, Err(KvError::Damaged { .. })), "{first:?}");
+        let is_healed = wait_until(Duration::from_secs(20), || {
+            let writer = std::thread::Builder::new().name(WRITER_THREAD.to_owned());
+            let found = writer.spawn_scoped(threads, || kv.get(&key(7))).unwrap().join().unwrap();
+            found == Ok(Some(vec![7; 300]))
+        });
+        assert!(is_healed);
+    });
+}
+
+#[test]
+fn what_the_journal_has_lost_too_is_named_and_what_was_committed_there_since_is_shown() {
+    for direction in [Direction::Up, Direction::Down] {
+        let (folder, kv, disk) = engine(b"");
+        (0..300).for_each(|number| {
+            let mut batch = Batch::default();
+            batch.put(key(number), vec![number as u8; 300]);
+            kv.commit(batch, &mut |_| {}).unwrap();
+        });
+        kv.tidy_now(&[]).unwrap();
+        let mut segments: Vec<_> = fs::read_dir(folder.path().join("journal")).unwrap().flatten().collect();
+        segments.sort_by_key(|entry| entry.file_name());
+        let first = segments.iter().find(|entry| entry.file_name().to_string_lossy().ends_with(".journal"));
+        let first = first.unwrap().path();
+        let mut bytes = fs::read(&first).unwrap();
+        bytes[5000] ^= 1;
+        fs::write(&first, bytes).unwrap();
+        let mut batch = Batch::default();
+        batch.put(key(105), b"since".to_vec());
+        kv.commit(batch, &mut |_| {}).unwrap();
+        disk.cannot_read(ReadFault::Damaged, |found| found >= &key(100)[..] && found < &key(110)[..]);
+        let (mut found, mut lost) = (0, 0);
+        kv.scan(Span { from: b"K", to: b"L", direction }, &mut |shown, value| {
+            match value {
+                Ok(b"since") => assert_eq!(shown, key(105)),
+                Ok(_) => found += 1,
+                Err(_) => lost += 1,
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert!(lost >= 1 && found == 290, "{direction:?}: {found} found, {lost} lost");
+        assert_eq!(kv.get(&key(105)).unwrap().as_deref(), Some(b"since".as_slice()));
+        assert!(matches!(kv.get(&key(104)), Err(KvError::Damaged { .. })));
+        assert_eq!(kv.get(&key(99)).unwrap(), Some(vec![99; 300]));
     }
 }
