@@ -89,11 +89,8 @@ async fn open(
     let mut opening = pin!(App::open(starting, open, clock));
     loop {
         tokio::select! {
-            opened = &mut opening => {
-                let app = opened?;
-                info!(milliseconds = began.elapsed().as_millis(), "the store is open");
-                return Ok(Some(OpenedApp { app, is_reload_due }));
-            }
+            // What was asked before the store was there is not left for later.
+            biased;
             signal = signals.next() => match signal {
                 SignalRequest::Stop => return Ok(None),
                 SignalRequest::Reload => {
@@ -101,6 +98,11 @@ async fn open(
                     info!("the configuration is read again as soon as the store is open");
                 }
             },
+            opened = &mut opening => {
+                let app = opened?;
+                info!(milliseconds = began.elapsed().as_millis(), "the store is open");
+                return Ok(Some(OpenedApp { app, is_reload_due }));
+            }
             _ = remind.tick() => {
                 notify(ServiceState::Opening);
                 info!(seconds = began.elapsed().as_secs(), "the store is still being opened");

@@ -83,7 +83,7 @@ fn postback_detail(
     } else {
         // Those of a sale that is not known are none of which there are records.
         marks.conversion = caused.only();
-        let is_by_id_alone = marks.conversion.is_none() && !whole.is_named(known)?;
+        let is_by_id_alone = caused.conversions.is_empty() && !whole.is_named(known)?;
         marks.unsettled = is_by_id_alone.then_some(number);
     }
     Ok(Some(FoundRecord { marks, part, is_erased, counts, sent }))

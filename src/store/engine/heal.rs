@@ -73,28 +73,36 @@ impl IndexedJournal {
                 return Err(error);
             }
             let Err(UnhealedPlace { span: lost, error }) = self.heal(&place, error) else { continue };
+            // No scan goes on behind it.
+            let Some(lost) = lost else { return Err(error) };
             let key = if lost.from.as_slice() > span.from { lost.from.as_slice() } else { span.from };
             if visit(key, Err(&error)).is_break() {
                 return Ok(());
             }
             // What was committed there since is shown all the same.
             let (begin, end) = (lost.from.max(from.clone()), lost.to.min(to.clone()));
+            // Downwards what is over the index behind it was not shown yet.
+            let shown_to = if span.direction == Direction::Down { to.clone() } else { end.clone() };
             let mut ended = false;
             let mut seen = |key: &[u8], value: Result<&[u8], &KvError>| {
                 let shown = visit(key, value);
                 ended = shown.is_break();
                 shown
             };
-            let rest = Span { from: &begin, to: &end, ..span };
-            if begin < end {
+            let rest = Span { from: &begin, to: &shown_to, ..span };
+            if begin < shown_to {
                 self.scan_part(rest, &NoRecords, &mut None, &mut seen)?;
             }
             if ended {
                 return Ok(());
             }
+            let before = (from.clone(), to.clone());
             match span.direction {
                 Direction::Up => from = from.max(end),
                 Direction::Down => to = to.min(begin),
+            }
+            if before == (from.clone(), to.clone()) {
+                return Err(error);
             }
         }
         Ok(())
@@ -167,27 +175,25 @@ impl IndexedJournal {
     /// Reads from the journal what the index cannot give around a place, and keeps it in memory. Takes as long as reading
     /// the journal does, once for each place. The thread that commits does not wait for that: it is done for it.
     fn heal(&self, place: &UnreadablePlace, error: KvError) -> Result<(), UnhealedPlace> {
-        let KvError::Damaged { key, cause } = &error else {
-            let span = UnreadableSpan { from: place.from.clone(), to: place.to.clone() };
-            return Err(UnhealedPlace { span, error });
-        };
+        let KvError::Damaged { key, cause } = &error else { return Err(UnhealedPlace { span: None, error }) };
         self.is_found_damaged(key, cause);
-        if let Some(span) = self.lost.of(&place.from) {
-            return Err(UnhealedPlace { span, error });
+        let lost = self.lost.of(&place.from);
+        if lost.is_some() {
+            return Err(UnhealedPlace { span: lost, error });
         }
         if std::thread::current().name() == Some(WRITER_THREAD) {
-            let span = UnreadableSpan { from: place.from.clone(), to: [place.to.as_slice(), &[0]].concat() };
-            self.to_heal.lock().push(place.clone());
-            return Err(UnhealedPlace { span, error });
+            let mut wanted = self.to_heal.lock();
+            if wanted.len() < MOST_PLACES && wanted.iter().all(|known| known.from != place.from) {
+                wanted.push(place.clone());
+            }
+            return Err(UnhealedPlace { span: None, error });
         }
         let _one_at_a_time = self.healing.lock();
-        let span = match around(&self.index.stored(), place) {
-            Ok(span) => span,
-            Err(error) => {
-                let span = UnreadableSpan { from: place.from.clone(), to: place.to.clone() };
-                return Err(UnhealedPlace { span, error });
-            }
-        };
+        let span = around(&self.index.stored(), place);
+        let span = span.map_err(|error| UnhealedPlace { span: None, error })?;
+        if self.lost.have(&span) {
+            return Err(UnhealedPlace { span: Some(span), error });
+        }
         if self.unreadable.have(&span) {
             return Ok(());
         }
@@ -197,14 +203,14 @@ impl IndexedJournal {
                 // It is not looked for again each time.
                 self.lost.add(span.clone());
             }
-            UnhealedPlace { span: span.clone(), error: failed.error }
+            UnhealedPlace { span: Some(span.clone()), error: failed.error }
         })
     }
 
     /// Heals what the thread that commits met.
-    pub fn heal_for_writer(&self) {
+    pub fn heal_for_writer(&self, is_stopped: &dyn Fn() -> bool) {
         let places = std::mem::take(&mut *self.to_heal.lock());
-        for place in places {
+        for place in places.into_iter().take_while(|_| !is_stopped()) {
             let cause = "it was met by a commit".to_owned();
             // What cannot be healed is logged there.
             drop(self.heal(&place, KvError::Damaged { key: place.from.clone(), cause }));
@@ -216,7 +222,11 @@ impl IndexedJournal {
         let mut found = values_within(folder, &self.journal.manifest().segments, until, (span, MOST_KEPT))?;
         // Nothing moves from the overlay to the index from here on; what was committed meanwhile is newer.
         let _turn = self.turn.lock();
-        self.later(span, until, &mut found).map_err(|error| FailedHeal { error, is_lost: false })?;
+        self.later(span, until, &mut found).map_err(|error| {
+            // It harms these records alone.
+            let error = KvError::Damaged { key: span.from.clone(), cause: error.to_string() };
+            FailedHeal { error, is_lost: false }
+        })?;
         found.into_iter().for_each(|(key, value)| self.overlay.pin(key, value));
         self.unreadable.add(span.clone());
         Ok(())
@@ -249,6 +259,7 @@ impl IndexedJournal {
 
 /// A place that could not be healed.
 struct UnhealedPlace {
-    span: UnreadableSpan,
+    /// How far it goes, as far as that is known.
+    span: Option<UnreadableSpan>,
     error: KvError,
 }

@@ -8,6 +8,7 @@ use crate::store::engine::error::OpenError;
 use crate::store::engine::journal::changes;
 use crate::store::engine::journal::files;
 use crate::store::engine::journal::inspect::Inspection;
+use crate::store::engine::journal::manifest::SegmentEntry;
 use crate::store::engine::journal::replay::replay_between;
 use crate::store::engine::kv::{Batch, KeyChange, Kv, KvError};
 use crate::store::engine::packed::Packed;
@@ -80,7 +81,12 @@ pub fn bring_up(
     let (mut batch, mut bytes) = (Batch::default(), 0);
     let segments = &inspection.manifest.segments;
     let mut progress = Progress::new(after, inspection.last);
+    // Of a journal that is whole no commit may be left out.
+    let is_whole = inspection.damage.is_empty();
+    let (finished, expected) = finished_frames(segments);
+    let mut seen = 0;
     let last = replay_between(journal, segments, (after, inspection.last), &mut |head, payload| {
+        seen += u64::from(head.lsn <= finished);
         add_changes(payload, &mut batch)?;
         bytes += payload.len();
         if bytes >= CHUNK {
@@ -91,7 +97,21 @@ pub fn bring_up(
         Ok(())
     });
     let last = last.map_err(failed)?;
+    let ends =
+        inspection.end.as_ref().is_none_or(|end| end.lsn < end.header.first || last == inspection.last);
+    if is_whole && (after == 0 && seen != expected || !ends) {
+        let cause = "it was whole when it was looked through, and cannot be read whole now".to_owned();
+        return Err(OpenError::Broken { path: journal.to_owned(), cause });
+    }
+    // A rewritten file may have no commit at its end.
+    let last = if is_whole { inspection.last } else { last };
     index.apply(batch).and_then(|()| sled.sync()).and_then(|()| sled.set_mark(last, false)).map_err(failed)
+}
+
+/// How far the finished segments at the beginning go, and how many frames they have.
+fn finished_frames(segments: &[SegmentEntry]) -> (u64, u64) {
+    let finished = segments.iter().map_while(|entry| entry.finished.as_ref());
+    finished.fold((0, 0), |(_, frames), finished| (finished.last, frames + finished.frames))
 }
 
 /// Adds the changes of a commit to a batch.

@@ -88,18 +88,15 @@ pub fn open(
 /// Prepares the folder, and holds it for this process. On a full disk what was left unfinished goes first: it may be what
 /// fills it.
 fn hold(path: &Path) -> Result<File, OpenError> {
-    if let Err(full) = folder::room(path) {
-        if !path.join(LOCK).exists() {
-            return Err(full);
-        }
+    if folder::room(path).is_err() && path.join(LOCK).exists() {
         let lock = lock(path)?;
         let failed = |error: io::Error| OpenError::of_io(path, &error);
-        // Of one that may have to be refused nothing is changed.
+        clean_made(path).map_err(failed)?;
+        // Of a journal that may have to be refused nothing is changed.
         let inspection = inspect(&path.join(JOURNAL)).map_err(failed)?;
-        if inspection.is_none_or(|found| !found.damage.is_empty() || found.end.is_none()) {
-            return Err(full);
+        if inspection.is_some_and(|found| found.damage.is_empty() && found.end.is_some()) {
+            clean(path).map_err(failed)?;
         }
-        clean(path).map_err(failed)?;
         folder::prepare(path)?;
         return Ok(lock);
     }
@@ -184,21 +181,11 @@ fn index_of(
     let index = path.join(INDEX);
     let is_ahead = |note: &IndexNote| note.applied > inspection.last;
     // Before it is opened, which changes its files: this may have to be refused.
-    let opened = match index_note::read(&index).filter(is_ahead) {
-        None => index_folder::open(&index)?,
-        Some(note) => {
-            let copy = path.join(repair::CHECKED_INDEX);
-            let is_whole = repair::checked_copy(path, &copy)?.is_some();
-            files::remove(&copy).map_err(failed)?;
-            if is_whole {
-                inspection.damage.push(index_ahead(path, inspection.last, note));
-                return Ok(FoundIndex::Damaged(Box::new(inspection)));
-            }
-            // As in a copy of a folder that was in use: the journal is what counts.
-            CheckedIndex::Wrong("it was being written when it was copied".to_owned())
-        }
-    };
-    let wrong = match opened {
+    if let Some(note) = index_note::read(&index).filter(is_ahead) {
+        inspection.damage.push(index_ahead(path, inspection.last, note));
+        return Ok(FoundIndex::Damaged(Box::new(inspection)));
+    }
+    let wrong = match index_folder::open(&index)? {
         CheckedIndex::Whole(sled) => {
             let (applied, closed) = (sled.mark().applied, sled.mark().closed);
             if applied > inspection.last {
@@ -283,14 +270,19 @@ fn go_on(
     Ok(opened)
 }
 
-/// Removes what an earlier start, or an earlier process, left unfinished. What only waits to be put into its place stays.
-fn clean(path: &Path) -> io::Result<()> {
+/// Removes what was being made of journal and index, and is of use to no one. What only waits to be put into its place stays.
+fn clean_made(path: &Path) -> io::Result<()> {
     if !repair::waits_for_its_place(path) {
         files::remove(&path.join(NEW_JOURNAL))?;
         files::remove(&path.join(repair::CHECKED_INDEX))?;
     }
     files::remove(&path.join(NEW_INDEX))?;
-    files::remove(&path.join(VERIFYING))?;
+    files::remove(&path.join(VERIFYING))
+}
+
+/// Removes what an earlier start, or an earlier process, left unfinished. What only waits to be put into its place stays.
+fn clean(path: &Path) -> io::Result<()> {
+    clean_made(path)?;
     let journal = path.join(JOURNAL);
     files::remove(&journal.join(SPARE))?;
     let entries = match fs::read_dir(&journal) {

@@ -11,6 +11,7 @@ use crate::store::engine::data_folder::{
     FolderContents, FolderSettings, GIVEN_UP, INDEX, JOURNAL, NEW_JOURNAL, OpenReport, new_store, refused,
     word,
 };
+use crate::store::engine::erasure_file::ErasureFile;
 use crate::store::engine::error::OpenError;
 use crate::store::engine::index_folder::{self, CheckedIndex, of_kv};
 use crate::store::engine::journal::append::Journal;
@@ -69,6 +70,11 @@ pub fn from_index(
         report.torn = torn_end::set_aside(path, torn, last + 1).map_err(failed)?;
     }
     report.is_loss_accepted = !lost.is_empty();
+    if report.is_loss_accepted {
+        // What was erased may have been so by what is lost. Also where this start is interrupted.
+        let erasures = ErasureFile::read(path).unwrap_or_default();
+        ErasureFile { again: true, ..erasures }.write(path).map_err(failed)?;
+    }
     let ending = if lost.is_empty() { "set-aside" } else { GIVEN_UP };
     write_anew(path, (sled, inspection.manifest.store, last), ending, settings, contents)?;
     let doing =
@@ -95,10 +101,7 @@ pub fn from_index_alone(
 }
 
 /// The index as a copy that may be changed; `None`: it is not whole.
-///
-/// # Errors
-/// The system's: there is no room for it.
-pub fn checked_copy(path: &Path, checked: &Path) -> Result<Option<Arc<Sled>>, OpenError> {
+fn checked_copy(path: &Path, checked: &Path) -> Result<Option<Arc<Sled>>, OpenError> {
     let failed = |error: io::Error| OpenError::of_io(path, &error);
     let index = path.join(INDEX);
     if !index.is_dir() {

@@ -28,8 +28,8 @@ const REST: Duration = Duration::from_millis(2);
 const ERASED_REST: u32 = 60;
 const ERASED_WAIT: u32 = 600;
 
-/// How much room there has to be, in bytes, to end a segment before it is full: for the one behind it.
-const END_ROOM: u64 = 96 * 1024 * 1024;
+/// How much room there has to be, in bytes, to end a segment before it is full: for those behind it.
+const END_ROOM: u64 = 192 * 1024 * 1024;
 
 /// What is asked of the thread that tidies.
 #[derive(Default)]
@@ -117,7 +117,7 @@ pub fn start(shared: &Arc<IndexedJournal>, request: &Arc<TidyRequest>) -> std::i
     let (shared, request) = (Arc::clone(shared), Arc::clone(request));
     let run = move || {
         while let Some(gone) = request.wait() {
-            shared.heal_for_writer();
+            shared.heal_for_writer(&|| request.is_stopped());
             let mut replaced = request.replaced.lock();
             let removed = replaced.remove_old(&shared.journal);
             if let Err(error) = tidy(&shared, &request, &gone, &mut replaced).and(removed) {
@@ -144,14 +144,15 @@ impl ReplacedFiles {
     fn remove(&mut self, journal: &Journal, looks: u32) -> Result<(), KvError> {
         let failed = |error: io::Error| KvError::Failed(format!("an old file of the journal: {error}"));
         let old: Vec<_> = self.0.extract_if(.., |(_, kept)| *kept >= looks).collect();
-        let mut removed = Ok(());
+        let (mut removed, mut left) = (Ok(()), Vec::new());
         for (old, looks) in old {
-            // The rest waits for the next look, in its order.
             removed = removed.and_then(|()| rewrite::remove_replaced(journal, &old));
             if removed.is_err() {
-                self.0.push((old, looks));
+                left.push((old, looks));
             }
         }
+        // They wait for the next look, before those that were replaced later.
+        self.0.splice(0..0, left);
         removed.map_err(failed)
     }
 }
@@ -181,13 +182,12 @@ fn tidy(
 ) -> Result<(), KvError> {
     let failed = |error: std::io::Error| KvError::Failed(format!("the journal: {error}"));
     if !request.is_stopped() && !shared.is_damaged() && shared.journal.is_open_since(gone.erased) {
-        // Ahead, so that no commit waits for more than its name.
-        let has_spare = shared.journal.folder().join(SPARE).exists();
-        let spare = if has_spare { Ok(()) } else { shared.journal.make_spare() };
         // Commits must not fail for want of room where they would not have needed any yet.
-        spare.map_err(failed)?;
         if folder::room_for(shared.journal.folder(), END_ROOM).is_ok() {
-            shared.journal.end_segment(gone.erased).map_err(failed)?;
+            // Ahead, so that no commit waits for more than its name.
+            let has_spare = shared.journal.folder().join(SPARE).exists();
+            let spare = if has_spare { Ok(()) } else { shared.journal.make_spare() };
+            spare.and_then(|()| shared.journal.end_segment(gone.erased)).map_err(failed)?;
             shared.ask_for_checkpoint();
         }
     }

@@ -119,7 +119,7 @@ impl Reader {
 
     /// The number that the next erasure gets.
     pub fn next_erasure(&self) -> Result<u64, StoreError> {
-        Ok(self.erasures_below(u64::MAX, 1)?.first().map_or(1, |(number, _)| number + 1))
+        Ok(self.erasures_below(u64::MAX, 1)?.first().map_or(1, |(number, _)| number.saturating_add(1)))
     }
 
     /// The first of those that are not done.

@@ -106,7 +106,7 @@ pub fn values_within(
         let mut frames = 0;
         while let Ok(head) = reader.next_frame() {
             (frames, last) = (frames + 1, head.lsn);
-            let payload = reader.unpack(&head).map_err(|fault| failed(format!("{fault:?}"), true))?;
+            let payload = reader.unpack(&head).map_err(|fault| failed(format!("{fault:?}"), false))?;
             let read = changes::each(payload, |(key, value)| {
                 if span.covers(key) {
                     bytes += key.len() + value.map_or(0, <[u8]>::len);
@@ -121,7 +121,11 @@ pub fn values_within(
             }
         }
         let is_whole = match (&entry.finished, segments.get(number + 1)) {
-            (Some(finished), _) => finished.frames == frames,
+            (Some(finished), _) => {
+                // A rewritten one may have lost its last commits to those who have taken their place.
+                last = last.max(finished.last);
+                finished.frames == frames
+            }
             (None, Some(next)) => last + 1 == next.first,
             // Behind what is durable there are zeros, and a frame that is being written.
             (None, None) => last >= until,
