@@ -27,6 +27,8 @@ pub struct JourneyFacts<'a> {
 pub struct SaleAt<'a> {
     pub stand_in: &'a StandIn,
     pub rules: Option<&'a ChangeRules>,
+    /// Whether the platform counts a repeat once.
+    pub is_counted_once: bool,
     pub number: usize,
     /// What the platform knows it by.
     pub text: String,
@@ -43,7 +45,7 @@ pub struct SaleAt<'a> {
 impl<'a> SaleAt<'a> {
     /// `None` where the platform cannot distinguish it from others: it takes no id of ours, and knows no click of it.
     fn of(
-        (stand_in, rules): (&'a StandIn, Option<&'a ChangeRules>),
+        (stand_in, rules, is_counted_once): (&'a StandIn, Option<&'a ChangeRules>, bool),
         facts: &JourneyFacts<'a>,
         (tid, known): (&str, &Acknowledged),
         takes_ids: bool,
@@ -60,7 +62,20 @@ impl<'a> SaleAt<'a> {
         let text = text.unwrap_or(tid).to_owned();
         let taken = by_form(stand_in.takings(&text), (event, &changes));
         let before = of_sale(facts.before, &stand_in.name, tid).0.pop();
-        (Some(SaleAt { stand_in, rules, number: known.number, text, before, event, changes, taken }), event)
+        (
+            Some(SaleAt {
+                stand_in,
+                rules,
+                is_counted_once,
+                number: known.number,
+                text,
+                before,
+                event,
+                changes,
+                taken,
+            }),
+            event,
+        )
     }
 
     /// What an assertion about it says.
@@ -118,17 +133,18 @@ pub fn repeated_without_need<'a, Key: Ord>(
 /// Every event once in effect, or dead or skipped with a code; answers what was wrong with the requests.
 pub fn check_ledger(stand_in: &StandIn, facts: &JourneyFacts<'_>) -> Vec<String> {
     let template = facts.catalog.destination(&stand_in.name).unwrap();
-    let rules = ChangeRules::of(&stand_in.name);
+    let (rules, is_counted_once) = (ChangeRules::of(&stand_in.name), template.dedup_ms().is_some());
     let (mut ledger, mut changes) = (BTreeMap::<String, usize>::new(), BTreeMap::<String, usize>::new());
     let (mut unknown, mut taken) = (0, 0);
     let takes = |text: &str| !stand_in.takings(text).is_empty();
     let takes_ids = facts.acknowledged.iter().any(|(tid, known)| takes(&known.event_id) || takes(tid));
     for (tid, known) in facts.acknowledged {
-        let (sale, event) = SaleAt::of((stand_in, rules.as_ref()), facts, (tid, known), takes_ids);
+        let (sale, event) =
+            SaleAt::of((stand_in, rules.as_ref(), is_counted_once), facts, (tid, known), takes_ids);
         *ledger.entry(event["state"].as_str().unwrap().to_owned()).or_default() += 1;
         // One by its customer alone cannot be distinguished from others.
         let Some(sale) = sale else { continue };
-        unknown += usize::from(check_first(&sale, template.dedup_ms().is_some()));
+        unknown += usize::from(check_first(&sale));
         taken += sale.taken.1.len();
         for outcome in check_changes(&sale) {
             *changes.entry(outcome).or_default() += 1;
@@ -153,7 +169,7 @@ pub fn check_ledger(stand_in: &StandIn, facts: &JourneyFacts<'_>) -> Vec<String>
 
 /// The event once in effect, or dead or skipped with a code. Answers whether the platform may have it although it was
 /// skipped: it was rejected while no one knew.
-fn check_first(sale: &SaleAt<'_>, is_counted_once: bool) -> bool {
+fn check_first(sale: &SaleAt<'_>) -> bool {
     let (delivery, firsts) = (sale.event, &sale.taken.0);
     // An event that is sent again in the same run was answered in none of the requests before.
     let needless = repeated_without_need(firsts, |_| ());
@@ -162,15 +178,20 @@ fn check_first(sale: &SaleAt<'_>, is_counted_once: bool) -> bool {
     let runs: BTreeSet<usize> = firsts.iter().map(|taking| taking.run).collect();
     // It was rejected while no one knew whether the platform had it, and is taken back as it may have it.
     if sale.is_taken_back_unknown() {
-        // Where a change looks like the event, the last one took it back.
+        // Where a change looks like the event, the last one took it back, or was to: what a platform accepts and refuses
+        // later it had too.
         let looks_alike = |last: &Taking| delivery["kind"] == "status" || last.event.is_change.is_none();
-        let last = usize::from(delivery["state"] != "dead" && firsts.last().is_some_and(looks_alike));
+        let refused = sale.stand_in.refusals(&sale.text);
+        let was_accepted = |last: &Taking| {
+            delivery["state"] != "dead" || refused.iter().any(|event| event.text == last.event.text)
+        };
+        let last = usize::from(firsts.last().is_some_and(|last| looks_alike(last) && was_accepted(last)));
         let mut before = firsts.iter().rev().skip(last);
         let is_right = delivery["state"] != "skipped" && before.all(|taking| sale.is_unknown(taking));
         assert!(end_of(sale.number).1 && is_right, "{}", sale.shown());
         return true;
     }
-    let once = is_counted_once || delivery["possible_repeat"] == true || runs.len() == firsts.len();
+    let once = sale.is_counted_once || delivery["possible_repeat"] == true || runs.len() == firsts.len();
     match delivery["state"].as_str().unwrap() {
         "delivered" => assert!(firsts.len() == 1 || (firsts.len() > 1 && once), "{}", sale.shown()),
         "dead" => {
@@ -195,7 +216,11 @@ impl SaleAt<'_> {
     pub fn is_taken_back_unknown(&self) -> bool {
         let refuses_it = |event: &ReadEvent| event.is_change == Some(true);
         let is_refused = || self.stand_in.refusals(&self.text).iter().any(refuses_it);
-        let may_be_known = self.event["state"] == "dead" && self.event["possible_repeat"] == true;
+        // A platform that counts a repeat once may have it by an earlier attempt that was no possible repeat.
+        let was_tried =
+            self.is_counted_once && self.event["attempts"].as_u64().is_some_and(|tries| tries > 1);
+        let may_be_known =
+            self.event["state"] == "dead" && (self.event["possible_repeat"] == true || was_tried);
         self.event["kind"] != "event" || (may_be_known && self.changes.is_empty() && is_refused())
     }
 
