@@ -55,12 +55,12 @@ fn note_opened(report: &OpenReport, health: &ProcessHealth) {
     metrics::counter!("postbridge_store_repairs_total").increment(report.repairs.len() as u64);
     let torn = report.torn.as_ref();
     metrics::gauge!("postbridge_store_torn_commit").set(if torn.is_some() { 1.0 } else { 0.0 });
-    if let Some((torn, aside)) = torn {
+    if let Some(last) = torn {
         let commands =
-            torn.commands.map_or("an unknown number of".to_owned(), |commands| commands.to_string());
+            last.torn.commands.map_or("an unknown number of".to_owned(), |commands| commands.to_string());
         health.set_notice(format!(
-            "the journal ended in the middle of a commit of {commands} requests, which may have been answered: it is in {}",
-            aside.display()
+            "the journal ended in the middle of a commit of {commands} requests, which may have been answered: {}",
+            last.is_where()
         ));
     }
 }

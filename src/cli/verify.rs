@@ -106,8 +106,8 @@ async fn repair(path: &Path, config: &Config, progress: &WorkBar) -> Result<Vec<
     let store = Embedded::open_sled(path, rules).map_err(|error| failed(error.to_string()))?;
     let report = store.opened().clone();
     store.close().await.map_err(|error| failed(error.to_string()))?;
-    let torn = report.torn.map(|(torn, aside)| {
-        format!("the last commit in {} was not whole: it is in {}", torn.file.display(), aside.display())
+    let torn = report.torn.map(|last| {
+        format!("the last commit in {} was not whole: {}", last.torn.file.display(), last.is_where())
     });
     Ok(renewed.into_iter().chain(report.repairs).chain(torn).collect())
 }

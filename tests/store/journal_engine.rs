@@ -260,13 +260,17 @@ fn what_may_have_followed_the_damaged_commits_that_the_index_has_is_named() {
         fs::write(&file, bytes).unwrap();
         let (kv, report) = open_folder::open(&damaged, &clock.settings(), contents).unwrap();
         let count = held(&kv, Direction::Up).len();
-        let torn = report.torn.map(|(torn, aside)| (torn.bytes > 0, torn.commands, aside.exists()));
+        let torn = report.torn.map(|last| {
+            (last.torn.bytes > 0, last.torn.commands, last.aside.is_some_and(|aside| aside.exists()))
+        });
         (count, torn)
     };
     // Both frames, only the first of them, and the first with a byte of the second.
     assert_eq!(damaged(&|bytes| bytes[begin..end].fill(0)), (20, Some((false, None, false))));
     assert_eq!(damaged(&|bytes| bytes.truncate(begin)), (20, Some((false, None, false))));
     assert_eq!(damaged(&|bytes| bytes[begin..before_last].fill(0)), (21, None));
+    // The last one alone: its slot says that it was begun.
+    assert_eq!(damaged(&|bytes| bytes[before_last..end].fill(0)), (20, Some((false, None, false))));
     let cut_in = damaged(&|bytes| {
         bytes[begin] ^= 1;
         bytes[end - 1] ^= 1;

@@ -211,7 +211,7 @@ impl Copying<'_> {
         self.copy(&source, &copy, end.at, |copy| {
             let file = fs::File::options().write(true).open(copy)?;
             let header = end.header.write().map_err(io::Error::other)?;
-            let slot = Slot { lsn: end.lsn, end: end.at, checksum: end.checksum };
+            let slot = Slot { lsn: end.lsn, end: end.at, checksum: end.checksum, is_end: true };
             let slot = slot.write().map_err(io::Error::other)?;
             file.write_all_at(&vec![0; usize::try_from(FRAMES).unwrap_or_default()], 0)?;
             file.write_all_at(&header, 0)?;

@@ -1,14 +1,15 @@
 //! A data folder: what is in it, how it is opened, what opening found, and what a refusal says.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::store::engine::checkpoint::CheckpointSettings;
 use crate::store::engine::error::OpenError;
 use crate::store::engine::journal::append::JournalSettings;
-use crate::store::engine::journal::damage::{Damage, TornEnd};
+use crate::store::engine::journal::damage::Damage;
 use crate::store::engine::journal::segment::StoreId;
 use crate::store::engine::kv::Kv;
+use crate::store::engine::torn_end::LastCommit;
 
 /// The name of the journal in a data folder.
 pub const JOURNAL: &str = "journal";
@@ -54,8 +55,8 @@ pub struct FolderContents<'a> {
 pub struct OpenReport {
     /// What was put right, in words.
     pub repairs: Vec<String>,
-    /// The end of the journal that was no whole commit, and the file that it was set aside in.
-    pub torn: Option<(TornEnd, PathBuf)>,
+    /// The end of the journal that was no whole commit.
+    pub torn: Option<LastCommit>,
     /// Whether a person has accepted that something is lost.
     pub is_loss_accepted: bool,
 }

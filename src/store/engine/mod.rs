@@ -32,7 +32,7 @@ pub mod restore;
 pub mod salvage;
 pub mod sled;
 pub mod tidy;
-mod torn_end;
+pub mod torn_end;
 mod unhealed;
 mod unreadable;
 pub mod verify;

@@ -131,7 +131,7 @@ impl Journal {
         manifest: Manifest,
         settings: JournalSettings,
     ) -> Journal {
-        let proven = Slot { lsn: end.lsn, end: end.at, checksum: end.checksum };
+        let proven = Slot { lsn: end.lsn, end: end.at, checksum: end.checksum, is_end: false };
         let (writer, plain) = Default::default();
         let durable = AtomicU64::new(end.lsn);
         let open = Mutex::new(OpenSegment { file, failed: false, end, turn: 0, proven, writer, plain });
@@ -178,8 +178,7 @@ impl Journal {
             known: 0,
             size: self.next_size(open).max(FRAMES + frame),
         };
-        open.prove()?;
-        open.file.sync_data()?;
+        open.prove_end()?;
         let (file, checksum) = (make_segment(&self.folder, &header)?, header.before);
         crash::point("journal.new_segment");
         let added = entry(&header);
@@ -187,7 +186,7 @@ impl Journal {
         crash::point("journal.new_segment_named");
         let lsn = open.end.lsn;
         open.end = JournalEnd { header, checksum, at: FRAMES, lsn };
-        (open.file, open.turn, open.proven) = (file, 0, Slot { lsn, end: FRAMES, checksum });
+        (open.file, open.turn, open.proven) = (file, 0, Slot { lsn, end: FRAMES, checksum, is_end: false });
         Ok(())
     }
 
@@ -230,8 +229,7 @@ impl Journal {
     pub fn prove_end(&self) -> io::Result<()> {
         let mut open = self.open.lock();
         open.check()?;
-        open.prove()?;
-        open.file.sync_data()
+        open.prove_end()
     }
 
     /// Changes the manifest and writes it, with what is durable by now.
@@ -299,7 +297,7 @@ impl OpenSegment {
         passed(Step::Synced);
         self.end.at += length as u64;
         (self.end.lsn, self.end.checksum) = (lsn, checksum);
-        self.proven = Slot { lsn, end: self.end.at, checksum };
+        self.proven = Slot { lsn, end: self.end.at, checksum, is_end: false };
         Ok(())
     }
 
@@ -316,11 +314,18 @@ impl OpenSegment {
         self.file.write_all_at(&bytes, place)
     }
 
+    /// Writes into both slots that what is proven durable is the end, and syncs them.
+    fn prove_end(&mut self) -> io::Result<()> {
+        let bytes = Slot { is_end: true, ..self.proven }.write().map_err(io::Error::other)?;
+        SLOTS.iter().try_for_each(|place| self.file.write_all_at(&bytes, *place))?;
+        self.file.sync_data()
+    }
+
     /// Overwrites a frame whose sync failed: it was answered to no one. A failed sync is not tried again over the
     /// same pages, since the system may have given them up and say that it went well.
-    fn take_back(&self, at: u64, length: usize) -> &'static str {
+    fn take_back(&mut self, at: u64, length: usize) -> &'static str {
         let zeros = vec![0; length];
-        match self.file.write_all_at(&zeros, at).and_then(|()| self.file.sync_data()) {
+        match self.file.write_all_at(&zeros, at).and_then(|()| self.prove_end()) {
             Ok(()) => "what was written was taken back",
             Err(_) => "what was written may be there once after the next start",
         }

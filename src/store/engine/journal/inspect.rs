@@ -420,8 +420,10 @@ impl Findings<'_> {
         if !is_whole {
             self.flaws.push(format!("{} was cut", path.display()));
         }
-        if !(is_closed || zeros && is_whole) {
-            let may_be_answered = slot.is_none_or(|slot| slot.lsn >= last);
+        // Where a commit was begun there must be something of it: nothing is left only where that is gone.
+        let was_begun = slot.is_some_and(|slot| slot.lsn == last && !slot.is_end);
+        if !is_closed && (was_begun || !zeros || !is_whole) {
+            let may_be_answered = slot.is_none() || was_begun;
             self.torn = Some(torn(&mut reader, &path, may_be_answered));
         } else if !zeros && is_whole {
             self.flaws.push(format!("{} has bytes behind its end", path.display()));

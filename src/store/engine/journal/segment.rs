@@ -3,7 +3,8 @@
 //!
 //! While it is open it has its full size, with zeros behind its last frame, so that a cut is seen. Two slots take turns:
 //! each commit writes into one of them what the sync of the commit *before* made durable, and the same sync carries it.
-//! Without them a tail that was lost to the disk would look as if it had never been written.
+//! Without them a tail that was lost to the disk would look as if it had never been written. Where the last commit is
+//! proven without another, both say that nothing was begun behind it.
 
 use std::collections::BTreeMap;
 
@@ -52,6 +53,8 @@ pub struct Slot {
     pub end: u64,
     /// The checksum of that frame.
     pub checksum: u32,
+    /// Whether nothing was begun behind it when this was written; else the commit that wrote it was.
+    pub is_end: bool,
 }
 
 /// How many changes of a kind of record there are: put, and removed.
@@ -122,10 +125,11 @@ impl Slot {
         checked::write(SLOT_TAG, self)
     }
 
-    /// The newest slot in a segment's first block.
+    /// The newest slot in a segment's first block: of two of one commit the one that another commit was begun with, since
+    /// the end is written into both.
     pub fn newest(block: &[u8]) -> Option<Slot> {
         let read = |at: &u64| checked::read(SLOT_TAG, block.get(usize::try_from(*at).ok()?..)?);
-        SLOTS.iter().filter_map(read).max_by_key(|slot: &Slot| slot.lsn)
+        SLOTS.iter().filter_map(read).max_by_key(|slot: &Slot| (slot.lsn, !slot.is_end))
     }
 }
 
@@ -177,7 +181,7 @@ mod tests {
         block[..bytes.len()].copy_from_slice(&bytes);
         assert_eq!(Slot::newest(&block), None);
         for (at, lsn) in SLOTS.iter().zip([9, 8]) {
-            let bytes = Slot { lsn, end: 4096 + lsn, checksum: 3 }.write().unwrap();
+            let bytes = Slot { lsn, end: 4096 + lsn, checksum: 3, is_end: false }.write().unwrap();
             block[*at as usize..*at as usize + bytes.len()].copy_from_slice(&bytes);
         }
         assert_eq!(SegmentHeader::read(&block), Some(header(5, 0)));
