@@ -212,6 +212,8 @@ impl Maintenance {
         let is_believed = self.clock.believes(now);
         self.look_for_removed(now, is_believed).await?;
         if !is_believed {
+            // Nothing is deleted meanwhile, and that is seen.
+            self.retention.show(self.signals.keep, now, self.clock.running_ms());
             return Ok(());
         }
         self.expire(now).await?;

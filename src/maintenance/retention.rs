@@ -50,10 +50,10 @@ pub struct FolderSpace {
 /// Ticks between two looks for records to purge, when the last look found none.
 const PURGE_EVERY: u32 = 600;
 /// How much of a second goes on purging, in milliseconds; and how much, and after how many such seconds, where that is not
-/// enough.
-const PURGING_MS: i64 = 50;
-const PURGING_BEHIND_MS: i64 = 300;
-const BEHIND_TICKS: u32 = 30;
+/// enough. Most of it is reading, which holds up no one.
+const PURGING_MS: i64 = 100;
+const PURGING_BEHIND_MS: i64 = 600;
+const BEHIND_TICKS: u32 = 5;
 
 /// Where retention is.
 pub struct Retention {

@@ -7,6 +7,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::domain::ruleset::Ruleset;
 use crate::store::commit::erasing::ErasingCommand;
+use crate::store::commit::purge::PurgePass;
 use crate::store::contract::change::{PurgeBefore, Purged};
 use crate::store::contract::error::StoreError;
 use crate::store::contract::monotonic::MonotonicClock;
@@ -30,7 +31,7 @@ pub enum AloneCommand {
     /// Decides by other rules what is queued from here on.
     ChangeRules(Arc<Ruleset>, ReplySender<()>),
     /// Purging rewrites what others read.
-    Purge(PurgeBefore, ReplySender<Purged>),
+    Purge(PurgePass, PurgeBefore, ReplySender<Purged>),
     /// So does erasing.
     Erase(Box<ErasingCommand>),
     /// Ends the writer, once all before it is done.
@@ -46,7 +47,7 @@ impl StoreCommand {
             StoreCommand::Alone(AloneCommand::ChangeRules(_, answer) | AloneCommand::Close(answer)) => {
                 drop(answer.send(Err(error)));
             }
-            StoreCommand::Alone(AloneCommand::Purge(_, answer)) => drop(answer.send(Err(error))),
+            StoreCommand::Alone(AloneCommand::Purge(_, _, answer)) => drop(answer.send(Err(error))),
             StoreCommand::Alone(AloneCommand::Erase(command)) => command.refuse(error),
         }
     }

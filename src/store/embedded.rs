@@ -17,6 +17,7 @@ use crate::domain::presented::DigestKey;
 use crate::domain::ruleset::Ruleset;
 use crate::store::command_queue::{AloneCommand, CommandQueue, StoreCommand};
 use crate::store::commit::erasure_list::Begun;
+use crate::store::commit::purge::PurgePass;
 use crate::store::contract::StoreFuture;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::monotonic::{MonotonicClock, stopped_clock};
@@ -95,6 +96,8 @@ pub struct Embedded {
     /// Permits to hand out work and to take it back.
     dispatch_reads: Arc<Semaphore>,
     queue: Arc<CommandQueue>,
+    /// How far purging has come.
+    purging: PurgePass,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -193,6 +196,7 @@ impl Embedded {
             short_reads: Arc::new(Semaphore::new(SHORT_READS)),
             dispatch_reads: Arc::new(Semaphore::new(DISPATCH_READS)),
             queue,
+            purging: PurgePass::default(),
             writer: Mutex::new(Some(writer)),
         })
     }

@@ -15,7 +15,7 @@ use crate::store::command_queue::{AloneCommand, CommandQueue, StoreCommand, neve
 pub use crate::store::command_queue::{SLOW, STUCK};
 use crate::store::commit::embedded_commit::EmbeddedCommit;
 use crate::store::commit::known_facts::KnownFacts;
-use crate::store::commit::purge::{self, Cursor};
+use crate::store::commit::purge::{self, PurgePass};
 use crate::store::contract::change::{PurgeBefore, Purged};
 use crate::store::contract::error::StoreError;
 use crate::store::contract::monotonic::MonotonicClock;
@@ -73,14 +73,7 @@ pub fn start(
     numbers: NumberSequences,
     watch: Option<Watch>,
 ) -> std::io::Result<JoinHandle<()>> {
-    let writer = Writer {
-        shared,
-        queue,
-        numbers,
-        watch,
-        cursor: Cursor::default(),
-        runtime: Handle::try_current().ok(),
-    };
+    let writer = Writer { shared, queue, numbers, watch, runtime: Handle::try_current().ok() };
     std::thread::Builder::new().name(WRITER_THREAD.to_owned()).spawn(move || writer.run())
 }
 
@@ -115,7 +108,6 @@ struct Writer {
     queue: Arc<CommandQueue>,
     numbers: NumberSequences,
     watch: Option<Watch>,
-    cursor: Cursor,
     /// The runtime whose tasks wait for answers, if the store was opened within one.
     runtime: Option<Handle>,
 }
@@ -147,7 +139,9 @@ impl Writer {
                 Turn::Alone(AloneCommand::ChangeRules(rules, answer)) => {
                     drop(answer.send(self.change_rules(&rules)));
                 }
-                Turn::Alone(AloneCommand::Purge(before, answer)) => drop(answer.send(self.purge(before))),
+                Turn::Alone(AloneCommand::Purge(pass, before, answer)) => {
+                    drop(answer.send(self.purge(&pass, before)));
+                }
                 Turn::Alone(AloneCommand::Erase(command)) => self.erase(*command),
                 Turn::Alone(AloneCommand::Close(answer)) => {
                     // Nothing is committed behind it: what is left of long orders goes first.
@@ -287,10 +281,10 @@ impl Writer {
         reader.kv().close().map_err(|error| reader.fail("close", error))
     }
 
-    fn purge(&mut self, before: PurgeBefore) -> Result<Purged, StoreError> {
+    fn purge(&mut self, pass: &PurgePass, before: PurgeBefore) -> Result<Purged, StoreError> {
         let shared = Arc::clone(&self.shared);
         shared.reader.check()?;
-        let (mut purging, mut purged) = purge::step(&shared, before, &mut self.cursor)?;
+        let (mut purging, mut purged) = purge::step(&shared, before, pass)?;
         let facts = KnownFacts::of(&shared);
         let mut group = CommitGroup::new(&facts, shared.beginning(self.numbers));
         group.counting.append(std::mem::take(&mut purging.counting));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use postbridge::store::contract::conformance::fixture::received::entered;
 use postbridge::store::contract::error::StoreError;
 use postbridge::store::contract::{Store, StoreFuture};
 use tokio::task::unconstrained;
@@ -44,6 +45,7 @@ impl StoreHook for Patience {
         &'a self,
         ask: impl Fn(&'a dyn Store) -> StoreFuture<'a, T>,
     ) -> StoreFuture<'a, T> {
+        let _entered = entered();
         loop {
             let mut answer = ask(&*self.store);
             // Asking often must not look as if the answer were not there yet.

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 
 use crate::domain::time::Time;
 use crate::store::codec;
 use crate::store::commit::aged_out::AgedOut;
-use crate::store::commit::purge_clicks::ClickCursor;
+use crate::store::commit::purge_clicks::{self, ClickCursor, readable_quietly};
 use crate::store::commit::purging::{ClickPurge, Purging};
 use crate::store::contract::change::{OldestRecords, PurgeBefore, Purged};
 use crate::store::contract::error::StoreError;
@@ -26,7 +27,7 @@ use crate::store::table::postback::{HeadAge, RawAge, head_key, put_postback, raw
 
 /// How many records one step looks at, and how many it takes out.
 const LOOKED_AT: usize = 2048;
-const TAKEN_OUT: usize = 512;
+const TAKEN_OUT: usize = 256;
 
 /// How far the present pass has come. A pass is over when every part is.
 #[derive(Debug, Default)]
@@ -40,12 +41,37 @@ pub struct Cursor {
     clicks: ClickCursor,
 }
 
+/// The same, for those who read ahead and for the writer, who moves it on.
+pub type PurgePass = Arc<Mutex<Cursor>>;
+
+/// Reads what the next step is going to take out, so that the writer finds it in memory. What changes meanwhile is read
+/// again there, and so is what cannot be read.
+pub fn read_ahead(shared: &StoreShared, before: PurgeBefore, pass: &PurgePass) -> Result<(), StoreError> {
+    let (mut postbacks, clicks) = {
+        let cursor = pass.lock();
+        ((cursor.raw_done && !cursor.postbacks_done).then_some(cursor.postbacks), cursor.clicks.line())
+    };
+    let kept = Arc::clone(&shared.index.lock().kept);
+    let aged = AgedOut::new(&kept, before);
+    if let Some(next) = &mut postbacks {
+        let due = |run: &DayRun| aged.conversions_of(run);
+        let mut left = TAKEN_OUT;
+        walk(shared, (head_key, &due), next, |(day, number), _: HeadAge| {
+            left -= 1;
+            readable_quietly(shared.records.conversion(day, number))?;
+            Ok(left == 0)
+        })?;
+    }
+    clicks.map_or(Ok(()), |place| purge_clicks::read_ahead(shared, &aged, place))
+}
+
 /// Decides one step: what it deletes, and how far that is.
 pub fn step(
     shared: &StoreShared,
     before: PurgeBefore,
-    cursor: &mut Cursor,
+    pass: &PurgePass,
 ) -> Result<(Purging, Purged), StoreError> {
+    let cursor = &mut *pass.lock();
     let mut purging = Purging::default();
     let kept = Arc::clone(&shared.index.lock().kept);
     let aged = AgedOut::new(&kept, before);

@@ -1,6 +1,8 @@
 //! Deletes clicks that are past their date, with every trace: their lines in the log, their places among
 //! their browsers' clicks, and the counters of their days.
 
+use std::sync::Arc;
+
 use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::offer::day_of;
 use crate::store::commit::aged_out::AgedOut;
@@ -16,7 +18,7 @@ use crate::store::table::early_answer::{self, FIRST_ANSWER};
 /// How many lines of the log, how many due clicks and how many counters one step looks at.
 const LINES: usize = 16 * 1024;
 
-const CLICKS: usize = 512;
+const CLICKS: usize = 256;
 
 const DAYS: usize = 512;
 
@@ -50,6 +52,33 @@ impl Default for ClickCursor {
 impl ClickCursor {
     pub fn is_done(&self) -> bool {
         self.log_done && self.days_done && self.answers_done
+    }
+
+    /// The line of the log from which on it is looked next; `None`: at none.
+    pub fn line(&self) -> Option<LogPlace> {
+        (!self.log_done).then_some(self.log)
+    }
+}
+
+/// Reads the clicks of the lines from a place on that the next step takes out.
+pub fn read_ahead(shared: &StoreShared, aged: &AgedOut<'_>, from: LogPlace) -> Result<(), StoreError> {
+    let lines = click_log::lines_up(&shared.reader, (from, LogPlace::END), CLICKS);
+    let lines = readable_quietly(lines)?.unwrap_or_default();
+    for (place, line) in lines {
+        let Some(line) = readable_quietly(line)? else { continue };
+        if aged.click(AgeKey::Click(place.number), line.at) {
+            readable_quietly(shared.records.click(&line.id))?;
+        }
+    }
+    Ok(())
+}
+
+/// What could be read; what could not is named by the writer, who meets it too.
+pub fn readable_quietly<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(StoreError::Corrupt { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -92,8 +121,9 @@ impl ClickPurge {
                 cursor.log = first.next_day();
                 continue;
             }
-            let lines = click_log::lines_up(reader, (first, first.next_day()), left)?;
-            let is_whole_day = lines.len() < left;
+            let some = left.min(CLICKS);
+            let lines = click_log::lines_up(reader, (first, first.next_day()), some)?;
+            let is_whole_day = lines.len() < some;
             for (place, line) in lines {
                 if looked_at >= CLICKS {
                     cursor.log = place;
@@ -111,10 +141,11 @@ impl ClickPurge {
                     self.log.push(place);
                 }
             }
-            if !is_whole_day {
+            if is_whole_day {
+                cursor.log = first.next_day();
+            } else if left == 0 {
                 return Ok(());
             }
-            cursor.log = first.next_day();
         }
         cursor.log_done = true;
         Ok(())
@@ -125,8 +156,12 @@ impl ClickPurge {
         if shared.index.lock().needs_click(line.id.as_str()) {
             return Ok(false);
         }
-        let Some(found) = readable(shared.reader.click_afresh(&line.id), "a click")? else {
-            return Ok(false);
+        let found = match shared.records.click_at_hand(&line.id) {
+            Some(click) => Some(click),
+            None => match readable(shared.reader.click_afresh(&line.id), "a click")? {
+                Some(found) => found.map(Arc::new),
+                None => return Ok(false),
+            },
         };
         let Some(click) = found else { return Ok(true) };
         if let Some(visitor) = &click.context.visitor {

@@ -19,9 +19,11 @@ use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::time::Time;
 use crate::store::command_queue::AloneCommand;
 use crate::store::commit::erasing::ErasingCommand;
-use crate::store::commit::erasure_list;
+use crate::store::commit::{erasure_list, purge};
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
-use crate::store::contract::change::{ConversionRef, PurgeBefore, Purged, StatusChanged, SuppressionOrder};
+use crate::store::contract::change::{
+    ConversionRef, PurgeBefore, Purged, PurgedRecords, StatusChanged, SuppressionOrder,
+};
 use crate::store::contract::erasure::{ErasureOrder, ErasureScan, ErasureStep, KeptErasure, ScannedRecords};
 use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{
@@ -235,7 +237,16 @@ impl Store for Embedded {
     }
 
     fn purge(&self, before: PurgeBefore) -> StoreFuture<'_, Purged> {
-        self.queue(|answer| AloneCommand::Purge(before, answer))
+        let stepped = self.queue(|answer| AloneCommand::Purge(Arc::clone(&self.purging), before, answer));
+        Box::pin(async move {
+            let purged = stepped.await?;
+            if purged.more && purged.records != PurgedRecords::default() {
+                // Here, so that the writer does not wait for the disk in the next step.
+                let pass = Arc::clone(&self.purging);
+                self.read_many(move |shared| purge::read_ahead(shared, before, &pass)).await?;
+            }
+            Ok(purged)
+        })
     }
 
     fn scan_for_erasure(&self, scan: ErasureScan) -> StoreFuture<'_, ScannedRecords> {
