@@ -1,6 +1,7 @@
 //! The store's guarantees, most of them for every implementation.
 
 mod backups;
+mod chained_commits;
 mod click_lists;
 mod clicks;
 mod clock_jumps;
