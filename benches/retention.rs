@@ -23,6 +23,7 @@ use postbridge::store::contract::Store;
 use postbridge::store::contract::conformance::fixture::engine::usual_rules;
 use postbridge::store::contract::conformance::fixture::received::{click, sale, unscreened};
 use postbridge::store::embedded::Embedded;
+use postbridge::store::engine::journal::manifest::Manifest;
 use support::{median, setting};
 
 #[global_allocator]
@@ -30,6 +31,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const DAYS: u64 = 30;
 const DAY_MS: i64 = 86_400_000;
+/// The longest that rewriting one file of the journal takes.
+const SETTLED: Duration = Duration::from_secs(15);
 /// Clicks that wait for their answer at one time.
 const IN_FLIGHT: u64 = 64;
 
@@ -51,7 +54,25 @@ fn main() {
     let began = Instant::now();
     let store: Arc<Embedded> = Arc::new(Embedded::open_sled(&data, usual_rules()).unwrap());
     println!("opened in {:.2} s", began.elapsed().as_secs_f64());
+    settle(&data.join("journal"));
     runtime.block_on(measure(&store, &data, clock, sales / DAYS + clicks / DAYS));
+}
+
+/// Waits until the journal's files are as they are in a relay that has been running: each rewritten once.
+fn settle(journal: &Path) {
+    let names = || {
+        let names = std::fs::read_dir(journal).unwrap().flatten().map(|entry| entry.file_name());
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    let began = Instant::now();
+    loop {
+        let before = names();
+        std::thread::sleep(SETTLED);
+        if names() == before {
+            break;
+        }
+    }
+    println!("the journal was in order after {:.0} s", began.elapsed().as_secs_f64());
 }
 
 async fn fill(store: &Arc<Embedded>, first: Time, (sales, clicks): (u64, u64)) {
@@ -87,7 +108,7 @@ async fn fill(store: &Arc<Embedded>, first: Time, (sales, clicks): (u64, u64)) {
 async fn measure(store: &Arc<Embedded>, data: &Path, clock: Clock, wanted: u64) {
     let rate = setting("POSTBRIDGE_BENCH_RATE", 1500);
     let quiet = receive(store, &clock, rate, Until::Time(Duration::from_secs(10))).await;
-    let before = mib(data);
+    let before = parts(data);
     let keep = RetentionDays {
         conversions_days: DAYS as u32 - 1,
         postbacks_days: DAYS as u32 - 1,
@@ -128,7 +149,8 @@ async fn measure(store: &Arc<Embedded>, data: &Path, clock: Clock, wanted: u64) 
         wanted as f64 / took
     );
     println!("sales at {rate}/s meanwhile, p50 and p99 in µs: without {quiet:?}, with {busy:?}");
-    println!("on disk: {before:.1} MiB before, {:.1} after", mib(data));
+    settle(&data.join("journal"));
+    println!("MiB of the journal and of the index: {before:.1?} before, {:.1?} after", parts(data));
 }
 
 enum Until {
@@ -178,6 +200,14 @@ fn scramble(number: u64) -> u64 {
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
+}
+
+/// The MiB of the files that the journal's manifest names, since those that they took the place of stay for a while; and of
+/// the index.
+fn parts(data: &Path) -> (f64, f64) {
+    let segments = Manifest::read(&data.join("journal")).0.unwrap().segments;
+    let bytes = segments.iter().filter_map(|entry| Some(entry.finished.as_ref()?.bytes)).sum::<u64>();
+    (bytes as f64 / f64::from(1 << 20), mib(&data.join("index")))
 }
 
 fn mib(path: &Path) -> f64 {

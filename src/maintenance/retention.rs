@@ -52,7 +52,7 @@ const PURGE_EVERY: u32 = 600;
 /// How much of a second goes on purging, in milliseconds; and how much, and after how many such seconds, where that is not
 /// enough. Most of it is reading, which holds up no one.
 const PURGING_MS: i64 = 100;
-const PURGING_BEHIND_MS: i64 = 600;
+const PURGING_BEHIND_MS: i64 = 800;
 const BEHIND_TICKS: u32 = 5;
 
 /// Where retention is.

@@ -25,9 +25,9 @@ use crate::store::table::delivery::remove_states;
 use crate::store::table::exchange::remove_exchange;
 use crate::store::table::postback::{HeadAge, RawAge, head_key, put_postback, raw_key, remove_postback};
 
-/// How many records one step looks at, and how many it takes out.
-const LOOKED_AT: usize = 2048;
-const TAKEN_OUT: usize = 256;
+/// How many records one step looks at, and how many it takes out: so few that what is received hardly waits for it.
+const LOOKED_AT: usize = 512;
+const TAKEN_OUT: usize = 32;
 
 /// How far the present pass has come. A pass is over when every part is.
 #[derive(Debug, Default)]

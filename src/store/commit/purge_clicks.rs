@@ -15,15 +15,16 @@ use crate::store::table::click_day;
 use crate::store::table::click_log::{self, LogPlace, LoggedClick};
 use crate::store::table::early_answer::{self, FIRST_ANSWER};
 
-/// How many lines of the log, how many due clicks and how many counters one step looks at.
-const LINES: usize = 16 * 1024;
+/// How many lines of the log, how many due clicks and how many counters one step looks at: so few that what is received
+/// hardly waits for it, since a day that is partly due has many lines that are not.
+const LINES: usize = 1024;
 
-const CLICKS: usize = 256;
+const CLICKS: usize = 32;
 
 const DAYS: usize = 512;
 
 /// How many answers ahead of their clicks.
-const ANSWERS: usize = 4096;
+const ANSWERS: usize = 512;
 
 /// How far the present pass has come.
 #[derive(Debug)]

@@ -241,9 +241,10 @@ impl Store for Embedded {
         Box::pin(async move {
             let purged = stepped.await?;
             if purged.more && purged.records != PurgedRecords::default() {
-                // Here, so that the writer does not wait for the disk in the next step.
+                // Here, so that the writer does not wait for the disk in the next step; what failed is met there again.
                 let pass = Arc::clone(&self.purging);
-                self.read_many(move |shared| purge::read_ahead(shared, before, &pass)).await?;
+                let ahead = self.read_many(move |shared| purge::read_ahead(shared, before, &pass)).await;
+                drop(ahead);
             }
             Ok(purged)
         })
