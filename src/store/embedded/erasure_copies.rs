@@ -1,7 +1,7 @@
 //! The file of erasures of a data folder, and those of its backups, kept up with what the store has: so that an older copy of
 //! the records that is put back is given what was erased since.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -30,8 +30,10 @@ pub struct ErasureCopies {
     journal: StoreId,
     /// By what its key is known.
     store: [u8; 16],
-    /// Held by the one who writes into the data folder; by the one who writes into a backup's.
-    writing: (Mutex<()>, Mutex<()>),
+    /// Held by the one who writes into the data folder.
+    writing: Mutex<()>,
+    /// Held by the one who writes into a backup's folder: one that does not answer holds up no other.
+    backups: Mutex<BTreeMap<PathBuf, Arc<Mutex<()>>>>,
 }
 
 impl ErasureCopies {
@@ -48,8 +50,8 @@ impl ErasureCopies {
         which: Begun,
     ) -> Result<ErasureCopies, StoreError> {
         let store = key.digest(&[b"the store of erasures"]).half();
-        let writing = Default::default();
-        let copies = ErasureCopies { folder: folder.to_owned(), journal, store, writing };
+        let (writing, backups) = Default::default();
+        let copies = ErasureCopies { folder: folder.to_owned(), journal, store, writing, backups };
         let path = folder.join(ERASURES);
         let file = match ErasureFile::read(folder) {
             Ok(file) => file,
@@ -152,7 +154,7 @@ impl ErasureCopies {
         let failed = |error: std::io::Error| StoreError::Unavailable {
             cause: format!("{} cannot be written: {error}", self.folder.join(ERASURES).display()),
         };
-        let _alone = self.writing.0.lock();
+        let _alone = self.writing.lock();
         let read = ErasureFile::read(&self.folder).map_err(failed)?;
         let mut now = ErasureFile { damaged: Vec::new(), ..read.clone() };
         now.lines.extend(self.lines(reader)?);
@@ -168,7 +170,8 @@ impl ErasureCopies {
         if of != self.journal {
             return Err("it is a backup of another store".to_owned());
         }
-        let _alone = self.writing.1.lock();
+        let lock = Arc::clone(self.backups.lock().entry(backup.to_owned()).or_default());
+        let _alone = lock.lock();
         let read = ErasureFile::read(backup).map_err(|error| error.to_string())?;
         let mut now = ErasureFile { damaged: Vec::new(), ..read.clone() };
         now.join(ErasureFile { again: false, ..file });

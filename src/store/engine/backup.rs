@@ -35,6 +35,7 @@ const WINDOW: usize = 256 * 1024;
 /// Why there is no new backup. The one that was there before is then as it was.
 pub fn backup(journal: &Journal, target: &Path, progress: ProgressOf<'_>) -> Result<CopyReport, CopyError> {
     let before = prepare(journal, target)?;
+    let _stay = journal.hold_files();
     let made = target.join(NEW_JOURNAL);
     let mut copying = Copying {
         journal,

@@ -218,6 +218,7 @@ impl IndexedJournal {
     }
 
     fn read_journal(&self, span: &UnreadableSpan) -> Result<(), FailedHeal> {
+        let _stay = self.journal.hold_files();
         let (folder, until) = (self.journal.folder(), self.journal.durable());
         let mut found = values_within(folder, &self.journal.manifest().segments, until, (span, MOST_KEPT))?;
         // Nothing moves from the overlay to the index from here on; what was committed meanwhile is newer.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::domain::time::Time;
+use crate::store::engine::background;
 use crate::store::engine::checkpoint::IndexedJournal;
 use crate::store::engine::data_folder::GIVEN_UP;
 use crate::store::engine::folder;
@@ -24,6 +25,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const KEPT_LOOKS: u32 = 600;
 /// The rest after each piece of a rewriting: as long as the piece takes, about, so that it takes half of a core at most.
 const REST: Duration = Duration::from_millis(2);
+/// After how many looks what the journal could not give is looked for again: perhaps the disk gives it by now.
+const LOST_LOOKS: u32 = 3600;
 /// After how many looks without another erasure, and how many in any case, what was erased leaves the journal.
 const ERASED_REST: u32 = 60;
 const ERASED_WAIT: u32 = 600;
@@ -116,7 +119,12 @@ impl TidyRequest {
 pub fn start(shared: &Arc<IndexedJournal>, request: &Arc<TidyRequest>) -> std::io::Result<JoinHandle<()>> {
     let (shared, request) = (Arc::clone(shared), Arc::clone(request));
     let run = move || {
-        while let Some(gone) = request.wait() {
+        background::has_time();
+        for look in 1_u32.. {
+            let Some(gone) = request.wait() else { return };
+            if look.is_multiple_of(LOST_LOOKS) {
+                shared.lost.clear();
+            }
             shared.heal_for_writer(&|| request.is_stopped());
             let mut replaced = request.replaced.lock();
             let removed = replaced.remove_old(&shared.journal);
@@ -142,6 +150,9 @@ impl ReplacedFiles {
 
     /// Removes those that were replaced at least so many looks ago.
     fn remove(&mut self, journal: &Journal, looks: u32) -> Result<(), KvError> {
+        if journal.is_held() {
+            return Ok(());
+        }
         let failed = |error: io::Error| KvError::Failed(format!("an old file of the journal: {error}"));
         let old: Vec<_> = self.0.extract_if(.., |(_, kept)| *kept >= looks).collect();
         let (mut removed, mut left) = (Ok(()), Vec::new());
@@ -195,7 +206,8 @@ fn tidy(
         // What fails holds up nothing of the rest.
         let spare = if shared.journal.needs_spare() { shared.journal.make_spare() } else { Ok(()) };
         let finished = finish::finish_all(&shared.journal);
-        let emptied = rewrite::remove_empty(&shared.journal);
+        let is_held = shared.journal.is_held();
+        let emptied = if is_held { Ok(()) } else { rewrite::remove_empty(&shared.journal) };
         spare.and(finished.map(drop)).and(emptied).map_err(failed)?;
         // What the index lacks must stay in the journal.
         if request.is_stopped() || shared.is_damaged() {

@@ -60,6 +60,7 @@ fn tries(
     work: &Path,
     progress: ProgressOf<'_>,
 ) -> Result<StoreVerification, OpenError> {
+    let _stay = journal.hold_files();
     for attempt in 0.. {
         let (manifest, end) = journal.snapshot();
         let mut verification = StoreVerification { last: end.lsn, ..StoreVerification::default() };

@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -69,6 +69,17 @@ pub struct Journal {
     open: Mutex<OpenSegment>,
     manifest: Mutex<Manifest>,
     durable: AtomicU64,
+    /// How many read its files, and want them to stay.
+    held: AtomicUsize,
+}
+
+/// While it is there no file of the journal is removed that a manifest of this time names.
+pub struct HeldFiles<'a>(&'a Journal);
+
+impl Drop for HeldFiles<'_> {
+    fn drop(&mut self) {
+        self.0.held.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 struct OpenSegment {
@@ -135,7 +146,8 @@ impl Journal {
         let (writer, plain) = Default::default();
         let durable = AtomicU64::new(end.lsn);
         let open = Mutex::new(OpenSegment { file, failed: false, end, turn: 0, proven, writer, plain });
-        Journal { folder: folder.to_owned(), settings, open, manifest: Mutex::new(manifest), durable }
+        let held = AtomicUsize::new(0);
+        Journal { folder: folder.to_owned(), settings, open, manifest: Mutex::new(manifest), durable, held }
     }
 
     /// Appends a commit, and answers its number once it is durable. After an error nothing more is appended.
@@ -251,6 +263,17 @@ impl Journal {
     /// What time it is, where that is known.
     pub fn now(&self) -> Option<Time> {
         self.settings.wall.as_ref().map(|wall| wall())
+    }
+
+    /// Has the files that are there now stay, for those who read by a manifest; what is being removed this moment may go.
+    pub fn hold_files(&self) -> HeldFiles<'_> {
+        self.held.fetch_add(1, Ordering::AcqRel);
+        HeldFiles(self)
+    }
+
+    /// Whether anyone wants its files to stay.
+    pub fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire) > 0
     }
 
     /// What the journal is at one moment: its manifest, and where its open segment ends. No commit waits for it longer than
