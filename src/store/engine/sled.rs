@@ -30,9 +30,11 @@ const MARK_TAG: [u8; 4] = *b"PbI1";
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// sled looks at a shard of its cache only at every 64th access, whatever has come in meanwhile: reading
 /// many blocks once each would keep 64 leaves of 100 KiB in each of 256 shards. Reading a large value a
-/// few times over, which costs little once it is there, makes it look in time.
+/// few times over, which costs little once it is there, makes it look in time. Of what is read in order that is done once
+/// for about so many bytes: a leaf's.
 const LARGE: usize = 1024;
 const TOUCHES: usize = 12;
+const LEAF: usize = 64 * 1024;
 
 /// A process that has just ended, or is ending, may hold the lock a moment longer.
 const LOCK_TRIES: usize = 10;
@@ -194,6 +196,24 @@ impl Sled {
         Ok(value)
     }
 
+    /// Has sled look whether its cache is too large, where it keeps the leaf of a key.
+    fn touch(&self, key: &[u8]) -> Result<(), KvError> {
+        for _ in 0..TOUCHES {
+            self.db.get(key).map_err(|error| failed_read(key, error))?;
+        }
+        Ok(())
+    }
+
+    /// The same now and then: a value of so many bytes was read in order, after so many others.
+    fn touch_some(&self, key: &[u8], read: usize, bytes: &mut usize) -> Result<(), KvError> {
+        *bytes += read;
+        if *bytes < LEAF {
+            return Ok(());
+        }
+        *bytes = 0;
+        self.touch(key)
+    }
+
     /// How many further pieces a key has. It is asked before anything is written.
     fn further(&self, key: &[u8]) -> Result<u16, KvError> {
         let damaged = |cause: String| KvError::Damaged { key: key.to_vec(), cause };
@@ -205,12 +225,10 @@ impl Sled {
 impl Kv for Sled {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
         guarded(|| {
-            let read = || self.db.get(key).map_err(|error| failed_read(key, error));
-            let Some(stored) = read()? else { return Ok(None) };
+            let stored = self.db.get(key).map_err(|error| failed_read(key, error))?;
+            let Some(stored) = stored else { return Ok(None) };
             if stored.len() > LARGE {
-                for _ in 0..TOUCHES {
-                    read()?;
-                }
+                self.touch(key)?;
             }
             self.join(key, stored)
         })
@@ -228,6 +246,7 @@ impl Kv for Sled {
                 Direction::Up => from.to_vec(),
                 Direction::Down => span.to.to_vec(),
             };
+            let mut bytes = 0;
             loop {
                 let next = match span.direction {
                     Direction::Up => range.next(),
@@ -235,6 +254,7 @@ impl Kv for Sled {
                 };
                 let Some(pair) = next else { return Ok(()) };
                 let (key, stored) = pair.map_err(|error| failed_read(&last, error))?;
+                self.touch_some(&key, stored.len(), &mut bytes)?;
                 let visited = match pieces::split(&stored) {
                     Ok((0, value)) => visit(&key, Ok(value)),
                     _ => match self.join(&key, stored.clone()) {
@@ -314,10 +334,11 @@ impl Sled {
     /// What cannot be read.
     pub fn count(&self) -> Result<IndexSums, KvError> {
         guarded(|| {
-            let mut sums = IndexSums::default();
+            let (mut sums, mut bytes) = (IndexSums::default(), 0);
             let mut last = Vec::new();
             for pair in self.db.iter() {
                 let (key, value) = pair.map_err(|error| failed_read(&last, error))?;
+                self.touch_some(&key, value.len(), &mut bytes)?;
                 if key != MARK {
                     sums.add(&key, &value);
                 }
