@@ -22,8 +22,9 @@ use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays};
 use postbridge::store::contract::Store;
 use postbridge::store::contract::conformance::fixture::engine::usual_rules;
 use postbridge::store::contract::conformance::fixture::received::{click, sale, unscreened};
-use postbridge::store::embedded::Embedded;
+use postbridge::store::embedded::{Embedded, EmbeddedSettings};
 use postbridge::store::engine::journal::manifest::Manifest;
+use postbridge::store::writer::Watch;
 use support::{median, setting};
 
 #[global_allocator]
@@ -52,7 +53,13 @@ fn main() {
     drop(store);
     println!("filled in {:.0} s: {:.1} MiB on disk", began.elapsed().as_secs_f64(), mib(&data));
     let began = Instant::now();
-    let store: Arc<Embedded> = Arc::new(Embedded::open_sled(&data, usual_rules()).unwrap());
+    let watch = Watch {
+        clock: clock.monotonic(),
+        report: Arc::new(|_| {}),
+        stuck: Arc::new(|error| panic!("{error}")),
+    };
+    let settings = EmbeddedSettings { watch: Some(watch), ..EmbeddedSettings::default() };
+    let store = Arc::new(Embedded::open_sled_with(&data, usual_rules(), settings).unwrap());
     println!("opened in {:.2} s", began.elapsed().as_secs_f64());
     settle(&data.join("journal"));
     runtime.block_on(measure(&store, &data, clock, sales / DAYS + clicks / DAYS));

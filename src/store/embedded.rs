@@ -9,6 +9,7 @@ mod operations;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, oneshot};
@@ -17,8 +18,9 @@ use crate::domain::presented::DigestKey;
 use crate::domain::ruleset::Ruleset;
 use crate::store::command_queue::{AloneCommand, CommandQueue, StoreCommand};
 use crate::store::commit::erasure_list::Begun;
-use crate::store::commit::purge::PurgePass;
+use crate::store::commit::purge::{self, PurgePass};
 use crate::store::contract::StoreFuture;
+use crate::store::contract::change::PurgeBefore;
 use crate::store::contract::error::StoreError;
 use crate::store::contract::monotonic::{MonotonicClock, stopped_clock};
 use crate::store::decision::click::MatchWaiting;
@@ -44,6 +46,8 @@ const LONG_READS: usize = 2;
 const SHORT_READS: usize = 32;
 /// How many reads for dispatch may: no delivery waits until strangers' reads are done.
 const DISPATCH_READS: usize = 32;
+/// How long purging waits for what it reads ahead.
+const AHEAD_WAIT: Duration = Duration::from_secs(2);
 
 /// How an embedded store is opened.
 #[derive(Clone)]
@@ -95,6 +99,8 @@ pub struct Embedded {
     short_reads: Arc<Semaphore>,
     /// Permits to hand out work and to take it back.
     dispatch_reads: Arc<Semaphore>,
+    /// The permit to read ahead of purging.
+    purge_reads: Arc<Semaphore>,
     queue: Arc<CommandQueue>,
     /// How far purging has come.
     purging: PurgePass,
@@ -195,6 +201,7 @@ impl Embedded {
             long_reads,
             short_reads: Arc::new(Semaphore::new(SHORT_READS)),
             dispatch_reads: Arc::new(Semaphore::new(DISPATCH_READS)),
+            purge_reads: Arc::new(Semaphore::new(1)),
             queue,
             purging: PurgePass::default(),
             writer: Mutex::new(Some(writer)),
@@ -246,6 +253,19 @@ impl Embedded {
             });
             reading.await.unwrap_or(Err(StoreError::Closed))
         })
+    }
+
+    /// Reads what the next step of purging takes out, so that the writer does not wait for the disk. What failed is met there
+    /// again; where it takes long, no one waits for it.
+    async fn read_ahead(&self, before: PurgeBefore) {
+        let Ok(permit) = Arc::clone(&self.purge_reads).try_acquire_owned() else { return };
+        let (shared, pass) = (Arc::clone(&self.shared), Arc::clone(&self.purging));
+        let reading = tokio::task::spawn_blocking(move || {
+            let done = without_panic(|| purge::read_ahead(&shared, before, &pass));
+            drop(permit);
+            done
+        });
+        drop(tokio::time::timeout(AHEAD_WAIT, reading).await);
     }
 
     /// Queues an order now, so that it is done even when no one waits for the answer.

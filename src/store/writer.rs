@@ -284,14 +284,17 @@ impl Writer {
     fn purge(&mut self, pass: &PurgePass, before: PurgeBefore) -> Result<Purged, StoreError> {
         let shared = Arc::clone(&self.shared);
         shared.reader.check()?;
+        let began = self.watch.as_ref().map(|watch| (watch.clock)());
         let (mut purging, mut purged) = purge::step(&shared, before, pass)?;
         let facts = KnownFacts::of(&shared);
         let mut group = CommitGroup::new(&facts, shared.beginning(self.numbers));
         group.counting.append(std::mem::take(&mut purging.counting));
         group.counting.append(std::mem::take(&mut purging.clicks.counting));
-        let began = self.watch.as_ref().map(|watch| (watch.clock)());
         let mut commit = EmbeddedCommit { purging, ..EmbeddedCommit::of(&shared, group) };
         let sync = self.commit(&mut commit, 0)?;
+        if let (Some(watch), Some(began), Some(sync)) = (&self.watch, began, sync) {
+            pass.lock().fit((watch.clock)().saturating_sub(began + sync), sync);
+        }
         self.end(Vec::new(), Ok(Committed::of(commit, sync)), began);
         if !purged.more {
             purged.oldest = Some(purge::oldest(&shared)?);

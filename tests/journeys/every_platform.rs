@@ -12,14 +12,12 @@ use serde_json::Value;
 
 use crate::journeys::accounts::{DeliveryKey, deliveries, is_event, is_final, setup};
 use crate::journeys::ledger::{JourneyFacts, check_ledger};
-use crate::journeys::sales::{SALES, Wave, change, record_clicks, report};
+use crate::journeys::sales::{KILLS, SALES, Wave, change, record_clicks, report};
 use crate::support::known_events::settings_of;
 use crate::support::relay::wait_until;
 use crate::support::stand_in::StandIn;
 use crate::support::trial::Chance;
 
-/// How often the program is killed while sales are reported; it is once more after some of them changed.
-const KILLS: usize = 4;
 /// The longest that most platforms take to answer.
 const ANSWERED: Duration = Duration::from_secs(10);
 /// Of a hundred events a platform fails so many, each once.

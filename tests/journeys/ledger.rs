@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::journeys::accounts::{DeliveryKey, of_sale};
 use crate::journeys::changes::check_changes;
-use crate::journeys::sales::{Acknowledged, SALES, end_of};
+use crate::journeys::sales::{Acknowledged, SALES, end_of, reported_in};
 use crate::support::change_form::ChangeRules;
 use crate::support::platform_folder::ReadEvent;
 use crate::support::stand_in::{StandIn, Taking};
@@ -182,9 +182,10 @@ fn check_first(sale: &SaleAt<'_>) -> bool {
         // later it had too.
         let looks_alike = |last: &Taking| delivery["kind"] == "status" || last.event.is_change.is_none();
         let refused = sale.stand_in.refusals(&sale.text);
-        let was_accepted = |last: &Taking| {
-            delivery["state"] != "dead" || refused.iter().any(|event| event.text == last.event.text)
+        let is_refused_later = |last: &Taking| {
+            sale.stand_in.confirmed() > 0 && refused.iter().any(|event| event.text == last.event.text)
         };
+        let was_accepted = |last: &Taking| delivery["state"] != "dead" || is_refused_later(last);
         let last = usize::from(firsts.last().is_some_and(|last| looks_alike(last) && was_accepted(last)));
         let mut before = firsts.iter().rev().skip(last);
         let is_right = delivery["state"] != "skipped" && before.all(|taking| sale.is_unknown(taking));
@@ -216,9 +217,13 @@ impl SaleAt<'_> {
     pub fn is_taken_back_unknown(&self) -> bool {
         let refuses_it = |event: &ReadEvent| event.is_change == Some(true);
         let is_refused = || self.stand_in.refusals(&self.text).iter().any(refuses_it);
-        // A platform that counts a repeat once may have it by an earlier attempt that was no possible repeat.
-        let was_tried =
-            self.is_counted_once && self.event["attempts"].as_u64().is_some_and(|tries| tries > 1);
+        // Where a repeat counts once none is possible: there it may have it by a request that broke off, or by one of a run
+        // that was killed since.
+        let url = self.event["last_attempt"]["request"]["url"].as_str().unwrap_or_default();
+        let last_run =
+            url.split("/run-").nth(1).and_then(|rest| rest.split('/').next()?.parse::<usize>().ok());
+        let was_killed = last_run.is_some_and(|run| run > reported_in(self.number));
+        let was_tried = self.is_counted_once && (was_killed || self.stand_in.has_broken_off(&self.text));
         let may_be_known =
             self.event["state"] == "dead" && (self.event["possible_repeat"] == true || was_tried);
         self.event["kind"] != "event" || (may_be_known && self.changes.is_empty() && is_refused())

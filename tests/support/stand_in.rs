@@ -41,6 +41,8 @@ struct Ledger {
     by_rows: usize,
     /// The events whose request it did not answer as it should, each once.
     failed: BTreeSet<String>,
+    /// Those of them of which the connection was reset.
+    broken_off: BTreeSet<String>,
     /// The events of each request of which it says later what became of them; its name is its place.
     accepted: Vec<AcceptedRequest>,
     /// How often it was asked, and how often it had nothing to say yet.
@@ -180,6 +182,11 @@ impl StandIn {
             || ledger.refused.iter().any(|event| event.text.contains(text))
     }
 
+    /// Whether the connection of a request with this text was reset.
+    pub fn has_broken_off(&self, text: &str) -> bool {
+        self.shared.lock().broken_off.iter().any(|event| event.contains(text))
+    }
+
     /// The changes with this text that it was sent before it took an event with it, whatever it answered.
     pub fn changes_before_their_first(&self, text: &str) -> Vec<String> {
         let ledger = self.shared.lock();
@@ -301,7 +308,10 @@ impl PlatformFolder {
             match drawn / 100 % 10 {
                 // The platform did as ever, and the answer is lost.
                 0 | 1 => true,
-                2 => return Act::Reset,
+                2 => {
+                    ledger.broken_off.extend(events.iter().map(|event| event.text.clone()));
+                    return Act::Reset;
+                }
                 _ => return self.answers.retry(drawn / 1_000, events.len()),
             }
         } else {

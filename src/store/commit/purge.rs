@@ -1,7 +1,9 @@
 //! Deletes what is past its time, a bounded number of records at a step. What a purged conversion
 //! leaves behind goes with it: what replaced it, its deliveries, its attempts, its place in the index.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
@@ -22,16 +24,21 @@ use crate::store::table::conversion::{Record, Sketch, remove_overlay};
 use crate::store::table::dated_records::{DatedKey, read_some};
 use crate::store::table::day::DayRun;
 use crate::store::table::delivery::remove_states;
-use crate::store::table::exchange::remove_exchange;
+use crate::store::table::exchange::{ExchangePlace, remove_exchange};
 use crate::store::table::postback::{HeadAge, RawAge, head_key, put_postback, raw_key, remove_postback};
 
-/// How many records one step looks at, and how many it takes out: so few that what is received hardly waits for it.
+/// How many records one step looks at, and how many it takes out at least and at most.
 const LOOKED_AT: usize = 512;
-const TAKEN_OUT: usize = 32;
+const TAKEN_OUT: RangeInclusive<usize> = 32..=512;
+/// How long the work of a step may take: so short that what is received hardly waits for it. Where the disk takes longer
+/// than that to make it durable, as long as the disk takes.
+const STEP: Duration = Duration::from_millis(1);
 
 /// How far the present pass has come. A pass is over when every part is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Cursor {
+    /// How many records of a kind the next step takes out at most.
+    most: usize,
     /// The number from which raw bytes are looked at next.
     raw: u64,
     raw_done: bool,
@@ -41,28 +48,58 @@ pub struct Cursor {
     clicks: ClickCursor,
 }
 
+impl Default for Cursor {
+    fn default() -> Cursor {
+        let clicks = ClickCursor::default();
+        let most = *TAKEN_OUT.start();
+        Cursor { most, raw: 0, raw_done: false, postbacks: 0, postbacks_done: false, clicks }
+    }
+}
+
+impl Cursor {
+    /// A step has taken so long to be worked out, and so long to be made durable.
+    pub fn fit(&mut self, worked: Duration, synced: Duration) {
+        let fair = synced.max(STEP);
+        if worked > fair {
+            self.most = (self.most / 2).max(*TAKEN_OUT.start());
+        } else if worked < fair / 4 {
+            self.most = (2 * self.most).min(*TAKEN_OUT.end());
+        }
+    }
+}
+
 /// The same, for those who read ahead and for the writer, who moves it on.
 pub type PurgePass = Arc<Mutex<Cursor>>;
 
 /// Reads what the next step is going to take out, so that the writer finds it in memory. What changes meanwhile is read
 /// again there, and so is what cannot be read.
 pub fn read_ahead(shared: &StoreShared, before: PurgeBefore, pass: &PurgePass) -> Result<(), StoreError> {
-    let (mut postbacks, clicks) = {
+    let (most, raw, postbacks, clicks) = {
         let cursor = pass.lock();
-        ((cursor.raw_done && !cursor.postbacks_done).then_some(cursor.postbacks), cursor.clicks.line())
+        let postbacks = (cursor.raw_done && !cursor.postbacks_done).then_some(cursor.postbacks);
+        (cursor.most, (!cursor.raw_done).then_some(cursor.raw), postbacks, cursor.clicks.line())
     };
     let kept = Arc::clone(&shared.index.lock().kept);
     let aged = AgedOut::new(&kept, before);
-    if let Some(next) = &mut postbacks {
-        let due = |run: &DayRun| aged.conversions_of(run);
-        let mut left = TAKEN_OUT;
-        walk(shared, (head_key, &due), next, |(day, number), _: HeadAge| {
+    let mut left = most;
+    if let Some(mut next) = raw {
+        let due = |run: &DayRun| aged.raw_of(run);
+        walk(shared, (raw_key, &due, most), &mut next, |_, _: RawAge| {
             left -= 1;
-            readable_quietly(shared.records.conversion(day, number))?;
             Ok(left == 0)
         })?;
     }
-    clicks.map_or(Ok(()), |place| purge_clicks::read_ahead(shared, &aged, place))
+    if let Some(mut next) = postbacks {
+        let due = |run: &DayRun| aged.conversions_of(run);
+        walk(shared, (head_key, &due, most), &mut next, |(day, number), _: HeadAge| {
+            left -= 1;
+            if let Some(record) = readable_quietly(shared.records.conversion(day, number))?.flatten() {
+                readable_quietly(attempts_of(shared, day, &record))?;
+            }
+            Ok(left == 0)
+        })?;
+    }
+    clicks.map_or(Ok(()), |place| purge_clicks::read_ahead(shared, &aged, (place, most)))
 }
 
 /// Decides one step: what it deletes, and how far that is.
@@ -82,11 +119,11 @@ pub fn step(
         step_postbacks(shared, &aged, cursor, &mut purging)?;
     }
     if !cursor.clicks.is_done() {
-        purging.clicks = ClickPurge::step(shared, &aged, &mut cursor.clicks)?;
+        purging.clicks = ClickPurge::step(shared, &aged, (&mut cursor.clicks, cursor.most))?;
     }
     let more = !(cursor.raw_done && cursor.postbacks_done && cursor.clicks.is_done());
     if !more {
-        *cursor = Cursor::default();
+        *cursor = Cursor { most: cursor.most, ..Cursor::default() };
     }
     let behind_ms = purging.behind_ms.max(purging.clicks.behind_ms);
     let purged = Purged { records: purging.records(), behind_ms, more, oldest: None };
@@ -130,13 +167,14 @@ fn step_raw(
     purging: &mut Purging,
 ) -> Result<(), StoreError> {
     let due = |run: &DayRun| aged.raw_of(run);
-    cursor.raw_done = walk(shared, (raw_key, &due), &mut cursor.raw, |(day, number), kept: RawAge| {
+    let most = cursor.most;
+    cursor.raw_done = walk(shared, (raw_key, &due, most), &mut cursor.raw, |(day, number), kept: RawAge| {
         purging.behind_ms = aged.believed.postbacks.millis_since(kept.at).max(0);
         if aged.entry(shared, number, (kept.at, kept.again)).raw {
             purging.batch.remove(raw_key(day, number));
             purging.stripped.push(number);
         }
-        Ok(purging.stripped.len() >= TAKEN_OUT)
+        Ok(purging.stripped.len() >= most)
     })?;
     Ok(())
 }
@@ -148,48 +186,73 @@ fn step_postbacks(
     purging: &mut Purging,
 ) -> Result<(), StoreError> {
     let due = |run: &DayRun| aged.conversions_of(run);
-    let next = &mut cursor.postbacks;
-    cursor.postbacks_done = walk(shared, (head_key, &due), next, |place, age: HeadAge| {
+    let (next, most) = (&mut cursor.postbacks, cursor.most);
+    cursor.postbacks_done = walk(shared, (head_key, &due, most), next, |place, age: HeadAge| {
         purging.behind_ms = aged.believed.conversions.millis_since(age.at).max(0);
         let due = aged.entry(shared, place.1, (age.at, age.again));
         if due.conversion {
             readable(purging.postback(shared, place, due.raw), "a postback that is to be purged")?;
         }
-        Ok(purging.gone.len() + purging.forgotten.len() >= TAKEN_OUT)
+        Ok(purging.gone.len() + purging.forgotten.len() >= most)
     })?;
     Ok(())
 }
 
-/// The key of a record by its day and number, and whether records of a day may be due.
-type DueRecords<'a> = (DatedKey, &'a dyn Fn(&DayRun) -> bool);
+/// The key of a record by its day and number, whether records of a day may be due, and how many are read at a time.
+type DueRecords<'a> = (DatedKey, &'a dyn Fn(&DayRun) -> bool, usize);
 
 /// Shows the beginnings of records of the days that are due to `visit`, from number `next` on, which moves on with them:
 /// of a bounded number of them, and of none once it answers that it has enough. Answers whether none is left.
 fn walk<T: DeserializeOwned>(
     shared: &StoreShared,
-    (key, is_due): DueRecords<'_>,
+    (key, is_due, some_at_once): DueRecords<'_>,
     next: &mut u64,
     mut visit: impl FnMut((i32, u64), T) -> Result<bool, StoreError>,
 ) -> Result<bool, StoreError> {
     let mut left = LOOKED_AT;
     let runs: Vec<DayRun> = shared.index.lock().days.from(*next).collect();
     for run in runs.iter().filter(|run| is_due(run)) {
-        let numbers = run.first.max(*next)..run.end;
-        let way = (numbers, Direction::Up);
-        let some = read_some(&shared.reader, (key, run.day), way, left, codec::beginning::<T>)?;
-        left = left.saturating_sub(some.found.len());
-        for (number, age) in some.found {
-            *next = number + 1;
-            if visit((run.day, number), age)? {
+        loop {
+            let way = (run.first.max(*next)..run.end, Direction::Up);
+            // Not more than are taken out: what is left would be read again by the next step.
+            let most = left.min(some_at_once);
+            let some = read_some(&shared.reader, (key, run.day), way, most, codec::beginning::<T>)?;
+            let looked_up = usize::try_from(some.looked_up).unwrap_or(LOOKED_AT);
+            left = left.saturating_sub(some.found.len().max(looked_up));
+            for (number, age) in some.found {
+                *next = number + 1;
+                if visit((run.day, number), age)? {
+                    return Ok(false);
+                }
+            }
+            *next = some.rest.start;
+            if left == 0 {
                 return Ok(false);
             }
-        }
-        *next = some.rest.start;
-        if !some.rest.is_empty() || left == 0 {
-            return Ok(false);
+            if some.rest.is_empty() {
+                break;
+            }
         }
     }
     Ok(true)
+}
+
+/// The attempts at the deliveries of a conversion, each with where its exchange is stored, if that is its own.
+fn attempts_of(
+    shared: &StoreShared,
+    day: i32,
+    record: &Record,
+) -> Result<Vec<(u64, Option<ExchangePlace>)>, StoreError> {
+    let mut attempts = Vec::new();
+    for last in &record.standing.last_attempts {
+        let mut next = *last;
+        while let Some(attempt) = next {
+            let Some(stored) = shared.reader.stored_attempt(day, attempt)? else { break };
+            attempts.push((attempt, stored.exchange.filter(|place| place.attempt == attempt)));
+            next = stored.before(attempt);
+        }
+    }
+    Ok(attempts)
 }
 
 impl Purging {
@@ -236,16 +299,7 @@ impl Purging {
         (day, number): (i32, u64),
         record: Arc<Record>,
     ) -> Result<(), StoreError> {
-        let mut attempts = Vec::new();
-        for last in &record.standing.last_attempts {
-            let mut next = *last;
-            while let Some(attempt) = next {
-                let Some(stored) = shared.reader.stored_attempt(day, attempt)? else { break };
-                attempts.push((attempt, stored.exchange.filter(|place| place.attempt == attempt)));
-                next = stored.before(attempt);
-            }
-        }
-        for (attempt, exchange) in attempts {
+        for (attempt, exchange) in attempts_of(shared, day, &record)? {
             remove_attempt(&mut self.batch, day, attempt);
             exchange.into_iter().for_each(|place| remove_exchange(&mut self.batch, place));
         }

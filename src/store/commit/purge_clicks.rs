@@ -15,11 +15,9 @@ use crate::store::table::click_day;
 use crate::store::table::click_log::{self, LogPlace, LoggedClick};
 use crate::store::table::early_answer::{self, FIRST_ANSWER};
 
-/// How many lines of the log, how many due clicks and how many counters one step looks at: so few that what is received
-/// hardly waits for it, since a day that is partly due has many lines that are not.
+/// How many lines of the log and how many counters one step looks at: so few that what is received hardly waits for it,
+/// since a day that is partly due has many lines that are not.
 const LINES: usize = 1024;
-
-const CLICKS: usize = 32;
 
 const DAYS: usize = 512;
 
@@ -62,13 +60,20 @@ impl ClickCursor {
 }
 
 /// Reads the clicks of the lines from a place on that the next step takes out.
-pub fn read_ahead(shared: &StoreShared, aged: &AgedOut<'_>, from: LogPlace) -> Result<(), StoreError> {
-    let lines = click_log::lines_up(&shared.reader, (from, LogPlace::END), CLICKS);
+pub fn read_ahead(
+    shared: &StoreShared,
+    aged: &AgedOut<'_>,
+    (from, most): (LogPlace, usize),
+) -> Result<(), StoreError> {
+    let lines = click_log::lines_up(&shared.reader, (from, LogPlace::END), most);
     let lines = readable_quietly(lines)?.unwrap_or_default();
     for (place, line) in lines {
         let Some(line) = readable_quietly(line)? else { continue };
         if aged.click(AgeKey::Click(place.number), line.at) {
-            readable_quietly(shared.records.click(&line.id))?;
+            let click = readable_quietly(shared.records.click(&line.id))?.flatten();
+            if let Some(visitor) = click.as_ref().and_then(|click| click.context.visitor.as_ref()) {
+                readable_quietly(shared.reader.visits(visitor))?;
+            }
         }
     }
     Ok(())
@@ -88,11 +93,11 @@ impl ClickPurge {
     pub fn step(
         shared: &StoreShared,
         aged: &AgedOut<'_>,
-        cursor: &mut ClickCursor,
+        (cursor, most): (&mut ClickCursor, usize),
     ) -> Result<ClickPurge, StoreError> {
         let mut purge = ClickPurge { day: day_of(aged.believed.clicks), ..ClickPurge::default() };
         if !cursor.log_done {
-            purge.step_log(shared, aged, cursor)?;
+            purge.step_log(shared, aged, (cursor, most))?;
         }
         if !cursor.days_done {
             purge.days = click_day::before(&shared.reader, purge.day, DAYS)?;
@@ -113,24 +118,30 @@ impl ClickPurge {
         &mut self,
         shared: &StoreShared,
         aged: &AgedOut<'_>,
-        cursor: &mut ClickCursor,
+        (cursor, most): (&mut ClickCursor, usize),
     ) -> Result<(), StoreError> {
         let reader = &shared.reader;
         let (mut left, mut looked_at) = (LINES, 0);
-        while let Some((first, _)) = click_log::lines_up(reader, (cursor.log, LogPlace::END), 1)?.pop() {
+        while let Some((first, line)) = click_log::lines_up(reader, (cursor.log, LogPlace::END), 1)?.pop() {
+            // What cannot be read may have begun before.
+            let first = first.max(cursor.log);
             if !aged.clicks_of(first) {
+                // What cannot be read may go on to the end of the log, and is met again on every day.
+                if line.is_err() {
+                    break;
+                }
                 cursor.log = first.next_day();
                 continue;
             }
-            let some = left.min(CLICKS);
+            let some = left.min(most);
             let lines = click_log::lines_up(reader, (first, first.next_day()), some)?;
-            let is_whole_day = lines.len() < some;
+            let (is_whole_day, before) = (lines.len() < some, cursor.log);
             for (place, line) in lines {
-                if looked_at >= CLICKS {
-                    cursor.log = place;
+                if looked_at >= most {
+                    cursor.log = place.max(cursor.log);
                     return Ok(());
                 }
-                cursor.log = LogPlace { number: place.number + 1, ..place };
+                cursor.log = LogPlace { number: place.number.saturating_add(1), ..place }.max(cursor.log);
                 left -= 1;
                 if let Ok(line) = &line {
                     self.behind_ms = aged.believed.clicks.millis_since(line.at).max(0);
@@ -142,9 +153,11 @@ impl ClickPurge {
                     self.log.push(place);
                 }
             }
-            if is_whole_day {
+            // No step goes on behind what cannot be read and names no place of its own: the next pass looks again.
+            if is_whole_day || cursor.log == before {
                 cursor.log = first.next_day();
-            } else if left == 0 {
+            }
+            if left == 0 {
                 return Ok(());
             }
         }

@@ -19,7 +19,7 @@ use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::time::Time;
 use crate::store::command_queue::AloneCommand;
 use crate::store::commit::erasing::ErasingCommand;
-use crate::store::commit::{erasure_list, purge};
+use crate::store::commit::erasure_list;
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
 use crate::store::contract::change::{
     ConversionRef, PurgeBefore, Purged, PurgedRecords, StatusChanged, SuppressionOrder,
@@ -241,10 +241,7 @@ impl Store for Embedded {
         Box::pin(async move {
             let purged = stepped.await?;
             if purged.more && purged.records != PurgedRecords::default() {
-                // Here, so that the writer does not wait for the disk in the next step; what failed is met there again.
-                let pass = Arc::clone(&self.purging);
-                let ahead = self.read_many(move |shared| purge::read_ahead(shared, before, &pass)).await;
-                drop(ahead);
+                self.read_ahead(before).await;
             }
             Ok(purged)
         })

@@ -1,6 +1,5 @@
 //! What is under the embedded store: ordered keys and values, one durable batch at a time. Nothing here knows a record.
 
-mod background;
 pub mod backup;
 mod block;
 pub mod checkpoint;

@@ -9,7 +9,6 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::domain::time::Time;
-use crate::store::engine::background;
 use crate::store::engine::checkpoint::IndexedJournal;
 use crate::store::engine::data_folder::GIVEN_UP;
 use crate::store::engine::folder;
@@ -25,8 +24,9 @@ const EVERY: Duration = Duration::from_secs(1);
 const KEPT_LOOKS: u32 = 600;
 /// The rest after each piece of a rewriting: as long as the piece takes, about, so that it takes half of a core at most.
 const REST: Duration = Duration::from_millis(2);
-/// After how many looks what the journal could not give is looked for again: perhaps the disk gives it by now.
-const LOST_LOOKS: u32 = 3600;
+/// For how many looks at most the files stay for those who read them: a backup on a disk that does not answer must not keep
+/// what was erased.
+const HELD_LOOKS: u32 = 1200;
 /// After how many looks without another erasure, and how many in any case, what was erased leaves the journal.
 const ERASED_REST: u32 = 60;
 const ERASED_WAIT: u32 = 600;
@@ -119,12 +119,7 @@ impl TidyRequest {
 pub fn start(shared: &Arc<IndexedJournal>, request: &Arc<TidyRequest>) -> std::io::Result<JoinHandle<()>> {
     let (shared, request) = (Arc::clone(shared), Arc::clone(request));
     let run = move || {
-        background::has_time();
-        for look in 1_u32.. {
-            let Some(gone) = request.wait() else { return };
-            if look.is_multiple_of(LOST_LOOKS) {
-                shared.lost.clear();
-            }
+        while let Some(gone) = request.wait() {
             shared.heal_for_writer(&|| request.is_stopped());
             let mut replaced = request.replaced.lock();
             let removed = replaced.remove_old(&shared.journal);
@@ -139,22 +134,33 @@ pub fn start(shared: &Arc<IndexedJournal>, request: &Arc<TidyRequest>) -> std::i
 
 /// Files that others took the place of: someone may be copying the folder by a manifest that names them.
 #[derive(Default)]
-pub struct ReplacedFiles(Vec<(RewrittenSegment, u32)>);
+pub struct ReplacedFiles {
+    /// Each with how many looks ago it was replaced.
+    files: Vec<(RewrittenSegment, u32)>,
+    /// For how many looks in a row someone has been reading.
+    held: u32,
+}
 
 impl ReplacedFiles {
     /// Removes those that were replaced long ago. Is called at each look.
     fn remove_old(&mut self, journal: &Journal) -> Result<(), KvError> {
-        self.0.iter_mut().for_each(|(_, looks)| *looks += 1);
+        self.files.iter_mut().for_each(|(_, looks)| *looks += 1);
+        self.held = if journal.is_held() { self.held.saturating_add(1) } else { 0 };
         self.remove(journal, KEPT_LOOKS)
+    }
+
+    /// Whether someone is reading files, and has not for too long.
+    fn are_held(&self, journal: &Journal) -> bool {
+        journal.is_held() && self.held < HELD_LOOKS
     }
 
     /// Removes those that were replaced at least so many looks ago.
     fn remove(&mut self, journal: &Journal, looks: u32) -> Result<(), KvError> {
-        if journal.is_held() {
+        if self.are_held(journal) {
             return Ok(());
         }
         let failed = |error: io::Error| KvError::Failed(format!("an old file of the journal: {error}"));
-        let old: Vec<_> = self.0.extract_if(.., |(_, kept)| *kept >= looks).collect();
+        let old: Vec<_> = self.files.extract_if(.., |(_, kept)| *kept >= looks).collect();
         let (mut removed, mut left) = (Ok(()), Vec::new());
         for (old, looks) in old {
             removed = removed.and_then(|()| rewrite::remove_replaced(journal, &old));
@@ -163,7 +169,7 @@ impl ReplacedFiles {
             }
         }
         // They wait for the next look, before those that were replaced later.
-        self.0.splice(0..0, left);
+        self.files.splice(0..0, left);
         removed.map_err(failed)
     }
 }
@@ -206,8 +212,8 @@ fn tidy(
         // What fails holds up nothing of the rest.
         let spare = if shared.journal.needs_spare() { shared.journal.make_spare() } else { Ok(()) };
         let finished = finish::finish_all(&shared.journal);
-        let is_held = shared.journal.is_held();
-        let emptied = if is_held { Ok(()) } else { rewrite::remove_empty(&shared.journal) };
+        let are_held = replaced.are_held(&shared.journal);
+        let emptied = if are_held { Ok(()) } else { rewrite::remove_empty(&shared.journal) };
         spare.and(finished.map(drop)).and(emptied).map_err(failed)?;
         // What the index lacks must stay in the journal.
         if request.is_stopped() || shared.is_damaged() {
@@ -226,7 +232,7 @@ fn tidy(
         let Some(rewritten) = rewritten else { return Ok(()) };
         let (before, after) = rewritten.bytes;
         tracing::debug!(file = entry.file, before, after, "a file of the journal was rewritten");
-        replaced.0.push((rewritten, 0));
+        replaced.files.push((rewritten, 0));
     }
 }
 

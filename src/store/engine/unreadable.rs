@@ -53,11 +53,6 @@ impl UnreadableSpans {
         self.0.read().iter().any(|span| span.from <= wanted.from && wanted.to <= span.to)
     }
 
-    /// Forgets all.
-    pub fn clear(&self) {
-        *self.0.write() = Arc::default();
-    }
-
     /// Adds one; what it has in common with others is one with it.
     pub fn add(&self, mut added: UnreadableSpan) {
         let mut known = self.0.write();

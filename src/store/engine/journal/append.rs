@@ -265,7 +265,8 @@ impl Journal {
         self.settings.wall.as_ref().map(|wall| wall())
     }
 
-    /// Has the files that are there now stay, for those who read by a manifest; what is being removed this moment may go.
+    /// Has the files that are there now stay for a while, for those who read by a manifest; what is being removed this moment
+    /// may go.
     pub fn hold_files(&self) -> HeldFiles<'_> {
         self.held.fetch_add(1, Ordering::AcqRel);
         HeldFiles(self)
