@@ -224,6 +224,29 @@ fn what_is_gone_is_in_no_file_of_the_journal_once_it_is_rewritten() {
 }
 
 #[test]
+fn files_that_someone_reads_stay_until_they_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let clock = Clock(Arc::new(AtomicI64::new(1_700_000_000_000)));
+    let kv = open(&data, &clock);
+    let mut model = Model::new();
+    let (mut next, mut chance) = (0, Chance::of_this_run());
+    (0..400).for_each(|_| commit(&kv, &mut model, &mut next, &mut chance));
+    let reading = kv.journal().hold_files();
+    let files: Vec<_> = kv.journal().manifest().segments.into_iter().map(|entry| entry.file).collect();
+    kv.tidy_now(&[clock.now()]).unwrap();
+    let named = || kv.journal().manifest().segments.into_iter().map(|entry| entry.file).collect::<Vec<_>>();
+    assert!(files.len() > 2 && named()[0] != files[0], "{files:?} became {:?}", named());
+    assert!(files.iter().all(|file| data.join("journal").join(file).exists()));
+    drop(reading);
+    kv.tidy_now(&[clock.now()]).unwrap();
+    let named = named();
+    let left = files.iter().filter(|file| data.join("journal").join(file).exists());
+    assert!(left.eq(files.iter().filter(|file| named.contains(file))));
+    assert_holds(&kv, &model, "files were kept for a reader");
+}
+
+#[test]
 fn what_may_have_followed_the_damaged_commits_that_the_index_has_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock(Arc::new(AtomicI64::new(1_700_000_000_000)));

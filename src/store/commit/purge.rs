@@ -312,3 +312,22 @@ impl Purging {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_takes_out_as_much_as_its_share_of_time_allows() {
+        let micros = Duration::from_micros;
+        let mut cursor = Cursor::default();
+        let mut most_after = |worked, synced| {
+            (0..10).for_each(|_| cursor.fit(micros(worked), micros(synced)));
+            cursor.most
+        };
+        assert_eq!(most_after(400, 250), 32, "a quick disk needs no longer steps");
+        assert_eq!(most_after(400, 8000), 512, "where each step waits long for the disk it takes out more");
+        assert_eq!(most_after(5000, 8000), 512);
+        assert_eq!(most_after(9000, 250), 32, "what is received does not wait for the work");
+    }
+}
