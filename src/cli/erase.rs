@@ -238,26 +238,29 @@ impl Erase {
         }
         let kept = erasure::carry_out(store, plan, ("erase", self.yes)).await.map_err(not_erased)?;
         erasure::finish(store, clock.now()).await.map_err(not_done)?;
-        rewrite_journal(store, &clock).await?;
+        rewrite_files(store, &clock).await?;
         let done = store.erasure(kept.id).await.map_err(not_done)?.unwrap_or(kept);
         self.show_done(&document(&ErasureView::of(&done))?)
     }
 }
 
-/// Takes what was erased out of the journal too: no relay runs that would do it in time.
-async fn rewrite_journal(store: &dyn Store, clock: &Clock) -> Result<(), Failure> {
+/// Takes what was erased out of the journal too, and out of the index: no relay runs that would do it in time.
+async fn rewrite_files(store: &dyn Store, clock: &Clock) -> Result<(), Failure> {
     let Some(folder) = store.folder() else { return Ok(()) };
-    // The first notes what is to go, the second that it is gone.
-    store.erase_step(clock.now()).await.map_err(not_done)?;
-    store.erase_step(clock.now()).await.map_err(not_done)?;
-    let tidied = tokio::task::spawn_blocking(move || folder.tidy()).await;
     let failed = |what: String| {
-        let hint = "the erasure is kept, and the journal is rewritten once the relay runs";
+        let hint = "the erasure is kept, and journal and index are rewritten once the relay runs";
         Failure::running(Problem::new(what, hint))
     };
-    match tidied {
-        Ok(done) => done.map_err(|error| failed(error.to_string()))?,
-        Err(error) => return Err(failed(error.to_string())),
+    // The first step notes what is to go.
+    store.erase_step(clock.now()).await.map_err(not_done)?;
+    // Then the journal, and, once it is noted that it has gone there, the index.
+    for _ in 0..2 {
+        store.erase_step(clock.now()).await.map_err(not_done)?;
+        let folder = Arc::clone(&folder);
+        match tokio::task::spawn_blocking(move || folder.tidy()).await {
+            Ok(done) => done.map_err(|error| failed(error.to_string()))?,
+            Err(error) => return Err(failed(error.to_string())),
+        }
     }
     store.erase_step(clock.now()).await.map_err(not_done).map(drop)
 }
@@ -275,7 +278,7 @@ fn elsewhere(document: &Value) -> String {
         None => "the journal's files have it until they are rewritten, within the hour\n".to_owned(),
     };
     if text("index_renewed_at").is_none() {
-        words.push_str("the index is made anew by the next start\n");
+        words.push_str("the index has it in its free space until it is made anew, right after that\n");
     }
     for (name, what) in [
         ("backups", "backups that are known and hold it"),

@@ -83,8 +83,7 @@ pub struct JournalErasureView<'a> {
     /// When the last part of the journal that held the data was rewritten; null: not rewritten yet.
     #[schemars(with = "Option<TimeText>")]
     pub rewritten_at: Option<Time>,
-    /// When the index was made anew after that, by a start of the relay: until then its free space may have bytes of the
-    /// data. Null: not yet.
+    /// When the index was made anew after that: until then its free space may have bytes of the data. Null: not yet.
     #[schemars(with = "Option<TimeText>")]
     pub index_renewed_at: Option<Time>,
     /// The backups that are known and still hold the data. Empty does not mean that there are none.

@@ -26,16 +26,16 @@ use crate::support::trial::{Chance, rounds};
 pub type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Packed records, records with keys in no order, and a ring of keys that are used again.
-const TABLES: &[u8] = b"HR";
+pub const TABLES: &[u8] = b"HR";
 
-struct Clock(Arc<AtomicI64>);
+pub struct Clock(pub Arc<AtomicI64>);
 
 impl Clock {
-    fn now(&self) -> Time {
+    pub fn now(&self) -> Time {
         Time::from_millis(self.0.load(Ordering::Relaxed)).unwrap()
     }
 
-    fn settings(&self) -> FolderSettings {
+    pub fn settings(&self) -> FolderSettings {
         let millis = Arc::clone(&self.0);
         let wall = move || Time::from_millis(millis.fetch_add(1000, Ordering::Relaxed)).unwrap();
         FolderSettings {
@@ -130,7 +130,7 @@ fn commit(kv: &dyn Kv, model: &mut Model, next: &mut u64, chance: &mut Chance) {
 }
 
 #[test]
-fn it_holds_what_a_map_holds_through_rewritings_stops_kills_and_a_lost_index() {
+fn it_holds_what_a_map_holds_through_rewritings_renewals_stops_kills_and_a_lost_index() {
     let mut chance = Chance::of_this_run();
     for _ in 0..rounds(3) {
         let folder = tempfile::tempdir().unwrap();
@@ -142,7 +142,7 @@ fn it_holds_what_a_map_holds_through_rewritings_stops_kills_and_a_lost_index() {
             for _ in 0..random(&mut chance, 60) {
                 commit(&kv, &mut model, &mut next, &mut chance);
             }
-            let after = match chance.byte() % 6 {
+            let after = match chance.byte() % 7 {
                 0 => {
                     kv.tidy_now(&[clock.now()]).unwrap();
                     "a rewriting"
@@ -177,6 +177,12 @@ fn it_holds_what_a_map_holds_through_rewritings_stops_kills_and_a_lost_index() {
                     fs::remove_dir_all(data.join("index")).unwrap();
                     kv = open(&data, &clock);
                     "the loss of the index"
+                }
+                5 => {
+                    kv.renew_index().unwrap();
+                    kv.renew_index_now().unwrap();
+                    assert!(!kv.is_index_to_renew());
+                    "a renewal of the index"
                 }
                 _ => "commits",
             };
@@ -221,6 +227,30 @@ fn what_is_gone_is_in_no_file_of_the_journal_once_it_is_rewritten() {
     drop(kv);
     fs::remove_dir_all(data.join("index")).unwrap();
     assert_eq!(held(&open(&data, &clock), Direction::Up).len(), 100);
+}
+
+#[test]
+fn a_first_commit_that_is_longer_than_the_first_file_is_in_one_file_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let clock = Clock(Arc::new(AtomicI64::new(1_700_000_000_000)));
+    let mut chance = Chance::of_this_run();
+    let (kv, mut model) = (open(&data, &clock), Model::new());
+    for number in 0..4u64 {
+        let mut batch = Batch::default();
+        let key = [b"K".as_slice(), &number.to_be_bytes()].concat();
+        let value: Vec<u8> = (0..40_000).map(|_| chance.byte()).collect();
+        model.insert(key.clone(), value.clone());
+        batch.put(key, value);
+        kv.commit(batch, &mut |_| {}).unwrap();
+    }
+    kv.tidy_now(&[clock.now()]).unwrap();
+    let named: Vec<u64> = kv.journal().manifest().segments.iter().map(|entry| entry.first).collect();
+    assert_eq!(named, [1, 2, 3, 4]);
+    assert_holds(&kv, &model, "long commits");
+    drop(kv);
+    fs::remove_dir_all(data.join("index")).unwrap();
+    assert_holds(&open(&data, &clock), &model, "the loss of the index");
 }
 
 #[test]

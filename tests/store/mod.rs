@@ -18,6 +18,7 @@ mod failing_engines;
 mod faults;
 pub mod format;
 mod format_journal;
+mod index_renewal;
 mod journal_engine;
 mod keyless_reports;
 mod operator_counts;

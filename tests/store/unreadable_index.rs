@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postbridge::store::engine::checkpoint::{CheckpointSettings, IndexedJournal};
+use postbridge::store::engine::current_index::OpenIndex;
 use postbridge::store::engine::faulty::{Faulty, ReadFault};
 use postbridge::store::engine::journal::append::{Journal, JournalSettings};
 use postbridge::store::engine::journal::segment::StoreId;
@@ -27,9 +28,9 @@ fn engine(tables: &'static [u8]) -> (tempfile::TempDir, Journaled, Faulty) {
     let journal = Journal::begin(&journal_folder, StoreId([7; 16]), 1, settings).unwrap();
     let sled = Arc::new(Sled::open(&folder.path().join("index")).unwrap());
     let disk = Faulty::over(Arc::clone(&sled));
-    let index = Packed::new(Arc::new(disk.clone()), tables);
+    let records = Packed::new(Arc::new(disk.clone()), tables);
     let checkpoint = CheckpointSettings { every: Duration::from_secs(3600), bytes: 1024 * 1024 };
-    let shared = IndexedJournal::new(journal, Overlay::new(0), (sled, index), checkpoint);
+    let shared = IndexedJournal::new(journal, Overlay::new(0), OpenIndex { sled, records }, checkpoint);
     (folder, Journaled::start(shared, None).unwrap(), disk)
 }
 

@@ -178,6 +178,9 @@ fn loads_a_store_until_it_is_killed() {
         assert!(!loader.kill().is_empty(), "the child acknowledges while it lives");
         return;
     };
+    // Each child has its index made anew next to all that it does.
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(Path::new(&folder).join("index-to-renew"), "").unwrap();
     let store: Arc<dyn Store> =
         Arc::new(Embedded::open_sled_with(Path::new(&folder), usual_rules(), settings()).unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();

@@ -295,7 +295,7 @@ pub trait StoreFolder: Send + Sync {
     fn verify(&self, progress: ProgressOf<'_>) -> Result<StoreVerification, CopyError>;
 
     /// Does at once what is done in the background else, sooner or later: the files of the journal are rewritten without
-    /// what was erased, and old ones are removed.
+    /// what was erased, old ones are removed, and the index is made anew where that was asked for.
     ///
     /// # Errors
     /// The system's: what was to be removed may be there still.

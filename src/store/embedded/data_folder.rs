@@ -70,7 +70,8 @@ impl StoreFolder for OpenDataFolder {
     }
 
     fn tidy(&self) -> Result<(), CopyError> {
-        self.folder.tidy_now(&[]).map_err(|error| CopyError::Folder(error.to_string()))
+        let tidied = self.folder.tidy_now(&[]).and_then(|()| self.folder.renew_index_now());
+        tidied.map_err(|error| CopyError::Folder(error.to_string()))
     }
 }
 

@@ -1,7 +1,6 @@
 //! What is left to be done of erasures that are applied, outside the records: their file, the journal, the index; and where
 //! else the data is.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,6 @@ use crate::store::contract::error::StoreError;
 use crate::store::embedded::erasure_copies::ErasureCopies;
 use crate::store::engine::data_folder::GIVEN_UP;
 use crate::store::engine::erasure_file::ERASURES;
-use crate::store::engine::index_renewal;
 use crate::store::engine::journaled::Journaled;
 use crate::store::reader::Reader;
 use crate::store::records::StoreShared;
@@ -113,15 +111,14 @@ impl Elsewhere {
     }
 }
 
-/// Has the next start make the index anew.
+/// Has the index made anew.
 ///
 /// # Errors
 /// The system's.
-pub(super) fn ask_for_index(path: &Path) -> Result<(), StoreError> {
-    let failed = |error: std::io::Error| StoreError::Unavailable {
-        cause: format!("{} cannot be written to: {error}", path.display()),
-    };
-    index_renewal::ask_for(path).map_err(failed)
+pub(super) fn renew_index(folder: &Journaled) -> Result<(), StoreError> {
+    folder.renew_index().map_err(|error| StoreError::Unavailable {
+        cause: format!("{} cannot be written to: {error}", folder.path().display()),
+    })
 }
 
 /// The erasures that are applied, and of which the journal or the index is not done.
@@ -143,8 +140,6 @@ pub(super) fn what_next(folder: &Journaled, erasure: &Erasure, now: Time) -> Opt
     match (journal.until, journal.rewritten_at) {
         (None, _) => Some(ErasureNote::Until(folder.journal().durable())),
         (Some(until), None) => folder.is_rid_of(until).then_some(ErasureNote::Rewritten(now)),
-        (Some(_), Some(_)) => {
-            (!index_renewal::is_asked_for(folder.path())).then_some(ErasureNote::IndexRenewed(now))
-        }
+        (Some(_), Some(_)) => (!folder.is_index_to_renew()).then_some(ErasureNote::IndexRenewed(now)),
     }
 }

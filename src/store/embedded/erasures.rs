@@ -17,7 +17,7 @@ use crate::store::contract::error::StoreError;
 use crate::store::contract::lookup::{Page, PageRequest};
 use crate::store::contract::operator::ToKeep;
 use crate::store::embedded::Embedded;
-use crate::store::embedded::erasure_upkeep::{Elsewhere, ask_for_index, followed, what_next};
+use crate::store::embedded::erasure_upkeep::{Elsewhere, followed, renew_index, what_next};
 use crate::store::reader::readable;
 use crate::store::records::StoreShared;
 use crate::store::table::erasure::ScanPlace;
@@ -151,7 +151,7 @@ impl Embedded {
         })
     }
 
-    /// Has the journal rewritten without what was erased, and the index made anew after that by the next start; notes how
+    /// Has the journal rewritten without what was erased, and the index made anew after that; notes how
     /// far that is.
     async fn follow_up(&self, now: Time) -> Result<(), StoreError> {
         let Some(folder) = self.folder.clone() else { return Ok(()) };
@@ -173,7 +173,7 @@ impl Embedded {
             return Ok(());
         }
         if notes.iter().any(|(_, note)| matches!(note, ErasureNote::Rewritten(_))) {
-            ask_for_index(folder.path())?;
+            renew_index(&folder)?;
             tracing::info!("the journal is rewritten without what was erased");
         }
         self.note(notes).await?;

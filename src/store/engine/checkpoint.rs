@@ -1,6 +1,7 @@
 //! Brings the index up with the journal: in the background, in full blocks, and marked only once it is durable.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -10,12 +11,11 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
 use crate::store::crash;
+use crate::store::engine::current_index::{CurrentIndex, OpenIndex};
 use crate::store::engine::journal::append::Journal;
 use crate::store::engine::journal::files;
 use crate::store::engine::kv::{Batch, Direction, KeyChange, Kv, KvError};
 use crate::store::engine::overlay::{Layer, LayerCursor, LayerEntry, Overlay};
-use crate::store::engine::packed::Packed;
-use crate::store::engine::sled::Sled;
 use crate::store::engine::unreadable::{UnreadablePlace, UnreadableSpans};
 
 /// How many bytes of records go to the index together.
@@ -46,10 +46,8 @@ pub struct IndexedJournal {
     pub journal: Journal,
     /// What the index has not got yet.
     pub overlay: Overlay,
-    /// The index, by records.
-    pub index: Packed,
-    /// The index as it is kept.
-    pub sled: Arc<Sled>,
+    /// The index.
+    pub index: CurrentIndex,
     /// When it gets them.
     pub settings: CheckpointSettings,
     request: Mutex<CheckpointRequest>,
@@ -82,14 +80,13 @@ impl IndexedJournal {
     pub fn new(
         journal: Journal,
         overlay: Overlay,
-        (sled, index): (Arc<Sled>, Packed),
+        index: OpenIndex,
         settings: CheckpointSettings,
     ) -> IndexedJournal {
         IndexedJournal {
             journal,
             overlay,
-            index,
-            sled,
+            index: CurrentIndex::new(index),
             settings,
             request: Mutex::default(),
             bell: Condvar::new(),
@@ -163,7 +160,7 @@ impl IndexedJournal {
         }
         let failed = |error: std::io::Error| KvError::Failed(format!("the journal's manifest: {error}"));
         self.journal.prove_end().map_err(failed)?;
-        self.sled.set_mark(self.journal.durable(), true)?;
+        self.index.sled().set_mark(self.journal.durable(), true)?;
         crash::point("close.before_manifest");
         let aside = self.journal.manifest().set_aside;
         self.journal.write_manifest(|manifest| manifest.closed = true).map_err(failed)?;
@@ -174,6 +171,12 @@ impl IndexedJournal {
             self.journal.write_manifest(|manifest| manifest.set_aside.clear()).map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// The folder that both are in.
+    pub fn data_folder(&self) -> &Path {
+        let journal = self.journal.folder();
+        journal.parent().unwrap_or(journal)
     }
 
     /// Whether the index is known to be damaged.
@@ -232,9 +235,10 @@ impl IndexedJournal {
             return Ok(());
         }
         self.journal.write_manifest(|_| {}).map_err(failed)?;
-        self.sled.sync()?;
+        let sled = self.index.sled();
+        sled.sync()?;
         crash::point("checkpoint.before_mark");
-        self.sled.set_mark(last, false)?;
+        sled.set_mark(last, false)?;
         crash::point("checkpoint.after_mark");
         Ok(())
     }

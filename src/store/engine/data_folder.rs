@@ -19,6 +19,8 @@ pub const INDEX: &str = "index";
 pub const NEW_JOURNAL: &str = "journal.new";
 /// An index that is being made.
 pub const NEW_INDEX: &str = "index.new";
+/// The one before, on its way out.
+pub const OLD_INDEX: &str = "index.old";
 
 /// What is in the name of what was set aside because a person accepted that it is lost.
 pub const GIVEN_UP: &str = "given-up";

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::store::engine::checkpoint::IndexedJournal;
 use crate::store::engine::journal::changes;
-use crate::store::engine::journal::replay::{FailedHeal, replay_between, values_within};
+use crate::store::engine::journal::replay::{UnreadJournal, replay_whole, values_within};
 use crate::store::engine::kv::{Direction, Kv, KvError, ScanVisitor, Span, WRITER_THREAD};
 use crate::store::engine::merge;
 use crate::store::engine::unreadable::{self, NoRecords, UnreadablePlace, UnreadableSpan, around};
@@ -197,13 +197,15 @@ impl IndexedJournal {
         if self.unreadable.have(&span) {
             return Ok(());
         }
-        self.read_journal(&span).map_err(|failed| {
-            tracing::error!(error = %failed.error, "what the index cannot give, the journal cannot give either");
-            if failed.is_lost {
+        self.read_journal(&span).map_err(|UnreadJournal { cause, is_lost }| {
+            tracing::error!(error = %cause, "what the index cannot give, the journal cannot give either");
+            if is_lost {
                 // It is not looked for again each time.
                 self.lost.add(span.clone());
             }
-            UnhealedPlace { span: Some(span.clone()), error: failed.error }
+            // It harms these records alone.
+            let error = KvError::Damaged { key: span.from.clone(), cause };
+            UnhealedPlace { span: Some(span.clone()), error }
         })
     }
 
@@ -217,17 +219,13 @@ impl IndexedJournal {
         }
     }
 
-    fn read_journal(&self, span: &UnreadableSpan) -> Result<(), FailedHeal> {
+    fn read_journal(&self, span: &UnreadableSpan) -> Result<(), UnreadJournal> {
         let _stay = self.journal.hold_files();
         let (folder, until) = (self.journal.folder(), self.journal.durable());
         let mut found = values_within(folder, &self.journal.manifest().segments, until, (span, MOST_KEPT))?;
         // Nothing moves from the overlay to the index from here on; what was committed meanwhile is newer.
         let _turn = self.turn.lock();
-        self.later(span, until, &mut found).map_err(|error| {
-            // It harms these records alone.
-            let error = KvError::Damaged { key: span.from.clone(), cause: error.to_string() };
-            FailedHeal { error, is_lost: false }
-        })?;
+        self.later(span, until, &mut found)?;
         found.into_iter().for_each(|(key, value)| self.overlay.pin(key, value));
         self.unreadable.add(span.clone());
         Ok(())
@@ -239,22 +237,19 @@ impl IndexedJournal {
         span: &UnreadableSpan,
         until: u64,
         found: &mut BTreeMap<Vec<u8>, Option<Bytes>>,
-    ) -> Result<(), KvError> {
-        let segments = self.journal.manifest().segments;
-        let between = (until, self.journal.durable());
-        let last = replay_between(self.journal.folder(), &segments, between, &mut |_, payload| {
+    ) -> Result<(), UnreadJournal> {
+        let (manifest, end) = self.journal.snapshot();
+        let folder = self.journal.folder();
+        replay_whole(folder, &manifest.segments, (until, end.lsn), &mut |_, payload| {
             let seen = changes::each(payload, |(key, value)| {
                 if span.covers(key) {
                     found.insert(key.to_vec(), value.map(Bytes::copy_from_slice));
                 }
             });
-            seen.map_err(KvError::Failed)
-        })?;
-        if last < between.1 {
-            let cause = format!("the journal ends with commit {last}, and should with {}", between.1);
-            return Err(KvError::Damaged { key: span.from.clone(), cause });
-        }
-        Ok(())
+            seen.map_err(|cause| UnreadJournal { cause, is_lost: false })
+        })
+        // It was read whole before.
+        .map_err(|unread| UnreadJournal { is_lost: false, ..unread })
     }
 }
 

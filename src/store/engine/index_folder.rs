@@ -44,7 +44,7 @@ pub fn open(path: &Path) -> Result<CheckedIndex, OpenError> {
     if !sled.is_marked() {
         return Ok(CheckedIndex::Wrong("it does not say how far it is".to_owned()));
     }
-    let wrong = match sled.count() {
+    let wrong = match sled.count(&mut || Ok(())) {
         Err(error) => Some(error.to_string()),
         Ok(counted) => sled.mark().sums.difference(&counted),
     };

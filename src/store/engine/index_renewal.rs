@@ -1,92 +1,340 @@
-//! An index that is made anew because its free space may have bytes that were erased: asked for while it is open, done by
-//! the next start.
+//! An index that is made anew while it is in use: its free space may have bytes of what was erased, or most of its file is
+//! free. The new one is made from the journal, in the background, and takes the place of the one before once it has all that
+//! that has.
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crate::store::engine::data_folder::{GIVEN_UP, INDEX, JOURNAL, NEW_INDEX};
+use parking_lot::{Condvar, Mutex};
+
+use crate::store::crash;
+use crate::store::engine::checkpoint::IndexedJournal;
+use crate::store::engine::current_index::{OpenIndex, ReplacedIndex};
+use crate::store::engine::data_folder::{INDEX, NEW_INDEX, OLD_INDEX};
 use crate::store::engine::error::OpenError;
 use crate::store::engine::folder::{self, size_of};
-use crate::store::engine::index_folder::{self, CheckedIndex};
+use crate::store::engine::index_folder::add_changes;
+use crate::store::engine::journal::append::HeldFiles;
 use crate::store::engine::journal::files;
-use crate::store::engine::journal::inspect::Inspection;
+use crate::store::engine::journal::replay::{UnreadJournal, replay_whole};
+use crate::store::engine::kv::{Batch, Kv, KvError};
+use crate::store::engine::packed::Packed;
 use crate::store::engine::sled::Sled;
+use crate::store::engine::tidy;
 
-/// Is there while it is to be done.
+/// Is there while data was erased that the index may have bytes of.
 const ASKED_FOR: &str = "index-to-renew";
-/// The one before, on its way out.
-const OLD_INDEX: &str = "index.old";
+/// How often it is looked whether much of the index is free.
+const EVERY: Duration = Duration::from_secs(60);
+/// For how many looks it rests after one that failed, where nothing else asks for it.
+const RESTED_LOOKS: u32 = 60;
+/// How many bytes of changes go to the new index together; and how many leaves of it are read together.
+const CHUNK: usize = 4 * 1024 * 1024;
+const LEAVES: usize = 64;
+/// The rest after each of these: as long as they take, about, so that half of a core is used.
+const REST: Duration = Duration::from_millis(60);
+/// An index is large when it takes more than so many times the bytes of what is in it, and that many bytes more. While it is
+/// written it has up to twice as many.
+const FREE_TIMES: u64 = 3;
+const FREE_BYTES: u64 = 256 * 1024 * 1024;
 
-/// Has the next start make the index of a data folder anew.
-///
-/// # Errors
-/// The system's.
-pub fn ask_for(folder: &Path) -> io::Result<()> {
-    let why = b"data was erased: the index may have bytes of it in its free space, and is made anew by the next start\n";
-    files::replace(folder, ASKED_FOR, why)
+/// What is asked of the thread that makes the index anew.
+#[derive(Default)]
+pub struct RenewalRequest {
+    state: Mutex<RenewalState>,
+    bell: Condvar,
+    /// Held by the one who makes it.
+    turn: Mutex<()>,
 }
 
-/// Whether it is to be done.
+#[derive(Default)]
+struct RenewalState {
+    stop: bool,
+    /// How often it was asked for in this process.
+    asked: u64,
+    /// Whether it is to be looked at once.
+    wanted: bool,
+    /// How many looks it still rests.
+    rest: u32,
+    /// How large it was when it had just been made.
+    fresh: u64,
+}
+
+impl RenewalRequest {
+    /// Has the index of a data folder made anew, also after a restart: data was erased.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn ask(&self, folder: &Path) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let why =
+            b"data was erased: the index may have bytes of it in its free space, and is being made anew\n";
+        files::replace(folder, ASKED_FOR, why)?;
+        state.asked += 1;
+        (state.wanted, state.rest) = (true, 0);
+        self.bell.notify_one();
+        Ok(())
+    }
+
+    /// Ends the thread.
+    pub fn stop(&self) {
+        self.state.lock().stop = true;
+        self.bell.notify_one();
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.state.lock().stop
+    }
+
+    /// Waits until it is time to look. Answers whether to go on.
+    fn wait(&self) -> bool {
+        let mut state = self.state.lock();
+        loop {
+            if !state.stop && !state.wanted {
+                self.bell.wait_for(&mut state, EVERY);
+            }
+            state.wanted = false;
+            if state.stop || state.rest == 0 {
+                return !state.stop;
+            }
+            state.rest -= 1;
+        }
+    }
+
+    /// It was made anew, and has so many bytes: whatever asked for it before has it.
+    fn is_done(&self, folder: &Path, (asked, fresh): (u64, u64)) -> io::Result<()> {
+        let mut state = self.state.lock();
+        state.fresh = fresh;
+        if state.asked == asked { files::remove(&folder.join(ASKED_FOR)) } else { Ok(()) }
+    }
+}
+
+/// Whether it is still to be made anew because data was erased.
 pub fn is_asked_for(folder: &Path) -> bool {
     folder.join(ASKED_FOR).exists()
 }
 
-/// Makes the index anew from a journal that is whole, where that is asked for. The one before is removed at once, and so is
-/// what was set aside until the next clean stop: they have what was erased. Answers the index that is there then; without
-/// room for two it is the one before.
+/// Rests, and fails once it is to end.
+type Rest<'a> = &'a dyn Fn() -> Result<(), KvError>;
+
+/// Starts the thread.
 ///
 /// # Errors
-/// The system's, or the engine's.
-pub fn renew(
-    path: &Path,
-    sled: Arc<Sled>,
-    inspection: &mut Inspection,
-    tables: &'static [u8],
-) -> Result<Arc<Sled>, OpenError> {
-    let failed = |error: io::Error| OpenError::of_io(path, &error);
-    let (index, made, old) = (path.join(INDEX), path.join(NEW_INDEX), path.join(OLD_INDEX));
-    files::remove(&old).map_err(failed)?;
-    if !is_asked_for(path) {
-        return Ok(sled);
-    }
-    if let Err(error) = folder::room_for(path, 2 * size_of(&index).map_err(failed)?) {
-        tracing::warn!(%error, "the index may have bytes of erased data, and there is no room to make it anew now");
-        return Ok(sled);
-    }
-    tracing::warn!("the index is made anew from the journal: it may have bytes of erased data");
-    // The one that is here goes only once the new one is known to be whole, and to have all that the journal has.
-    let remade = index_folder::make(&made, (&path.join(JOURNAL), inspection), tables).map(drop);
-    let checked = remade.and_then(|()| index_folder::open(&made));
-    let is_whole = match checked {
-        Ok(CheckedIndex::Whole(remade)) => remade.mark().applied == inspection.last,
-        Ok(CheckedIndex::Wrong(cause)) => {
-            tracing::error!(cause, "the index that was made anew is not whole");
-            false
-        }
-        Err(error) => {
-            tracing::error!(%error, "the index cannot be made anew");
-            false
+/// When the operating system gives no thread.
+pub fn start(shared: &Arc<IndexedJournal>, request: &Arc<RenewalRequest>) -> io::Result<JoinHandle<()>> {
+    let (shared, request) = (Arc::clone(shared), Arc::clone(request));
+    request.state.lock().wanted = is_asked_for(shared.data_folder());
+    let run = move || {
+        let rest = || {
+            std::thread::sleep(REST);
+            match request.is_stopped() {
+                true => Err(KvError::Failed("the store is being closed".to_owned())),
+                false => Ok(()),
+            }
+        };
+        while request.wait() {
+            let renewed = renew_where_due(&shared, &request, &rest);
+            if let Err(error) = renewed
+                && !request.is_stopped()
+            {
+                tracing::error!(%error, "the index cannot be made anew now; the one before stays in use");
+                request.state.lock().rest = RESTED_LOOKS;
+            }
         }
     };
-    if !is_whole {
-        files::remove(&made).map_err(failed)?;
-        return Ok(sled);
+    std::thread::Builder::new().name("store-renewal".to_owned()).spawn(run)
+}
+
+/// Makes the index anew, where data was erased or much of it is free.
+///
+/// # Errors
+/// The system's, or the engine's: the index that was in use is.
+pub fn renew_where_due(
+    shared: &IndexedJournal,
+    request: &RenewalRequest,
+    rest: Rest<'_>,
+) -> Result<(), KvError> {
+    let _one_at_a_time = request.turn.lock();
+    let folder = shared.data_folder();
+    let index = folder.join(INDEX);
+    let (asked, fresh) = {
+        let state = request.state.lock();
+        (state.asked, state.fresh)
+    };
+    let (size, has) = (size_of(&index).map_err(failed)?, shared.index.sled().mark().sums.bytes());
+    let is_erased = is_asked_for(folder);
+    if shared.is_damaged() || !(is_erased || is_mostly_free(size, has, fresh)) {
+        return Ok(());
     }
-    drop(sled);
-    fs::rename(&index, &old).map_err(failed)?;
-    fs::rename(&made, &index).map_err(failed)?;
-    files::sync_folder(path).map_err(failed)?;
-    let set_aside = std::mem::take(&mut inspection.manifest.set_aside);
-    let (given_up, aside): (Vec<String>, Vec<String>) =
-        set_aside.into_iter().partition(|name| name.contains(GIVEN_UP));
-    inspection.manifest.set_aside = given_up;
-    let gone = aside.iter().map(String::as_str).chain([OLD_INDEX, ASKED_FOR]);
-    gone.map(|name| path.join(name)).try_for_each(|gone| files::remove(&gone)).map_err(failed)?;
-    files::sync_folder(path).map_err(failed)?;
-    match index_folder::open(&index)? {
-        CheckedIndex::Whole(sled) => Ok(sled),
-        CheckedIndex::Wrong(cause) => Err(OpenError::Broken { path: index, cause }),
+    let room = folder::room_for(folder, 2 * has + tidy::END_ROOM);
+    room.map_err(|_| KvError::Failed("there is no room for another index next to it".to_owned()))?;
+    tracing::info!(
+        index_mb = size >> 20,
+        is_erased,
+        "the index is made anew, next to the one that is in use"
+    );
+    let renewal = Renewal {
+        shared,
+        index,
+        made: folder.join(NEW_INDEX),
+        old: folder.join(OLD_INDEX),
+        held: shared.journal.hold_files(),
+    };
+    let replaced = renewal.make(rest).and_then(|(sled, records)| renewal.put_in_place(sled, records));
+    let Renewal { index, made, old, held, .. } = renewal;
+    drop(held);
+    if replaced.is_err() {
+        files::remove(&made).map_err(failed)?;
+    }
+    replaced?.close();
+    crash::point("index.replaced");
+    files::remove(&old).and_then(|()| files::sync_folder(folder)).map_err(failed)?;
+    // It may be an index too that has what was erased.
+    tidy::remove_set_aside(&shared.journal).map_err(failed)?;
+    let fresh = size_of(&index).map_err(failed)?;
+    tracing::info!(before_mb = size >> 20, index_mb = fresh >> 20, "the index was made anew");
+    request.is_done(folder, (asked, fresh)).map_err(failed)
+}
+
+/// Whether an index takes much more than what is in it needs, in bytes; `fresh` is what it took when it had just been made.
+fn is_mostly_free(size: u64, has: u64, fresh: u64) -> bool {
+    size > FREE_TIMES * has + FREE_BYTES && size > 2 * fresh
+}
+
+fn failed(error: io::Error) -> KvError {
+    KvError::Failed(format!("the index: {error}"))
+}
+
+/// A new index on its way.
+struct Renewal<'a> {
+    shared: &'a IndexedJournal,
+    /// The folders of the one in use, of the new one, and of the one before.
+    index: PathBuf,
+    made: PathBuf,
+    old: PathBuf,
+    /// What is removed from the journal meanwhile might be missing here, and come back with it.
+    held: HeldFiles<'a>,
+}
+
+impl Renewal<'_> {
+    /// Makes it from the journal, up to what the one in use has.
+    fn make(&self, rest: Rest<'_>) -> Result<(Arc<Sled>, Packed), KvError> {
+        let open = |error: OpenError| KvError::Failed(error.to_string());
+        files::remove(&self.made).map_err(failed)?;
+        let (sled, records) = self.with_records(Sled::open(&self.made).map_err(open)?);
+        let reached = self.bring_up((&sled, &records), 0, rest)?;
+        drop((sled, records));
+        // It is read from its files, to its end, before it is trusted.
+        let sled = Sled::open(&self.made).map_err(open)?;
+        let (mark, mut leaves) = (sled.mark(), 0);
+        let counted = sled.count(&mut || {
+            leaves += 1;
+            if leaves % LEAVES == 0 { rest() } else { Ok(()) }
+        })?;
+        if let Some(wrong) = mark.sums.difference(&counted) {
+            return Err(KvError::Failed(format!("the index that was made anew is not whole: {wrong}")));
+        }
+        let (sled, records) = self.with_records(sled);
+        // What was committed meanwhile: most of it now, so that the rest takes no time.
+        self.shared.checkpoint()?;
+        self.bring_up((&sled, &records), reached, rest)?;
+        self.shared.checkpoint()?;
+        Ok((sled, records))
+    }
+
+    fn with_records(&self, sled: Sled) -> (Arc<Sled>, Packed) {
+        let sled = Arc::new(sled);
+        let records = Packed::new(Arc::<Sled>::clone(&sled), self.shared.index.tables());
+        (sled, records)
+    }
+
+    /// Applies the commits after `after` that the index in use has. Answers how far that is.
+    fn bring_up(
+        &self,
+        (sled, records): (&Sled, &Packed),
+        after: u64,
+        rest: Rest<'_>,
+    ) -> Result<u64, KvError> {
+        let journal = &self.shared.journal;
+        let to = self.shared.index.sled().mark().applied;
+        if to == after {
+            return Ok(to);
+        }
+        let segments = journal.snapshot().0.segments;
+        let (mut batch, mut bytes) = (Batch::default(), 0);
+        let replayed = replay_whole(journal.folder(), &segments, (after, to), &mut |_, payload| {
+            let applied = add_changes(payload, &mut batch).and_then(|()| {
+                bytes += payload.len();
+                if bytes < CHUNK {
+                    return Ok(());
+                }
+                bytes = 0;
+                records.apply(std::mem::take(&mut batch))?;
+                // Bit by bit, so that no commit waits for all of it at once.
+                sled.sync()?;
+                rest()
+            });
+            applied.map_err(|error| UnreadJournal { cause: error.to_string(), is_lost: false })
+        });
+        replayed.map_err(|unread| KvError::Failed(unread.cause))?;
+        records.apply(batch)?;
+        sled.sync()?;
+        sled.set_mark(to, false)?;
+        Ok(to)
+    }
+
+    /// Puts it into the place of the one that is in use. Nothing is written to either meanwhile.
+    fn put_in_place(&self, sled: Arc<Sled>, records: Packed) -> Result<ReplacedIndex, KvError> {
+        let shared = self.shared;
+        let _turn = shared.turn.lock();
+        let reached = sled.mark().applied;
+        self.bring_up((&sled, &records), reached, &|| Ok(()))?;
+        if shared.is_damaged() || !self.held.have_stayed() {
+            return Err(KvError::Failed("index or journal was changed meanwhile by another hand".to_owned()));
+        }
+        files::remove(&self.old).map_err(failed)?;
+        fs::rename(&self.index, &self.old).map_err(failed)?;
+        crash::point("index.between_names");
+        if let Err(error) = fs::rename(&self.made, &self.index) {
+            fs::rename(&self.old, &self.index).map_err(failed)?;
+            return Err(failed(error));
+        }
+        sled.is_moved(&self.index);
+        let replaced = shared.index.replace(OpenIndex { sled, records });
+        // Where that fails the next start finds either of the two, or none and makes one.
+        files::sync_folder(shared.data_folder()).map_err(failed)?;
+        Ok(replaced)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_made_anew_once_most_of_it_is_free_and_not_over_and_over() {
+        let mb = 1 << 20;
+        assert!(!is_mostly_free(200 * mb, 0, 0), "a small one is not worth it");
+        assert!(!is_mostly_free(2000 * mb, 800 * mb, 0));
+        assert!(is_mostly_free(2000 * mb, 500 * mb, 0));
+        assert!(!is_mostly_free(2000 * mb, 500 * mb, 1100 * mb), "it was hardly smaller when it was new");
+    }
+
+    #[test]
+    fn what_was_asked_for_meanwhile_is_still_to_be_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let request = RenewalRequest::default();
+        let asked = || request.state.lock().asked;
+        request.ask(folder.path()).unwrap();
+        let begun = asked();
+        request.ask(folder.path()).unwrap();
+        request.is_done(folder.path(), (begun, 1)).unwrap();
+        assert!(is_asked_for(folder.path()));
+        request.is_done(folder.path(), (asked(), 1)).unwrap();
+        assert!(!is_asked_for(folder.path()));
     }
 }

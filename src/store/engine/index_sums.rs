@@ -18,6 +18,8 @@ struct KindSum {
     count: u64,
     /// The sum of the hashes of all pairs, which wraps.
     sum: u128,
+    /// The bytes of all keys and values.
+    bytes: u64,
 }
 
 /// How far an index is, as it is kept in the index itself.
@@ -37,6 +39,7 @@ impl IndexSums {
         let kind = self.kind(key);
         kind.count = kind.count.wrapping_add(1);
         kind.sum = kind.sum.wrapping_add(hash(key, value));
+        kind.bytes = kind.bytes.wrapping_add(bytes(key, value));
     }
 
     /// There is a pair less.
@@ -44,6 +47,7 @@ impl IndexSums {
         let kind = self.kind(key);
         kind.count = kind.count.wrapping_sub(1);
         kind.sum = kind.sum.wrapping_sub(hash(key, value));
+        kind.bytes = kind.bytes.wrapping_sub(bytes(key, value));
         let first = key.first().copied().unwrap_or_default();
         if *kind == KindSum::default() {
             self.kinds.remove(&first);
@@ -52,6 +56,11 @@ impl IndexSums {
 
     fn kind(&mut self, key: &[u8]) -> &mut KindSum {
         self.kinds.entry(key.first().copied().unwrap_or_default()).or_default()
+    }
+
+    /// The bytes of all keys and values.
+    pub fn bytes(&self) -> u64 {
+        self.kinds.values().map(|kind| kind.bytes).fold(0, u64::wrapping_add)
     }
 
     /// How it differs from what was counted, in words; `None`: not at all.
@@ -70,6 +79,10 @@ impl IndexSums {
             (own.sum != found.sum).then(|| format!("its keys of kind {name} are not those that were written"))
         })
     }
+}
+
+fn bytes(key: &[u8], value: &[u8]) -> u64 {
+    (key.len() + value.len()) as u64
 }
 
 fn hash(key: &[u8], value: &[u8]) -> u128 {
@@ -94,7 +107,7 @@ mod tests {
         assert!(one.difference(&other).unwrap().contains("has 1 keys of kind H and should have 2"));
         other.add(b"Hb", b"2");
         assert_eq!(one, other);
-        assert_eq!(one.difference(&other), None);
+        assert_eq!((one.difference(&other), one.bytes()), (None, 8));
         for (key, value) in [(b"Ha", b"1"), (b"Hb", b"2")] {
             one.take(key, value);
         }

@@ -2,6 +2,7 @@
 //! in full blocks.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::domain::time::Time;
 use crate::store::engine::checkpoint::{self, IndexedJournal};
+use crate::store::engine::index_renewal::{self, RenewalRequest};
 use crate::store::engine::journal::append::Journal;
 use crate::store::engine::journal::rewrite;
 use crate::store::engine::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
@@ -26,7 +28,8 @@ const CHECKPOINT_WAITS: usize = 1500;
 pub struct Journaled {
     shared: Arc<IndexedJournal>,
     tidy: Arc<TidyRequest>,
-    /// Those that write the index and tidy the journal.
+    renewal: Arc<RenewalRequest>,
+    /// Those that write the index, tidy the journal, and make the index anew.
     threads: Mutex<Vec<JoinHandle<()>>>,
     closed: AtomicBool,
     /// Held as long as the folder is open.
@@ -40,9 +43,13 @@ impl Journaled {
     /// When the operating system gives no thread.
     pub fn start(shared: IndexedJournal, lock: Option<File>) -> std::io::Result<Journaled> {
         let shared = Arc::new(shared);
-        let tidy = Arc::default();
-        let threads = vec![checkpoint::start(&shared)?, tidy::start(&shared, &tidy)?];
-        Ok(Journaled { shared, tidy, threads: Mutex::new(threads), closed: false.into(), lock })
+        let (tidy, renewal) = Default::default();
+        let threads = vec![
+            checkpoint::start(&shared)?,
+            tidy::start(&shared, &tidy)?,
+            index_renewal::start(&shared, &renewal)?,
+        ];
+        Ok(Journaled { shared, tidy, renewal, threads: Mutex::new(threads), closed: false.into(), lock })
     }
 }
 
@@ -54,6 +61,27 @@ impl Journaled {
     pub fn tidy_now(&self, before: &[Time]) -> Result<(), KvError> {
         self.shared.checkpoint()?;
         tidy::tidy_now(&self.shared, &self.tidy, before)
+    }
+
+    /// The journal has no more of what was erased: the index is made anew, since it may have bytes of it in its free space.
+    ///
+    /// # Errors
+    /// The system's: it is not asked for.
+    pub fn renew_index(&self) -> io::Result<()> {
+        self.renewal.ask(self.path())
+    }
+
+    /// Whether that is still to be done.
+    pub fn is_index_to_renew(&self) -> bool {
+        index_renewal::is_asked_for(self.path())
+    }
+
+    /// Makes the index anew at once, where it is to be, as the thread for that does; for those who cannot wait for it.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn renew_index_now(&self) -> Result<(), KvError> {
+        index_renewal::renew_where_due(&self.shared, &self.renewal, &|| Ok(()))
     }
 
     /// Of what commits up to this one wrote, something was erased: the journal's files are rewritten without it, within the
@@ -69,8 +97,7 @@ impl Journaled {
 
     /// The data folder.
     pub fn path(&self) -> &Path {
-        let journal = self.shared.journal.folder();
-        journal.parent().unwrap_or(journal)
+        self.shared.data_folder()
     }
 
     /// Where its commits are durable.
@@ -93,7 +120,7 @@ impl Journaled {
         let wanted = self.shared.journal.durable();
         self.shared.ask_for_checkpoint();
         for _ in 0..CHECKPOINT_WAITS {
-            if self.shared.sled.mark().applied >= wanted || self.shared.is_damaged() {
+            if self.shared.index.sled().mark().applied >= wanted || self.shared.is_damaged() {
                 break;
             }
             std::thread::sleep(CHECKPOINT_WAIT);
@@ -127,6 +154,7 @@ impl Kv for Journaled {
         }
         self.shared.stop();
         self.tidy.stop();
+        self.renewal.stop();
         for thread in std::mem::take(&mut *self.threads.lock()) {
             let ended = thread.join();
             ended.map_err(|_| KvError::Failed("a thread of the store panicked".to_owned()))?;

@@ -5,6 +5,7 @@ mod block;
 pub mod checkpoint;
 mod compare;
 mod convert;
+pub mod current_index;
 pub mod data_folder;
 pub mod erasure_file;
 pub mod error;

@@ -12,15 +12,15 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::store::engine::checkpoint::IndexedJournal;
 use crate::store::engine::convert;
+use crate::store::engine::current_index::OpenIndex;
 use crate::store::engine::data_folder::{
-    FolderContents, FolderSettings, INDEX, JOURNAL, LOCK, NEW_INDEX, NEW_JOURNAL, OpenReport, RESTORING,
-    VERIFYING, new_store, refused,
+    FolderContents, FolderSettings, INDEX, JOURNAL, LOCK, NEW_INDEX, NEW_JOURNAL, OLD_INDEX, OpenReport,
+    RESTORING, VERIFYING, new_store, refused,
 };
 use crate::store::engine::error::OpenError;
 use crate::store::engine::folder;
 use crate::store::engine::index_folder::{self, CheckedIndex, add_changes, of_kv};
 use crate::store::engine::index_note::{self, IndexNote};
-use crate::store::engine::index_renewal;
 use crate::store::engine::journal::append::{Journal, SPARE};
 use crate::store::engine::journal::damage::{Damage, LastLost};
 use crate::store::engine::journal::files;
@@ -67,7 +67,7 @@ pub fn open(
             inspected()?
         }
     };
-    let (sled, mut inspection) = match index_of(path, inspection, contents)? {
+    let (sled, inspection) = match index_of(path, inspection, contents)? {
         FoundIndex::Whole(sled, inspection) => (sled, inspection),
         FoundIndex::Damaged(inspection) => {
             repair::from_index(path, *inspection, settings, contents, &mut report)?;
@@ -77,7 +77,6 @@ pub fn open(
             }
         }
     };
-    let sled = index_renewal::renew(path, sled, &mut inspection, contents.tables)?;
     let opened = go_on(path, settings, contents, (sled, inspection), &mut report)?;
     let opened =
         Journaled::start(opened, Some(lock)).map_err(|error| OpenError::Thread(error.to_string()))?;
@@ -257,9 +256,10 @@ fn go_on(
         manifest.segments.iter_mut().for_each(|entry| entry.clean = entry.known);
     };
     journal.write_manifest(changed).map_err(failed)?;
-    let index = Packed::new(Arc::<Sled>::clone(&sled), contents.tables);
+    let records = Packed::new(Arc::<Sled>::clone(&sled), contents.tables);
     let overlay = Overlay::new(applied);
-    let opened = IndexedJournal::new(journal, overlay, (sled, index), settings.checkpoint.clone());
+    let opened =
+        IndexedJournal::new(journal, overlay, OpenIndex { sled, records }, settings.checkpoint.clone());
     let replayed = replay(&journal_folder, &inspection.manifest.segments, applied, &mut |head, payload| {
         let mut batch = Batch::default();
         add_changes(payload, &mut batch)?;
@@ -276,8 +276,7 @@ fn clean_made(path: &Path) -> io::Result<()> {
         files::remove(&path.join(NEW_JOURNAL))?;
         files::remove(&path.join(repair::CHECKED_INDEX))?;
     }
-    files::remove(&path.join(NEW_INDEX))?;
-    files::remove(&path.join(VERIFYING))
+    [NEW_INDEX, OLD_INDEX, VERIFYING].into_iter().try_for_each(|made| files::remove(&path.join(made)))
 }
 
 /// Removes what an earlier start, or an earlier process, left unfinished. What only waits to be put into its place stays.

@@ -42,6 +42,11 @@ impl Packed {
         Arc::clone(&self.below)
     }
 
+    /// The first bytes of the keys of the tables whose records it keeps in blocks.
+    pub fn tables(&self) -> &'static [u8] {
+        self.tables
+    }
+
     fn is_packed(&self, key: &[u8]) -> bool {
         key.first().is_some_and(|table| self.tables.contains(table))
     }

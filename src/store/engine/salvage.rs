@@ -125,7 +125,9 @@ impl Salvage {
         }
         let is_whole = opened.as_ref().is_ok_and(|sled| {
             sled.is_marked()
-                && sled.count().is_ok_and(|counted| sled.mark().sums.difference(&counted).is_none())
+                && sled
+                    .count(&mut || Ok(()))
+                    .is_ok_and(|counted| sled.mark().sums.difference(&counted).is_none())
         });
         Ok(Salvage { journal, inspection, segments, index: opened, is_whole, tables })
     }

@@ -46,7 +46,7 @@ pub struct Sled {
     /// Our own handle on the data file: syncing acts on the file, no matter who wrote it.
     data: File,
     /// The folder that it is in.
-    folder: PathBuf,
+    folder: Mutex<PathBuf>,
     /// Whether it said what is in it when it was opened.
     is_marked: bool,
     /// What is in it: moved on with each write, in the same batch.
@@ -73,7 +73,7 @@ impl Sled {
         sync_all(path, &data, made).map_err(failed)?;
         let mark = read_mark(&db).map_err(|cause| OpenError::Broken { path: path.to_owned(), cause })?;
         let is_marked = mark.is_some();
-        let (folder, mark) = (path.to_owned(), Mutex::new(mark.unwrap_or_default()));
+        let (folder, mark) = (Mutex::new(path.to_owned()), Mutex::new(mark.unwrap_or_default()));
         Ok(Sled { db, data, folder, is_marked, mark })
     }
 }
@@ -291,6 +291,11 @@ impl Sled {
         self.is_marked
     }
 
+    /// Its folder has another name now. Nothing but the note next to it is found by that while it is open.
+    pub fn is_moved(&self, folder: &Path) {
+        folder.clone_into(&mut self.folder.lock());
+    }
+
     /// How far it says that it is, and what should be in it.
     pub fn mark(&self) -> IndexMark {
         self.mark.lock().clone()
@@ -305,7 +310,7 @@ impl Sled {
             self.write(Batch::default(), |mark| (mark.applied, mark.closed) = (applied, closed))?;
             self.flush(&mut |_| {})
         })?;
-        index_note::write(&self.folder, IndexNote { applied, closed });
+        index_note::write(&self.folder.lock(), IndexNote { applied, closed });
         Ok(())
     }
 
@@ -328,17 +333,20 @@ impl Sled {
         })
     }
 
-    /// Counts everything that is in it again.
+    /// Counts everything that is in it again. `meanwhile` is called after each leaf or so.
     ///
     /// # Errors
-    /// What cannot be read.
-    pub fn count(&self) -> Result<IndexSums, KvError> {
+    /// What cannot be read; or those of `meanwhile`.
+    pub fn count(&self, meanwhile: &mut dyn FnMut() -> Result<(), KvError>) -> Result<IndexSums, KvError> {
         guarded(|| {
             let (mut sums, mut bytes) = (IndexSums::default(), 0);
             let mut last = Vec::new();
             for pair in self.db.iter() {
                 let (key, value) = pair.map_err(|error| failed_read(&last, error))?;
                 self.touch_some(&key, value.len(), &mut bytes)?;
+                if bytes == 0 {
+                    meanwhile()?;
+                }
                 if key != MARK {
                     sums.add(&key, &value);
                 }

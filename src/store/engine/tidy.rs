@@ -32,7 +32,7 @@ const ERASED_REST: u32 = 60;
 const ERASED_WAIT: u32 = 600;
 
 /// How much room there has to be, in bytes, to end a segment before it is full: for those behind it.
-const END_ROOM: u64 = 192 * 1024 * 1024;
+pub const END_ROOM: u64 = 192 * 1024 * 1024;
 
 /// What is asked of the thread that tidies.
 #[derive(Default)]
@@ -219,7 +219,7 @@ fn tidy(
         if request.is_stopped() || shared.is_damaged() {
             return Ok(());
         }
-        let applied = shared.sled.mark().applied;
+        let applied = shared.index.sled().mark().applied;
         let Some(entry) = rewrite::due(&shared.journal, applied, gone) else {
             return end_erasing(shared, request, gone.erased).map_err(failed);
         };
@@ -242,14 +242,24 @@ fn end_erasing(shared: &IndexedJournal, request: &TidyRequest, erased: u64) -> i
     if erased == 0 || !rewrite::is_rid_of(&shared.journal, erased) {
         return Ok(());
     }
-    // What a person gave up is a last resort of its own: it stays until the next clean stop, and is named.
-    let (given_up, aside): (Vec<String>, Vec<String>) =
-        shared.journal.manifest().set_aside.into_iter().partition(|name| name.contains(GIVEN_UP));
-    if let Some(folder) = shared.journal.folder().parent().filter(|_| !aside.is_empty()) {
-        aside.iter().try_for_each(|name| files::remove(&folder.join(name)))?;
-        shared.journal.write_manifest(|manifest| manifest.set_aside = given_up)?;
-    }
+    remove_set_aside(&shared.journal)?;
     request.is_rid_of(erased);
+    Ok(())
+}
+
+/// Removes what was set aside before the next clean stop does. What a person gave up is a last resort of its own: it stays,
+/// and is named.
+///
+/// # Errors
+/// The system's.
+pub fn remove_set_aside(journal: &Journal) -> io::Result<()> {
+    let set_aside = journal.manifest().set_aside;
+    let (given_up, aside): (Vec<String>, Vec<String>) =
+        set_aside.into_iter().partition(|name| name.contains(GIVEN_UP));
+    if let Some(folder) = journal.folder().parent().filter(|_| !aside.is_empty()) {
+        aside.iter().try_for_each(|name| files::remove(&folder.join(name)))?;
+        journal.write_manifest(|manifest| manifest.set_aside = given_up)?;
+    }
     Ok(())
 }
 

@@ -71,14 +71,27 @@ pub struct Journal {
     durable: AtomicU64,
     /// How many read its files, and want them to stay.
     held: AtomicUsize,
+    /// How many that others took the place of were removed.
+    removed: AtomicU64,
 }
 
-/// While it is there no file of the journal is removed that a manifest of this time names.
-pub struct HeldFiles<'a>(&'a Journal);
+/// While it is there no file of the journal is removed that a manifest of this time names; not for long, though.
+pub struct HeldFiles<'a> {
+    journal: &'a Journal,
+    /// How many had been removed before.
+    removed: u64,
+}
+
+impl HeldFiles<'_> {
+    /// Whether they have all stayed.
+    pub fn have_stayed(&self) -> bool {
+        self.journal.removed.load(Ordering::Acquire) == self.removed
+    }
+}
 
 impl Drop for HeldFiles<'_> {
     fn drop(&mut self) {
-        self.0.held.fetch_sub(1, Ordering::AcqRel);
+        self.journal.held.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -146,8 +159,9 @@ impl Journal {
         let (writer, plain) = Default::default();
         let durable = AtomicU64::new(end.lsn);
         let open = Mutex::new(OpenSegment { file, failed: false, end, turn: 0, proven, writer, plain });
-        let held = AtomicUsize::new(0);
-        Journal { folder: folder.to_owned(), settings, open, manifest: Mutex::new(manifest), durable, held }
+        let (held, removed) = Default::default();
+        let manifest = Mutex::new(manifest);
+        Journal { folder: folder.to_owned(), settings, open, manifest, durable, held, removed }
     }
 
     /// Appends a commit, and answers its number once it is durable. After an error nothing more is appended.
@@ -193,8 +207,14 @@ impl Journal {
         open.prove_end()?;
         let (file, checksum) = (make_segment(&self.folder, &header)?, header.before);
         crash::point("journal.new_segment");
-        let added = entry(&header);
-        self.write_manifest(|manifest| manifest.segments.push(added))?;
+        let (added, is_empty) = (entry(&header), open.end.at == FRAMES);
+        self.write_manifest(|manifest| {
+            if is_empty {
+                // The file that was too short for the commit had its name.
+                manifest.segments.pop();
+            }
+            manifest.segments.push(added);
+        })?;
         crash::point("journal.new_segment_named");
         let lsn = open.end.lsn;
         open.end = JournalEnd { header, checksum, at: FRAMES, lsn };
@@ -269,7 +289,12 @@ impl Journal {
     /// may go.
     pub fn hold_files(&self) -> HeldFiles<'_> {
         self.held.fetch_add(1, Ordering::AcqRel);
-        HeldFiles(self)
+        HeldFiles { journal: self, removed: self.removed.load(Ordering::Acquire) }
+    }
+
+    /// A file that another took the place of is going to be removed.
+    pub(super) fn removes_a_file(&self) {
+        self.removed.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whether anyone wants its files to stay.

@@ -76,51 +76,52 @@ pub fn replay_between(
 
 /// Why the journal could not give what was looked for.
 #[derive(Debug)]
-pub struct FailedHeal {
-    /// What it is to those who asked.
-    pub error: KvError,
+pub struct UnreadJournal {
+    /// In words, with the file.
+    pub cause: String,
     /// Whether it cannot ever.
     pub is_lost: bool,
 }
 
-/// What the journal says last of each key of a span: its value, or that it was removed; up to commit `until` at least. No
-/// more bytes of it than given are kept.
+/// Sees a commit: its head, and the payload of its changes.
+pub type WholeVisitor<'a> = &'a mut dyn FnMut(&FrameHead, &[u8]) -> Result<(), UnreadJournal>;
+
+/// Shows the commits after `after` and up to `until`, which is durable, of these segments of a journal that is in use: all
+/// that they have, or it fails.
 ///
 /// # Errors
-/// A place that cannot be read: it may have had one of them. Or more bytes.
-pub fn values_within(
+/// A place that cannot be read; or the visitor's.
+pub fn replay_whole(
     folder: &Path,
     segments: &[SegmentEntry],
-    until: u64,
-    (span, most): (&UnreadableSpan, usize),
-) -> Result<BTreeMap<Vec<u8>, Option<Bytes>>, FailedHeal> {
-    let (mut found, mut bytes, mut last) = (BTreeMap::new(), 0, 0);
+    (after, until): (u64, u64),
+    visit: WholeVisitor<'_>,
+) -> Result<(), UnreadJournal> {
+    let mut last = after;
     for (number, entry) in segments.iter().enumerate() {
+        let next = segments.get(number + 1);
+        if next.is_some_and(|next| next.first <= after + 1) {
+            continue;
+        }
+        if entry.first > until {
+            break;
+        }
         let failed = |cause: String, is_lost| {
             let cause = format!("{} of the journal: {cause}", entry.file);
-            FailedHeal { error: KvError::Damaged { key: span.from.clone(), cause }, is_lost }
+            UnreadJournal { cause, is_lost }
         };
         // It may have been replaced meanwhile.
         let mut reader = SegmentReader::open(&folder.join(&entry.file))
             .map_err(|error| failed(error.to_string(), false))?;
         let mut frames = 0;
         while let Ok(head) = reader.next_frame() {
-            (frames, last) = (frames + 1, head.lsn);
-            let payload = reader.unpack(&head).map_err(|fault| failed(format!("{fault:?}"), false))?;
-            let read = changes::each(payload, |(key, value)| {
-                if span.covers(key) {
-                    bytes += key.len() + value.map_or(0, <[u8]>::len);
-                    let before: Option<Option<Bytes>> =
-                        found.insert(key.to_vec(), value.map(Bytes::copy_from_slice));
-                    bytes -= before.map_or(0, |before| key.len() + before.map_or(0, |value| value.len()));
-                }
-            });
-            read.map_err(|cause| failed(cause, true))?;
-            if bytes > most {
-                return Err(failed(format!("what the index cannot give has more than {most} bytes"), true));
+            (frames, last) = (frames + 1, last.max(head.lsn));
+            if after < head.lsn && head.lsn <= until {
+                let payload = reader.unpack(&head).map_err(|fault| failed(format!("{fault:?}"), false))?;
+                visit(&head, payload).map_err(|unread| failed(unread.cause, unread.is_lost))?;
             }
         }
-        let is_whole = match (&entry.finished, segments.get(number + 1)) {
+        let is_whole = match (&entry.finished, next) {
             (Some(finished), _) => {
                 // A rewritten one may have lost its last commits to those who have taken their place.
                 last = last.max(finished.last);
@@ -134,5 +135,36 @@ pub fn values_within(
             return Err(failed(format!("it is damaged at byte {}", reader.at()), true));
         }
     }
+    Ok(())
+}
+
+/// What the journal says last of each key of a span: its value, or that it was removed; up to commit `until`. No more bytes
+/// of it than given are kept.
+///
+/// # Errors
+/// A place that cannot be read: it may have had one of them. Or more bytes.
+pub fn values_within(
+    folder: &Path,
+    segments: &[SegmentEntry],
+    until: u64,
+    (span, most): (&UnreadableSpan, usize),
+) -> Result<BTreeMap<Vec<u8>, Option<Bytes>>, UnreadJournal> {
+    let (mut found, mut bytes) = (BTreeMap::new(), 0);
+    replay_whole(folder, segments, (0, until), &mut |_, payload| {
+        let read = changes::each(payload, |(key, value)| {
+            if span.covers(key) {
+                bytes += key.len() + value.map_or(0, <[u8]>::len);
+                let before: Option<Option<Bytes>> =
+                    found.insert(key.to_vec(), value.map(Bytes::copy_from_slice));
+                bytes -= before.map_or(0, |before| key.len() + before.map_or(0, |value| value.len()));
+            }
+        });
+        read.map_err(|cause| UnreadJournal { cause, is_lost: true })?;
+        if bytes > most {
+            let cause = format!("what the index cannot give has more than {most} bytes");
+            return Err(UnreadJournal { cause, is_lost: true });
+        }
+        Ok(())
+    })?;
     Ok(found)
 }

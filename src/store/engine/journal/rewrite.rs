@@ -271,6 +271,7 @@ fn put_in_place(
 /// # Errors
 /// The system's.
 pub fn remove_replaced(journal: &Journal, rewritten: &RewrittenSegment) -> io::Result<()> {
+    journal.removes_a_file();
     files::remove(&rewritten.replaced)?;
     files::sync_folder(journal.folder())?;
     journal.write_manifest(|manifest| {
