@@ -9,6 +9,10 @@ use crate::store::table::click_log::LogPlace;
 use crate::store::table::day::DayRun;
 use crate::store::table::operator::OperatorRecords;
 
+/// After how many records in a row that are not due the rest of a day is left to a later pass: they are in the order in which
+/// they were received. One that is due earlier than those before it goes when they do, which is the same day.
+pub const NOT_DUE: usize = 1024;
+
 /// What is past its days, by the time that it ages by.
 pub struct AgedOut<'a> {
     kept: &'a OperatorRecords,

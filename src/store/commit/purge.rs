@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::domain::time::Time;
 use crate::store::codec;
-use crate::store::commit::aged_out::AgedOut;
+use crate::store::commit::aged_out::{AgedOut, NOT_DUE};
 use crate::store::commit::purge_clicks::{self, ClickCursor, readable_quietly};
 use crate::store::commit::purging::{ClickPurge, Purging};
 use crate::store::contract::change::{OldestRecords, PurgeBefore, Purged};
@@ -45,6 +45,8 @@ pub struct Cursor {
     /// The same of postbacks and conversions.
     postbacks: u64,
     postbacks_done: bool,
+    /// How many in a row of the present day were not due.
+    not_due: usize,
     clicks: ClickCursor,
 }
 
@@ -52,7 +54,8 @@ impl Default for Cursor {
     fn default() -> Cursor {
         let clicks = ClickCursor::default();
         let most = *TAKEN_OUT.start();
-        Cursor { most, raw: 0, raw_done: false, postbacks: 0, postbacks_done: false, clicks }
+        let (raw, raw_done, postbacks, postbacks_done, not_due) = Default::default();
+        Cursor { most, raw, raw_done, postbacks, postbacks_done, not_due, clicks }
     }
 }
 
@@ -84,19 +87,19 @@ pub fn read_ahead(shared: &StoreShared, before: PurgeBefore, pass: &PurgePass) -
     let mut left = most;
     if let Some(mut next) = raw {
         let due = |run: &DayRun| aged.raw_of(run);
-        walk(shared, (raw_key, &due, most), &mut next, |_, _: RawAge| {
+        walk(shared, (raw_key, &due, most), (&mut next, &mut 0), |_, _: RawAge| {
             left -= 1;
-            Ok(left == 0)
+            Ok(Looked { is_due: true, is_enough: left == 0 })
         })?;
     }
     if let Some(mut next) = postbacks {
         let due = |run: &DayRun| aged.conversions_of(run);
-        walk(shared, (head_key, &due, most), &mut next, |(day, number), _: HeadAge| {
+        walk(shared, (head_key, &due, most), (&mut next, &mut 0), |(day, number), _: HeadAge| {
             left -= 1;
             if let Some(record) = readable_quietly(shared.records.conversion(day, number))?.flatten() {
                 readable_quietly(attempts_of(shared, day, &record))?;
             }
-            Ok(left == 0)
+            Ok(Looked { is_due: true, is_enough: left == 0 })
         })?;
     }
     clicks.map_or(Ok(()), |place| purge_clicks::read_ahead(shared, &aged, (place, most)))
@@ -167,14 +170,15 @@ fn step_raw(
     purging: &mut Purging,
 ) -> Result<(), StoreError> {
     let due = |run: &DayRun| aged.raw_of(run);
-    let most = cursor.most;
-    cursor.raw_done = walk(shared, (raw_key, &due, most), &mut cursor.raw, |(day, number), kept: RawAge| {
+    let (place, most) = ((&mut cursor.raw, &mut cursor.not_due), cursor.most);
+    cursor.raw_done = walk(shared, (raw_key, &due, most), place, |(day, number), kept: RawAge| {
         purging.behind_ms = aged.believed.postbacks.millis_since(kept.at).max(0);
-        if aged.entry(shared, number, (kept.at, kept.again)).raw {
+        let is_due = aged.entry(shared, number, (kept.at, kept.again)).raw;
+        if is_due {
             purging.batch.remove(raw_key(day, number));
             purging.stripped.push(number);
         }
-        Ok(purging.stripped.len() >= most)
+        Ok(Looked { is_due, is_enough: purging.stripped.len() >= most })
     })?;
     Ok(())
 }
@@ -186,14 +190,15 @@ fn step_postbacks(
     purging: &mut Purging,
 ) -> Result<(), StoreError> {
     let due = |run: &DayRun| aged.conversions_of(run);
-    let (next, most) = (&mut cursor.postbacks, cursor.most);
-    cursor.postbacks_done = walk(shared, (head_key, &due, most), next, |place, age: HeadAge| {
+    let (place, most) = ((&mut cursor.postbacks, &mut cursor.not_due), cursor.most);
+    cursor.postbacks_done = walk(shared, (head_key, &due, most), place, |place, age: HeadAge| {
         purging.behind_ms = aged.believed.conversions.millis_since(age.at).max(0);
         let due = aged.entry(shared, place.1, (age.at, age.again));
         if due.conversion {
             readable(purging.postback(shared, place, due.raw), "a postback that is to be purged")?;
         }
-        Ok(purging.gone.len() + purging.forgotten.len() >= most)
+        let is_enough = purging.gone.len() + purging.forgotten.len() >= most;
+        Ok(Looked { is_due: due.conversion, is_enough })
     })?;
     Ok(())
 }
@@ -201,17 +206,28 @@ fn step_postbacks(
 /// The key of a record by its day and number, whether records of a day may be due, and how many are read at a time.
 type DueRecords<'a> = (DatedKey, &'a dyn Fn(&DayRun) -> bool, usize);
 
+/// What a record is to a walk.
+struct Looked {
+    /// Whether it is past its time.
+    is_due: bool,
+    /// Whether the step has enough.
+    is_enough: bool,
+}
+
 /// Shows the beginnings of records of the days that are due to `visit`, from number `next` on, which moves on with them:
-/// of a bounded number of them, and of none once it answers that it has enough. Answers whether none is left.
+/// of a bounded number of them, and of none once it has enough. Answers whether none is left.
 fn walk<T: DeserializeOwned>(
     shared: &StoreShared,
     (key, is_due, some_at_once): DueRecords<'_>,
-    next: &mut u64,
-    mut visit: impl FnMut((i32, u64), T) -> Result<bool, StoreError>,
+    (next, not_due): (&mut u64, &mut usize),
+    mut visit: impl FnMut((i32, u64), T) -> Result<Looked, StoreError>,
 ) -> Result<bool, StoreError> {
     let mut left = LOOKED_AT;
     let runs: Vec<DayRun> = shared.index.lock().days.from(*next).collect();
     for run in runs.iter().filter(|run| is_due(run)) {
+        if *next <= run.first {
+            *not_due = 0;
+        }
         loop {
             let way = (run.first.max(*next)..run.end, Direction::Up);
             // Not more than are taken out: what is left would be read again by the next step.
@@ -221,15 +237,18 @@ fn walk<T: DeserializeOwned>(
             left = left.saturating_sub(some.found.len().max(looked_up));
             for (number, age) in some.found {
                 *next = number + 1;
-                if visit((run.day, number), age)? {
+                let looked = visit((run.day, number), age)?;
+                *not_due = if looked.is_due { 0 } else { *not_due + 1 };
+                if looked.is_enough {
                     return Ok(false);
                 }
             }
-            *next = some.rest.start;
+            let is_over = some.rest.is_empty() || *not_due >= NOT_DUE;
+            *next = if is_over { run.end } else { some.rest.start };
             if left == 0 {
                 return Ok(false);
             }
-            if some.rest.is_empty() {
+            if is_over {
                 break;
             }
         }

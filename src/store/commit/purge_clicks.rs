@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::offer::day_of;
-use crate::store::commit::aged_out::AgedOut;
+use crate::store::commit::aged_out::{AgedOut, NOT_DUE};
 use crate::store::commit::purging::ClickPurge;
 use crate::store::contract::error::StoreError;
 use crate::store::reader::readable;
@@ -30,6 +30,8 @@ pub struct ClickCursor {
     /// The place at which the log is looked at next.
     log: LogPlace,
     log_done: bool,
+    /// How many lines in a row of the present day were not due.
+    not_due: usize,
     days_done: bool,
     /// From which key on answers ahead of their clicks are looked at; `None`: from the first.
     answers: Option<Vec<u8>>,
@@ -41,6 +43,7 @@ impl Default for ClickCursor {
         ClickCursor {
             log: LogPlace::FIRST,
             log_done: false,
+            not_due: 0,
             days_done: false,
             answers: None,
             answers_done: false,
@@ -147,15 +150,16 @@ impl ClickPurge {
                     self.behind_ms = aged.believed.clicks.millis_since(line.at).max(0);
                 }
                 let is_due = |line: &LoggedClick| aged.click(AgeKey::Click(place.number), line.at);
+                cursor.not_due += 1;
                 let Some(line) = readable(line, "a click")?.filter(is_due) else { continue };
-                looked_at += 1;
+                (looked_at, cursor.not_due) = (looked_at + 1, 0);
                 if self.click(shared, &line)? {
                     self.log.push(place);
                 }
             }
             // No step goes on behind what cannot be read and names no place of its own: the next pass looks again.
-            if is_whole_day || cursor.log == before {
-                cursor.log = first.next_day();
+            if is_whole_day || cursor.not_due >= NOT_DUE || cursor.log == before {
+                (cursor.log, cursor.not_due) = (first.next_day(), 0);
             }
             if left == 0 {
                 return Ok(());
