@@ -37,9 +37,9 @@ const CHUNK: usize = 4 * 1024 * 1024;
 const LEAVES: usize = 64;
 /// The rest after each of these: as long as they take, about, so that half of a core is used.
 const REST: Duration = Duration::from_millis(60);
-/// An index is large when it takes more than so many times the bytes of what is in it, and that many bytes more. While it is
-/// written it has up to twice as many.
-const FREE_TIMES: u64 = 3;
+/// Most of an index is free when it takes more than so many times the bytes of what is in it, and that many bytes more. Of an
+/// index of sales and clicks that only grew it is three times (measured: 647 MiB for 225).
+const FREE_TIMES: u64 = 4;
 const FREE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// What is asked of the thread that makes the index anew.
@@ -319,9 +319,9 @@ mod tests {
     fn an_index_is_made_anew_once_most_of_it_is_free_and_not_over_and_over() {
         let mb = 1 << 20;
         assert!(!is_mostly_free(200 * mb, 0, 0), "a small one is not worth it");
-        assert!(!is_mostly_free(2000 * mb, 800 * mb, 0));
-        assert!(is_mostly_free(2000 * mb, 500 * mb, 0));
-        assert!(!is_mostly_free(2000 * mb, 500 * mb, 1100 * mb), "it was hardly smaller when it was new");
+        assert!(!is_mostly_free(2000 * mb, 660 * mb, 0));
+        assert!(is_mostly_free(2000 * mb, 400 * mb, 0));
+        assert!(!is_mostly_free(2000 * mb, 400 * mb, 1100 * mb), "it was hardly smaller when it was new");
     }
 
     #[test]
