@@ -148,6 +148,13 @@ struct MeasuredSpace {
     total: u64,
 }
 
+/// How many bytes of the data folder's disk are kept in reserve.
+pub fn reserve(config: &Config) -> u64 {
+    // A folder that is not there yet is made on a disk that is not known.
+    let total = measure(&config.store.path).map_or(u64::MAX, |disk| disk.total);
+    DiskReserve::new(config.store.reserve_mb, total).bytes()
+}
+
 /// What this user may still write on the disk of `path`, in bytes, and the size of the whole.
 fn measure(path: &Path) -> std::io::Result<MeasuredSpace> {
     let disk = rustix::fs::statvfs(path)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::app::measure;
+use crate::app::{disk, measure};
 use crate::clock::Clock;
 use crate::config::configuration::Config;
 use crate::domain::ruleset::Ruleset;
@@ -38,10 +38,11 @@ pub fn store(
         segment_bytes: u64::from(config.store.segment_mb) << 20,
         wall: Some(Arc::new(move || wall.now())),
     };
+    let reserve = disk::reserve(config);
     let settings = EmbeddedSettings {
         clock: clock.monotonic(),
         watch: Some(measure::commits(health)),
-        folder: FolderSettings { journal, accept_loss, ..FolderSettings::default() },
+        folder: FolderSettings { journal, accept_loss, reserve, ..FolderSettings::default() },
         ..EmbeddedSettings::default()
     };
     let store =

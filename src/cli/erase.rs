@@ -24,6 +24,8 @@ use crate::web::api::erasures::looked_at;
 
 /// How long it waits until it asks again how far the relay is.
 const ASK_EVERY: Duration = Duration::from_millis(500);
+/// How often it is looked at most what is left to be done of the files.
+const STEPS: usize = 8;
 
 /// Of `-` the value is read from standard input: there no other user of the machine sees it.
 #[derive(Args)]
@@ -238,31 +240,34 @@ impl Erase {
         }
         let kept = erasure::carry_out(store, plan, ("erase", self.yes)).await.map_err(not_erased)?;
         erasure::finish(store, clock.now()).await.map_err(not_done)?;
-        rewrite_files(store, &clock).await?;
+        rewrite_files(store, kept.id, &clock).await?;
         let done = store.erasure(kept.id).await.map_err(not_done)?.unwrap_or(kept);
         self.show_done(&document(&ErasureView::of(&done))?)
     }
 }
 
 /// Takes what was erased out of the journal too, and out of the index: no relay runs that would do it in time.
-async fn rewrite_files(store: &dyn Store, clock: &Clock) -> Result<(), Failure> {
+async fn rewrite_files(store: &dyn Store, id: u64, clock: &Clock) -> Result<(), Failure> {
     let Some(folder) = store.folder() else { return Ok(()) };
     let failed = |what: String| {
         let hint = "the erasure is kept, and journal and index are rewritten once the relay runs";
         Failure::running(Problem::new(what, hint))
     };
-    // The first step notes what is to go.
-    store.erase_step(clock.now()).await.map_err(not_done)?;
-    // Then the journal, and, once it is noted that it has gone there, the index.
-    for _ in 0..2 {
+    // What is to go is noted, the journal is rewritten, that is noted, and the index is made anew. Something of it may be
+    // going on in the background already.
+    for _ in 0..STEPS {
         store.erase_step(clock.now()).await.map_err(not_done)?;
+        let kept = store.erasure(id).await.map_err(not_done)?;
+        if kept.is_some_and(|kept| kept.journal.index_renewed_at.is_some()) {
+            break;
+        }
         let folder = Arc::clone(&folder);
         match tokio::task::spawn_blocking(move || folder.tidy()).await {
             Ok(done) => done.map_err(|error| failed(error.to_string()))?,
             Err(error) => return Err(failed(error.to_string())),
         }
     }
-    store.erase_step(clock.now()).await.map_err(not_done).map(drop)
+    Ok(())
 }
 
 /// Where the data still is, for people.
@@ -278,7 +283,8 @@ fn elsewhere(document: &Value) -> String {
         None => "the journal's files have it until they are rewritten, within the hour\n".to_owned(),
     };
     if text("index_renewed_at").is_none() {
-        words.push_str("the index has it in its free space until it is made anew, right after that\n");
+        words
+            .push_str("the index may have bytes of it in its free space until it is made anew, after that\n");
     }
     for (name, what) in [
         ("backups", "backups that are known and hold it"),

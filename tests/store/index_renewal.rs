@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use postbridge::store::engine::data_folder::{FolderContents, OpenReport};
 use postbridge::store::engine::folder::size_of;
+use postbridge::store::engine::journal::rewrite::{self, RewrittenSegment};
 use postbridge::store::engine::journaled::Journaled;
-use postbridge::store::engine::kv::{Batch, Direction, Kv, Span};
+use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, Span};
 use postbridge::store::engine::open_folder;
 
 use crate::store::journal_engine::{Clock, Model, TABLES, assert_holds};
@@ -30,7 +31,7 @@ fn numbered(table: u8, number: u64) -> Vec<u8> {
 
 fn renew(kv: &Journaled) {
     kv.renew_index().unwrap();
-    kv.renew_index_now().unwrap();
+    kv.renew_index_now(&|| Ok(())).unwrap();
 }
 
 /// Commits records that stay, one that counts them, and one that goes with the next.
@@ -132,25 +133,31 @@ fn all_is_read_and_written_while_it_is_made_anew() {
     assert_holds(&open(&data, &clock).0, &model, "the loss of the index");
 }
 
-#[test]
-fn the_room_of_what_is_gone_is_given_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let clock = clock();
-    let kv = open(&data, &clock).0;
-    let value = |number: u64| {
-        let mut chance = number;
-        let mut next = || {
-            chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (chance >> 56) as u8
-        };
-        (0..4000).map(|_| next()).collect::<Vec<u8>>()
+/// Bytes that do not pack.
+fn value(number: u64) -> Vec<u8> {
+    let mut chance = number;
+    let mut next = || {
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (chance >> 56) as u8
     };
+    (0..4000).map(|_| next()).collect()
+}
+
+/// Commits 16 MB of records.
+fn fill(kv: &Journaled) {
     for some in 0..100 {
         let mut batch = Batch::default();
         (0..40).for_each(|number| batch.put(numbered(b'K', 40 * some + number), value(40 * some + number)));
         kv.commit(batch, &mut |_| {}).unwrap();
     }
+}
+
+#[test]
+fn the_room_of_what_is_gone_is_given_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, clock) = (folder.path().join("data"), clock());
+    let kv = open(&data, &clock).0;
+    fill(&kv);
     let mut batch = Batch::default();
     (0..3900).for_each(|number| batch.remove(numbered(b'K', number)));
     kv.commit(batch, &mut |_| {}).unwrap();
@@ -162,6 +169,42 @@ fn the_room_of_what_is_gone_is_given_back() {
     assert!(before > 12 << 20 && after < 4 << 20, "{before} bytes before, {after} after");
     let left: Model = (3900..4000).map(|number| (numbered(b'K', number), value(number))).collect();
     assert_holds(&kv, &left, "a renewal");
+}
+
+#[test]
+fn one_that_is_broken_off_or_finds_files_gone_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, clock) = (folder.path().join("data"), clock());
+    let kv = open(&data, &clock).0;
+    fill(&kv);
+    let model: Model = (0..4000).map(|number| (numbered(b'K', number), value(number))).collect();
+    kv.tidy_now(&[]).unwrap();
+    // In the place of a request, so that the thread for it is not the one that does it.
+    fs::write(data.join("index-to-renew"), "").unwrap();
+    let stops = || {
+        assert!(data.join("index.new").exists());
+        Err(KvError::Failed("it is to stop".to_owned()))
+    };
+    assert_eq!(kv.renew_index_now(&stops), Err(KvError::Failed("it is to stop".to_owned())));
+    let first = kv.journal().manifest().segments.remove(0).file;
+    let takes_away = || {
+        // Once it was read: whatever was removed since might be in the new index.
+        let file = data.join("journal").join(&first);
+        if file.exists() {
+            fs::rename(&file, folder.path().join("away")).unwrap();
+            let gone = RewrittenSegment { replaced: file, first: u64::MAX, known: 0, bytes: (0, 0) };
+            rewrite::remove_replaced(kv.journal(), &gone).unwrap();
+        }
+        Ok(())
+    };
+    let refused = kv.renew_index_now(&takes_away).unwrap_err().to_string();
+    assert!(refused.contains("had to be removed meanwhile"), "{refused}");
+    fs::rename(folder.path().join("away"), data.join("journal").join(&first)).unwrap();
+    assert!(kv.is_index_to_renew() && !data.join("index.new").exists() && !data.join("index.old").exists());
+    assert_holds(&kv, &model, "renewals that failed");
+    kv.renew_index_now(&|| Ok(())).unwrap();
+    assert!(!kv.is_index_to_renew());
+    assert_holds(&kv, &model, "a renewal");
 }
 
 #[test]
@@ -188,6 +231,7 @@ fn what_a_process_that_was_killed_left_of_it_is_in_no_ones_way() {
     drop(kv);
     fs::rename(data.join("index"), data.join("index.old")).unwrap();
     let (kv, report) = open(&data, &clock);
-    assert_eq!(report.repairs, ["the index was made anew from the journal: it is missing"]);
+    assert_eq!(report, OpenReport::default());
+    assert!(!data.join("index.old").exists());
     assert_holds(&kv, &model, "a kill between the names");
 }

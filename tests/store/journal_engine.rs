@@ -41,7 +41,7 @@ impl Clock {
         FolderSettings {
             journal: JournalSettings { segment_bytes: 16 * 1024, wall: Some(Arc::new(wall)) },
             checkpoint: CheckpointSettings { every: Duration::from_secs(3600), bytes: 24 * 1024 },
-            accept_loss: None,
+            ..FolderSettings::default()
         }
     }
 }
@@ -180,7 +180,7 @@ fn it_holds_what_a_map_holds_through_rewritings_renewals_stops_kills_and_a_lost_
                 }
                 5 => {
                     kv.renew_index().unwrap();
-                    kv.renew_index_now().unwrap();
+                    kv.renew_index_now(&|| Ok(())).unwrap();
                     assert!(!kv.is_index_to_renew());
                     "a renewal of the index"
                 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use postbridge::store::engine::checkpoint::{CheckpointSettings, IndexedJournal};
 use postbridge::store::engine::current_index::OpenIndex;
-use postbridge::store::engine::faulty::{Faulty, ReadFault};
+use postbridge::store::engine::faulty::{FaultAt, Faulty, ReadFault};
 use postbridge::store::engine::journal::append::{Journal, JournalSettings};
 use postbridge::store::engine::journal::segment::StoreId;
 use postbridge::store::engine::journaled::Journaled;
@@ -31,7 +31,7 @@ fn engine(tables: &'static [u8]) -> (tempfile::TempDir, Journaled, Faulty) {
     let records = Packed::new(Arc::new(disk.clone()), tables);
     let checkpoint = CheckpointSettings { every: Duration::from_secs(3600), bytes: 1024 * 1024 };
     let shared = IndexedJournal::new(journal, Overlay::new(0), OpenIndex { sled, records }, checkpoint);
-    (folder, Journaled::start(shared, None).unwrap(), disk)
+    (folder, Journaled::start(shared, None, 0).unwrap(), disk)
 }
 
 fn key(number: u64) -> Vec<u8> {
@@ -68,6 +68,25 @@ fn what_the_index_cannot_give_or_take_is_read_from_the_journal_and_no_other_reco
     assert_eq!((value(9), value(12)), (None, None));
     assert_eq!(value(299).as_deref(), Some("first-299"));
     drop(kv);
+}
+
+#[test]
+fn what_the_index_could_not_take_stays_over_it_when_another_tries_again() {
+    let (_folder, kv, disk) = engine(b"");
+    let put = |number: u64| {
+        let mut batch = Batch::default();
+        batch.put(key(number), b"some".to_vec());
+        kv.commit(batch, &mut |_| {})
+    };
+    (0..50).for_each(|number| put(number).unwrap());
+    disk.fail(FaultAt::BeforeWrite, 0, "EIO");
+    assert_eq!(kv.tidy_now(&[]), Err(KvError::Failed("EIO".to_owned())));
+    // The disk is there again. What it did not take is not taken for written.
+    disk.fail(FaultAt::BeforeWrite, u64::MAX, "");
+    assert_eq!(kv.tidy_now(&[]), Err(KvError::Failed("EIO".to_owned())));
+    assert_eq!(put(50), Err(KvError::Failed("EIO".to_owned())));
+    assert!((0..50).all(|number| kv.get(&key(number)).unwrap().is_some()));
+    assert_eq!(kv.close(), Err(KvError::Failed("EIO".to_owned())));
 }
 
 #[test]

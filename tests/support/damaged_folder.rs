@@ -35,7 +35,7 @@ pub fn small_settings() -> EmbeddedSettings {
     let checkpoint = CheckpointSettings { every: Duration::from_secs(3600), bytes: 192 * 1024 };
     let journal = JournalSettings { segment_bytes: 1024 * 1024, ..JournalSettings::default() };
     EmbeddedSettings {
-        folder: FolderSettings { journal, checkpoint, accept_loss: None },
+        folder: FolderSettings { journal, checkpoint, ..FolderSettings::default() },
         ..EmbeddedSettings::default()
     }
 }

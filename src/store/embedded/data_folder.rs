@@ -70,7 +70,7 @@ impl StoreFolder for OpenDataFolder {
     }
 
     fn tidy(&self) -> Result<(), CopyError> {
-        let tidied = self.folder.tidy_now(&[]).and_then(|()| self.folder.renew_index_now());
+        let tidied = self.folder.tidy_now(&[]).and_then(|()| self.folder.renew_index_now(&|| Ok(())));
         tidied.map_err(|error| CopyError::Folder(error.to_string()))
     }
 }

@@ -153,7 +153,6 @@ impl IndexedJournal {
     /// # Errors
     /// The engine's.
     pub fn close(&self) -> Result<(), KvError> {
-        self.failed.get().map_or(Ok(()), |error| Err(error.clone()))?;
         self.checkpoint()?;
         if self.is_damaged() {
             return Ok(());
@@ -194,19 +193,27 @@ impl IndexedJournal {
         !request.stop
     }
 
-    fn run(&self) -> Result<(), KvError> {
-        while self.wait() {
-            self.checkpoint()?;
-        }
-        Ok(())
-    }
-
     /// Writes what is committed to the index, and marks that it has it.
     ///
     /// # Errors
-    /// The engine's: the index is not used any more.
+    /// The engine's: the index is not written any more, and what was on its way there stays over it.
     pub fn checkpoint(&self) -> Result<(), KvError> {
         let _one_at_a_time = self.turn.lock();
+        // What one that failed has left must not be taken for written by the next.
+        self.failed.get().map_or(Ok(()), |error| Err(error.clone()))?;
+        let done = catch_unwind(AssertUnwindSafe(|| self.bring_up()));
+        let panicked = |_| Err(KvError::Failed("the engine panicked while the index was written".to_owned()));
+        let done = done.unwrap_or_else(panicked);
+        if let Err(error) = &done {
+            tracing::error!(%error, "the index cannot be written any more");
+            // The first failure is the one that counts.
+            let _ = self.failed.set(error.clone());
+            self.has_room();
+        }
+        done
+    }
+
+    fn bring_up(&self) -> Result<(), KvError> {
         let (frozen, last) = self.overlay.freeze();
         self.has_room();
         if !frozen.is_empty() {
@@ -331,15 +338,6 @@ fn some_of(layer: &Arc<Layer>, from: &[u8], next: Option<&LayerEntry>) -> Batch 
 /// When the operating system gives no thread.
 pub fn start(shared: &Arc<IndexedJournal>) -> std::io::Result<JoinHandle<()>> {
     let shared = Arc::clone(shared);
-    let run = move || {
-        let ran = catch_unwind(AssertUnwindSafe(|| shared.run()));
-        let panicked = |_| Err(KvError::Failed("the thread that writes the index panicked".to_owned()));
-        if let Err(error) = ran.unwrap_or_else(panicked) {
-            tracing::error!(%error, "the index cannot be written any more");
-            // The first failure is the one that counts.
-            let _ = shared.failed.set(error);
-            shared.has_room();
-        }
-    };
+    let run = move || while shared.wait() && shared.checkpoint().is_ok() {};
     std::thread::Builder::new().name("store-index".to_owned()).spawn(run)
 }

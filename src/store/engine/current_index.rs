@@ -59,10 +59,10 @@ impl CurrentIndex {
 pub struct ReplacedIndex(Arc<OpenIndex>);
 
 impl ReplacedIndex {
-    /// Closes it once no one reads it any more, or after a minute: then those who still do close it.
-    pub fn close(self) {
+    /// Closes it once no one reads it any more; after a minute, or where no one may wait, those who still do close it.
+    pub fn close(self, is_stopped: &dyn Fn() -> bool) {
         for _ in 0..LOOKS {
-            if Arc::strong_count(&self.0) == 1 {
+            if Arc::strong_count(&self.0) == 1 || is_stopped() {
                 return;
             }
             std::thread::sleep(LOOK);

@@ -41,6 +41,8 @@ pub struct FolderSettings {
     pub checkpoint: CheckpointSettings,
     /// The word that a refusal gave: what that one named is given up.
     pub accept_loss: Option<String>,
+    /// How many bytes of its disk are left free by what can wait.
+    pub reserve: u64,
 }
 
 /// What a store is opened by.

@@ -37,13 +37,13 @@ pub struct Journaled {
 }
 
 impl Journaled {
-    /// Starts to keep the index up with the journal.
+    /// Starts to keep the index up with the journal. What can wait leaves `reserve` bytes of the disk free.
     ///
     /// # Errors
     /// When the operating system gives no thread.
-    pub fn start(shared: IndexedJournal, lock: Option<File>) -> std::io::Result<Journaled> {
+    pub fn start(shared: IndexedJournal, lock: Option<File>, reserve: u64) -> std::io::Result<Journaled> {
         let shared = Arc::new(shared);
-        let (tidy, renewal) = Default::default();
+        let (tidy, renewal) = (Arc::default(), Arc::new(RenewalRequest::new(reserve)));
         let threads = vec![
             checkpoint::start(&shared)?,
             tidy::start(&shared, &tidy)?,
@@ -77,11 +77,12 @@ impl Journaled {
     }
 
     /// Makes the index anew at once, where it is to be, as the thread for that does; for those who cannot wait for it.
+    /// `meanwhile` is called now and then, and ends it by an error.
     ///
     /// # Errors
-    /// The engine's.
-    pub fn renew_index_now(&self) -> Result<(), KvError> {
-        index_renewal::renew_where_due(&self.shared, &self.renewal, &|| Ok(()))
+    /// The engine's: the index that was in use is.
+    pub fn renew_index_now(&self, meanwhile: &dyn Fn() -> Result<(), KvError>) -> Result<(), KvError> {
+        index_renewal::renew_where_due(&self.shared, &self.renewal, meanwhile)
     }
 
     /// Of what commits up to this one wrote, something was erased: the journal's files are rewritten without it, within the
@@ -155,11 +156,13 @@ impl Kv for Journaled {
         self.shared.stop();
         self.tidy.stop();
         self.renewal.stop();
-        for thread in std::mem::take(&mut *self.threads.lock()) {
-            let ended = thread.join();
-            ended.map_err(|_| KvError::Failed("a thread of the store panicked".to_owned()))?;
+        let threads = std::mem::take(&mut *self.threads.lock()).into_iter().map(JoinHandle::join);
+        let panicked = threads.filter(Result::is_err).count();
+        self.shared.close()?;
+        match panicked {
+            0 => Ok(()),
+            _ => Err(KvError::Failed("a thread of the store panicked".to_owned())),
         }
-        self.shared.close()
     }
 
     fn aged(&self, before: &[Time]) {

@@ -21,6 +21,7 @@ use crate::store::engine::error::OpenError;
 use crate::store::engine::folder;
 use crate::store::engine::index_folder::{self, CheckedIndex, add_changes, of_kv};
 use crate::store::engine::index_note::{self, IndexNote};
+use crate::store::engine::index_renewal;
 use crate::store::engine::journal::append::{Journal, SPARE};
 use crate::store::engine::journal::damage::{Damage, LastLost};
 use crate::store::engine::journal::files;
@@ -55,7 +56,7 @@ pub fn open(
         return Err(OpenError::RestoreUnfinished { path: path.to_owned() });
     }
     let mut report = OpenReport::default();
-    repair::end_swap(path).map_err(failed)?;
+    repair::end_swap(path).and_then(|()| index_renewal::end_swap(path)).map_err(failed)?;
     let inspected = || {
         let found = inspect(&path.join(JOURNAL)).map_err(failed)?;
         found.ok_or_else(|| failed(io::Error::other("the journal is gone")))
@@ -78,8 +79,8 @@ pub fn open(
         }
     };
     let opened = go_on(path, settings, contents, (sled, inspection), &mut report)?;
-    let opened =
-        Journaled::start(opened, Some(lock)).map_err(|error| OpenError::Thread(error.to_string()))?;
+    let opened = Journaled::start(opened, Some(lock), settings.reserve)
+        .map_err(|error| OpenError::Thread(error.to_string()))?;
     report.repairs.iter().for_each(|repair| tracing::warn!("the data folder was repaired: {repair}"));
     Ok((opened, report))
 }
@@ -272,6 +273,7 @@ fn go_on(
 
 /// Removes what was being made of journal and index, and is of use to no one. What only waits to be put into its place stays.
 fn clean_made(path: &Path) -> io::Result<()> {
+    index_renewal::end_swap(path)?;
     if !repair::waits_for_its_place(path) {
         files::remove(&path.join(NEW_JOURNAL))?;
         files::remove(&path.join(repair::CHECKED_INDEX))?;

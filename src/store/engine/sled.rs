@@ -292,7 +292,7 @@ impl Sled {
     }
 
     /// Its folder has another name now. Nothing but the note next to it is found by that while it is open.
-    pub fn is_moved(&self, folder: &Path) {
+    pub fn set_folder(&self, folder: &Path) {
         folder.clone_into(&mut self.folder.lock());
     }
 

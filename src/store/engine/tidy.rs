@@ -89,6 +89,11 @@ impl TidyRequest {
         }
     }
 
+    /// Whether something was erased that is in the journal still.
+    fn is_erasing(&self) -> bool {
+        self.state.lock().gone.erased > 0
+    }
+
     /// Nothing of that is in the journal any more.
     fn is_rid_of(&self, until: u64) {
         let mut state = self.state.lock();
@@ -122,7 +127,7 @@ pub fn start(shared: &Arc<IndexedJournal>, request: &Arc<TidyRequest>) -> std::i
         while let Some(gone) = request.wait() {
             shared.heal_for_writer(&|| request.is_stopped());
             let mut replaced = request.replaced.lock();
-            let removed = replaced.remove_old(&shared.journal);
+            let removed = replaced.remove_old(&shared.journal, request.is_erasing());
             if let Err(error) = tidy(&shared, &request, &gone, &mut replaced).and(removed) {
                 // What cannot be tidied is there as it was: nothing is lost, and nothing is given back.
                 tracing::error!(%error, "the journal's files cannot be tidied");
@@ -137,21 +142,28 @@ pub fn start(shared: &Arc<IndexedJournal>, request: &Arc<TidyRequest>) -> std::i
 pub struct ReplacedFiles {
     /// Each with how many looks ago it was replaced.
     files: Vec<(RewrittenSegment, u32)>,
-    /// For how many looks in a row someone has been reading.
+    /// For how many looks in a row someone has been reading who wants them for a while; and who does for as long as it takes.
     held: u32,
+    held_long: u32,
+    /// Whether something was erased that may be in them.
+    is_erasing: bool,
 }
 
 impl ReplacedFiles {
     /// Removes those that were replaced long ago. Is called at each look.
-    fn remove_old(&mut self, journal: &Journal) -> Result<(), KvError> {
+    fn remove_old(&mut self, journal: &Journal, is_erasing: bool) -> Result<(), KvError> {
         self.files.iter_mut().for_each(|(_, looks)| *looks += 1);
-        self.held = if journal.is_held() { self.held.saturating_add(1) } else { 0 };
+        let looks = |is_held: bool, before: u32| if is_held { before.saturating_add(1) } else { 0 };
+        self.held = looks(journal.is_held(), self.held);
+        self.held_long = looks(journal.is_held_long(), self.held_long);
+        self.is_erasing = is_erasing;
         self.remove(journal, KEPT_LOOKS)
     }
 
     /// Whether someone is reading files, and has not for too long.
     fn are_held(&self, journal: &Journal) -> bool {
-        journal.is_held() && self.held < HELD_LOOKS
+        let is_held_long = journal.is_held_long() && (!self.is_erasing || self.held_long < HELD_LOOKS);
+        journal.is_held() && self.held < HELD_LOOKS || is_held_long
     }
 
     /// Removes those that were replaced at least so many looks ago.
@@ -266,6 +278,8 @@ pub fn remove_set_aside(journal: &Journal) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::engine::journal::append::JournalSettings;
+    use crate::store::engine::journal::segment::StoreId;
 
     /// How many looks it takes until what was erased leaves the journal, where another erasure follows after so many.
     fn looks_until_due(request: &TidyRequest, another_after: u32) -> u32 {
@@ -282,6 +296,32 @@ mod tests {
             }
         }
         0
+    }
+
+    #[test]
+    fn files_stay_for_a_while_and_for_as_long_as_it_takes_where_nothing_is_erased() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = JournalSettings { segment_bytes: 64 * 1024, wall: None };
+        let journal = Journal::begin(folder.path(), StoreId([1; 16]), 1, settings).unwrap();
+        let looks_until_gone = |is_erasing: bool| {
+            let mut replaced = ReplacedFiles::default();
+            let looks = 3 * HELD_LOOKS;
+            (0..looks).find(|_| {
+                replaced.remove_old(&journal, is_erasing).unwrap();
+                !replaced.are_held(&journal)
+            })
+        };
+        assert_eq!(looks_until_gone(false), Some(0));
+        let short = journal.hold_files();
+        assert_eq!(
+            (looks_until_gone(false), looks_until_gone(true)),
+            (Some(HELD_LOOKS - 1), Some(HELD_LOOKS - 1))
+        );
+        drop(short);
+        let long = journal.hold_files_long();
+        assert_eq!((looks_until_gone(false), looks_until_gone(true)), (None, Some(HELD_LOOKS - 1)));
+        drop(long);
+        assert_eq!(looks_until_gone(true), Some(0));
     }
 
     #[test]

@@ -69,15 +69,17 @@ pub struct Journal {
     open: Mutex<OpenSegment>,
     manifest: Mutex<Manifest>,
     durable: AtomicU64,
-    /// How many read its files, and want them to stay.
+    /// How many read its files, and want them to stay for a while; and how many for as long as it takes.
     held: AtomicUsize,
+    held_long: AtomicUsize,
     /// How many that others took the place of were removed.
     removed: AtomicU64,
 }
 
-/// While it is there no file of the journal is removed that a manifest of this time names; not for long, though.
+/// While it is there no file of the journal is removed that a manifest of this time names; not for ever, though.
 pub struct HeldFiles<'a> {
     journal: &'a Journal,
+    holders: &'a AtomicUsize,
     /// How many had been removed before.
     removed: u64,
 }
@@ -91,7 +93,7 @@ impl HeldFiles<'_> {
 
 impl Drop for HeldFiles<'_> {
     fn drop(&mut self) {
-        self.journal.held.fetch_sub(1, Ordering::AcqRel);
+        self.holders.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -159,9 +161,9 @@ impl Journal {
         let (writer, plain) = Default::default();
         let durable = AtomicU64::new(end.lsn);
         let open = Mutex::new(OpenSegment { file, failed: false, end, turn: 0, proven, writer, plain });
-        let (held, removed) = Default::default();
+        let (held, held_long, removed) = Default::default();
         let manifest = Mutex::new(manifest);
-        Journal { folder: folder.to_owned(), settings, open, manifest, durable, held, removed }
+        Journal { folder: folder.to_owned(), settings, open, manifest, durable, held, held_long, removed }
     }
 
     /// Appends a commit, and answers its number once it is durable. After an error nothing more is appended.
@@ -288,8 +290,17 @@ impl Journal {
     /// Has the files that are there now stay for a while, for those who read by a manifest; what is being removed this moment
     /// may go.
     pub fn hold_files(&self) -> HeldFiles<'_> {
-        self.held.fetch_add(1, Ordering::AcqRel);
-        HeldFiles { journal: self, removed: self.removed.load(Ordering::Acquire) }
+        self.hold(&self.held)
+    }
+
+    /// The same for as long as it takes, where nothing is erased meanwhile.
+    pub fn hold_files_long(&self) -> HeldFiles<'_> {
+        self.hold(&self.held_long)
+    }
+
+    fn hold<'a>(&'a self, holders: &'a AtomicUsize) -> HeldFiles<'a> {
+        holders.fetch_add(1, Ordering::AcqRel);
+        HeldFiles { journal: self, holders, removed: self.removed.load(Ordering::Acquire) }
     }
 
     /// A file that another took the place of is going to be removed.
@@ -297,9 +308,14 @@ impl Journal {
         self.removed.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Whether anyone wants its files to stay.
+    /// Whether anyone wants its files to stay for a while.
     pub fn is_held(&self) -> bool {
         self.held.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether anyone wants them to for as long as it takes.
+    pub fn is_held_long(&self) -> bool {
+        self.held_long.load(Ordering::Acquire) > 0
     }
 
     /// What the journal is at one moment: its manifest, and where its open segment ends. No commit waits for it longer than
