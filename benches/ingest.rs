@@ -24,7 +24,7 @@ fn main() {
         machine::describe(relay.folder.path())
     );
     let mut answered = 0;
-    for connections in [64, 256] {
+    for connections in [64, 256, 1024] {
         answered += warm(&bare, &relay, connections);
         let (mut bares, mut ours) = (Vec::new(), Vec::new());
         let (mut bare_cpu, mut our_cpu) = (Vec::new(), Vec::new());
