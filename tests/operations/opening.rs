@@ -5,8 +5,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use postbridge::store::contract::Store;
@@ -17,20 +17,42 @@ use postbridge::template::diagnostic::Problem;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::support::relay::{Answer, CAMPAIGN, Connection, KEY, Setup, ask, bearer, parse, wait_until};
-use crate::support::relay_in_process::StartingInProcess;
+use crate::support::relay_in_process::{RelayInProcess, StartingInProcess};
 use crate::support::tls_fixture::{CertificateFolder, begin_tls};
 
+/// One at a time: what is refused meanwhile is counted by the process, not by the relay.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// What the opening of a store ends with, once a test says so.
-type Release = Sender<Result<(), Problem>>;
+struct Release {
+    sender: Sender<Result<(), Problem>>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Release {
+    fn send(&self, end: Result<(), Problem>) {
+        self.sender.send(end).unwrap();
+    }
+}
+
+/// How many requests were refused so far because a store was being opened.
+fn refused(metrics: &str) -> u64 {
+    let counted = |line: &str| {
+        line.strip_prefix("postbridge_refused_total{reason_code=\"store_opening\"} ")?.parse().ok()
+    };
+    // None is shown before the first.
+    metrics.lines().find_map(counted).unwrap_or(0)
+}
 
 /// A relay whose store opens when it is released.
 fn blocked(setup: &Setup) -> (StartingInProcess, Release) {
-    let (release, released) = channel();
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let (sender, released) = channel();
     let starting = StartingInProcess::listen(setup, move |_, rules, _| {
         released.recv().unwrap_or(Ok(()))?;
         Ok(Arc::new(Embedded::open(Arc::new(Memory::new()), rules).unwrap()) as Arc<dyn Store>)
     });
-    (starting, release)
+    (starting, Release { sender, _alone: alone })
 }
 
 fn setup(folder: &Path) -> Setup {
@@ -73,6 +95,12 @@ async fn over(connection: &mut (impl AsyncRead + AsyncWrite + Unpin), path: &str
 fn until_the_store_is_open_it_is_alive_and_asks_to_come_again_and_then_goes_on_on_the_same_connections() {
     let folder = tempfile::tempdir().unwrap();
     let (starting, release) = blocked(&setup(folder.path()));
+    let earlier = tempfile::tempdir().unwrap();
+    let other = RelayInProcess::start(&setup(earlier.path()), |rules| {
+        Arc::new(Embedded::open(Arc::new(Memory::new()), rules).unwrap()) as Arc<dyn Store>
+    });
+    let before = refused(&other.get("/metrics").text());
+    other.stop();
     let sale = format!("/{KEY}/collect/cake-test?s2=c1&tid=T1&price=3");
     let mut kept = Connection::open(starting.address).unwrap();
     assert_eq!(kept.get("/livez").unwrap().text(), "ok\n");
@@ -105,7 +133,7 @@ fn until_the_store_is_open_it_is_alive_and_asks_to_come_again_and_then_goes_on_o
     halfway.write_all(head.as_bytes()).unwrap();
     halfway.write_all(&body.as_bytes()[..5]).unwrap();
 
-    release.send(Ok(())).unwrap();
+    release.send(Ok(()));
     let relay = starting.opened().unwrap();
     assert_eq!(kept.get("/livez").unwrap().status, 200);
     assert_eq!(kept.get("/readyz").unwrap().status, 200);
@@ -117,9 +145,8 @@ fn until_the_store_is_open_it_is_alive_and_asks_to_come_again_and_then_goes_on_o
     halfway.read_to_end(&mut answer).unwrap();
     let answer = parse(answer).unwrap();
     assert_eq!((answer.status, &answer.json()["status"]), (200, &"accepted".into()));
-    let metrics = relay.get("/metrics").text();
-    let refused = "postbridge_refused_total{reason_code=\"store_opening\"} 9";
-    assert!(metrics.lines().any(|line| line == refused), "{metrics}");
+    let counted = refused(&relay.get("/metrics").text());
+    assert_eq!(counted - before, 9);
     relay.stop();
 }
 
@@ -143,7 +170,7 @@ fn what_the_wire_refuses_meanwhile_is_to_be_sent_again_too_and_its_limits_hold()
     let silent = TcpStream::connect(starting.address).unwrap();
     silent.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     assert!((&silent).read_to_end(&mut Vec::new()).is_ok(), "one that says nothing is closed");
-    release.send(Ok(())).unwrap();
+    release.send(Ok(()));
     let relay = starting.opened().unwrap();
     assert_eq!(
         ask(relay.address, format!("{line}Content-Length: x\r\n\r\n").as_bytes()).unwrap().status,
@@ -174,7 +201,7 @@ fn both_listeners_answer_meanwhile_and_by_tls_where_they_speak_it() {
         assert_not_yet(&ready, "/readyz");
         assert!(head_of(&ready).contains("strict-transport-security: "), "{}", ready.head);
     }
-    release.send(Ok(())).unwrap();
+    release.send(Ok(()));
     let relay = starting.opened().unwrap();
     for connection in &mut connections {
         assert_eq!(relay.run(over(connection, "/readyz")).status, 200);
@@ -192,7 +219,7 @@ fn a_store_that_cannot_be_opened_is_the_problem_of_the_start_and_nothing_listens
     let (starting, release) = blocked(&setup(folder.path()));
     let address = starting.address;
     assert_eq!(get(address, "/livez").status, 200);
-    release.send(Err(Problem::new("the data folder is a file", "name a folder"))).unwrap();
+    release.send(Err(Problem::new("the data folder is a file", "name a folder")));
     let problem = starting.opened().err().expect("it does not start");
     assert_eq!(problem.what, "the data folder is a file");
     assert!(TcpStream::connect(address).is_err());
