@@ -150,8 +150,10 @@ struct MeasuredSpace {
 
 /// How many bytes of the data folder's disk are kept in reserve.
 pub fn reserve(config: &Config) -> u64 {
-    // A folder that is not there yet is made on a disk that is not known.
-    let total = measure(&config.store.path).map_or(u64::MAX, |disk| disk.total);
+    let path = &config.store.path;
+    // A folder that is not there yet is made on the disk of the one that it is made in.
+    let nearest = path.ancestors().find(|place| place.exists()).unwrap_or(path);
+    let total = measure(nearest).map_or(u64::MAX, |disk| disk.total);
     DiskReserve::new(config.store.reserve_mb, total).bytes()
 }
 

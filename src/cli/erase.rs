@@ -255,6 +255,7 @@ async fn rewrite_files(store: &dyn Store, id: u64, clock: &Clock) -> Result<(), 
     };
     // What is to go is noted, the journal is rewritten, that is noted, and the index is made anew. Something of it may be
     // going on in the background already.
+    store.erase_step(clock.now()).await.map_err(not_done)?;
     for _ in 0..STEPS {
         store.erase_step(clock.now()).await.map_err(not_done)?;
         let kept = store.erasure(id).await.map_err(not_done)?;

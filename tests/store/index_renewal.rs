@@ -13,6 +13,7 @@ use postbridge::store::engine::journal::rewrite::{self, RewrittenSegment};
 use postbridge::store::engine::journaled::Journaled;
 use postbridge::store::engine::kv::{Batch, Direction, Kv, KvError, Span};
 use postbridge::store::engine::open_folder;
+use postbridge::store::engine::verify::verify_folder;
 
 use crate::store::journal_engine::{Clock, Model, TABLES, assert_holds};
 
@@ -234,4 +235,17 @@ fn what_a_process_that_was_killed_left_of_it_is_in_no_ones_way() {
     assert_eq!(report, OpenReport::default());
     assert!(!data.join("index.old").exists());
     assert_holds(&kv, &model, "a kill between the names");
+    let first = kv.journal().manifest().segments.remove(0).file;
+    drop(kv);
+    fs::rename(data.join("index"), data.join("index.old")).unwrap();
+    let verified = verify_folder(&data, TABLES, &|_, _| Ok(()), &|_, _| {}).unwrap();
+    assert!(verified.is_fine(), "{verified:?}");
+    // What the journal has lost besides is taken from it.
+    let segment = data.join("journal").join(first);
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[4200] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    let (kv, report) = open(&data, &clock);
+    assert_ne!(report.repairs, Vec::<String>::new());
+    assert_holds(&kv, &model, "a damaged journal and a kill between the names");
 }

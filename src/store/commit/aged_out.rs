@@ -10,7 +10,8 @@ use crate::store::table::day::DayRun;
 use crate::store::table::operator::OperatorRecords;
 
 /// After how many records in a row that are not due the rest of a day is left to a later pass: they are in the order in which
-/// they were received. One that is due earlier than those before it goes when they do, which is the same day.
+/// they were received, and one that is due a little earlier than those before it goes when they do. Those that reprocess
+/// others, which are in no such order, do not count.
 pub const NOT_DUE: usize = 1024;
 
 /// What is past its days, by the time that it ages by.

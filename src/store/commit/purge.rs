@@ -178,7 +178,7 @@ fn step_raw(
             purging.batch.remove(raw_key(day, number));
             purging.stripped.push(number);
         }
-        Ok(Looked { is_due, is_enough: purging.stripped.len() >= most })
+        Ok(Looked { is_due: is_due || kept.again.is_some(), is_enough: purging.stripped.len() >= most })
     })?;
     Ok(())
 }
@@ -198,7 +198,7 @@ fn step_postbacks(
             readable(purging.postback(shared, place, due.raw), "a postback that is to be purged")?;
         }
         let is_enough = purging.gone.len() + purging.forgotten.len() >= most;
-        Ok(Looked { is_due: due.conversion, is_enough })
+        Ok(Looked { is_due: due.conversion || age.again.is_some(), is_enough })
     })?;
     Ok(())
 }
@@ -208,7 +208,7 @@ type DueRecords<'a> = (DatedKey, &'a dyn Fn(&DayRun) -> bool, usize);
 
 /// What a record is to a walk.
 struct Looked {
-    /// Whether it is past its time.
+    /// Whether it is past its time, or may be while those next to it are not: one that reprocesses another ages by that.
     is_due: bool,
     /// Whether the step has enough.
     is_enough: bool,

@@ -128,6 +128,9 @@ impl ClickPurge {
         while let Some((first, line)) = click_log::lines_up(reader, (cursor.log, LogPlace::END), 1)?.pop() {
             // What cannot be read may have begun before.
             let first = first.max(cursor.log);
+            if first.day != cursor.log.day {
+                cursor.not_due = 0;
+            }
             if !aged.clicks_of(first) {
                 // What cannot be read may go on to the end of the log, and is met again on every day.
                 if line.is_err() {
@@ -149,9 +152,11 @@ impl ClickPurge {
                 if let Ok(line) = &line {
                     self.behind_ms = aged.believed.clicks.millis_since(line.at).max(0);
                 }
-                let is_due = |line: &LoggedClick| aged.click(AgeKey::Click(place.number), line.at);
-                cursor.not_due += 1;
-                let Some(line) = readable(line, "a click")?.filter(is_due) else { continue };
+                let Some(line) = readable(line, "a click")? else { continue };
+                if !aged.click(AgeKey::Click(place.number), line.at) {
+                    cursor.not_due += 1;
+                    continue;
+                }
                 (looked_at, cursor.not_due) = (looked_at + 1, 0);
                 if self.click(shared, &line)? {
                     self.log.push(place);

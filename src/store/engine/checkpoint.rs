@@ -178,6 +178,11 @@ impl IndexedJournal {
         journal.parent().unwrap_or(journal)
     }
 
+    /// Whether the index could not be written: it is not any more.
+    pub fn has_failed(&self) -> bool {
+        self.failed.get().is_some()
+    }
+
     /// Whether the index is known to be damaged.
     pub fn is_damaged(&self) -> bool {
         self.damaged.load(Ordering::Acquire)

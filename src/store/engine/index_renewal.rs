@@ -142,17 +142,22 @@ pub fn is_asked_for(folder: &Path) -> bool {
 /// Rests, and fails once it is to end.
 type Rest<'a> = &'a dyn Fn() -> Result<(), KvError>;
 
-/// Where a process ended between the two names, the one that was in use is the index: it has all, and nothing was written
-/// since.
+/// Where the index of a data folder is: under the name of the one before, where a process ended between the two names.
+pub fn index_in(folder: &Path) -> PathBuf {
+    let (index, old) = (folder.join(INDEX), folder.join(OLD_INDEX));
+    if !index.exists() && old.exists() { old } else { index }
+}
+
+/// Where a process ended between the two names, the one that was in use is the index again.
 ///
 /// # Errors
 /// The system's.
 pub fn end_swap(folder: &Path) -> io::Result<()> {
-    let (index, old) = (folder.join(INDEX), folder.join(OLD_INDEX));
-    if index.exists() || !old.exists() {
+    let (found, index) = (index_in(folder), folder.join(INDEX));
+    if found == index {
         return Ok(());
     }
-    fs::rename(old, index)?;
+    fs::rename(found, index)?;
     files::sync_folder(folder)
 }
 
@@ -178,7 +183,7 @@ pub fn start(shared: &Arc<IndexedJournal>, request: &Arc<RenewalRequest>) -> io:
             if let Err(error) = renewed.unwrap_or_else(panicked)
                 && !request.is_stopped()
             {
-                tracing::error!(%error, "the index cannot be made anew now; the one before stays in use");
+                tracing::error!(%error, "the index cannot be made anew now, or the one before not removed: again in an hour");
                 request.put_off(asked);
             }
         }
@@ -204,7 +209,7 @@ pub fn renew_where_due(
     };
     let (size, has) = (size_of(&index).map_err(failed)?, shared.index.sled().mark().sums.bytes());
     let is_erased = is_asked_for(folder);
-    if shared.is_damaged() || !(is_erased || is_mostly_free(size, has, fresh)) {
+    if shared.is_damaged() || shared.has_failed() || !(is_erased || is_mostly_free(size, has, fresh)) {
         return Ok(());
     }
     let needed = GROWN_TIMES * has + request.reserve;
@@ -273,12 +278,13 @@ impl Renewal<'_> {
         let (sled, records) = self.with_records(Sled::open(&self.made).map_err(open)?);
         let (reached, _) = self.bring_up((&sled, &records), 0, rest)?;
         drop((sled, records));
+        self.may_go_on(rest)?;
         // It is read from its files, to its end, before it is trusted.
         let sled = Sled::open(&self.made).map_err(open)?;
         let (mark, mut leaves) = (sled.mark(), 0);
         let counted = sled.count(&mut || {
             leaves += 1;
-            if leaves % LEAVES == 0 { rest() } else { Ok(()) }
+            if leaves % LEAVES == 0 { self.may_go_on(rest) } else { Ok(()) }
         })?;
         if let Some(wrong) = mark.sums.difference(&counted) {
             return Err(KvError::Failed(format!("the index that was made anew is not whole: {wrong}")));
@@ -329,8 +335,7 @@ impl Renewal<'_> {
                 records.apply(std::mem::take(&mut batch))?;
                 // Bit by bit, so that no commit waits for all of it at once.
                 sled.sync()?;
-                self.has_room()?;
-                rest()
+                self.may_go_on(rest)
             });
             applied.map_err(|error| {
                 stopped = Some(error);
@@ -344,9 +349,23 @@ impl Renewal<'_> {
         Ok((to, all))
     }
 
-    fn has_room(&self) -> Result<(), KvError> {
-        let room = folder::room_for(self.shared.data_folder(), self.reserve);
-        room.map_err(|_| KvError::Failed("there is no room any more for another index next to it".to_owned()))
+    /// Rests, unless it is of no use any more.
+    fn may_go_on(&self, rest: Rest<'_>) -> Result<(), KvError> {
+        if folder::room_for(self.shared.data_folder(), self.reserve).is_err() {
+            let cause = "there is no room any more for another index next to it";
+            return Err(KvError::Failed(cause.to_owned()));
+        }
+        self.has_all()?;
+        rest()
+    }
+
+    /// Whether no file of the journal was removed that it is made from.
+    fn has_all(&self) -> Result<(), KvError> {
+        if self.held.have_stayed() {
+            return Ok(());
+        }
+        let cause = "files of the journal had to be removed meanwhile, because data was erased";
+        Err(KvError::Failed(cause.to_owned()))
     }
 
     /// Puts it into the place of the one that is in use. Nothing is written to either meanwhile.
@@ -358,11 +377,10 @@ impl Renewal<'_> {
         if shared.is_damaged() {
             return Err(KvError::Failed("the index in use turned out to be damaged".to_owned()));
         }
-        if !self.held.have_stayed() {
-            let cause = "files of the journal had to be removed meanwhile, because data was erased";
-            return Err(KvError::Failed(cause.to_owned()));
+        self.has_all()?;
+        if self.index.exists() {
+            files::remove(&self.old).map_err(failed)?;
         }
-        files::remove(&self.old).map_err(failed)?;
         fs::rename(&self.index, &self.old).map_err(failed)?;
         crash::point("index.between_names");
         if let Err(error) = fs::rename(&self.made, &self.index) {

@@ -273,8 +273,8 @@ fn go_on(
 
 /// Removes what was being made of journal and index, and is of use to no one. What only waits to be put into its place stays.
 fn clean_made(path: &Path) -> io::Result<()> {
-    index_renewal::end_swap(path)?;
     if !repair::waits_for_its_place(path) {
+        index_renewal::end_swap(path)?;
         files::remove(&path.join(NEW_JOURNAL))?;
         files::remove(&path.join(repair::CHECKED_INDEX))?;
     }

@@ -18,6 +18,7 @@ use crate::store::engine::erasure_file::ErasureFile;
 use crate::store::engine::error::OpenError;
 use crate::store::engine::folder;
 use crate::store::engine::index_folder::{add_changes, of_kv};
+use crate::store::engine::index_renewal::index_in;
 use crate::store::engine::journal::files;
 use crate::store::engine::journal::inspect::{Inspection, inspect};
 use crate::store::engine::journal::manifest::SegmentEntry;
@@ -108,7 +109,7 @@ impl Salvage {
             Some(segments) => segments,
             None => by_name(&journal).map_err(failed)?,
         };
-        let (index, copy) = (from.join(INDEX), to.join(VERIFYING));
+        let (index, copy) = (index_in(from), to.join(VERIFYING));
         let opened = match index.is_dir() {
             // A file of it that cannot be read takes nothing from the journal.
             true => files::copy_folder(&index, &copy).map_err(|error| error.to_string()).and_then(|()| {

@@ -142,11 +142,10 @@ pub fn start(shared: &Arc<IndexedJournal>, request: &Arc<TidyRequest>) -> std::i
 pub struct ReplacedFiles {
     /// Each with how many looks ago it was replaced.
     files: Vec<(RewrittenSegment, u32)>,
-    /// For how many looks in a row someone has been reading who wants them for a while; and who does for as long as it takes.
+    /// For how many looks in a row someone has been reading who wants them for a while; and who does for as long as it takes,
+    /// since something was erased that may be in them.
     held: u32,
     held_long: u32,
-    /// Whether something was erased that may be in them.
-    is_erasing: bool,
 }
 
 impl ReplacedFiles {
@@ -155,14 +154,13 @@ impl ReplacedFiles {
         self.files.iter_mut().for_each(|(_, looks)| *looks += 1);
         let looks = |is_held: bool, before: u32| if is_held { before.saturating_add(1) } else { 0 };
         self.held = looks(journal.is_held(), self.held);
-        self.held_long = looks(journal.is_held_long(), self.held_long);
-        self.is_erasing = is_erasing;
+        self.held_long = looks(journal.is_held_long() && is_erasing, self.held_long);
         self.remove(journal, KEPT_LOOKS)
     }
 
     /// Whether someone is reading files, and has not for too long.
     fn are_held(&self, journal: &Journal) -> bool {
-        let is_held_long = journal.is_held_long() && (!self.is_erasing || self.held_long < HELD_LOOKS);
+        let is_held_long = journal.is_held_long() && self.held_long < HELD_LOOKS;
         journal.is_held() && self.held < HELD_LOOKS || is_held_long
     }
 
@@ -320,6 +318,12 @@ mod tests {
         drop(short);
         let long = journal.hold_files_long();
         assert_eq!((looks_until_gone(false), looks_until_gone(true)), (None, Some(HELD_LOOKS - 1)));
+        let mut replaced = ReplacedFiles::default();
+        (0..2 * HELD_LOOKS).for_each(|_| replaced.remove_old(&journal, false).unwrap());
+        (1..HELD_LOOKS).for_each(|_| replaced.remove_old(&journal, true).unwrap());
+        assert!(replaced.are_held(&journal), "the wait begins with the erasure");
+        replaced.remove_old(&journal, true).unwrap();
+        assert!(!replaced.are_held(&journal));
         drop(long);
         assert_eq!(looks_until_gone(true), Some(0));
     }

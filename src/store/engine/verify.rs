@@ -12,6 +12,7 @@ use crate::store::engine::data_folder::{INDEX, JOURNAL, NEW_INDEX, RESTORING, VE
 use crate::store::engine::error::OpenError;
 use crate::store::engine::folder;
 use crate::store::engine::index_folder::{self, CheckedIndex, of_kv};
+use crate::store::engine::index_renewal::index_in;
 use crate::store::engine::journal::files;
 use crate::store::engine::journal::finished;
 use crate::store::engine::journal::inspect::{Inspection, inspect};
@@ -53,7 +54,7 @@ pub fn verify_folder(
     replaced(&journal, &inspection, &mut verification);
     segments(&journal, &inspection.manifest.segments, &mut verification, progress).map_err(failed)?;
     // A copy of the index, and one that is made anew.
-    folder::room_for(path, 2 * folder::size_of(&path.join(INDEX)).map_err(failed)?)?;
+    folder::room_for(path, 2 * folder::size_of(&index_in(path)).map_err(failed)?)?;
     let work = path.join(VERIFYING);
     files::remove(&work).and_then(|()| std::fs::create_dir(&work)).map_err(failed)?;
     let compared = with_index(path, &inspection, tables, check, &mut verification);
@@ -144,7 +145,7 @@ fn with_index(
     verification: &mut StoreVerification,
 ) -> Result<(), OpenError> {
     let failed = |error: io::Error| OpenError::of_io(path, &error);
-    let (journal, index) = (path.join(JOURNAL), path.join(INDEX));
+    let (journal, index) = (path.join(JOURNAL), index_in(path));
     let made = path.join(VERIFYING).join("made");
     let made = index_folder::make(&made, (&journal, inspection), tables)?;
     let truth: Arc<dyn Kv> = Arc::new(Packed::new(made, tables));
