@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use postbridge::domain::time::Time;
 use postbridge::store::engine::checkpoint::CheckpointSettings;
-use postbridge::store::engine::data_folder::{FolderContents, FolderSettings};
+use postbridge::store::engine::data_folder::{FolderContents, FolderSettings, OpenReport};
 use postbridge::store::engine::journal::append::{Journal, JournalSettings};
 use postbridge::store::engine::journal::finish::finish_all;
 use postbridge::store::engine::journal::inspect::inspect;
@@ -227,6 +227,37 @@ fn what_is_gone_is_in_no_file_of_the_journal_once_it_is_rewritten() {
     drop(kv);
     fs::remove_dir_all(data.join("index")).unwrap();
     assert_eq!(held(&open(&data, &clock), Direction::Up).len(), 100);
+}
+
+#[test]
+fn a_file_that_is_full_to_its_last_bytes_has_nothing_behind_its_end() {
+    let clock = Clock(Arc::new(AtomicI64::new(1_700_000_000_000)));
+    let mut chance = Chance::of_this_run();
+    let most: Vec<u8> = (0..16 * 1024).map(|_| chance.byte()).collect();
+    let mut lefts = Vec::new();
+    for length in 12_150..12_300 {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let kv = open(&data, &clock);
+        let mut batch = Batch::default();
+        batch.put(b"K1".to_vec(), most[..length].to_vec());
+        kv.commit(batch, &mut |_| {}).unwrap();
+        let (_, end) = kv.journal().snapshot();
+        let left = end.header.size - end.at;
+        if left > 64 {
+            continue;
+        }
+        lefts.push(left);
+        let killed = folder.path().join("killed");
+        copy(&data, &killed);
+        drop(kv);
+        for data in [&data, &killed] {
+            let contents = FolderContents { tables: TABLES, check: &|_| Ok(()) };
+            let report = open_folder::open(data, &clock.settings(), contents).unwrap().1;
+            assert_eq!(report, OpenReport::default(), "{left} bytes are left");
+        }
+    }
+    assert!(lefts.iter().filter(|left| **left < 32).count() > 10, "{lefts:?}");
 }
 
 #[test]

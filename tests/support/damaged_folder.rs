@@ -89,6 +89,23 @@ fn image_with(data: &Path, acknowledged: Acknowledged, older: tempfile::TempDir)
     FolderImage { folder: copied(data), acknowledged, older }
 }
 
+/// Waits until no checkpoint goes on: a copy takes longer than a kill does, and must not have one half of it.
+fn wait_for_checkpoint(data: &Path) {
+    let changed = || -> Vec<_> {
+        let files = files_under(&data.join("index")).into_iter();
+        files.map(|file| fs::metadata(file).ok()?.modified().ok()).collect()
+    };
+    let mut before = changed();
+    loop {
+        std::thread::sleep(Duration::from_millis(150));
+        let now = changed();
+        if now == before {
+            return;
+        }
+        before = now;
+    }
+}
+
 /// **A**: a process that ran long, and was killed.
 pub fn killed(count: usize) -> FolderImage {
     let folder = tempfile::tempdir().unwrap();
@@ -98,6 +115,7 @@ pub fn killed(count: usize) -> FolderImage {
     receive(&store, "a1", count / 2, &mut acknowledged);
     let older = copied(&data);
     receive(&store, "a2", count - count / 2, &mut acknowledged);
+    wait_for_checkpoint(&data);
     image_with(&data, acknowledged, older)
 }
 
@@ -130,6 +148,7 @@ pub fn killed_after_a_stop(count: usize) -> FolderImage {
     let older = copied(&data);
     let store = open(&data).unwrap();
     receive(&store, "c2", count - count / 2, &mut acknowledged);
+    wait_for_checkpoint(&data);
     image_with(&data, acknowledged, older)
 }
 

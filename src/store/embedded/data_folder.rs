@@ -70,7 +70,9 @@ impl StoreFolder for OpenDataFolder {
     }
 
     fn tidy(&self) -> Result<(), CopyError> {
-        let tidied = self.folder.tidy_now(&[]).and_then(|()| self.folder.renew_index_now(&|| Ok(())));
+        // An index that is being made keeps the journal's files as they are.
+        let renew = || self.folder.renew_index_now(&|| Ok(()));
+        let tidied = renew().and_then(|()| self.folder.tidy_now(&[])).and_then(|()| renew());
         tidied.map_err(|error| CopyError::Folder(error.to_string()))
     }
 }

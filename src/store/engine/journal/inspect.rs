@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::store::engine::journal::append::JournalEnd;
 use crate::store::engine::journal::damage::{Damage, LastLost, TornEnd, WornSegment};
-use crate::store::engine::journal::frame::FrameFault;
+use crate::store::engine::journal::frame::{FrameFault, HEAD};
 use crate::store::engine::journal::manifest::{FinishedSegment, Manifest, SegmentEntry};
 use crate::store::engine::journal::segment::{FRAMES, Footer, SegmentHeader, Slot, StoreId, parse_name};
 use crate::store::engine::journal::segment_reader::SegmentReader;
@@ -398,7 +398,9 @@ impl Findings<'_> {
         let (at, last) = (reader.at(), self.last);
         let proven = slot.map_or(0, |slot| slot.lsn).max(self.manifest.end);
         let is_whole = reader.length() >= header.size;
-        let zeros = fault == FrameFault::Zeros && reader.written_from(at) == 0;
+        // At the very end of the file there is no place for a head.
+        let is_full = reader.length().saturating_sub(at) < HEAD as u64;
+        let zeros = (fault == FrameFault::Zeros || is_full) && reader.written_from(at) == 0;
         if last < proven {
             // What a slot proves is followed by one commit at most that none proves.
             let is_known = self.manifest.closed || slot.is_some_and(|slot| slot.lsn >= self.manifest.end);
