@@ -72,7 +72,9 @@ impl StoreFolder for OpenDataFolder {
     fn tidy(&self) -> Result<(), CopyError> {
         // An index that is being made keeps the journal's files as they are.
         let renew = || self.folder.renew_index_now(&|| Ok(()));
-        let tidied = renew().and_then(|()| self.folder.tidy_now(&[])).and_then(|()| renew());
+        // Where it cannot be made, for want of room, the journal is tidied all the same; it is tried again after that.
+        let _ = renew();
+        let tidied = self.folder.tidy_now(&[]).and_then(|()| renew());
         tidied.map_err(|error| CopyError::Folder(error.to_string()))
     }
 }
